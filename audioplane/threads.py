@@ -1,0 +1,76 @@
+"""A small thread pool for compiled kernels that release the interpreter lock.
+
+Kernels are plain serial functions `kernel(start, stop, *args)` that write only what belongs to their range, so
+results cannot depend on how many threads ran them. Unlike numba's own parallel mode this compiles fast, survives
+`fork`, and lets two models run side by side with one thread each. The number of threads is torch's
+(`torch.set_num_threads`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+Range = tuple[int, int]
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+def _executor(workers: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < workers:
+            _pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="audioplane")
+            _pool_size = workers
+        return _pool
+
+
+def _forget_pool() -> None:
+    """A forked child has none of its parent's threads: it must start its own pool."""
+    global _pool, _pool_size
+    _pool, _pool_size = None, 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def split(n: int, parts: int) -> list[Range]:
+    """Cuts range(n) into at most `parts` contiguous, near-equal, non-empty ranges."""
+    parts = max(1, min(parts, n))
+    bounds = [n * i // parts for i in range(parts + 1)]
+    return [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+
+
+def run(kernel: Callable[..., Any], chunks: Sequence[Range], *args: Any) -> None:
+    """Calls `kernel(start, stop, *args)` for every chunk, on up to `torch.get_num_threads()` threads.
+
+    The calling thread works too. Chunks are handed out in order as threads come free. The first exception of any
+    chunk is raised after all threads have stopped.
+    """
+    threads = min(torch.get_num_threads(), len(chunks))
+    if threads <= 1:
+        for start, stop in chunks:
+            kernel(start, stop, *args)
+        return
+    remaining = iter(chunks)  # `next` on a list iterator is atomic under the interpreter lock
+
+    def work() -> None:
+        for start, stop in remaining:
+            kernel(start, stop, *args)
+
+    futures = [_executor(threads - 1).submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        errors = [future.exception() for future in futures]
+    for error in errors:
+        if error is not None:
+            raise error
