@@ -1,7 +1,8 @@
 """audioplane: the reproducible companion of the Audio-Plane paper.
 
-The public names below are imported on first use (PEP 562), so that `import audioplane` and the command line stay
-light. To add one: a line in `_HOME`, one in `__all__`, one under `TYPE_CHECKING`; a test holds the three together.
+The public names below are imported on first use (PEP 562), so that `import audioplane` and the command line
+stay light. To add one: a line in `_HOME`, one in `__all__`, one under `TYPE_CHECKING`; a test holds the three
+together.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Where audioplane keeps what it can make or fetch again: one folder of the user's, movable by one variable."""
+"""Where audioplane keeps what it can make or fetch again: one folder of the user's, moved by one variable."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def make(*parts: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"The cache folder {path} cannot be created ({error.strerror}). Set {VARIABLE} to a folder you can write."
+            f"The cache folder {path} cannot be created ({error.strerror}). "
+            f"Set {VARIABLE} to a folder you can write."
         ) from error
     return path
 

@@ -1,7 +1,8 @@
 """The `audioplane` command.
 
-Each command is a module with `NAME`, `HELP`, `add_arguments(parser)` and `run(args) -> int`, listed in `COMMANDS` and
-imported only when it is called (or when the list of commands is printed), so it must import heavy things inside `run`.
+Each command is a module with `NAME`, `HELP`, `add_arguments(parser)` and `run(args) -> int`, listed in
+`COMMANDS` and imported only when it is called (or when the list of commands is printed); it imports heavy
+things inside `run`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status (0 well, 1 a check failed, 2 the user has something to do)."""
+    """Runs one command; returns the exit status: 0 well, 1 a failure, 2 the user has something to do."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] in COMMANDS:
         parser, modules = _parser(arguments[:1])

@@ -1,6 +1,7 @@
 """Tells what this installation is, what it will run on and why, and which optional files it has.
 
-Only looks: nothing is compiled, downloaded or written, and what is missing is no failure (the exit status stays 0).
+Only looks: nothing is compiled, downloaded or written. What is missing is no failure: the exit status stays
+0.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from audioplane import cache, weights
 NAME = "doctor"
 HELP = "what this installation is, what it will run on, and what is missing"
 
+# fmt: off
 PACKAGES = (
-    "torch torchvision gsplat numba numpy scipy librosa soundfile av opencv-python imageio-ffmpeg lpips "
-    "face-alignment matplotlib ipywidgets anywidget jupyterlab espeakng-loader"
-).split()
+    "torch", "torchvision", "gsplat", "numba", "numpy", "scipy", "librosa", "soundfile", "av",
+    "opencv-python", "imageio-ffmpeg", "lpips", "face-alignment", "matplotlib", "ipywidgets", "anywidget",
+    "jupyterlab", "espeakng-loader",
+)
+# fmt: on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +111,7 @@ def _threads() -> dict[str, Any]:
     import torch
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"torch": torch.get_num_threads(), "usable_cores": usable, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+    return {"torch": torch.get_num_threads(), "usable_cores": usable}
 
 
 def _ffmpeg() -> dict[str, str | None]:
@@ -153,7 +157,7 @@ def describe(report: dict[str, Any]) -> str:
         "system": report["system"]["name"],
         "device": _device_line(device),
         "rasterizer": f"{report['rasterizer']['name']}: {report['rasterizer']['reason']}",
-        "threads": f"{threads['torch']} used by torch and our kernels, {threads['usable_cores']} cores usable",
+        "threads": f"{threads['torch']} for torch and our kernels, {threads['usable_cores']} cores usable",
         "ffmpeg": _ffmpeg_line(report["ffmpeg"]),
         "kernels": folders["compiled_kernels"],
         "cache": folders["cache"],
@@ -166,15 +170,16 @@ def describe(report: dict[str, Any]) -> str:
     found = sum(file["found"] is not None for file in files.values())
     lines += ["", f"Optional model files ({found} of {len(files)} found; all else works without them)"]
     for name, file in files.items():
-        lines.append(f"  {name:<16}{'found' if file['found'] else 'missing':<9}{file['purpose']}")
-        lines.append(f"  {'':<25}{file['found'] or 'get it: ' + file['how_to_get_it']}")
+        state = f"found    {file['found']}" if file["found"] else f"missing  {file['how_to_get_it']}"
+        lines.append(f"  {name:<18}{file['purpose']:<44}{state}")
     return "\n".join(lines)
 
 
 def _device_line(device: dict[str, Any]) -> str:
     if device["cuda_devices"]:
         gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gib']} GiB)" for gpu in device["cuda_devices"])
-        return f"cuda  {gpus}; torch for CUDA {device['torch_built_for_cuda']}; nvcc {device['nvcc'] or 'not found'}"
+        nvcc = device["nvcc"] or "not found"
+        return f"cuda  {gpus}; torch is built for CUDA {device['torch_built_for_cuda']}; nvcc {nvcc}"
     why = (
         f"torch is built for CUDA {device['torch_built_for_cuda']}, but no GPU answers"
         if device["torch_built_for_cuda"]

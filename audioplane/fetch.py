@@ -39,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def download(file: ModelFile) -> Path:
-    """Downloads one file to its place in the assets folder and returns the path; a failure leaves nothing behind.
+    """Downloads one file to its place in the assets folder, or leaves nothing behind; returns the path.
 
     Raises:
-        UserError: there is no plain file to download, the network said no, or the content is not the expected one.
+        UserError: there is no plain file to download, the network said no, or the content is a wrong one.
     """
     if file.by_hand:
         raise UserError(
-            f"{file.name!r} cannot be fetched by itself. By hand: {file.by_hand}; then put it at {file.candidates()[0]}"
+            f"{file.name!r} must be got by hand: {file.by_hand}; then put it at {file.candidates()[0]}"
         )
     target = file.candidates()[0]
     try:
@@ -55,12 +55,16 @@ def download(file: ModelFile) -> Path:
             partial = Path(folder) / target.name
             _copy(file.url, partial)
             if not weights.digest(partial).startswith(file.sha256):
-                raise UserError(f"{file.url} gave a file with another sha256 than {file.sha256[:16]}...: not kept.")
+                raise UserError(
+                    f"{file.url} gave a file with another sha256 than {file.sha256[:12]}...: not kept."
+                )
             partial.replace(target)
     except urllib.error.URLError as error:
         raise UserError(f"{file.name!r}: {file.url} cannot be reached ({error.reason}).") from error
     except OSError as error:
-        raise UserError(f"{file.name!r} cannot be written to {target} ({error}). Set {weights.VARIABLE}.") from error
+        raise UserError(
+            f"{file.name!r} cannot be written to {target} ({error}). Set {weights.VARIABLE}."
+        ) from error
     return target
 
 

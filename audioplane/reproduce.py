@@ -1,7 +1,7 @@
 """Runs everything there is to reproduce: the notebooks, in order and in place.
 
-Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs when it went through;
-one that fails keeps its old content, and the others still run.
+Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs when it went
+through; one that fails keeps its old content, and the others still run.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ class Outcome:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("only", nargs="*", metavar="name", help="only notebooks whose name begins so, as in `01`")
-    parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="the folder of the notebooks")
+    parser.add_argument(
+        "only", nargs="*", metavar="name", help="only notebooks whose name begins so, as in `01`"
+    )
+    parser.add_argument(
+        "--notebooks", type=Path, default=None, metavar="FOLDER", help="the folder of the notebooks"
+    )
     parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
 
 
@@ -64,7 +68,9 @@ def choose(folder: Path, beginnings: list[str]) -> list[Path]:
         UserError: the folder or a notebook asked for is not there.
     """
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}: run this in a clone of the repository, or name it: --notebooks.")
+        raise UserError(
+            f"There is no folder {folder}: run this in a clone of the repository, or give --notebooks."
+        )
     notebooks = sorted(folder.glob("*.ipynb"))
     for beginning in beginnings:
         if not any(notebook.name.startswith(beginning) for notebook in notebooks):

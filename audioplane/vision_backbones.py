@@ -1,11 +1,12 @@
 """torchvision and LPIPS that import and run beside any build of torch; the only file that knows the trap.
 
-PyPI has no CPU build of torchvision: beside a CPU torch its compiled operators do not load, and `import torchvision`
-fails with "operator torchvision::nms does not exist" before reaching the networks, which need none of those operators.
-On exactly that error the two missing operators are declared (by name, without code), and the import succeeds.
-Declaring them beside a torchvision that does load would abort the process, so it is never done beforehand.
+PyPI has no CPU build of torchvision: beside a CPU torch its compiled operators do not load, and importing it
+fails with "operator torchvision::nms does not exist" before it reaches the networks, which need none of those
+operators. On exactly that error the two missing operators are declared (by name, without code), and the
+import succeeds. Declaring them beside a torchvision that does load would abort the process, so it is never
+done beforehand.
 
-Everything that imports torchvision, also inside (lpips, face_alignment, torchmetrics), calls `import_torchvision` first.
+Whoever imports torchvision, or a package that does (lpips, face_alignment), calls `import_torchvision` first.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _declarations: Any = None  # a torch.library.Library lives as long as its last r
 
 
 def import_torchvision() -> ModuleType:
-    """Imports torchvision: networks and transforms work on every build, its compiled operators where they load."""
+    """Imports torchvision: networks and transforms always work, compiled operators where they load."""
     global _declarations
     with _lock:
         try:
@@ -69,8 +70,8 @@ def lpips_network(backbone: Backbone, *, random_backbone: bool = False) -> torch
     Called with two images (B, 3, H, W) in [-1, 1], it gives distances (B, 1, 1, 1) >= 0; smaller is closer.
 
     Args:
-        backbone: "alex", "vgg" or "squeeze"; the ImageNet weights are found by `audioplane.weights`, never downloaded
-            here. The small calibrated layers on top come with the lpips package.
+        backbone: "alex", "vgg" or "squeeze"; the ImageNet weights are found by `audioplane.weights`, never
+            downloaded here. The small calibrated layers on top come with the lpips package.
         random_backbone: an untrained backbone, to test the wiring; its numbers mean nothing.
 
     Raises:
@@ -83,7 +84,7 @@ def lpips_network(backbone: Backbone, *, random_backbone: bool = False) -> torch
     lpips = import_lpips()
     with warnings.catch_warnings():
         # lpips still asks torchvision for networks in the manner of before 0.13.
-        warnings.filterwarnings("ignore", message=r"(The parameter 'pretrained'|Arguments other than a weight enum)")
+        warnings.filterwarnings("ignore", message="The parameter 'pretrained'|Arguments other than a weight")
         network = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
     if path is not None:
         _load_backbone(network.net, path)
@@ -91,7 +92,7 @@ def lpips_network(backbone: Backbone, *, random_backbone: bool = False) -> torch
 
 
 def _load_backbone(network: torch.nn.Module, path: Any) -> None:
-    """Fills lpips' slices from a torchvision checkpoint: `slice2.3.weight` there is `features.3.weight` here."""
+    """Fills lpips' slices from a torchvision checkpoint: `slice2.3.weight` was `features.3.weight`."""
     import torch
 
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,7 +1,7 @@
 """The optional model files of other people: what each is for, where it is looked for, how to get it.
 
-None ships with audioplane and none is downloaded behind the user's back: `audioplane fetch NAME` is an act of the
-user's, and what needs a missing file says so. A file is looked for, in this order,
+None ships with audioplane and none is downloaded behind the user's back: `audioplane fetch NAME` is the
+user's act, and what needs a missing file says so. A file is looked for, in this order,
 
 1. in the assets folder (`AUDIOPLANE_ASSETS`, else `assets` in the user's cache folder), at `models/<place>`;
 2. where the library that made it known keeps its own download (torch hub's or TensorFlow's folder).
@@ -31,7 +31,7 @@ class ModelFile:
         place: its path inside `models` of the assets folder.
         licence: as its authors state it.
         url: its public home; `by_hand` says what to do where that is not one plain file.
-        sha256: of the whole file or, as torch hub writes them into file names, its first digits; "" if not published.
+        sha256: all of it or, as torch hub writes them into file names, its first digits; "" if not published.
         by_hand: how to get it where `audioplane fetch` cannot.
         elsewhere: the folder in which another library keeps it: "torch", "tensorflow" or "" for none.
     """
@@ -58,7 +58,7 @@ class ModelFile:
         return places
 
 
-class MissingWeights(UserError):
+class MissingWeightsError(UserError):
     """An optional model file is needed and is not on this machine, or is damaged."""
 
 
@@ -174,8 +174,8 @@ _FILES = (
         purpose="audio features, the paper's",
         place="deepspeech/deepspeech-0_1_0-b90017e8.pb",
         licence="MPL-2.0",
-        url="https://github.com/osmr/deepspeech_features/releases/download/v0.0.1/deepspeech-0_1_0-b90017e8.pb.zip",
-        by_hand="unzip deepspeech-0_1_0-b90017e8.pb.zip of github.com/osmr/deepspeech_features (release v0.0.1)",
+        url="https://github.com/osmr/deepspeech_features/releases/tag/v0.0.1",
+        by_hand="unzip deepspeech-0_1_0-b90017e8.pb.zip of github.com/osmr/deepspeech_features (v0.0.1)",
         elsewhere="tensorflow",
     ),
 )
@@ -205,17 +205,19 @@ def require(name: str) -> Path:
     """The path of an optional file whose content is what it should be, as far as its sha256 is published.
 
     Raises:
-        MissingWeights: it is not on this machine, or its content is not the expected one; says how to get it.
+        MissingWeightsError: it is not on this machine, or is not what it should be; says how to get it.
         KeyError: no such name in `REGISTRY`.
     """
     file = REGISTRY[name]
     path = find(name)
     if path is None:
         places = " or ".join(str(place) for place in file.candidates())
-        raise MissingWeights(f"The model file {name!r} ({file.purpose}) is missing: expected {places}. Get it: {file.how}")
+        raise MissingWeightsError(
+            f"The model file {name!r} ({file.purpose}) is missing: expected {places}. Get it: {file.how}"
+        )
     status = path.stat()
     if not _digest(path, status.st_size, status.st_mtime_ns).startswith(file.sha256):
-        raise MissingWeights(
+        raise MissingWeightsError(
             f"The model file {name!r} at {path} is damaged or another version: its sha256 should begin with "
             f"{file.sha256[:16]}. Delete it, then get it again: {file.how}"
         )

@@ -43,7 +43,7 @@ def repository() -> Path:
 
 @pytest.fixture
 def assets() -> Path:
-    """The folder of real inputs and model files, named by AUDIOPLANE_ASSETS; a test that asks is skipped without."""
+    """The folder of real inputs and model files, named by AUDIOPLANE_ASSETS; skips without."""
     folder = os.environ.get("AUDIOPLANE_ASSETS")
     if not folder:
         pytest.skip("AUDIOPLANE_ASSETS is not set")
@@ -54,7 +54,7 @@ def assets() -> Path:
 
 @pytest.fixture
 def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine on which nothing was ever downloaded: cache, assets and library folders are inside `tmp_path`."""
+    """A machine on which nothing was ever downloaded: cache and library folders are inside `tmp_path`."""
     monkeypatch.setenv("AUDIOPLANE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
