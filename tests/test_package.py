@@ -12,8 +12,8 @@ import audioplane
 
 # fmt: off
 HEAVY = [
-    "torch", "torchvision", "gsplat", "numba", "cv2", "lpips", "librosa", "matplotlib", "ipywidgets", "pandas", "scipy",
-    "imageio", "nbclient",
+    "torch", "torchvision", "gsplat", "numba", "cv2", "lpips", "librosa", "matplotlib", "ipywidgets",
+    "pandas", "scipy", "imageio", "nbclient",
 ]
 # fmt: on
 

@@ -38,9 +38,9 @@ def project():
 def wanted(project):
     """Everything `pip install .[dev,speech]` asks for by name."""
     extras = project["optional-dependencies"]
-    return [
-        Requirement(line) for line in project["dependencies"] + sum((extras[name] for name in EXTRAS), [])
-    ]
+    lines = [*project["dependencies"], *(line for name in EXTRAS for line in extras[name])]
+    requirements = [Requirement(line) for line in lines]
+    return [one for one in requirements if one.marker is None or one.marker.evaluate()]
 
 
 def test_the_lock_holds_only_exact_public_pins():

@@ -1,4 +1,4 @@
-"""torchvision and LPIPS import and run beside this build of torch, and the repair is done only where needed."""
+"""torchvision and LPIPS import and run beside this build of torch; repaired only where needed."""
 
 from dataclasses import replace
 from types import SimpleNamespace
