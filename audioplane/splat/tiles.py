@@ -83,10 +83,10 @@ def _rows(row, tile_size, height):
 
 
 @njit(inline="always")
-def _columns(row, tile_row, tile_size, width):
+def _columns(row, tile_row, tile_size, width, height):
     """The columns of tiles that a footprint reaches in one row of tiles, as a half-open range."""
     low = _f(tile_row * tile_size) + _f(0.5) - row[CY]
-    high = low + _f(tile_size - 1)
+    high = _f(min((tile_row + 1) * tile_size, height)) - _f(0.5) - row[CY]
     smallest, largest = extent(low, high, row[HALF_X], row[SY], row[SX], row[RX], row[QX])
     first, last = pixels(row[CX], smallest, largest, 0, width)
     return first // tile_size, (last - 1) // tile_size + 1 if last > first else 0
@@ -118,7 +118,7 @@ def _count(start, stop, bounds, order, images, footprints, positions, size, tile
             pairs = 0
             for position in range(positions[k], positions[k + 1]):
                 y = first + position - positions[k]
-                x0, x1 = _columns(row, y, tile_size, width)
+                x0, x1 = _columns(row, y, tile_size, width, height)
                 base = (images[n] * tiles_y + y) * tiles_x
                 spans[position, 0], spans[position, 1] = base + x0, base + max(x0, x1)
                 for tile in range(base + x0, base + x1):

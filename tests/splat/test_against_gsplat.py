@@ -81,11 +81,11 @@ def best_alpha(meta: dict, camera: int, n: int, top: int, left: int, bottom: int
     """The largest alpha on a grid of `steps` points a pixel between the centres of the outermost pixels of a tile."""
     ys = torch.linspace(top + 0.5 - slack, bottom - 0.5 + slack, (bottom - top - 1) * steps + 1).double()
     xs = torch.linspace(left + 0.5 - slack, right - 0.5 + slack, (right - left - 1) * steps + 1).double()
-    u, v = meta["means2d"][camera, n].double()
-    a, b, c = meta["conics"][camera, n].double()
+    u, v = meta["means2d"][camera, n].detach().double()
+    a, b, c = meta["conics"][camera, n].detach().double()
     dx, dy = xs[None] - u, ys[:, None] - v
     sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
-    return float((meta["opacities"][camera, n].double() * torch.exp(-sigma)).max())
+    return float((meta["opacities"][camera, n].detach().double() * torch.exp(-sigma)).max())
 
 
 def on_cuda(s: Scene) -> Scene:

@@ -133,8 +133,8 @@ def test_alpha_is_held_below_its_maximum_and_light_never_runs_out():
 
 
 def test_finite_differences():
-    """Central differences of the rasterizer itself, where it is smooth enough for them in float32."""
-    s = scene(5, 6, (24, 20), 1)
+    """Central differences of the rasterizer itself, on Gaussians so large that no threshold falls in the image."""
+    s = scene(5, 6, (24, 20), 1, kind="huge")
     leaves = s.leaves()
     weights = torch.randn(1, 20, 24, 3, generator=torch.Generator().manual_seed(3))
 
@@ -142,7 +142,7 @@ def test_finite_differences():
         return (draw(s, values)[0] * weights).double().sum()
 
     loss(leaves).backward()
-    for name, step in [("means", 2e-3), ("quats", 2e-2), ("scales", 2e-3), ("opacities", 2e-3), ("colors", 1e-2)]:
+    for name, step in [("means", 2e-2), ("quats", 2e-2), ("scales", 2e-2), ("opacities", 2e-3), ("colors", 1e-2)]:
         direction = torch.randn(leaves[name].shape, generator=torch.Generator().manual_seed(4))
         ends = []
         for sign in (1, -1):
@@ -150,7 +150,7 @@ def test_finite_differences():
             moved[name] += sign * step * direction
             ends.append(loss(moved).item())
         slope = (leaves[name].grad * direction).sum().item()
-        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=0.05, abs=0.05), name
+        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=0.02, abs=0.01), name
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
