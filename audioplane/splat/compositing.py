@@ -1,8 +1,8 @@
 """Front-to-back compositing of 2D Gaussians, tile by tile (Eq. 1 and 4), and its gradients.
 
-A tile is worked on in blocks of eight pixels in a row (see `simd`). For each Gaussian of the tile's list only the blocks
-that its ellipse reaches are visited. gsplat's numbers are kept: a Gaussian counts where alpha >= 1/255, alpha is held
-below 0.999, and a pixel is finished by the first Gaussian that would leave less than 1e-4 of its light.
+A tile is worked on in blocks of eight pixels in a row (see `simd`). For each Gaussian of the tile's list only the
+blocks that its ellipse reaches are visited. gsplat's numbers are kept: a Gaussian counts where alpha >= 1/255, alpha is
+held below 0.999, and a pixel is finished by the first Gaussian that would leave at most 1e-4 of its light.
 
 The backward pass runs front to back too. With v the gradient of the pixel, T the light left before Gaussian i and
 w = alpha T, the loss changes with alpha_i by T (v.c_i) - Q / (1 - alpha_i), where Q, what lies behind i as the pixel
@@ -14,7 +14,6 @@ same sum whatever the number of threads.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -120,8 +119,8 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, conics, opacities, colors, size, tile_size,
-                        grid, unrolled, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
+def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, conics, opacities, colors, size,
+                        tile_size, grid, unrolled, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
     """Writes the gradient row of every pair of tiles [start, stop)."""
     width, height = size
     tiles_x, tiles_y = grid
@@ -190,7 +189,9 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                     behind = load(buffer, at + area) - weight * seen
                     store(buffer, at + area, behind)
                     # dL/dsigma = -alpha dL/dalpha, nothing where alpha is held at its maximum
-                    v_sigma = where(goes_on & (raw <= max_alpha), alpha * (behind / (one - alpha) - before * seen), zero)
+                    v_sigma = where(
+                        goes_on & (raw <= max_alpha), alpha * (behind / (one - alpha) - before * seen), zero
+                    )
                     s0 = s0 + v_sigma
                     s1 = s1 + v_sigma * splat(dy)
                     s2 = s2 + v_sigma * splat(dy * dy)
@@ -255,7 +256,8 @@ def _unrolled(channels: int) -> tuple[int, ...]:
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor,
-                pairs: Pairs, width: int, height: int, tile_size: int, absgrad: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+                pairs: Pairs, width: int, height: int, tile_size: int, absgrad: bool
+                ) -> tuple[Tensor, Tensor]:  # fmt: skip
         images, channels = backgrounds.shape
         grid = (-(-width // tile_size), -(-height // tile_size))
         render, alphas = torch.empty(images, height, width, channels), torch.empty(images, height, width, 1)
@@ -285,8 +287,9 @@ class _Composite(torch.autograd.Function):
         rows = np.empty((len(pairs.slots), GEOMETRY + channels), np.float32)
         flat_v_render = v_render.contiguous()
         threads.run(
-            _composite_backward, chunks, pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, conics, opacities,
-            colors, ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light, flat_v_render.numpy(),
+            _composite_backward, chunks, pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, conics,
+            opacities, colors, ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light,
+            flat_v_render.numpy(),
             v_alphas.contiguous().view(light.shape).numpy(), ctx.absgrad, rows,
         )  # fmt: skip
         v_means2d, v_conics, v_opacities = torch.empty(count, 2), torch.empty(count, 3), torch.empty(count)

@@ -177,7 +177,7 @@ _EXP2 = (1.8775767e-3, 8.9893397e-3, 5.5826318e-2, 2.4015361e-1, 6.9315308e-1, 9
 
 @intrinsic
 def exp2(typing: Any, x: Any) -> Any:
-    """2**x in each lane, for x <= 127; below -126 it returns 2**-126. The whole part goes straight into the exponent."""
+    """2**x in each lane, for x <= 127; below -126 it returns 2**-126. The whole part becomes the exponent's bits."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         lowest = _constant(-126.0)
@@ -186,9 +186,7 @@ def exp2(typing: Any, x: Any) -> Any:
         fraction = builder.fsub(x, whole)
         power = _constant(_EXP2[0])
         for coefficient in _EXP2[1:]:
-            power = builder.fadd(
-                builder.fmul(power, fraction, flags=_FLAGS), _constant(coefficient), flags=_FLAGS
-            )
+            power = builder.fadd(builder.fmul(power, fraction, flags=_FLAGS), _constant(coefficient), flags=_FLAGS)
         exponent = builder.shl(builder.fptosi(whole, _INTS), ir.Constant(_INTS, [23] * LANES))
         return builder.bitcast(builder.add(builder.bitcast(power, _INTS), exponent), _FLOATS)
 

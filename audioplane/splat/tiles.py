@@ -24,8 +24,8 @@ TINY = 1e-20
 SLACK = 1e-2  # pixels by which ellipses are taken too large here; the exact test is the compositor's
 
 # Columns of a footprint. With (dx, dy) = pixel - centre, log2(alpha) = PEAK - A (dx + SX dy)^2 - GY dy^2. The ellipse
-# alpha >= 1/255 has the half extents HALF_X and HALF_Y; at a given dx it spans dy = -SY dx +- sqrt(RY - QY dx^2), and at
-# a given dy dx = -SX dy +- sqrt(RX - QX dy^2).
+# alpha >= 1/255 has the half extents HALF_X and HALF_Y; at a given dx it spans dy = -SY dx +- sqrt(RY - QY dx^2), and
+# at a given dy dx = -SX dy +- sqrt(RX - QX dy^2).
 CX, CY, PEAK, A, SX, GY, HALF_X, HALF_Y, SY, RX, QX, RY, QY, COLUMNS = range(14)
 
 _f = np.float32
@@ -218,8 +218,8 @@ class Pairs:
     tiles_per_gauss: NDArray[np.int32]  # (M,)
 
 
-def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor, depths: Tensor, images: NDArray[np.int32],
-              width: int, height: int, tile_size: int, n_images: int) -> Pairs:  # fmt: skip
+def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor, depths: Tensor,
+              images: NDArray[np.int32], width: int, height: int, tile_size: int, n_images: int) -> Pairs:  # fmt: skip
     """Lists for every tile the entries that reach 1/255 somewhere on its pixels, nearest first.
 
     Args:

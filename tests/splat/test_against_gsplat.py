@@ -25,7 +25,13 @@ def test_projection(kind, mode):
     _, _, meta = draw(s, a, rasterize_mode=mode)
     covariances, _ = _quat_scale_to_covar_preci(b["quats"], b["scales"], True, False, triu=False)
     radii, means2d, depths, conics, compensations = _fully_fused_projection(
-        b["means"], covariances, b["viewmats"], s.Ks.double(), s.width, s.height, calc_compensations=mode == "antialiased"
+        b["means"],
+        covariances,
+        b["viewmats"],
+        s.Ks.double(),
+        s.width,
+        s.height,
+        calc_compensations=mode == "antialiased",
     )
     seen = (meta["radii"] > 0).all(-1)
     theirs = (radii > 0).all(-1)
@@ -40,7 +46,10 @@ def test_projection(kind, mode):
         torch.testing.assert_close(meta["opacities"][seen], wanted[seen].float(), atol=1e-5, rtol=1e-3)
 
     g = torch.Generator().manual_seed(2)
-    weights = [torch.randn(t.shape, generator=g) * seen.view(*seen.shape, *[1] * (t.dim() - 2)) for t in (means2d, depths, conics)]
+    weights = [
+        torch.randn(t.shape, generator=g) * seen.view(*seen.shape, *[1] * (t.dim() - 2))
+        for t in (means2d, depths, conics)
+    ]
     loss = sum((t * w).sum() for t, w in zip((meta["means2d"], meta["depths"], meta["conics"]), weights, strict=True))
     twin = sum((torch.where(w != 0, t, 0) * w).sum() for t, w in zip((means2d, depths, conics), weights, strict=True))
     loss.backward()
@@ -54,7 +63,9 @@ def test_projection(kind, mode):
 def test_tile_lists_are_those_of_gsplat_less_what_no_pixel_sees(kind):
     s = scene(3, 60, (70, 50), 2, kind=kind)
     _, _, meta = draw(s, s.leaves())
-    _, ids, flatten = _isect_tiles(meta["means2d"], meta["radii"], meta["depths"], 16, meta["tile_width"], meta["tile_height"])
+    _, ids, flatten = _isect_tiles(
+        meta["means2d"], meta["radii"], meta["depths"], 16, meta["tile_width"], meta["tile_height"]
+    )
     theirs = set(zip(ids.tolist(), flatten.tolist(), strict=True))
     ours = set(zip(meta["isect_ids"].tolist(), meta["flatten_ids"].tolist(), strict=True))
     assert len(ours) == len(meta["flatten_ids"])
@@ -77,7 +88,9 @@ def test_tile_lists_are_those_of_gsplat_less_what_no_pixel_sees(kind):
             assert best_alpha(meta, camera, k, top, left, bottom, right, 1, 0.0) < 1 / 255
 
 
-def best_alpha(meta: dict, camera: int, n: int, top: int, left: int, bottom: int, right: int, steps: int, slack: float) -> float:
+def best_alpha(
+    meta: dict, camera: int, n: int, top: int, left: int, bottom: int, right: int, steps: int, slack: float
+) -> float:
     """The largest alpha on a grid of `steps` points a pixel between the centres of the outermost pixels of a tile."""
     ys = torch.linspace(top + 0.5 - slack, bottom - 0.5 + slack, (bottom - top - 1) * steps + 1).double()
     xs = torch.linspace(left + 0.5 - slack, right - 0.5 + slack, (right - left - 1) * steps + 1).double()
@@ -100,7 +113,7 @@ def test_pictures_and_gradients_equal_gsplat_on_cuda(kind, mode):
     results = []
     for where in (s, on_cuda(s)):
         leaves = where.leaves()
-        out, alphas, meta = rasterization(
+        out, alphas, _ = rasterization(
             **leaves, Ks=where.Ks, width=s.width, height=s.height, rasterize_mode=mode, packed=False
         )
         weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(5)).to(out.device)
