@@ -80,11 +80,11 @@ def photograph(azimuths: list[float], elevations: list[float], size: int = 128) 
         rotation = viewmat[:3, :3]
         rays = torch.nn.functional.normalize(pixels @ torch.linalg.inv(K).T @ rotation, dim=-1)
         origin, travelled = -rotation.T @ viewmat[:3, 3], torch.full((2 * size, 2 * size), RADIUS - 1.75 * BOX)
-        for _ in range(48):  # sphere tracing
+        for _ in range(80):  # sphere tracing
             travelled = travelled + _distance(origin + travelled[..., None] * rays)[0].clamp(max=0.3)
         points = origin + travelled[..., None] * rays
         distance, part = _distance(points)
-        color = torch.where((distance.abs() < 5e-3)[..., None], _shade(points, part), 1.0)
+        color = torch.where((distance.abs() < 1e-2)[..., None], _shade(points, part), 1.0)
         images.append(color.view(size, 2, size, 2, 3).mean((1, 3)))
     return Views(torch.stack(images), viewmats, K)
 
