@@ -30,7 +30,7 @@ class Views:
 
 
 def _distance(p: Tensor) -> tuple[Tensor, Tensor]:
-    """Signed distance of points (..., 3) to the object, a banded ball inside a ring on a plinth, and its part 0 to 2."""
+    """Signed distance of points (..., 3) to a banded ball inside a ring on a plinth, and which of these is nearest."""
     ball = p.norm(dim=-1) - 0.45
     ring = torch.stack([torch.stack([p[..., 0], p[..., 2]], -1).norm(dim=-1) - 0.72, p[..., 1]], -1).norm(dim=-1) - 0.13
     q = (p - torch.tensor([0.0, 0.72, 0.0])).abs() - torch.tensor([0.5, 0.12, 0.5])
@@ -58,8 +58,12 @@ def _shade(p: Tensor, part: Tensor) -> Tensor:
 
 
 def look_from(azimuth: float, elevation: float) -> Tensor:
-    """The (4, 4) camera-from-world matrix of a camera on the orbit that looks at the origin; angles in radians, y down."""
-    direction = [math.cos(elevation) * math.sin(azimuth), -math.sin(elevation), -math.cos(elevation) * math.cos(azimuth)]
+    """Camera-from-world (4, 4) of a camera on the orbit that looks at the origin; angles in radians, y down."""
+    direction = [
+        math.cos(elevation) * math.sin(azimuth),
+        -math.sin(elevation),
+        -math.cos(elevation) * math.cos(azimuth),
+    ]
     position = RADIUS * torch.tensor(direction)
     forward = -position / RADIUS
     right = torch.nn.functional.normalize(torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0]), forward), dim=0)
@@ -99,7 +103,7 @@ def orbit(views: int = 24, held_out: int = 6, size: int = 128) -> tuple[Views, V
 
 @dataclass
 class Fit:
-    """A fitted cloud (`params`: means, scales (log), quats, opacities (logit), colors (logit)) and how it came about."""
+    """A fitted cloud and how it came about; `params`: means, log scales, quats, logits of opacities and colours."""
 
     params: torch.nn.ParameterDict
     losses: list[float] = field(default_factory=list)  # one an iteration
@@ -115,9 +119,18 @@ def draw(params: torch.nn.ParameterDict, views: Views) -> tuple[Tensor, dict]:
     """Renders the cloud on white from all views; returns (V, H, W, 3) and the rasterizer's `meta`."""
     count, height, width = views.images.shape[:3]
     image, _, meta = rasterization(
-        params["means"], params["quats"], params["scales"].exp(), params["opacities"].sigmoid(), params["colors"].sigmoid(),
-        views.viewmats, views.K.expand(count, 3, 3), width, height, packed=False, backgrounds=torch.ones(count, 3),
-    )  # fmt: skip
+        params["means"],
+        params["quats"],
+        params["scales"].exp(),
+        params["opacities"].sigmoid(),
+        params["colors"].sigmoid(),
+        views.viewmats,
+        views.K.expand(count, 3, 3),
+        width,
+        height,
+        packed=False,
+        backgrounds=torch.ones(count, 3),
+    )
     return image, meta
 
 
@@ -150,7 +163,9 @@ def fit(views: Views, iterations: int = 2000, points: int = 1000, seed: int = 0,
         }
     )
     rates = {"means": 4e-3, "scales": 1e-2, "quats": 5e-3, "opacities": 5e-2, "colors": 3e-2}
-    optimizers = {name: torch.optim.Adam([params[name]], lr=rate, eps=1e-15) for name, rate in rates.items()}
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        name: torch.optim.Adam([params[name]], lr=rate, eps=1e-15) for name, rate in rates.items()
+    }
     strategy = DefaultStrategy(
         refine_start_iter=200, refine_stop_iter=int(0.75 * iterations), refine_every=100, grow_grad2d=4e-4,
         reset_every=10 * iterations,

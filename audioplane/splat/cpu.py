@@ -169,8 +169,7 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     if backgrounds is None:
         backgrounds = torch.zeros(c, colors.shape[-1])
 
-    flat = (t.reshape(-1, *t.shape[means2d.dim() - 1 :]) for t in (means2d, conics, opacities, radii, depths))
-    pairs = intersect(*flat, images, width, height, tile_size, c)
+    pairs = intersect(means2d, conics, opacities, radii, depths, images, width, height, tile_size, c)
     render, alphas = composite(
         means2d, conics, colors, opacities, backgrounds, pairs, width, height, tile_size, a["absgrad"]
     )

@@ -15,16 +15,21 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
 LANES = 8
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 _FLAGS = ("contract", "nsz")  # no "reassoc", no "nnan": order and NaN stay as written
+
+
+def intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
+    """numba's decorator, which hides the first argument (the typing context) from callers."""
+    return extending.intrinsic(define)
 
 
 class FloatsType(types.Type):
@@ -53,7 +58,8 @@ class _MaskModel(models.PrimitiveModel):
 def _operator(op: Any, operand: types.Type, result: types.Type, emit: Callable[..., Any]) -> None:
     """Teaches the compiler `operand op operand -> result`."""
     template = type(f"_{op.__name__}", (ConcreteTemplate,), {"cases": [signature(result, operand, operand)]})
-    infer_global(op)(template)
+    register: Any = infer_global(op)
+    register(template)
     lower_builtin(op, operand, operand)(lambda context, builder, sig, args: emit(builder, *args))
 
 
