@@ -23,15 +23,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import threads
-from .simd import LANES, absolute, any_lane, exp2, load, minimum, ramp, splat, store, total, where
-from .tiles import CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
+from .simd import LANES, absolute, any_lane, exp2, load, minimum, prefetch, ramp, splat, store, total, where
+from .tiles import CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, COLUMNS, Pairs, extent, pixels
 
 _f = np.float32
 LOG2_THRESHOLD = _f(-LOG2_255)
 MAX_ALPHA = _f(0.999)
 MIN_LIGHT = _f(1e-4)
 CHECK = 8  # Gaussians between two looks at whether a tile still lets light through
+AHEAD = 3  # Gaussians between asking for one and needing it
 GEOMETRY = 8  # columns of a gradient row before the colours: u, v, conic a b c, opacity, |u|, |v|
+
+
+@njit(inline="always")
+def _fetch(n, footprints, colors):
+    """Brings a Gaussian that will be needed soon into the cache: the lists jump about in memory."""
+    prefetch(footprints, n * COLUMNS)
+    prefetch(footprints, (n + 1) * COLUMNS - 1)
+    prefetch(colors, n * colors.shape[1])
 
 
 @njit(inline="always")
@@ -75,14 +84,21 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
         inner = tile - image * tiles_x * tiles_y
         top, left = (inner // tiles_x) * tile_size, (inner % tiles_x) * tile_size
         bottom, right = min(top + tile_size, height), min(left + tile_size, width)
+        begin, end = offsets[tile], offsets[tile + 1]
+        if begin == end:
+            light[image, top:bottom, left:right] = 1.0
+            alphas[image, top:bottom, left:right] = 0.0
+            for c in range(channels):
+                render[image, top:bottom, left:right, c] = backgrounds[image, c]
+            continue
         buffer[:] = 0.0
         for y in range(bottom - top):
             buffer[y * stride : y * stride + right - left] = 1.0
 
-        begin = offsets[tile]
-        for p in range(begin, offsets[tile + 1]):
+        for p in range(begin, end):
             if (p - begin) % CHECK == CHECK - 1 and not _any_light(buffer, area):
                 break
+            _fetch(flatten_ids[min(p + AHEAD, end - 1)], footprints, colors)
             n = flatten_ids[p]
             row = footprints[n]
             a = splat(row[A])
@@ -136,6 +152,9 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
         inner = tile - image * tiles_x * tiles_y
         top, left = (inner // tiles_x) * tile_size, (inner % tiles_x) * tile_size
         bottom, right = min(top + tile_size, height), min(left + tile_size, width)
+        begin, end, p = offsets[tile], offsets[tile + 1], offsets[tile]
+        if begin == end:
+            continue
         buffer[:] = 0.0
         for y in range(top, bottom):
             for x in range(left, right):
@@ -148,10 +167,10 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                     behind += v * render[image, y, x, c]
                 buffer[at + area] = behind
 
-        begin, end, p = offsets[tile], offsets[tile + 1], offsets[tile]
         while p < end:
             if (p - begin) % CHECK == CHECK - 1 and not _any_light(buffer, area):
                 break
+            _fetch(flatten_ids[min(p + AHEAD, end - 1)], footprints, colors)
             n = flatten_ids[p]
             row = footprints[n]
             a = splat(row[A])
