@@ -147,7 +147,7 @@ def main() -> None:
         print(json.dumps(measure(*one)))
         return
     print(
-        "| Gaussians | image | threads | forward ms | fwd+bwd ms | ns/pair fwd | ns/pair both | pairs M | MB | of sgemm % |"
+        "| Gaussians | image | threads | fwd ms | fwd+bwd ms | ns/pair fwd | ns/pair both | Mpairs | MB | of sgemm % |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for count, size in SCENES:
@@ -157,10 +157,9 @@ def main() -> None:
             r = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             alone = alone or r
             ratio = "" if threads == 1 else f" ({r['forward'] / alone['forward']:.2f}, {r['both'] / alone['both']:.2f})"
-            print(
-                f"| {count:,} | {size} | {threads}{ratio} | {r['forward']:.1f} | {r['both']:.1f} | {r['ns_forward']:.2f} "
-                f"| {r['ns_both']:.2f} | {r['visited']:.1f} | {r['memory']:.0f} | {r['share']:.0f} |", flush=True,
-            )  # fmt: skip
+            cells = [f"{count:,}", size, f"{threads}{ratio}", f"{r['forward']:.1f}", f"{r['both']:.1f}"]
+            cells += [f"{r['ns_forward']:.2f}", f"{r['ns_both']:.2f}", f"{r['visited']:.1f}", f"{r['memory']:.0f}"]
+            print("|", " | ".join(map(str, [*cells, f"{r['share']:.0f}"])), "|", flush=True)
     forward, both = twin_ratio()
     print(
         f"\nDense torch twin over ours, 1,000 Gaussians at 128: {forward:.0f}x forward, {both:.0f}x forward+backward."

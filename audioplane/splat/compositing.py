@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .. import threads
 from .simd import LANES, absolute, any_lane, exp2, load, minimum, prefetch, ramp, splat, store, total, where
-from .tiles import CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, COLUMNS, Pairs, extent, pixels
+from .tiles import COLUMNS, CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
 
 _f = np.float32
 LOG2_THRESHOLD = _f(-LOG2_255)
