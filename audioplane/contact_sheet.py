@@ -1,7 +1,10 @@
-"""One picture of a Subject: what it shows, what is known about each pixel, what it says and how the mouth follows."""
+"""One picture of a Subject: frames, what is known of each pixel, what it says, how the mouth follows."""
+
+# ruff: noqa: RUF001 (IPA)
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +28,17 @@ INK, FAINT, ACCENT, VOICE = "#22262e", "#9aa1ad", "#c8394f", "#3f6fb5"
 NEUTRAL = (232, 232, 228)
 
 # What the columns should show, by IPA; the first sound found of each line takes the column.
-WANTED = (("m", "b", "p"), ("ɑ", "a", "ɐ", "æ", "ɑː"), ("u", "uː", "ʊ", "o", "ɔ", "y"), ("i", "iː", "ɪ", "e"), ("f", "v"))
+WANTED = (
+    ("m", "b", "p"),
+    ("ɑ", "a", "ɐ", "æ", "ɑː"),
+    ("u", "uː", "ʊ", "o", "ɔ", "y"),
+    ("i", "iː", "ɪ", "e"),
+    ("f", "v"),
+)
 
 
 def choose_frames(subject: Subject, columns: int) -> list[tuple[int, str]]:
-    """Frames worth showing with their captions: a pause and telling sounds where they are known, else evenly spaced.
+    """Frames worth showing with their captions: telling sounds where they are known, else evenly spaced.
 
     Returns:
         `columns` pairs of frame number and caption, in the order of time.
@@ -52,7 +61,9 @@ def _first_sounds(subject: Subject) -> list[tuple[Any, str]]:
     for sounds in WANTED:
         matches = [p for p in long_enough if p.ipa.strip("ˈˌ") in sounds]
         if matches:
-            found.append((matches[len(found) * len(matches) // (len(WANTED) + 1)], matches[0].ipa.strip("ˈˌ")))
+            found.append(
+                (matches[len(found) * len(matches) // (len(WANTED) + 1)], matches[0].ipa.strip("ˈˌ"))
+            )
     return found
 
 
@@ -61,7 +72,7 @@ def label_overlay(subject: Subject, t: int) -> np.ndarray:
     size = 2 * TILE
     frame = _fit(subject.frame(t), size).astype(np.float32)
     label = cv2.resize(subject.label(t), _size(subject, size), interpolation=cv2.INTER_NEAREST)
-    tint = np.array(LABEL_COLOURS, np.float32)[label]
+    tint = np.array(LABEL_COLOURS, np.float32)[label.astype(np.intp)]
     grey = frame.mean(2, keepdims=True)
     picture = np.where(label[..., None] > 0, 0.45 * grey + 0.55 * tint, 0.55 * grey + 0.45 * tint)
     picture = np.ascontiguousarray(np.clip(picture, 0, 255).astype(np.uint8))
@@ -143,7 +154,9 @@ def draw(subject: Subject, columns: int = 6) -> Figure:
     for i, (name, _) in enumerate(rows):
         y = top + 22 + i * (tile_height + GAP) + tile_height / 2
         figure.text((LEFT - 12) / width, 1 - y / height, name, size=9, color=INK, ha="right", va="center")
-    _sound(subject, axes, top + 22 + len(rows) * (tile_height + GAP) + 16, width - LEFT - MARGIN, strips, frames)
+    _sound(
+        subject, axes, top + 22 + len(rows) * (tile_height + GAP) + 16, width - LEFT - MARGIN, strips, frames
+    )
     return figure
 
 
@@ -188,7 +201,7 @@ def _wave(axes: Axes, subject: Subject, start: float, stop: float, points: int, 
     """The envelope of the waveform between two times, `points` steps wide."""
     rate = subject.manifest.sample_rate
     edges = np.linspace(start * rate, stop * rate, points + 1).astype(int)
-    pieces = [subject.audio[a : max(b, a + 1)] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [subject.audio[a : max(b, a + 1)] for a, b in itertools.pairwise(edges)]
     low = [float(piece.min()) if len(piece) else 0.0 for piece in pieces]
     high = [float(piece.max()) if len(piece) else 0.0 for piece in pieces]
     axes.fill_between(np.linspace(start, stop, points), low, high, color=colour, linewidth=0.3)
@@ -209,7 +222,11 @@ def _sound(
     _wave(whole, subject, 0, subject.num_frames / subject.fps, int(width), FAINT)
     whole.axvspan(start, stop, color=VOICE, alpha=0.18, linewidth=0)
     whole.axvspan(
-        subject.test.start / subject.fps, subject.test.stop / subject.fps, color=ACCENT, alpha=0.10, linewidth=0
+        subject.test.start / subject.fps,
+        subject.test.stop / subject.fps,
+        color=ACCENT,
+        alpha=0.10,
+        linewidth=0,
     )
     for t, _ in frames:
         whole.plot([t / subject.fps], [whole.get_ylim()[0]], "^", ms=4, color=INK, clip_on=False)
@@ -250,12 +267,14 @@ def _phonemes(axes: Axes, subject: Subject, start: float, stop: float) -> None:
 
 
 def save(subject: Subject, out: Path, columns: int = 6) -> Path:
-    """Draws the contact sheet into the PNG file `out` (256 colours and a temporary name first); returns `out`."""
+    """Draws the contact sheet into the PNG file `out` (256 colours keep it small); returns `out`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     figure = draw(subject, columns)
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.tmp")

@@ -3,8 +3,8 @@
     subject = Subject.open("subjects/ada")
     subject.frame(0), subject.head_mask(0), subject.viewmats[0], subject.audio
 
-Pictures are decoded one at a time when asked for and never kept; the methods may be called from many threads, and a
-Subject can be pickled (it travels as its path), so loaders with worker processes work.
+Pictures are decoded one at a time when asked for and never kept; the methods may be called from many threads,
+and a Subject can be pickled (it travels as its path), so loaders with worker processes work.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Phoneme(NamedTuple):
 class Subject:
     """One speaker's frames, masks, poses, audio and, where known, truths.
 
-    Coordinates: head coordinates are metres, x to the image's right, y down, z from the face to the back of the
-    head; `viewmats` are camera-from-head (OpenCV); pixel centres lie at +0.5.
+    Coordinates: head coordinates are metres, x to the image's right, y down, z from the face to the back of
+    the head; `viewmats` are camera-from-head (OpenCV); pixel centres lie at +0.5.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -203,7 +203,7 @@ class Subject:
             return {name: file[name].astype(np.float32) for name in ("K", "viewmats")}
 
     @property
-    def K(self) -> np.ndarray:
+    def K(self) -> np.ndarray:  # noqa: N802
         """Intrinsics, 3 x 3 float32; pixel centres at +0.5."""
         return self._cameras["K"]
 
@@ -225,7 +225,9 @@ class Subject:
         try:
             samples, _ = soundfile.read(self.path / "audio.flac", dtype="float32")
         except soundfile.SoundFileError as error:
-            raise UserError(f"{self.path / 'audio.flac'} is damaged ({error}); make the Subject again") from error
+            raise UserError(
+                f"{self.path / 'audio.flac'} is damaged ({error}); make the Subject again"
+            ) from error
         return samples
 
     @cached_property
@@ -275,7 +277,7 @@ class Subject:
         return basis.reshape(len(basis), -1), np.load(self.path / "vertex_weights.npy")
 
     def vertices(self, t: int) -> np.ndarray | None:
-        """True vertex positions of frame t, V x 3 float32 metres in head coordinates (within 0.05 mm), or None."""
+        """True vertices of frame t, V x 3 float32 metres in head coordinates (within 0.05 mm), or None."""
         if self._mesh is None or "vertex_basis.npy" not in self.manifest.parts:
             return None
         if not 0 <= t < self.num_frames:
@@ -288,7 +290,9 @@ class Subject:
     @property
     def feature_names(self) -> list[str]:
         """Names of the audio features that lie in the folder."""
-        return sorted(n[len("features/") : -len(".npy")] for n in self.manifest.parts if n.startswith("features/"))
+        return sorted(
+            n[len("features/") : -len(".npy")] for n in self.manifest.parts if n.startswith("features/")
+        )
 
     def features(self, name: str) -> np.ndarray:
         """The audio features `name`, T x ..., memory-mapped.

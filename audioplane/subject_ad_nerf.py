@@ -1,23 +1,25 @@
 """Reads the folder layout of AD-NeRF, ER-NeRF and TalkingGaussian and writes a Subject.
 
-    transforms_train.json     focal_len, cx, cy; frames with img_id and transform_matrix (camera-to-world, OpenGL axes)
-    transforms_val.json       the held-out frames (transforms_test.json is read too)
-    ori_imgs/ID.jpg           the frames, and ori_imgs/ID.lms: 68 landmarks, one "x y" a line
-    parsing/ID.png            colours by region, see COLOURS
-    torso_imgs/ID.png         RGBA: the torso with its neck painted upward under the head
-    bc.jpg                    the still background
-    aud.wav                   the voice of the whole video; frame ID lies at ID / 25 s
-    aud*.npy                  audio features, one row a frame
-    teeth_mask/ID.npy         H x W bool, TalkingGaussian only
+    transforms_train.json   focal_len, cx, cy; frames with img_id and transform_matrix (camera-to-world)
+    transforms_val.json     the held-out frames (transforms_test.json is read too)
+    ori_imgs/ID.jpg         the frames, and ori_imgs/ID.lms: 68 landmarks, one "x y" a line
+    parsing/ID.png          colours by region, see COLOURS
+    torso_imgs/ID.png       RGBA: the torso with its neck painted upward under the head
+    bc.jpg                  the still background
+    aud.wav                 the voice of the whole video; frame ID lies at ID / 25 s
+    aud*.npy                audio features, one row a frame
+    teeth_mask/ID.npy       H x W bool, TalkingGaussian only
 
-Their world is the tracked face model's: metres, x to the image's right, y up, z out of the face; ours has y down and
-z into the face, so with F = diag(1, -1, -1, 1) our viewmat = F inverse(transform_matrix) F. Landmarks count pixel
-indices (centres at whole numbers); ours lie half a pixel further. Lips belong to the head's colour there: the mouth
-is drawn from landmarks 48-59, joined with the colour and the mask that TalkingGaussian has for the inner mouth.
+Their world is the tracked face model's: metres, x to the image's right, y up, z out of the face; ours has y
+down and z into the face, so with F = diag(1, -1, -1, 1) our viewmat = F inverse(transform_matrix) F.
+Landmarks count pixel indices (centres at whole numbers); ours lie half a pixel further. Lips belong to the
+head's colour there: the mouth is drawn from landmarks 48-59, joined with the colour and the mask that
+TalkingGaussian has for the inner mouth.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +91,12 @@ def read_layout(folder: Path) -> Layout:
         if (folder / name).is_file():
             poses |= {i: pose for i, pose in _read_transforms(folder / name)[1].items() if i not in poses}
     everything = sorted(poses)
-    breaks = [0, *(i for i in range(1, len(everything)) if everything[i] != everything[i - 1] + 1), len(everything)]
-    runs = [everything[a:b] for a, b in zip(breaks, breaks[1:], strict=False)]
+    breaks = [
+        0,
+        *(i for i in range(1, len(everything)) if everything[i] != everything[i - 1] + 1),
+        len(everything),
+    ]
+    runs = [everything[a:b] for a, b in itertools.pairwise(breaks)]
     ids = max(runs, key=len)
     K = np.array([[camera["focal_len"], 0, camera["cx"]], [0, camera["focal_len"], camera["cy"]], [0, 0, 1]])
     return Layout(
@@ -129,7 +135,9 @@ def _label(folder: Path, number: int, landmarks: np.ndarray) -> np.ndarray:
     """The label picture of one frame, from its parsing colours, landmarks and teeth mask."""
     colours = _picture(folder / "parsing" / f"{number}.png").astype(np.int32)
     palette = np.array(list(COLOURS))
-    distance = np.stack([np.abs(colours - colour).sum(2) for colour in palette])  # robust to a re-encoded parsing
+    distance = np.stack(
+        [np.abs(colours - colour).sum(2) for colour in palette]
+    )  # robust to a re-encoded parsing
     label = np.array(list(COLOURS.values()), np.uint8)[distance.argmin(0)]
     mouth = label == MOUTH
     teeth = folder / "teeth_mask" / f"{number}.npy"
@@ -161,7 +169,9 @@ def _audio(folder: Path, ids: list[int]) -> np.ndarray:
     step = round(SAMPLE_RATE / FPS)
     piece = np.clip(mono[ids[0] * step : (ids[-1] + 1) * step], -1, 1)
     lacking = len(ids) * step - len(piece)
-    return np.pad(piece, (0, lacking)) if 0 < lacking <= step else piece  # a larger gap is for `check` to report
+    return (
+        np.pad(piece, (0, lacking)) if 0 < lacking <= step else piece
+    )  # a larger gap is for `check` to report
 
 
 def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
@@ -175,7 +185,11 @@ def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
     layout = read_layout(folder)
     background = _picture(folder / "bc.jpg")
     height, width = background.shape[:2]
-    provenance = {"made_by": "audioplane subject import", "layout": "AD-NeRF", "source": folder.resolve().name}
+    provenance: dict[str, object] = {
+        "made_by": "audioplane subject import",
+        "layout": "AD-NeRF",
+        "source": folder.resolve().name,
+    }
     if layout.dropped:
         provenance["dropped_frames"] = layout.dropped
     landmarks = []

@@ -13,7 +13,7 @@ import numpy as np
 from audioplane.errors import UserError
 from audioplane.subject_format import FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, Part, read_manifest
 from audioplane.subject_masks import HAIR, MOUTH, mouth_opening
-from audioplane.subject_pack import DamagedPack, PackReader
+from audioplane.subject_pack import DamagedPackError, PackReader
 from audioplane.subject_sync import mouth_sound_sync
 
 ERROR, WARNING = "error", "warning"
@@ -146,7 +146,7 @@ def _check_pack(
 ) -> Iterator[Problem]:
     try:
         pack = PackReader(file)
-    except DamagedPack as error:
+    except DamagedPackError as error:
         yield Problem(ERROR, name, f"cannot be read ({error})", "Copy it again, or make the Subject again")
         return
     if len(pack) != manifest.num_frames:
@@ -162,7 +162,7 @@ def _check_pack(
         progress(1)
         try:
             image = pack[t]
-        except DamagedPack:
+        except DamagedPackError:
             damaged.append(t)
             continue
         if image.shape != shape or image.dtype != kind:
@@ -173,11 +173,16 @@ def _check_pack(
             (headless.append(t) if not counts[HAIR:].any() else None)
             (mouthless.append(t) if not counts[MOUTH] else None)
     pack.close()
-    again, look = "Make the Subject again", "Look at these frames; leave them out of the split if they are of no use"
+    again, look = (
+        "Make the Subject again",
+        "Look at these frames; leave them out of the split if they are of no use",
+    )
     if damaged:
         yield Problem(ERROR, name, f"{_frames(damaged)} cannot be decoded", "Copy it again, or make it again")
     if sizes:
-        yield Problem(ERROR, name, f"{_frames(sizes)} of another size or type than {shape} {kind.__name__}", again)
+        yield Problem(
+            ERROR, name, f"{_frames(sizes)} of another size or type than {shape} {kind.__name__}", again
+        )
     if outside:
         yield Problem(ERROR, name, f"{_frames(outside)} with labels beyond 0 to 4", again)
     if headless:
@@ -201,16 +206,20 @@ def _check_audio(file: Path, manifest: Manifest) -> Iterator[Problem]:
             "Resample it and make the Subject again",
         )  # fmt: skip
         return
+    if manifest.fps != FPS:
+        return  # said already; lengths cannot be compared
     drift = len(samples) / rate - manifest.num_frames / manifest.fps
     if abs(drift) > 1 / manifest.fps:
         yield Problem(
             ERROR, file.name,
             f"the audio is {abs(drift):.2f} s {'longer' if drift > 0 else 'shorter'} than the "
-            f"{manifest.num_frames / manifest.fps:.2f} s of video: sound and picture drift apart or one is cut",
+            f"{manifest.num_frames / manifest.fps:.2f} s of video: they drift apart or one is cut",
             "Prepare the video again; if it has a variable frame rate, by its timestamps",
         )  # fmt: skip
     if not samples.size or float(np.abs(samples).max()) < 1e-3:
-        yield Problem(WARNING, file.name, "the audio is silent", "Nothing can be learnt from it; check the source")
+        yield Problem(
+            WARNING, file.name, "the audio is silent", "Nothing can be learnt from it; check the source"
+        )
 
 
 def _check_cameras(file: Path, manifest: Manifest) -> Iterator[Problem]:
@@ -248,7 +257,10 @@ def _check_landmarks(file: Path, manifest: Manifest) -> Iterator[Problem]:
     landmarks = np.load(file)
     if landmarks.shape != (manifest.num_frames, 68, 2):
         yield Problem(
-            ERROR, file.name, f"shape {landmarks.shape} for {manifest.num_frames} frames", "Make the Subject again"
+            ERROR,
+            file.name,
+            f"shape {landmarks.shape} for {manifest.num_frames} frames",
+            "Make the Subject again",
         )
         return
     missing = np.flatnonzero(~np.isfinite(landmarks).all((1, 2))).tolist()
@@ -268,7 +280,10 @@ def _check_blendshapes(file: Path, manifest: Manifest) -> Iterator[Problem]:
     weights = np.load(file)
     if weights.shape != (manifest.num_frames, 52):
         yield Problem(
-            ERROR, file.name, f"shape {weights.shape} for {manifest.num_frames} frames", "Make the Subject again"
+            ERROR,
+            file.name,
+            f"shape {weights.shape} for {manifest.num_frames} frames",
+            "Make the Subject again",
         )
     elif not np.isfinite(weights).all() or weights.min() < -1e-4 or weights.max() > 1 + 1e-4:
         yield Problem(ERROR, file.name, "weights that are NaN or outside [0, 1]", "Make the Subject again")
@@ -282,7 +297,7 @@ def _check_phonemes(file: Path, manifest: Manifest) -> Iterator[Problem]:
     end = manifest.num_frames / manifest.fps
     if len(times) and ((times[:, 0] > times[:, 1]).any() or (np.diff(times[:, 0]) < 0).any()):
         yield Problem(ERROR, file.name, "the speech sounds are not in the order of time", "Align them again")
-    elif len(times) and (times.min() < -0.05 or times.max() > end + 0.05):
+    elif len(times) and manifest.fps == FPS and (times.min() < -0.05 or times.max() > end + 0.05):
         yield Problem(ERROR, file.name, f"speech sounds outside the clip's {end:.2f} s", "Align them again")
 
 
@@ -292,7 +307,10 @@ def _check_still(file: Path, manifest: Manifest) -> Iterator[Problem]:
     if shape != (manifest.height, manifest.width, 3):
         what = "not a picture" if shape is None else f"of shape {shape}"
         yield Problem(
-            ERROR, file.name, f"it is {what}, expected {(manifest.height, manifest.width, 3)}", "Make it again"
+            ERROR,
+            file.name,
+            f"it is {what}, expected {(manifest.height, manifest.width, 3)}",
+            "Make it again",
         )
 
 
@@ -305,7 +323,10 @@ def _check_sync(path: Path) -> Iterator[Problem]:
         sync = mouth_sound_sync(mouth_opening(subject.landmarks), subject.audio)
     except UserError:
         return
-    if sync is None or sync.correlation < 0.2:
+    chance = max(
+        0.2, 5 / np.sqrt(subject.num_frames)
+    )  # smooth curves correlate a little at some lag by chance
+    if sync is None or sync.correlation < chance:
         found = "cannot be compared" if sync is None else f"hardly correlate ({sync.correlation:.2f})"
         yield Problem(
             WARNING, "sync", f"mouth opening and loudness {found}",

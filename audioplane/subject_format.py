@@ -80,7 +80,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """One sha256 for all that a run may depend on: the parts, the split, fps and size."""
-        facts = [[name, part.sha256] for name, part in sorted(self.parts.items())]
+        facts: list[list[object]] = [[name, part.sha256] for name, part in sorted(self.parts.items())]
         facts.append([self.fps, self.sample_rate, self.width, self.height, self.num_frames])
         facts.append([list(self.train), list(self.test)])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -93,7 +93,9 @@ def looks_like(path: Path) -> str:
             return "; a video becomes one by `audioplane prepare VIDEO --out DIR`"
         return "; a Subject is a folder with a manifest.json"
     if (path / "transforms_train.json").is_file():
-        return "; this looks like an AD-NeRF folder: `audioplane subject import DIR --out NEW` turns it into one"
+        return (
+            "; this looks like an AD-NeRF folder: `audioplane subject import DIR --out NEW` turns it into one"
+        )
     inside = sorted(child.parent.name for child in path.glob(f"*/{MANIFEST}"))
     if inside:
         return f"; it contains Subjects: {', '.join(inside[:6])}"
@@ -104,7 +106,8 @@ def read_manifest(path: Path) -> Manifest:
     """Reads the manifest of the Subject in folder `path`.
 
     Raises:
-        UserError: no such folder, not a Subject, a version that this program cannot read, or a damaged manifest.
+        UserError: no such folder, not a Subject, a version that this program cannot read, or a damaged
+        manifest.
     """
     if not path.exists():
         raise UserError(f"there is no {path}; give the folder of a Subject")

@@ -59,9 +59,9 @@ def grow(mask: np.ndarray, radius: float) -> np.ndarray:
 def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:
     """The region that speech moves: mouth, lips and chin, dilated, and never beyond the head.
 
-    The paper dilates the mouth's mask; here the seed is the mouth label together with the convex hull of the outer
-    lips and the chin line (landmarks 6-10), because the jaw moves the skin of the chin as far as the lower lip. It
-    is dilated by `MOTION_REACH` of the face's height and cut to the head.
+    The paper dilates the mouth's mask; here the seed is the mouth label together with the convex hull of the
+    outer lips and the chin line (landmarks 6-10), because the jaw moves the skin of the chin as far as the
+    lower lip. It is dilated by `MOTION_REACH` of the face's height and cut to the head.
 
     Paper: Fig. 3 (journal), mask m of Eq. 15.
 

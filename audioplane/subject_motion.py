@@ -1,9 +1,9 @@
-"""Dense vertex motion in little space: a basis found while the frames stream by, and one weight row per frame.
+"""Dense vertex motion in little space: a basis found while frames stream by, and one weight row a frame.
 
-A talking face moves in few ways (blendshapes, a jaw on a hinge), so V x 3 offsets of thousands of frames lie close
-to a space of some tens of dimensions. The basis grows greedily: whenever a frame's worst vertex is further than
-`tolerance` from the space, that frame's remainder joins the basis. The bound then holds for every vertex of every
-frame, unlike an SVD's mean square.
+A talking face moves in few ways (blendshapes, a jaw on a hinge), so V x 3 offsets of thousands of frames lie
+close to a space of some tens of dimensions. The basis grows greedily: whenever a frame's worst vertex is
+further than `tolerance` from the space, that frame's remainder joins the basis. The bound then holds for
+every vertex of every frame, unlike an SVD's mean square.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 """A pack: many lossless pictures in one file, any of them decoded alone in about a millisecond.
 
-Layout, little-endian, in the order it is written (so the file is only ever appended to, and hashed while it grows):
+Layout, little-endian, in the order it is written (the file is only ever appended to, and hashed as it grows):
 
     head     8 bytes    magic `APPACK1\\n`
-    records  PNG bytes, one after another; when the pack has a base picture, that is the record before the first
+    records  PNG bytes, one after another; a pack with a base picture has it as the record before the first
     index    (n + 1) uint64 offsets of the records and of their end, then n uint32 CRC-32 of each record
-    tail     n, offset of the index, CRC-32 of the index, 1 when record 0 is the base, magic `APEND01\\n`
+    tail     n, offset of the index, 1 when record 0 is the base, CRC-32 of index and tail, magic `APEND01\\n`
 
 A file cut short has no tail and is refused when opened; a record whose bytes changed is refused when read.
 
-Base picture: where a still background fills most of each frame, the difference to it (modulo 256, so nothing is
-lost) compresses and decodes faster than the frame. The reader adds it back.
+Base picture: where a still background fills most of each frame, the difference to it (modulo 256, so nothing
+is lost) compresses and decodes faster than the frame. The reader adds it back.
 
-Records are read with `pread`, not through a memory map: pages of a map count as the process's own memory and a
-file that shrinks under a map kills the process.
+Records are read with `pread`, not through a memory map: pages of a map count as the process's own memory, and
+a file that shrinks under a map kills the process.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import hashlib
 import os
 import struct
 import threading
+import weakref
 import zlib
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,13 +35,15 @@ from audioplane.errors import UserError
 
 HEAD = b"APPACK1\n"
 END = b"APEND01\n"
-TAIL = struct.Struct("<QQII8s")
+FACTS, CLOSE = struct.Struct("<QQI"), struct.Struct("<I8s")
+TAIL_SIZE = FACTS.size + CLOSE.size
 
-# Run-length matching at level 1: as small as zlib's level 6 on pictures of people, four times as fast to write.
+# Run-length matching at level 1: as small as zlib's level 6 on pictures of people, four times as fast to
+# write.
 PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 
 
-class DamagedPack(UserError):
+class DamagedPackError(UserError):
     """The file is not a whole pack, or a record of it has changed since it was written."""
 
 
@@ -133,7 +135,8 @@ class PackWriter:
         offsets = np.asarray([*self._offsets, start], "<u8").tobytes()
         index = offsets + np.asarray(self._checks, "<u4").tobytes()
         self._file.write(index)
-        self._file.write(TAIL.pack(n, start, zlib.crc32(index), int(self._base is not None), END))
+        facts = FACTS.pack(n, start, int(self._base is not None))
+        self._file.write(facts + CLOSE.pack(zlib.crc32(index + facts), END))
         return self._file.close()
 
     def abort(self) -> None:
@@ -146,50 +149,47 @@ class PackReader:
     """Opens a pack; `pack[i]` decodes picture i. Safe to use from many threads.
 
     Raises:
-        DamagedPack: when the file is not a whole pack.
+        DamagedPackError: when the file is not a whole pack.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = open(path, "rb")  # noqa: SIM115 (lives as long as the reader)
+            self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
-            raise DamagedPack(f"cannot open {path}: {error.strerror}; make the Subject again") from error
+            raise DamagedPackError(f"cannot open {path}: {error.strerror}; make the Subject again") from error
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        """Closes the file (once, or when the reader is forgotten); the reader cannot be used afterwards."""
         self._lock = threading.Lock()
-        self._read = self._reader()
-        size = os.fstat(self._file.fileno()).st_size
         try:
-            self._open(size)
+            self._open(os.fstat(self._descriptor).st_size)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def _open(self, size: int) -> None:
-        if size < len(HEAD) + TAIL.size or self._read(0, len(HEAD)) != HEAD:
-            raise DamagedPack(f"{self.path} is not a picture pack; make the Subject again")
-        n, start, check, has_base, end = TAIL.unpack(self._read(size - TAIL.size, TAIL.size))
+        if size < len(HEAD) + TAIL_SIZE or self._read(0, len(HEAD)) != HEAD:
+            raise DamagedPackError(f"{self.path} is not a picture pack; make the Subject again")
+        tail = self._read(size - TAIL_SIZE, TAIL_SIZE)
+        n, start, has_base = FACTS.unpack_from(tail)
+        check, end = CLOSE.unpack_from(tail, FACTS.size)
         index_size = 12 * n + 8
-        if end != END or start + index_size + TAIL.size != size:
-            raise DamagedPack(f"{self.path} is cut short (its index is missing); copy or make it again")
+        if end != END or start + index_size + TAIL_SIZE != size:
+            raise DamagedPackError(f"{self.path} is cut short (its index is missing); copy or make it again")
         index = self._read(start, index_size)
-        if zlib.crc32(index) != check:
-            raise DamagedPack(f"{self.path} has a damaged index; copy or make it again")
+        if zlib.crc32(index + tail[: FACTS.size]) != check:
+            raise DamagedPackError(f"{self.path} has a damaged index; copy or make it again")
         self._offsets = np.frombuffer(index, "<u8", n + 1).astype(np.int64)
         self._checks = np.frombuffer(index, "<u4", n, 8 * (n + 1))
         self._first = int(has_base)
         self._base = self._decode(0) if has_base else None
 
-    def _reader(self) -> Callable[[int, int], bytes]:
-        descriptor = self._file.fileno()
+    def _read(self, offset: int, size: int) -> bytes:
         if hasattr(os, "pread"):
-            return lambda offset, size: os.pread(descriptor, size, offset)
-
-        def seek_and_read(offset: int, size: int) -> bytes:
-            with self._lock:
-                self._file.seek(offset)
-                return self._file.read(size)
-
-        return seek_and_read
+            return os.pread(self._descriptor, size, offset)
+        with self._lock:  # Windows
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.read(self._descriptor, size)
 
     def __len__(self) -> int:
         return len(self._checks) - self._first
@@ -200,7 +200,9 @@ class PackReader:
         image = decode_png(data) if zlib.crc32(data) == self._checks[record] else None
         if image is None:
             picture = record - self._first
-            raise DamagedPack(f"picture {picture} of {self.path} is damaged; copy or make the file again")
+            raise DamagedPackError(
+                f"picture {picture} of {self.path} is damaged; copy or make the file again"
+            )
         return image
 
     def __getitem__(self, index: int) -> np.ndarray:
@@ -208,7 +210,3 @@ class PackReader:
             raise IndexError(f"picture {index} of {self.path.name}, which has {len(self)}")
         image = self._decode(index + self._first)
         return image if self._base is None else image + self._base
-
-    def close(self) -> None:
-        """Closes the file; the reader cannot be used afterwards."""
-        self._file.close()

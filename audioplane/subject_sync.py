@@ -59,7 +59,7 @@ def mouth_sound_sync(opening: np.ndarray, audio: np.ndarray, max_lag: int = MAX_
     if mouth.std() < 1e-9 or sound.std() < 1e-9:
         return None
     lags = np.arange(-max_lag, max_lag + 1)
-    values = np.array([_correlation_at(mouth, sound, lag) for lag in lags])
+    values = np.array([_correlation_at(mouth, sound, int(lag)) for lag in lags])
     best = int(values.argmax())
     lag = float(lags[best])
     if 0 < best < len(lags) - 1:  # the peak between the frames, by a parabola

@@ -1,8 +1,8 @@
 """`SubjectWriter`: makes a Subject's folder, all of it or nothing.
 
-Everything goes to a temporary folder beside the target, which takes the target's name when `close` has written the
-manifest. An exception (KeyboardInterrupt too) removes it. A killed process leaves it behind; the next writer for the
-same target finds that nobody holds its lock any more and removes it.
+Everything goes to a temporary folder beside the target, which takes the target's name when `close` has
+written the manifest. An exception (KeyboardInterrupt too) removes it. A killed process leaves it behind; the
+next writer for the same target finds that nobody holds its lock any more and removes it.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def _make_temporary_folder(target: Path) -> tuple[Path, IO[bytes]]:
 class SubjectWriter:
     """Context manager that writes one Subject; `close` is called on leaving the block without an exception.
 
-    Set the background first (frames are stored as differences to it), then add the frames in order; everything else
-    may come at any time. T is the number of frames added.
+    Set the background first (frames are stored as differences to it), then add the frames in order;
+    everything else may come at any time. T is the number of frames added.
 
     Args:
         path: the new folder; it must not exist (or be empty).
@@ -172,10 +172,9 @@ class SubjectWriter:
         """Appends one frame.
 
         Args:
-            frame: H x W x 3 uint8 RGB.
-            label: H x W uint8, 0 background, 1 torso, 2 hair, 3 face, 4 mouth.
-            without_head: H x W x 3 uint8 RGB; in all frames or in none (then `set_without_head`).
-            depth: H x W, metres (float) or tenths of a millimetre (uint16), 0 where nothing is; in all or none.
+            frame: H x W x 3 uint8 RGB. label: H x W uint8, 0 background, 1 torso, 2 hair, 3 face, 4 mouth.
+            without_head: H x W x 3 uint8 RGB; in all frames or in none (then `set_without_head`). depth: H x
+            W, metres (float) or tenths of a millimetre (uint16), 0 where nothing is; in all or none.
         """
         self._add("frames.pack", self._check_picture("frame", frame, 3), self._background)
         self._add("labels.pack", self._check_picture("label", label, 1))
@@ -197,7 +196,9 @@ class SubjectWriter:
 
     def _depth_steps(self, depth: np.ndarray) -> np.ndarray:
         if depth.shape != (self.height, self.width):
-            raise ValueError(f"depth of frame {self.count}: expected {(self.height, self.width)}, got {depth.shape}")
+            raise ValueError(
+                f"depth of frame {self.count}: expected {(self.height, self.width)}, got {depth.shape}"
+            )
         if depth.dtype == np.uint16:
             return depth
         if not np.isfinite(depth).all() or depth.min() < 0 or depth.max() >= 65535.5 * DEPTH_UNIT:
@@ -214,7 +215,9 @@ class SubjectWriter:
         import soundfile
 
         if sample_rate != SAMPLE_RATE or samples.ndim != 1:
-            raise ValueError(f"audio: expected mono at {SAMPLE_RATE} Hz, got {samples.shape} at {sample_rate} Hz")
+            raise ValueError(
+                f"audio: expected mono at {SAMPLE_RATE} Hz, got {samples.shape} at {sample_rate} Hz"
+            )
         samples = np.asarray(samples, np.float32)
         if not np.isfinite(samples).all() or (samples.size and np.abs(samples).max() > 1):
             raise ValueError("audio: samples must be finite and within [-1, 1]")
@@ -229,7 +232,9 @@ class SubjectWriter:
     def set_cameras(self, K: np.ndarray, viewmats: np.ndarray) -> None:
         """Intrinsics 3 x 3 and camera-from-head poses T x 4 x 4 (OpenCV)."""
         if K.shape != (3, 3) or viewmats.ndim != 3 or viewmats.shape[1:] != (4, 4):
-            raise ValueError(f"cameras: expected K (3, 3) and viewmats (T, 4, 4), got {K.shape}, {viewmats.shape}")
+            raise ValueError(
+                f"cameras: expected K (3, 3) and viewmats (T, 4, 4), got {K.shape}, {viewmats.shape}"
+            )
         self._write_npz("cameras.npz", {"K": K.astype(np.float32), "viewmats": viewmats.astype(np.float32)})
         self._lengths["viewmats"] = len(viewmats)
 
@@ -261,8 +266,10 @@ class SubjectWriter:
         self._write_npz("tracks.npz", {name: np.asarray(track, np.float32) for name, track in tracks.items()})
         self._lengths.update({f"track {name}": len(track) for name, track in tracks.items()})
 
-    def set_mesh(self, faces: np.ndarray, rest: np.ndarray, groups: Mapping[str, Sequence[int] | np.ndarray]) -> None:
-        """The true mesh: triangles F x 3, positions at rest V x 3 (metres, head coordinates), index lists by name."""
+    def set_mesh(
+        self, faces: np.ndarray, rest: np.ndarray, groups: Mapping[str, Sequence[int] | np.ndarray]
+    ) -> None:
+        """The true mesh: triangles F x 3, rest positions V x 3 (metres, head coordinates), index lists."""
         arrays = {"faces": np.asarray(faces, np.int32), "rest": np.asarray(rest, np.float32)}
         arrays |= {f"group_{name}": np.asarray(indices, np.int32) for name, indices in groups.items()}
         self._write_npz("mesh.npz", arrays)
@@ -282,7 +289,7 @@ class SubjectWriter:
         self._write_npy(f"features/{name}.npy", features)
 
     def set_split(self, train: tuple[int, int], test: tuple[int, int]) -> None:
-        """Frames to learn from and frames held out, each [first, end). Default: the first 80 % and the rest."""
+        """Frames to learn from and held out, each [first, end). Default: the first 80 % and the rest."""
         self._split = ((int(train[0]), int(train[1])), (int(test[0]), int(test[1])))
 
     # Files
@@ -303,7 +310,7 @@ class SubjectWriter:
 
     def _write_npz(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         data = io.BytesIO()
-        np.savez(data, **arrays)
+        np.savez(data, **arrays)  # type: ignore[arg-type]
         self._write(name, data.getvalue())
 
     def _finish(self) -> None:
