@@ -49,13 +49,15 @@ class Actor(Protocol):
     @property
     def vertex_groups(self) -> Mapping[str, np.ndarray]: ...
 
-    def moved(
-        self, blendshapes: np.ndarray, extras: Mapping[str, float]
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Vertices V x 3 in head coordinates, and the moved optical axes of the eyes (or None)."""
+    def vertices(self, blendshapes: np.ndarray, extras: Mapping[str, float]) -> np.ndarray:
+        """Moved vertices V x 3, metres in head coordinates."""
         ...
 
-    def landmark_positions(self, vertices: np.ndarray) -> np.ndarray:
+    def gaze_flow(self, blendshapes: np.ndarray) -> np.ndarray:
+        """V x 3: what the renderer needs to know where the eyes look."""
+        ...
+
+    def landmarks(self, vertices: np.ndarray) -> np.ndarray:
         """68 x 3 positions of the landmarks on moved vertices."""
         ...
 
