@@ -36,7 +36,9 @@ class Lights:
 
 def studio(side: float = -1.0) -> Lights:
     """A portrait set: warm soft key from the upper left (`side` -1) or right (+1) of the camera, cool fill, rim."""
-    directions = np.array([[0.62 * side, -0.52, -0.72], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]])
+    directions = np.array(
+        [[0.62 * side, -0.52, -0.72], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]]
+    )
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     colours = np.array([[1.02, 0.95, 0.86], [0.26, 0.30, 0.35], [0.50, 0.52, 0.55]])
     return Lights(directions, colours, np.array([0.27, 0.285, 0.30]), np.array([0.15, 0.13, 0.12]))
@@ -67,7 +69,9 @@ def shadow_frame(direction: np.ndarray, centre: np.ndarray, radius: float, size:
 def _to_frame(points, rows, out):
     for v in range(points.shape[0]):
         for k in range(3):
-            out[v, k] = rows[k, 0] * points[v, 0] + rows[k, 1] * points[v, 1] + rows[k, 2] * points[v, 2] + rows[k, 3]
+            out[v, k] = (
+                rows[k, 0] * points[v, 0] + rows[k, 1] * points[v, 1] + rows[k, 2] * points[v, 2] + rows[k, 3]
+            )
 
 
 def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame: ShadowFrame) -> np.ndarray:

@@ -29,10 +29,28 @@ class Material(IntEnum):
 HAIRY = (Material.HAIR, Material.BROW, Material.LASH, Material.BEARD)
 CUTOUT = HAIRY
 TWO_SIDED = (*HAIRY, Material.CLOTH, Material.FRAME)
-CASTS_NO_SHADOW = (Material.EYE, Material.LASH, Material.BROW, Material.BEARD, Material.TEETH, Material.TONGUE)
+CASTS_NO_SHADOW = (
+    Material.EYE,
+    Material.LASH,
+    Material.BROW,
+    Material.BEARD,
+    Material.TEETH,
+    Material.TONGUE,
+)
 
 # Columns of the per-vertex array that the shader interpolates.
-POSITION, NORMAL, REST, UV, ALBEDO, OCCLUSION, ROUGHNESS, FLOW, TORSO, LIPS = 0, 3, 6, 9, 11, 14, 15, 16, 19, 20
+POSITION, NORMAL, REST, UV, ALBEDO, OCCLUSION, ROUGHNESS, FLOW, TORSO, LIPS = (
+    0,
+    3,
+    6,
+    9,
+    11,
+    14,
+    15,
+    16,
+    19,
+    20,
+)
 COLUMNS = 24
 
 

@@ -35,12 +35,17 @@ class Visibility:
         """A buffer in which nothing has been drawn."""
         shape = (height * supersample, width * supersample)
         return cls(
-            np.full(shape, NOTHING, np.int32), np.zeros(shape, np.float32), np.zeros((*shape, 2), np.float32), supersample
+            np.full(shape, NOTHING, np.int32),
+            np.zeros(shape, np.float32),
+            np.zeros((*shape, 2), np.float32),
+            supersample,
         )
 
     def copy(self) -> Visibility:
         """An independent copy, to draw more onto."""
-        return Visibility(self.triangle.copy(), self.inverse_depth.copy(), self.barycentric.copy(), self.supersample)
+        return Visibility(
+            self.triangle.copy(), self.inverse_depth.copy(), self.barycentric.copy(), self.supersample
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -68,7 +73,9 @@ def _edge_bias(dx, dy):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rasterize(faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary):
+def rasterize(
+    faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary
+):
     """Draws the triangles faces[selection] into (seen, seen_inverse, seen_bary) with a z-test; nearest wins.
 
     Args:

@@ -107,16 +107,23 @@ class Scene:
         self._torso = index[self._labels == TORSO_LABEL]
         self._head = index[self._labels != TORSO_LABEL]
         self._casters = index[~np.isin(self._materials, [int(k) for k in m.CASTS_NO_SHADOW])]
-        self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (self._labels == TORSO_LABEL)
+        self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (
+            self._labels == TORSO_LABEL
+        )
         self._cutout = np.isin(self._materials, [int(k) for k in m.CUTOUT])
         self._strands = np.column_stack([surface.uv, surface.coverage]).astype(np.float32)
         self._columns = self._still_columns()
-        self._studio = np.vstack([self.lights.directions, self.lights.colours, self.lights.sky, self.lights.ground])
+        self._studio = np.vstack(
+            [self.lights.directions, self.lights.colours, self.lights.sky, self.lights.ground]
+        )
         rest = np.asarray(surface.rest)
         low, high = rest.min(0), rest.max(0)
         centre = (low + high) / 2 + [0.0, 0.0, self.distance]
         self._shadow_frame: ShadowFrame = shadow_frame(
-            self.lights.directions[0], centre, 0.5 * float(np.linalg.norm(high - low)) + 0.03, self.shadow_size
+            self.lights.directions[0],
+            centre,
+            0.5 * float(np.linalg.norm(high - low)) + 0.03,
+            self.shadow_size,
         )
 
     def _still_columns(self) -> np.ndarray:
@@ -203,7 +210,9 @@ class Scene:
         columns[:, m.NORMAL : m.NORMAL + 3] = normals
         return points, normals, columns
 
-    def _draw(self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility) -> None:
+    def _draw(
+        self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility
+    ) -> None:
         rasterize(
             self._faces, selection, self._two_sided, self._cutout, self._strands, corners, inverse,
             into.triangle, into.inverse_depth, into.barycentric,
@@ -258,7 +267,11 @@ def resolve_truths(seen, inverse_depth, labels, supersample, label, depth, alpha
                 for s in range(samples):
                     row, column = i * supersample + s // supersample, j * supersample + s % supersample
                     f = seen[row, column]
-                    if f >= 0 and labels[f] == best and 1.0 / inverse_depth[row, column] < 1.0 / near[best] + 0.01:
+                    if (
+                        f >= 0
+                        and labels[f] == best
+                        and 1.0 / inverse_depth[row, column] < 1.0 / near[best] + 0.01
+                    ):
                         total += inverse_depth[row, column]
                         hits += 1
                 depth[i, j] = hits / total

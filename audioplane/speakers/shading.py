@@ -175,15 +175,27 @@ def shade(
                     r, g, b = br, bg, bb
                     if t >= 0:
                         any_torso = True
-                        _interpolate(faces[t], columns, torso_bary[row, column, 0], torso_bary[row, column, 1], p)
+                        _interpolate(
+                            faces[t], columns, torso_bary[row, column, 0], torso_bary[row, column, 1], p
+                        )
                         r, g, b = shade_sample(
                             materials[t], p, turns, studio, paint, pixel, shadow_depth, shadow_rows, 1.0
                         )
                 elif t >= 0:
                     any_torso = True
                 tr, tg, tb = tr + r, tg + g, tb + b
-            _store(picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode)
-            _store(without_head[i, j], any_torso, tr / samples, tg / samples, tb / samples, background[i, j], encode)
+            _store(
+                picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode
+            )
+            _store(
+                without_head[i, j],
+                any_torso,
+                tr / samples,
+                tg / samples,
+                tb / samples,
+                background[i, j],
+                encode,
+            )
 
 
 @njit(cache=True, nogil=True, inline="always")
