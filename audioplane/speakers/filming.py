@@ -20,13 +20,13 @@ from audioplane.subject_writer import SubjectWriter
 
 T = TypeVar("T")
 
-VISIBLE_HEIGHT = 0.46
+VISIBLE_HEIGHT = 0.38
 """Metres of the world that the picture's height shows at the head's distance: head, neck and shoulders."""
 
 DISTANCE = 1.1
 """Metres from the camera to the head's centre: nearer, noses grow; further, the perspective goes."""
 
-HEAD_RISE = 0.035
+HEAD_RISE = 0.02
 """Metres by which the head's centre stands above the picture's."""
 
 
