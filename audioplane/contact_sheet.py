@@ -174,7 +174,7 @@ def _title(figure: Figure, subject: Subject, width: int, height: int) -> None:
     for name, colour in zip(LABEL_NAMES, LABEL_COLOURS, strict=True):
         figure.text(x, 1 - 73 / height, "■", size=9, color=np.array(colour) / 255, va="baseline")
         figure.text(x + 13 / width, 1 - 73 / height, name, size=8.5, color="#5b626e", va="baseline")
-        x += (26 + 6.4 * len(name)) / width
+        x += (32 + 6.6 * len(name)) / width
 
 
 def _quiet(axes: Axes) -> None:

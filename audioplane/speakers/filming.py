@@ -58,7 +58,7 @@ class Actor(Protocol):
         ...
 
     def landmarks(self, vertices: np.ndarray) -> np.ndarray:
-        """68 x 3 positions of the landmarks on moved vertices."""
+        """The 68 rows of V x n `vertices` that are the landmarks."""
         ...
 
 
@@ -157,6 +157,8 @@ def in_order(work: Callable[[int], T], count: int, threads: int) -> Iterator[T]:
 def skin_of(actor: Actor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """The part of the mesh whose motion is kept: the triangles labelled face or mouth.
 
+    The group "landmarks" (68, iBUG order) joins the actor's own groups.
+
     Returns:
         Indices of its vertices in the whole mesh, its triangles F' x 3 and its groups, newly numbered.
     """
@@ -165,6 +167,7 @@ def skin_of(actor: Actor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
     number = np.full(len(actor.rest), -1)
     number[kept] = np.arange(len(kept))
     groups = {name: number[np.asarray(index)] for name, index in actor.vertex_groups.items()}
+    groups["landmarks"] = number[actor.landmarks(np.arange(len(actor.rest))[:, None])[:, 0]]
     return kept, number[chosen], {name: index[index >= 0] for name, index in groups.items()}
 
 
