@@ -45,7 +45,7 @@ def choose_frames(subject: Subject, columns: int) -> list[tuple[int, str]]:
     """
     chosen: dict[int, str] = {}
     for phoneme, sounds in _first_sounds(subject):
-        t = int(np.clip(round((phoneme.start + phoneme.end) / 2 * subject.fps), 0, subject.num_frames - 1))
+        t = int(np.clip((phoneme.start + phoneme.end) / 2 * subject.fps, 0, subject.num_frames - 1))
         chosen.setdefault(t, sounds)
     for t in np.linspace(0, subject.num_frames - 1, 2 * columns + 1).astype(int)[1::2]:
         if len(chosen) >= columns:
@@ -243,7 +243,7 @@ def _sound(
         y += 18
     y += strips[1] + 8
     opening = axes(LEFT, y, width, strips[3])
-    t = np.arange(subject.num_frames)
+    t = np.arange(subject.num_frames) + 0.5  # a frame shows the middle of its time
     curve = mouth_opening(subject.landmarks)
     opening.fill_between(t / subject.fps, 0, curve, color=ACCENT, alpha=0.25, linewidth=0)
     opening.plot(t / subject.fps, curve, color=ACCENT, linewidth=1.2)

@@ -72,6 +72,7 @@ class Play(Protocol):
         head_pose, torso_pose: T x 6: rotation vector (radians) and translation (metres), head axes.
         breath: T.
         extras: further tracks of the face by name, T each.
+        train_frames: the frames before this one are for training, the rest is held out.
     """
 
     audio: np.ndarray
@@ -81,6 +82,7 @@ class Play(Protocol):
     torso_pose: np.ndarray
     breath: np.ndarray
     extras: Mapping[str, np.ndarray]
+    train_frames: int
 
 
 class Picture(Protocol):
@@ -94,6 +96,17 @@ class Picture(Protocol):
 
 Camera = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Picture]
 """Renders vertices V x 3 (head coordinates), camera-from-head, camera-from-torso, and `gaze_flow`."""
+
+
+@dataclass(frozen=True)
+class Production:
+    """All that is filmed together."""
+
+    about: str
+    actor: Actor
+    play: Play
+    camera: Camera
+    background: np.ndarray
 
 
 @dataclass(frozen=True)
