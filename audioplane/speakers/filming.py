@@ -76,13 +76,17 @@ class Play(Protocol):
     """
 
     audio: np.ndarray
-    phonemes: Sequence[Any]
     blendshapes: np.ndarray
     head_pose: np.ndarray
     torso_pose: np.ndarray
     breath: np.ndarray
-    extras: Mapping[str, np.ndarray]
     train_frames: int
+
+    @property
+    def phonemes(self) -> Sequence[Any]: ...
+
+    @property
+    def extras(self) -> Mapping[str, np.ndarray]: ...
 
 
 class Picture(Protocol):

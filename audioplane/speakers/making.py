@@ -22,7 +22,7 @@ except ImportError:  # Windows: two makers at once make it twice, and the first 
     fcntl = None
 
 SIZES = (32, 1024)
-SECONDS = (1.0, 600.0)
+SECONDS = (2.0, 600.0)
 LICENCE = "CC0-1.0"
 
 

@@ -165,7 +165,7 @@ def test_an_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     ("arguments", "words"),
     [
         ({"size": 16}, "size must be 32 to 1024 pixels, got 16"),
-        ({"seconds": 0.2}, "seconds must be 1 to 600, got 0.2"),
+        ({"seconds": 0.2}, "seconds must be 2 to 600, got 0.2"),
     ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, object], words: str) -> None:
@@ -205,7 +205,7 @@ def test_the_commands_list_and_make(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert command.run(parser.parse_args([])) == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in speakers.names())
-    arguments = ["make", NAME, "--out", str(tmp_path / "s"), "--size", "32", "--seconds", "1"]
+    arguments = ["make", NAME, "--out", str(tmp_path / "s"), "--size", "32", "--seconds", "2"]
     assert command.run(parser.parse_args(arguments)) == 0
-    assert "25 frames of 32x32" in capsys.readouterr().out
+    assert "50 frames of 32x32" in capsys.readouterr().out
     assert Subject.open(tmp_path / "s").name == NAME
