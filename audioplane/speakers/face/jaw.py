@@ -94,7 +94,8 @@ def jaw_shares() -> tuple[np.ndarray, np.ndarray]:
             rest_up, rest_low = (0.0, 1.0) if k < 8 else (0.0, 0.6)
             values[mesh.inner_lower[k]] = low * deep + rest_low * (1 - deep)
             values[mesh.inner_upper[k]] = up * deep + rest_up * (1 - deep)
-        out.append(_harmonic(points, mesh.faces, values))
+        share = _harmonic(points, mesh.faces, values)
+        out.append((share + share[mesh.mirror]) / 2)  # triangles have diagonals, people do not
     return out[0], out[1]
 
 
