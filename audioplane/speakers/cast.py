@@ -1,0 +1,69 @@
+"""Brings a speaker's parts together: voice and motion, face, camera, light and room."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from audioplane.errors import UserError
+from audioplane.speakers.face import Appearance, Face, Identity, sample_identity
+from audioplane.speakers.filming import Production, still_camera
+from audioplane.speakers.specs import SPEAKERS, SpeakerSpec, held_out_spec
+
+HELD_OUT = re.compile(r"held_out_(\d{1,6})")
+
+
+def find(name: str) -> SpeakerSpec:
+    """The speaker `name`: one of the embedded ones, or `held_out_N`.
+
+    Raises:
+        UserError: there is none.
+    """
+    held_out = HELD_OUT.fullmatch(name)
+    if held_out:
+        return held_out_spec(int(held_out[1]))
+    if name not in SPEAKERS:
+        raise UserError(f"there is no speaker {name!r}; there are {', '.join(SPEAKERS)}, and held_out_N")
+    return SPEAKERS[name]
+
+
+def identity_of(spec: SpeakerSpec) -> Identity:
+    """The face's identity: the same for the same speaker, always."""
+    return sample_identity(spec.identity_seed, Appearance(**asdict(spec.appearance)))
+
+
+def bring_together(name: str, size: int, seconds: float, seed: int, voice: str | None) -> Production:
+    """All that is filmed for the speaker `name`.
+
+    Args:
+        name: of the speaker.
+        size: of the picture, pixels.
+        seconds: length of the performance.
+        seed: of its motion.
+        voice: what is spoken; None: the speaker's own voice.
+    """
+    from audioplane.speakers.backgrounds import KINDS, background
+    from audioplane.speakers.lights import studio
+    from audioplane.speakers.materials import Paint
+    from audioplane.speakers.performance import perform
+    from audioplane.speakers.scene import Pose, Scene
+
+    spec = find(name)
+    play = perform(spec, seconds, seed, voice)
+    # The articulation's tongue between the teeth is what the face calls forward.
+    play = replace(play, extras={**play.extras, "tongueForward": play.extras["tongueBetween"]})
+    identity = identity_of(spec)
+    face = Face(identity)
+    K, rest_pose = still_camera(size)
+    room = background(KINDS[spec.background_seed % len(KINDS)], size, size, spec.background_seed)
+    paint = Paint(iris_colour=identity.iris, freckles=identity.freckles, seed=spec.identity_seed)
+    light = studio(-1.0 if spec.background_seed % 2 else 1.0)
+    scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
+
+    def camera(vertices: np.ndarray, head: np.ndarray, torso: np.ndarray, gaze: np.ndarray) -> Any:
+        return scene.render(Pose(vertices, head, torso, gaze))
+
+    return Production(spec.about, face, play, camera, room)
