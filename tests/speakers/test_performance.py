@@ -27,7 +27,7 @@ def take(name: str) -> Performance:
 
 
 def frames_of(p: Performance, wanted, middle: float = 0.4) -> list[np.ndarray]:
-    """Frames within the middle part of each phoneme of which `wanted` is true; phonemes without a frame are left out."""
+    """Frames in the middle part of each phoneme that is `wanted`; phonemes without a frame are left out."""
     found = []
     for phoneme in p.phonemes:
         if wanted(phoneme):
@@ -165,7 +165,7 @@ def test_the_take_is_whole_bounded_and_smooth(name):
     assert p.blendshapes.dtype == p.audio.dtype == np.float32
     for track in (p.blendshapes, *p.extras.values(), p.breath):
         assert len(track) == 2500
-        assert 0 <= track.min()
+        assert track.min() >= 0
         assert track.max() <= 1
     assert np.isfinite(p.head_pose).all()
     assert np.degrees(np.abs(np.diff(p.head_pose[:, :3], axis=0))).max() < 1.2  # degrees a frame

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from audioplane.speakers.articulation import target
+from audioplane.speakers.articulation_targets import target
 from audioplane.speakers.phonemes import Phoneme, letters, sounds
 from audioplane.speakers.voice import load_voice, voice_names
 
