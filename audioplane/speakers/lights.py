@@ -1,7 +1,7 @@
 """The studio: where light comes from, what glossy surfaces mirror, and what is in shadow.
 
-The studio stands still around the camera: directions are in camera coordinates (x right, y down, z away from the
-camera), so a head that turns is lit anew, as in a real recording.
+The studio stands still around the camera: directions are in camera coordinates (x right, y down, z away from
+the camera), so a head that turns is lit anew, as in a real recording.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from audioplane.speakers.compiled import compiled
 from audioplane.speakers.raster import depth_map
 
 BLUR = 5  # texels: width of the box that softens a shadow's edge
+UNSHADOWED = np.float32(1e9)  # a depth beyond everything (not infinity: the shader's fast math has none)
 NORMAL_OFFSET = 0.0022  # metres along the normal before looking up the shadow, against self-shadowing
 DEPTH_BIAS = 0.0018  # metres
 
@@ -35,13 +36,13 @@ class Lights:
 
 
 def studio(side: float = -1.0) -> Lights:
-    """A portrait set: warm soft key from the upper left (`side` -1) or right (+1) of the camera, cool fill, rim."""
+    """A portrait set: warm key from the upper left (`side` -1) or right (+1), cool fill, rim from behind."""
     directions = np.array(
-        [[0.62 * side, -0.52, -0.72], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]]
+        [[0.66 * side, -0.52, -0.66], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]]
     )
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    colours = np.array([[1.02, 0.95, 0.86], [0.26, 0.30, 0.35], [0.50, 0.52, 0.55]])
-    return Lights(directions, colours, np.array([0.27, 0.285, 0.30]), np.array([0.15, 0.13, 0.12]))
+    colours = np.array([[1.06, 0.98, 0.88], [0.22, 0.26, 0.31], [0.50, 0.52, 0.55]])
+    return Lights(directions, colours, np.array([0.25, 0.265, 0.28]), np.array([0.14, 0.12, 0.11]))
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ShadowFrame:
 
 
 def shadow_frame(direction: np.ndarray, centre: np.ndarray, radius: float, size: int = 512) -> ShadowFrame:
-    """The key light's view of a sphere around the scene: a size x size map that covers it, depth in metres."""
+    """The key light's view of a sphere around the scene: a size x size map, depth in metres."""
     forward = -np.asarray(direction, np.float64)
     right = np.cross([0.0, 1.0, 0.0], forward)
     right /= np.linalg.norm(right)
@@ -65,7 +66,7 @@ def shadow_frame(direction: np.ndarray, centre: np.ndarray, radius: float, size:
     return ShadowFrame(np.column_stack([axes, offset]), size)
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def _to_frame(points, rows, out):
     for v in range(points.shape[0]):
         for k in range(3):
@@ -75,17 +76,17 @@ def _to_frame(points, rows, out):
 
 
 def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame: ShadowFrame) -> np.ndarray:
-    """Nearest depth (size, size) float32 of faces[casters] seen from the key light, metres; +inf where nothing is."""
+    """Nearest depth (size, size) float32 of faces[casters] from the key light, metres; else UNSHADOWED."""
     seen = np.empty(points.shape)
     _to_frame(points, frame.rows, seen)
-    depth = np.full((frame.size, frame.size), np.inf, np.float32)
+    depth = np.full((frame.size, frame.size), UNSHADOWED, np.float32)
     depth_map(seen, faces, casters, depth)
     return depth
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def lit(depth, rows, x, y, z):
-    """The share of a BLUR x BLUR texel box around a point (camera coordinates) that the key light reaches, [0, 1]."""
+    """The share of a BLUR x BLUR texel box around a camera-space point that the key light reaches."""
     u = rows[0, 0] * x + rows[0, 1] * y + rows[0, 2] * z + rows[0, 3] - 0.5 * BLUR
     v = rows[1, 0] * x + rows[1, 1] * y + rows[1, 2] * z + rows[1, 3] - 0.5 * BLUR
     d = rows[2, 0] * x + rows[2, 1] * y + rows[2, 2] * z + rows[2, 3] - DEPTH_BIAS
@@ -104,9 +105,10 @@ def lit(depth, rows, x, y, z):
     return total / (BLUR * BLUR)
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def contact(inverse_depth, supersample, focal, radius, strength, out):
-    """How open to light each pixel's neighbourhood is, [0, 1]: pairs of opposite depths that both stand nearer darken.
+    """How open to light each pixel's neighbourhood is, [0, 1]: pairs of opposite depths that both stand
+    nearer darken.
 
     Args:
         inverse_depth: (H s, W s) 1/metres, 0 where nothing is seen.
@@ -117,11 +119,11 @@ def contact(inverse_depth, supersample, focal, radius, strength, out):
     height, width = out.shape
     half = supersample // 2
     # A spiral of eight pairs of offsets: even in angle and in area.
-    steps = np.empty((8, 2))
+    steps = np.empty((8, 3))
     for k in range(8):
-        reach = np.sqrt((k + 0.6) / 8.0)
+        reach = (k + 1.0) / 8.0
         angle = 2.39996 * k
-        steps[k, 0], steps[k, 1] = reach * np.cos(angle), reach * np.sin(angle)
+        steps[k, 0], steps[k, 1], steps[k, 2] = reach * np.cos(angle), reach * np.sin(angle), reach
     for i in range(height):
         for j in range(width):
             here = inverse_depth[i * supersample + half, j * supersample + half]
@@ -134,10 +136,11 @@ def contact(inverse_depth, supersample, focal, radius, strength, out):
             for k in range(8):
                 dx, dy = int(np.rint(steps[k, 0] * pixels)), int(np.rint(steps[k, 1] * pixels))
                 row, column = i * supersample + half, j * supersample + half
-                if not (
-                    0 <= row - abs(dy) and row + abs(dy) < height * supersample
-                    and 0 <= column - abs(dx) and column + abs(dx) < width * supersample
-                ):  # fmt: skip
+                rows, columns = (
+                    min(row, height * supersample - 1 - row),
+                    min(column, width * supersample - 1 - column),
+                )
+                if abs(dy) > rows or abs(dx) > columns:
                     continue
                 one, two = inverse_depth[row + dy, column + dx], inverse_depth[row - dy, column - dx]
                 if one == 0.0 or two == 0.0:
@@ -146,6 +149,6 @@ def contact(inverse_depth, supersample, focal, radius, strength, out):
                 limit = 3.0 * radius
                 if rise_one > limit or rise_two > limit:
                     continue
-                rise = 0.5 * (max(rise_one, -limit) + max(rise_two, -limit)) - 0.03 * radius
-                total += min(1.0, max(0.0, rise / (0.6 * radius)))
+                rise = 0.5 * (max(rise_one, -limit) + max(rise_two, -limit)) - 0.0002
+                total += min(1.0, max(0.0, rise / (0.7 * radius * steps[k, 2]) - 0.04))
             out[i, j] = 1.0 - strength * min(1.0, total / 5.0)

@@ -1,9 +1,10 @@
 """A compiled z-buffer: triangles in, one visible triangle per sample out.
 
-Names: a *sample* is one of `supersample` x `supersample` points of a pixel, on a regular grid (sample (i, j) covers
-[j, j+1) x [i, i+1) in sample units, its centre at +0.5, as pixels do). Corners are snapped to 1/256 sample and edge
-functions are exact integers, so two triangles that share an edge neither leave a gap nor both cover a sample
-(top-left rule). Depth and barycentrics are perspective-correct: 1/z is linear on the screen.
+Names: a *sample* is one of `supersample` x `supersample` points of a pixel, on a regular grid (sample (i, j)
+covers [j, j+1) x [i, i+1) in sample units, its centre at +0.5, as pixels do). Corners are snapped to 1/256
+sample and edge functions are exact integers, so two triangles that share an edge neither leave a gap nor
+both cover a sample (top-left rule). Depth and barycentrics are perspective-correct: 1/z is linear on the
+screen.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from audioplane.speakers.compiled import compiled
 from audioplane.speakers.noise import strand_alpha
 
 SUBSAMPLE = 256  # snapping grid: fractions of one sample
@@ -23,7 +24,10 @@ NOTHING = np.int32(-1)
 
 @dataclass(frozen=True)
 class Visibility:
-    """What each sample sees: (H s, W s) triangle index (-1 nothing), 1/z (1/metres), barycentrics of corners 1 and 2."""
+    """What each of (H s, W s) samples sees.
+
+    triangle: index, -1 nothing. inverse_depth: 1/metres, 0 nothing. barycentric: of corners 1 and 2.
+    """
 
     triangle: np.ndarray  # int32
     inverse_depth: np.ndarray  # float32, 0 where nothing
@@ -48,9 +52,9 @@ class Visibility:
         )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def project(points, intrinsics, supersample, corners, inverse_depth):
-    """Camera-space points (V, 3) to snapped corners (V, 2) int64 and 1/z (V,); 1/z is 0 where it cannot be drawn."""
+    """Camera-space points (V, 3) to snapped corners (V, 2) int64 and 1/z (V,), 0 where it cannot be drawn."""
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
     scale = supersample * SUBSAMPLE
     for v in range(points.shape[0]):
@@ -66,13 +70,13 @@ def project(points, intrinsics, supersample, corners, inverse_depth):
             inverse_depth[v] = 1.0 / z
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _edge_bias(dx, dy):
     """0 for an edge whose own points belong to the triangle (top or left), -1 for the others."""
     return 0 if dy < 0 or (dy == 0 and dx > 0) else -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rasterize(
     faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary
 ):
@@ -145,9 +149,9 @@ def rasterize(
                 edge_c += step_c
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def depth_map(points, faces, selection, depth):
-    """Nearest parallel depth of triangles: points (V, 3) are (x, y) in texels and z; depth (H, W) starts at +inf."""
+    """Nearest parallel depth of triangles: points (V, 3) are x, y in texels and z; depth (H, W) starts far."""
     height, width = depth.shape
     for n in range(selection.size):
         f = selection[n]
@@ -173,9 +177,9 @@ def depth_map(points, faces, selection, depth):
                         depth[i, j] = z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def vertex_normals(points, faces, normals):
-    """Area-weighted smooth unit normals (V, 3) of a mesh whose faces wind outward; zero where a vertex has no face."""
+    """Area-weighted smooth unit normals (V, 3) of outward faces; zero where a vertex has no face."""
     normals[:] = 0.0
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from audioplane.speakers.compiled import compiled
 from audioplane.speakers.iris import smoothstep
 from audioplane.speakers.lights import NORMAL_OFFSET, lit
 from audioplane.speakers.materials import (
-    ALBEDO, COLUMNS, FLOW, LIPS, NORMAL, OCCLUSION, POSITION, REST, ROUGHNESS, TORSO, UV, Material, linear_to_srgb,
+    ALBEDO,
+    COLUMNS,
+    FLOW,
+    LIPS,
+    NORMAL,
+    OCCLUSION,
+    POSITION,
+    REST,
+    ROUGHNESS,
+    TORSO,
+    UV,
+    Material,
+    linear_to_srgb,
     srgb_to_linear,
 )  # fmt: skip
 from audioplane.speakers.noise import noise_2d, noise_3d
@@ -24,24 +36,24 @@ DECODE = srgb_to_linear(np.arange(256) / 255.0)
 SHOULDER = 0.6
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def tone(light):
-    """Scene light to display light in [0, 1): the identity up to SHOULDER, then a smooth approach to white."""
+    """Scene light to display light in [0, 1): the identity up to SHOULDER, then smoothly toward white."""
     if light <= SHOULDER:
         return max(0.0, light)
     over = (light - SHOULDER) / (1.0 - SHOULDER)
     return SHOULDER + (1.0 - SHOULDER) * over / (1.0 + over)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _resolved(wavelength, pixel):
     """How much of a texture of this wavelength a pixel of this size can show, [0, 1]."""
     return smoothstep(1.2, 3.0, wavelength / pixel)
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_rows, contact):
-    """Display light (r, g, b) of one sample; p holds its interpolated columns (materials.POSITION ...), pixel in metres."""
+    """Display light (r, g, b) of one sample; p: its columns (materials.POSITION ...), pixel: metres."""
     x, y, z = p[POSITION], p[POSITION + 1], p[POSITION + 2]
     scale = -1.0 / np.sqrt(x * x + y * y + z * z)
     vx, vy, vz = x * scale, y * scale, z * scale
@@ -66,7 +78,7 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
             down[0], down[1], down[2], vx, vy, vz, shadow, open_sky,
         )  # fmt: skip
         return tone(r), tone(g), tone(b)
-    if material == HAIR or material == BROW or material == LASH or material == BEARD:
+    if HAIR <= material <= BEARD:
         across, along = p[UV], p[UV + 1]
         strand = noise_2d(across, along * 2.0)
         lock = noise_2d(across * 0.13 + seed, along * 1.5)
@@ -81,10 +93,13 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
 
     gx = gy = gz = 0.0  # slope of the relief, in rest coordinates
     scatter, roughness, second, f0, mirror, sheen = 1.0, p[ROUGHNESS], 1.35 * p[ROUGHNESS], 0.028, 0.25, 0.0
-    if material == SKIN or material == LIPS_:
+    if material <= LIPS_:
         lips = min(1.0, max(0.0, p[LIPS]))
-        n1, x1, y1, z1 = noise_3d(qx * 480.0 + seed, qy * 480.0, qz * 480.0)
-        n2, x2, y2, z2 = noise_3d(qx * 1150.0, qy * 1150.0 + seed, qz * 1150.0)
+        n1 = x1 = y1 = z1 = n2 = x2 = y2 = z2 = 0.0
+        if _resolved(0.0021, pixel) > 0.0:
+            n1, x1, y1, z1 = noise_3d(qx * 480.0 + seed, qy * 480.0, qz * 480.0)
+        if _resolved(0.0009, pixel) > 0.0:
+            n2, x2, y2, z2 = noise_3d(qx * 1150.0, qy * 1150.0 + seed, qz * 1150.0)
         n0 = noise_3d(qx * 120.0, qy * 120.0, qz * 120.0 + seed)[0]
         a1 = 0.045 * paint[6] * _resolved(0.0021, pixel) * (1.0 - 0.7 * lips)
         a2 = 0.06 * paint[6] * _resolved(0.0009, pixel) * (1.0 - lips)
@@ -143,14 +158,16 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
     return tone(r), tone(g), tone(b)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def shade(
     start, stop, seen, bary, torso_seen, torso_bary, faces, materials, columns, turns, studio, paint, pixel,
     shadow_depth, shadow_rows, contact, background, supersample, encode, decode, picture, without_head,
 ):  # fmt: skip
-    """Paints pixel rows [start, stop) of `picture` and of `without_head` (what `torso_seen` sees), both (H, W, 3) uint8.
+    """Paints pixel rows [start, stop) of `picture` and of `without_head` (what `torso_seen` sees), both (H,
+    W, 3) uint8.
 
-    A sample that both see has the same light in both. Pixels in which nothing is seen are the background's bytes.
+    A sample that both see has the same light in both. Pixels in which nothing is seen are the background's
+    bytes.
     """
     p = np.empty(COLUMNS)
     samples = supersample * supersample
@@ -198,14 +215,14 @@ def shade(
             )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _interpolate(face, columns, b1, b2, p):
     b0 = 1.0 - b1 - b2
     for c in range(COLUMNS):
         p[c] = b0 * columns[face[0], c] + b1 * columns[face[1], c] + b2 * columns[face[2], c]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _store(out, touched, r, g, b, background, encode):
     if touched:
         top = encode.size - 1
