@@ -13,7 +13,7 @@ import numpy as np
 from audioplane.speakers.compiled import compiled
 from audioplane.speakers.raster import depth_map
 
-BLUR = 5  # texels: width of the box that softens a shadow's edge
+BLUR = 7  # texels: width of the box that softens a shadow's edge
 UNSHADOWED = np.float32(1e9)  # a depth beyond everything (not infinity: the shader's fast math has none)
 NORMAL_OFFSET = 0.0022  # metres along the normal before looking up the shadow, against self-shadowing
 DEPTH_BIAS = 0.0018  # metres
@@ -41,8 +41,8 @@ def studio(side: float = -1.0) -> Lights:
         [[0.66 * side, -0.52, -0.66], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]]
     )
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    colours = np.array([[1.06, 0.98, 0.88], [0.22, 0.26, 0.31], [0.50, 0.52, 0.55]])
-    return Lights(directions, colours, np.array([0.25, 0.265, 0.28]), np.array([0.14, 0.12, 0.11]))
+    colours = np.array([[1.06, 0.98, 0.88], [0.275, 0.265, 0.26], [0.50, 0.52, 0.55]])
+    return Lights(directions, colours, np.array([0.265, 0.262, 0.262]), np.array([0.17, 0.128, 0.108]))
 
 
 @dataclass(frozen=True)
@@ -105,50 +105,72 @@ def lit(depth, rows, x, y, z):
     return total / (BLUR * BLUR)
 
 
+_PAIRS, _SPREAD = 8, 2.39996  # opposite pairs of taps on a golden-angle spiral
+
+
 @compiled(fastmath=True)
-def contact(inverse_depth, supersample, focal, radius, strength, out):
-    """How open to light each pixel's neighbourhood is, [0, 1]: pairs of opposite depths that both stand
-    nearer darken.
+def contact(inverse_depth, supersample, focal, radius, strength, rough, out):
+    """How open to light each pixel's neighbourhood is, [0, 1]: pairs of opposite depths that both stand nearer darken.
+
+    A tilted plane raises one of a pair as much as it lowers the other, so only hollows count. The spiral turns from
+    pixel to pixel in a 2 x 2 pattern, which a 3 x 3 tent then averages.
 
     Args:
         inverse_depth: (H s, W s) 1/metres, 0 where nothing is seen.
         focal: pixels.
         radius: metres of neighbourhood.
-        out: (H, W) float32.
+        rough, out: (H, W) float32; the first is scratch space.
     """
     height, width = out.shape
     half = supersample // 2
-    # A spiral of eight pairs of offsets: even in angle and in area.
-    steps = np.empty((8, 3))
-    for k in range(8):
-        reach = (k + 1.0) / 8.0
-        angle = 2.39996 * k
-        steps[k, 0], steps[k, 1], steps[k, 2] = reach * np.cos(angle), reach * np.sin(angle), reach
+    turns = np.empty((4, _PAIRS, 2))
+    for t in range(4):
+        for k in range(_PAIRS):
+            reach, angle = (k + 0.5 + 0.25 * t) / _PAIRS, _SPREAD * k + 0.785 * t
+            turns[t, k, 0], turns[t, k, 1] = reach * np.cos(angle), reach * np.sin(angle)
+    for i in range(height):
+        row = i * supersample + half
+        rows = min(row, height * supersample - 1 - row)
+        for j in range(width):
+            column = j * supersample + half
+            here = inverse_depth[row, column]
+            if here == 0.0:
+                rough[i, j] = 1.0
+                continue
+            z = 1.0 / here
+            pixels = radius * focal * here * supersample
+            columns = min(column, width * supersample - 1 - column)
+            steps = turns[2 * (i & 1) + (j & 1)]
+            total = 0.0
+            for k in range(_PAIRS):
+                dx, dy = steps[k, 0] * pixels, steps[k, 1] * pixels
+                fit = min(1.0, rows / (abs(dy) + 1e-6), columns / (abs(dx) + 1e-6))  # stay inside the picture
+                across, down = int(dx * fit), int(dy * fit)
+                one, two = inverse_depth[row + down, column + across], inverse_depth[row - down, column - across]
+                if one == 0.0 or two == 0.0 or (across == 0 and down == 0):
+                    continue
+                rise_one, rise_two = z - 1.0 / one, z - 1.0 / two
+                # What hangs far in front is no hollow's wall.
+                fade = min(1.0, max(0.0, 2.0 - max(rise_one, rise_two) / (1.5 * radius)))
+                rise = 0.5 * (max(rise_one, -radius) + max(rise_two, -radius)) - 0.0002
+                reach = radius * np.sqrt(float(across * across + down * down)) / pixels
+                total += fade * min(1.0, max(0.0, rise / (0.7 * reach) - 0.04))
+            rough[i, j] = 1.0 - strength * min(1.0, total * (1.6 / _PAIRS))
     for i in range(height):
         for j in range(width):
             here = inverse_depth[i * supersample + half, j * supersample + half]
             if here == 0.0:
                 out[i, j] = 1.0
                 continue
-            z = 1.0 / here
-            pixels = radius * focal * here * supersample
-            total = 0.0
-            for k in range(8):
-                dx, dy = int(np.rint(steps[k, 0] * pixels)), int(np.rint(steps[k, 1] * pixels))
-                row, column = i * supersample + half, j * supersample + half
-                rows, columns = (
-                    min(row, height * supersample - 1 - row),
-                    min(column, width * supersample - 1 - column),
-                )
-                if abs(dy) > rows or abs(dx) > columns:
-                    continue
-                one, two = inverse_depth[row + dy, column + dx], inverse_depth[row - dy, column - dx]
-                if one == 0.0 or two == 0.0:
-                    continue
-                rise_one, rise_two = z - 1.0 / one, z - 1.0 / two
-                limit = 3.0 * radius
-                if rise_one > limit or rise_two > limit:
-                    continue
-                rise = 0.5 * (max(rise_one, -limit) + max(rise_two, -limit)) - 0.0002
-                total += min(1.0, max(0.0, rise / (0.7 * radius * steps[k, 2]) - 0.04))
-            out[i, j] = 1.0 - strength * min(1.0, total / 5.0)
+            total = weights = 0.0
+            for di in range(-1, 2):
+                for dj in range(-1, 2):
+                    a, b = i + di, j + dj
+                    if a < 0 or b < 0 or a >= height or b >= width:
+                        continue
+                    there = inverse_depth[a * supersample + half, b * supersample + half]
+                    if there != 0.0 and abs(1.0 / there - 1.0 / here) < 0.6 * radius:
+                        weight = (2 - abs(di)) * (2 - abs(dj))
+                        total += weight * rough[a, b]
+                        weights += weight
+            out[i, j] = total / weights

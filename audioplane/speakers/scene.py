@@ -97,7 +97,7 @@ class Scene:
     lights: Lights = field(default_factory=studio)
     supersample: int = 2
     distance: float = 1.0
-    shadow_size: int = 512
+    shadow_size: int = 448
 
     def __post_init__(self) -> None:
         surface = self.surface
@@ -164,9 +164,9 @@ class Scene:
         self._draw(self._head, corners, inverse, full)
 
         shadow = shadow_map(points, self._faces, self._casters, self._shadow_frame)
-        open_sky = np.empty((height, width), np.float32)
+        open_sky, scratch = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
         focal = float(self.intrinsics[0, 0])
-        contact(full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, open_sky)
+        contact(full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, scratch, open_sky)
         rgb, without_head = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.uint8)
         turns = np.stack([pose.head[:3, :3], pose.torso[:3, :3]]).astype(np.float64)
         shade(

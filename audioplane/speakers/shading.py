@@ -120,6 +120,9 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         f0 = 0.028 + 0.010 * lips
         sheen = 0.10 * (1.0 - lips)
     elif material == TEETH:
+        # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays say.
+        open_sky = 0.28 + 0.72 * open_sky
+        shadow = max(shadow, 0.5 * open_sky)
         scatter, roughness, second, f0, mirror = 0.6, 0.22, 0.45, 0.045, 0.6
     elif material == CLOTH:
         n0, x0, y0, z0 = noise_3d(qx * 30.0 + seed, qy * 22.0, qz * 30.0)
@@ -144,6 +147,8 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         a1 = 0.10 * _resolved(0.0011, pixel)
         gx, gy, gz = a1 * x1, a1 * y1, a1 * z1
         roughness, second, f0, mirror = 0.34, 0.5, 0.035, 0.5
+        open_sky = 0.14 + 0.86 * open_sky
+        shadow = max(shadow, 0.4 * open_sky)
 
     bx = turn[0, 0] * gx + turn[0, 1] * gy + turn[0, 2] * gz
     by = turn[1, 0] * gx + turn[1, 1] * gy + turn[1, 2] * gz

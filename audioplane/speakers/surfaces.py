@@ -95,7 +95,7 @@ def dielectric(
         sheen: strength of grazing fuzz (cloth, down).
     """
     nv = min(1.0, max(0.02, nx * vx + ny * vy + nz * vz))
-    wrap_r, wrap_g, wrap_b = 0.36 * scatter, 0.16 * scatter, 0.09 * scatter
+    wrap_r, wrap_g, wrap_b = 0.30 * scatter, 0.17 * scatter, 0.11 * scatter
     blur_r, blur_g, blur_b = 0.85 * scatter, 0.5 * scatter, 0.3 * scatter
     dr = dg = db = 0.0
     hr = hg = hb = 0.0
@@ -106,12 +106,12 @@ def dielectric(
         # A shadow map calls the night side of a thing its own shadow; scattered light does reach a little
         # around.
         turn = 1.0 - smoothstep(-0.08, 0.14, sl)
-        reach_r = reach + (1.0 - reach) * turn * 0.85 * scatter if k == KEY else reach
-        reach_g = reach + (1.0 - reach) * turn * 0.5 * scatter if k == KEY else reach
+        reach_r = reach + (1.0 - reach) * turn * 0.6 * scatter if k == KEY else reach
+        reach_g = reach + (1.0 - reach) * turn * 0.45 * scatter if k == KEY else reach
         reach_b = reach + (1.0 - reach) * turn * 0.35 * scatter if k == KEY else reach
         # The edge of a shadow on skin is red: red light arrives there from beside.
-        reach_r = reach_r * (1.0 + 0.7 * scatter * (1.0 - reach_r))
-        reach_b = reach_b * (1.0 - 0.3 * scatter * (1.0 - reach_b))
+        reach_r = reach_r * (1.0 + 0.35 * scatter * (1.0 - reach_r))
+        reach_b = reach_b * (1.0 - 0.12 * scatter * (1.0 - reach_b))
         cr, cg, cb = studio[COLOUR + k, 0], studio[COLOUR + k, 1], studio[COLOUR + k, 2]
         dr += cr * reach_r * _wrapped(nl + (sl - nl) * blur_r, wrap_r)
         dg += cg * reach_g * _wrapped(nl + (sl - nl) * blur_g, wrap_g)
@@ -135,17 +135,17 @@ def dielectric(
     dr += (
         (studio[GROUND, 0] + (studio[SKY, 0] - studio[GROUND, 0]) * up)
         * front
-        * (open_sky + 1.1 * ar * hollow)
+        * (open_sky + 0.8 * ar * hollow)
     )
     dg += (
         (studio[GROUND, 1] + (studio[SKY, 1] - studio[GROUND, 1]) * up)
         * front
-        * (open_sky + 1.1 * ag * hollow)
+        * (open_sky + 0.8 * ag * hollow)
     )
     db += (
         (studio[GROUND, 2] + (studio[SKY, 2] - studio[GROUND, 2]) * up)
         * front
-        * (open_sky + 1.1 * ab * hollow)
+        * (open_sky + 0.8 * ab * hollow)
     )
     fuzz = 1.0 - nv
     fuzz = sheen * fuzz * fuzz * fuzz * open_sky

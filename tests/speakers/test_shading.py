@@ -167,11 +167,11 @@ def test_contact_darkens_a_step_and_spares_a_slope():
     z = np.full((64, 64), 1.0, np.float32)
     z[:, 30:34] = 1.02  # a groove
     open_sky = np.empty((64, 64), np.float32)
-    contact(1 / z, 1, 500.0, 0.014, 0.75, open_sky)
+    contact(1 / z, 1, 500.0, 0.014, 0.75, np.empty_like(open_sky), open_sky)
     assert open_sky[32, 32] < 0.8
     assert open_sky[32, 10] == 1.0
     slope = np.broadcast_to(1.0 + 0.002 * np.arange(64, dtype=np.float32), (64, 64))
-    contact((1 / slope).astype(np.float32), 1, 500.0, 0.014, 0.75, open_sky)
+    contact((1 / slope).astype(np.float32), 1, 500.0, 0.014, 0.75, np.empty_like(open_sky), open_sky)
     assert open_sky.min() > 0.97
 
 
