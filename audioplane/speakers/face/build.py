@@ -7,8 +7,11 @@ import numpy as np
 from audioplane.speakers.face import grid as topology
 from audioplane.speakers.face import paint
 from audioplane.speakers.face.anatomy import Anatomy
+from audioplane.speakers.face.clothes import clothes, glasses
 from audioplane.speakers.face.ears import ear
 from audioplane.speakers.face.eyeballs import eyeball
+from audioplane.speakers.face.fur import beard, brow_region, brows, lashes
+from audioplane.speakers.face.hair import hair
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.jaw import hinge, jaw_shares
 from audioplane.speakers.face.motion import Rig
@@ -36,16 +39,26 @@ def build(who: Identity, body: Anatomy) -> tuple[Part, Rig]:
     canal = skull.curve(np.array([6.0]))[0][int(np.argmin(np.abs(skull.rows - 5.75)))]
     for side in ("Left", "Right"):
         parts[f"{side.lower()}_ear"] = _painted_ear(ear(side, canal, who), who)
-    parts |= extra_parts(canvas, who)
+    parts |= extra_parts(canvas, who, parts, canal)
     whole = join(parts)
     whole.groups |= lip_groups()
     whole.occlusion = occlude(whole, parts)
     return whole, rig(canvas, whole)
 
 
-def extra_parts(canvas: Canvas, who: Identity) -> dict[str, Part]:
+def extra_parts(canvas: Canvas, who: Identity, parts: dict[str, Part], canal: np.ndarray) -> dict[str, Part]:
     """Hair, brows, lashes, beard, glasses and clothes."""
-    return {}
+    rng = np.random.default_rng([who.seed, 0xF0])
+    out = {"brows": brows(canvas, who, rng)} | lashes(canvas, who, rng)
+    growth = beard(canvas, who, rng)
+    if growth is not None:
+        out["beard"] = growth
+    cloth = clothes(who, canvas.body)
+    out |= hair(canvas, who, parts["skin"], [parts["left_ear"], parts["right_ear"]], cloth)
+    if who.glasses:
+        out["glasses"] = glasses(canvas.body, canal, canvas.skull.front)
+    out["clothes"] = cloth
+    return out
 
 
 def skin_part(canvas: Canvas, who: Identity) -> Part:
@@ -70,13 +83,16 @@ def skin_part(canvas: Canvas, who: Identity) -> Part:
     for copy in (mesh.upper, mesh.lower):
         uv[copy] = np.stack(np.broadcast_arrays(columns[None] / topology.HALF, (rows / 15)[:, None]), -1)
     shares, _ = jaw_shares()
+    albedo = paint.skin_albedo(canvas, who)
+    brow = 0.55 * brow_region(canvas, who)[:, None]
+    albedo = albedo * (1 - brow) + brow * (0.7 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.1 * albedo)
     return Part(
         canvas.points,
         mesh.faces,
         material,
         label,
         uv=uv,
-        albedo=paint.skin_albedo(canvas, who),
+        albedo=albedo,
         roughness=paint.skin_roughness(canvas, who),
         torso=torso,
         jaw=shares,
