@@ -75,31 +75,51 @@ def _to_frame(points, rows, out):
             )
 
 
+def windows(depth: np.ndarray) -> np.ndarray:
+    """(3, H, W): a depth map, and the least and greatest depth of the BLUR + 1 square window right and down of a texel.
+
+    With them `lit` knows at once, for most points, that all or none of its window is nearer. BLUR + 1 is a power of 2.
+    """
+    least, greatest = depth.copy(), depth.copy()
+    step = 1
+    while step <= BLUR:
+        for axis in (0, 1):
+            for array, pick in ((least, np.minimum), (greatest, np.maximum)):
+                view = array if axis == 0 else array.T
+                view[:-step] = pick(view[:-step], view[step:])
+        step *= 2
+    return np.stack([depth, least, greatest])
+
+
 def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame: ShadowFrame) -> np.ndarray:
-    """Nearest depth (size, size) float32 of faces[casters] from the key light, metres; else UNSHADOWED."""
+    """`windows` (3, size, size) float32 of the depth of faces[casters] from the key light, metres; else UNSHADOWED."""
     seen = np.empty(points.shape)
     _to_frame(points, frame.rows, seen)
     depth = np.full((frame.size, frame.size), UNSHADOWED, np.float32)
     depth_map(seen, faces, casters, depth)
-    return depth
+    return windows(depth)
 
 
 @compiled(fastmath=True)
 def lit(depth, rows, x, y, z):
-    """The share of a BLUR x BLUR texel box around a camera-space point that the key light reaches."""
+    """The share of a BLUR x BLUR texel box around a camera-space point that the key light reaches; depth: `windows`."""
     u = rows[0, 0] * x + rows[0, 1] * y + rows[0, 2] * z + rows[0, 3] - 0.5 * BLUR
     v = rows[1, 0] * x + rows[1, 1] * y + rows[1, 2] * z + rows[1, 3] - 0.5 * BLUR
     d = rows[2, 0] * x + rows[2, 1] * y + rows[2, 2] * z + rows[2, 3] - DEPTH_BIAS
     j, i = int(np.floor(u)), int(np.floor(v))
-    if i < 0 or j < 0 or i + BLUR >= depth.shape[0] or j + BLUR >= depth.shape[1]:
+    if i < 0 or j < 0 or i + BLUR >= depth.shape[1] or j + BLUR >= depth.shape[2]:
         return 1.0
+    if depth[1, i, j] > d:
+        return 1.0
+    if depth[2, i, j] <= d:
+        return 0.0
     fu, fv = u - j, v - i
     total = 0.0
     for a in range(BLUR + 1):
         row = 0.0
         for b in range(BLUR + 1):
             weight = 1.0 - fu if b == 0 else (fu if b == BLUR else 1.0)
-            if depth[i + a, j + b] > d:
+            if depth[0, i + a, j + b] > d:
                 row += weight
         total += row * (1.0 - fv if a == 0 else (fv if a == BLUR else 1.0))
     return total / (BLUR * BLUR)

@@ -16,7 +16,8 @@ import numpy as np
 from audioplane.speakers.compiled import compiled
 from audioplane.speakers.noise import strand_alpha
 
-SUBSAMPLE = 256  # snapping grid: fractions of one sample
+SUBSAMPLE_BITS = 8
+SUBSAMPLE = 1 << SUBSAMPLE_BITS  # snapping grid: fractions of one sample
 NEAR = 0.02  # metres; triangles that reach nearer are dropped, not clipped
 FAR_SNAP = 1 << 28  # corners farther out than this (in 1/256 sample) would overflow an edge function
 NOTHING = np.int32(-1)
@@ -109,10 +110,10 @@ def rasterize(
             bx, by, cx, cy = cx, cy, bx, by
             b, c = c, b
             area = -area
-        left = max(0, (min(ax, bx, cx) - half + SUBSAMPLE - 1) // SUBSAMPLE)
-        right = min(width - 1, (max(ax, bx, cx) - half) // SUBSAMPLE)
-        top = max(0, (min(ay, by, cy) - half + SUBSAMPLE - 1) // SUBSAMPLE)
-        bottom = min(height - 1, (max(ay, by, cy) - half) // SUBSAMPLE)
+        left = max(0, (min(ax, bx, cx) - half + SUBSAMPLE - 1) >> SUBSAMPLE_BITS)
+        right = min(width - 1, (max(ax, bx, cx) - half) >> SUBSAMPLE_BITS)
+        top = max(0, (min(ay, by, cy) - half + SUBSAMPLE - 1) >> SUBSAMPLE_BITS)
+        bottom = min(height - 1, (max(ay, by, cy) - half) >> SUBSAMPLE_BITS)
         if left > right or top > bottom:
             continue
         bias_a = _edge_bias(cx - bx, cy - by)
@@ -126,24 +127,30 @@ def rasterize(
             edge_a = (cx - bx) * (py - by) - (cy - by) * (px - bx)
             edge_b = (ax - cx) * (py - cy) - (ay - cy) * (px - cx)
             edge_c = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
+            entered = False
             for j in range(left, right + 1):
                 if (edge_a + bias_a) | (edge_b + bias_b) | (edge_c + bias_c) >= 0:
-                    ta, tb, tc = edge_a * wa, edge_b * wb, edge_c * wc
-                    inverse = np.float32(ta + tb + tc)
+                    entered = True
+                    tb, tc = edge_b * wb, edge_c * wc
+                    sum_of_parts = edge_a * wa + tb + tc
+                    inverse = np.float32(sum_of_parts)
                     if inverse > seen_inverse[i, j]:
-                        b1, b2 = tb / (ta + tb + tc), tc / (ta + tb + tc)
+                        b1, b2 = tb / sum_of_parts, tc / sum_of_parts
                         keep = True
                         if cutout[f]:
                             b0 = 1.0 - b1 - b2
-                            keep = strand_alpha(
+                            coverage = b0 * strands[a, 2] + b1 * strands[b, 2] + b2 * strands[c, 2]
+                            keep = coverage > 1.0 or coverage > strand_alpha(
                                 b0 * strands[a, 0] + b1 * strands[b, 0] + b2 * strands[c, 0],
                                 b0 * strands[a, 1] + b1 * strands[b, 1] + b2 * strands[c, 1],
-                            ) < (b0 * strands[a, 2] + b1 * strands[b, 2] + b2 * strands[c, 2])
+                            )
                         if keep:
                             seen[i, j] = f
                             seen_inverse[i, j] = inverse
                             seen_bary[i, j, 0] = b2 if swapped else b1
                             seen_bary[i, j, 1] = b1 if swapped else b2
+                elif entered:  # a triangle is convex: this row is done
+                    break
                 edge_a += step_a
                 edge_b += step_b
                 edge_c += step_c

@@ -108,7 +108,7 @@ class Scene:
         self._labels = np.ascontiguousarray(surface.labels, np.uint8)
         index = np.arange(len(self._faces), dtype=np.int32)
         self._torso = index[self._labels == TORSO_LABEL]
-        self._head = index[self._labels != TORSO_LABEL]
+        self._head = self._outermost_hair_first(index[self._labels != TORSO_LABEL])
         self._casters = index[~np.isin(self._materials, [int(k) for k in m.CASTS_NO_SHADOW])]
         self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (
             self._labels == TORSO_LABEL
@@ -128,6 +128,13 @@ class Scene:
             0.5 * float(np.linalg.norm(high - low)) + 0.03,
             self.shadow_size,
         )
+
+    def _outermost_hair_first(self, selection: np.ndarray) -> np.ndarray:
+        """Solid faces, then hair from the outside in: what is hidden then fails the z-test before its holes cost."""
+        hairy = np.isin(self._materials[selection], [int(k) for k in m.CUTOUT])
+        hair = selection[hairy]
+        reach = np.linalg.norm(np.asarray(self.surface.rest)[self._faces[hair]].mean(1), axis=1)
+        return np.concatenate([selection[~hairy], hair[np.argsort(-reach, kind="stable")]])
 
     def _still_columns(self) -> np.ndarray:
         """The per-vertex columns of `materials` that do not change from frame to frame."""
@@ -170,10 +177,10 @@ class Scene:
         rgb, without_head = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.uint8)
         turns = np.stack([pose.head[:3, :3], pose.torso[:3, :3]]).astype(np.float64)
         shade(
-            0, height, full.triangle, full.barycentric, torso.triangle, torso.barycentric, self._faces,
-            self._materials, columns, turns, self._studio, self.paint.array, float(pose.head[2, 3]) / focal,
-            shadow, self._shadow_frame.rows, open_sky, self.background, self.supersample, ENCODE, DECODE,
-            rgb, without_head,
+            0, height, full.triangle, full.inverse_depth, full.barycentric,
+            torso.triangle, torso.inverse_depth, torso.barycentric, self._faces, self._materials, columns, turns,
+            self._studio, self.paint.array, float(pose.head[2, 3]) / focal, shadow, self._shadow_frame.rows,
+            open_sky, self.background, self.supersample, ENCODE, DECODE, rgb, without_head,
         )  # fmt: skip
         label, depth = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)
         alpha = np.empty((height, width), np.uint8)

@@ -34,6 +34,7 @@ STEPS = 16384
 ENCODE = np.clip(linear_to_srgb(np.arange(STEPS) / (STEPS - 1)) * 255 + 0.5, 0, 255).astype(np.uint8)
 DECODE = srgb_to_linear(np.arange(256) / 255.0)
 SHOULDER = 0.6
+SAME_SURFACE = 0.004  # metres of depth within which samples of a pixel share their shading
 
 
 @compiled(fastmath=True, inline="always")
@@ -165,66 +166,114 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
 
 @compiled(fastmath=True, error_model="numpy")
 def shade(
-    start, stop, seen, bary, torso_seen, torso_bary, faces, materials, columns, turns, studio, paint, pixel,
+    start, stop, seen, inverse, bary, torso_seen, torso_inverse, torso_bary, faces, materials, columns, turns,
+    studio, paint, pixel,
     shadow_depth, shadow_rows, contact, background, supersample, encode, decode, picture, without_head,
 ):  # fmt: skip
-    """Paints pixel rows [start, stop) of `picture` and of `without_head` (what `torso_seen` sees), both (H,
-    W, 3) uint8.
+    """Paints pixel rows [start, stop) of `picture` and of `without_head` (what `torso_seen` sees), both (H, W, 3) uint8.
 
-    A sample that both see has the same light in both. Pixels in which nothing is seen are the background's
-    bytes.
+    Samples of a pixel that see one material at one depth are shaded once, at their mean point; hair only where they see
+    the same triangle. A sample that both see has the same light in both. Pixels in which nothing is seen are the
+    background's bytes.
     """
     p = np.empty(COLUMNS)
     samples = supersample * supersample
+    light, hidden = np.empty((samples, 3)), np.empty((samples, 3))
     for i in range(start, stop):
         for j in range(picture.shape[1]):
-            fr = fg = fb = 0.0
-            tr = tg = tb = 0.0
-            any_full = any_torso = False
+            any_full = any_torso = any_hidden = False
+            for s in range(samples):
+                row, column = i * supersample + s // supersample, j * supersample + s % supersample
+                f, t = seen[row, column], torso_seen[row, column]
+                any_full |= f >= 0
+                any_torso |= t >= 0
+                any_hidden |= t >= 0 and t != f
+            if any_full:
+                _shade_pixel(
+                    i, j, seen, inverse, bary, seen, False, faces, materials, columns, turns, studio, paint, pixel,
+                    shadow_depth, shadow_rows, contact[i, j], supersample, p, light,
+                )  # fmt: skip
+            if any_hidden:
+                _shade_pixel(
+                    i, j, torso_seen, torso_inverse, torso_bary, seen, True, faces, materials, columns, turns, studio, paint, pixel,
+                    shadow_depth, shadow_rows, 1.0, supersample, p, hidden,
+                )  # fmt: skip
+            fr = fg = fb = tr = tg = tb = 0.0
             br, bg, bb = decode[background[i, j, 0]], decode[background[i, j, 1]], decode[background[i, j, 2]]
             for s in range(samples):
                 row, column = i * supersample + s // supersample, j * supersample + s % supersample
                 f, t = seen[row, column], torso_seen[row, column]
-                r, g, b = br, bg, bb
                 if f >= 0:
-                    any_full = True
-                    _interpolate(faces[f], columns, bary[row, column, 0], bary[row, column, 1], p)
-                    r, g, b = shade_sample(
-                        materials[f], p, turns, studio, paint, pixel, shadow_depth, shadow_rows, contact[i, j]
-                    )
-                fr, fg, fb = fr + r, fg + g, fb + b
-                if t != f:
-                    r, g, b = br, bg, bb
-                    if t >= 0:
-                        any_torso = True
-                        _interpolate(
-                            faces[t], columns, torso_bary[row, column, 0], torso_bary[row, column, 1], p
-                        )
-                        r, g, b = shade_sample(
-                            materials[t], p, turns, studio, paint, pixel, shadow_depth, shadow_rows, 1.0
-                        )
-                elif t >= 0:
-                    any_torso = True
-                tr, tg, tb = tr + r, tg + g, tb + b
-            _store(
-                picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode
-            )
-            _store(
-                without_head[i, j],
-                any_torso,
-                tr / samples,
-                tg / samples,
-                tb / samples,
-                background[i, j],
-                encode,
-            )
+                    fr, fg, fb = fr + light[s, 0], fg + light[s, 1], fb + light[s, 2]
+                else:
+                    fr, fg, fb = fr + br, fg + bg, fb + bb
+                if t < 0:
+                    tr, tg, tb = tr + br, tg + bg, tb + bb
+                elif t == f:
+                    tr, tg, tb = tr + light[s, 0], tg + light[s, 1], tb + light[s, 2]
+                else:
+                    tr, tg, tb = tr + hidden[s, 0], tg + hidden[s, 1], tb + hidden[s, 2]
+            _store(picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode)
+            _store(without_head[i, j], any_torso, tr / samples, tg / samples, tb / samples, background[i, j], encode)
+
+
+@compiled(fastmath=True, error_model="numpy")
+def _shade_pixel(
+    i, j, seen, inverse_depth, bary, front, only_hidden, faces, materials, columns, turns, studio, paint, pixel,
+    shadow_depth, shadow_rows, contact, supersample, p, light,
+):  # fmt: skip
+    """Display light (samples, 3) of what `seen` shows in a pixel; only_hidden: of what is not also in `front`."""
+    samples = supersample * supersample
+    todo = 0
+    for s in range(samples):
+        row, column = i * supersample + s // supersample, j * supersample + s % supersample
+        f = seen[row, column]
+        if f >= 0 and not (only_hidden and front[row, column] == f):
+            todo |= 1 << s
+    for s in range(samples):
+        if not todo & (1 << s):
+            continue
+        row, column = i * supersample + s // supersample, j * supersample + s % supersample
+        first = seen[row, column]
+        material, depth = materials[first], 1.0 / inverse_depth[row, column]
+        group, members = 0, 0
+        for o in range(s, samples):
+            row, column = i * supersample + o // supersample, j * supersample + o % supersample
+            f = seen[row, column]
+            if (
+                todo & (1 << o)
+                and materials[f] == material
+                and (f == first or not HAIR <= material <= BEARD)
+                and abs(1.0 / inverse_depth[row, column] - depth) < SAME_SURFACE
+            ):
+                group |= 1 << o
+                members += 1
+        todo &= ~group
+        p[:] = 0.0
+        left = group
+        for o in range(s, samples):
+            if not left & (1 << o):
+                continue
+            # all members that see this triangle, at once
+            f = seen[i * supersample + o // supersample, j * supersample + o % supersample]
+            hits, b1, b2 = 0, 0.0, 0.0
+            for k in range(o, samples):
+                row, column = i * supersample + k // supersample, j * supersample + k % supersample
+                if left & (1 << k) and seen[row, column] == f:
+                    left &= ~(1 << k)
+                    hits, b1, b2 = hits + 1, b1 + bary[row, column, 0], b2 + bary[row, column, 1]
+            _add(faces, f, columns, (hits - b1 - b2) / members, b1 / members, b2 / members, p)
+        r, g, b = shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_rows, contact)
+        for o in range(s, samples):
+            if group & (1 << o):
+                light[o, 0], light[o, 1], light[o, 2] = r, g, b
 
 
 @compiled(fastmath=True, inline="always")
-def _interpolate(face, columns, b1, b2, p):
-    b0 = 1.0 - b1 - b2
+def _add(faces, f, columns, b0, b1, b2, p):
+    u, v, w = faces[f, 0], faces[f, 1], faces[f, 2]
     for c in range(COLUMNS):
-        p[c] = b0 * columns[face[0], c] + b1 * columns[face[1], c] + b2 * columns[face[2], c]
+        p[c] += b0 * columns[u, c] + b1 * columns[v, c] + b2 * columns[w, c]
 
 
 @compiled(fastmath=True, inline="always")

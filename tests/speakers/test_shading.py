@@ -8,7 +8,7 @@ import pytest
 from audioplane.speakers import noise
 from audioplane.speakers.backgrounds import KINDS, background, defocus
 from audioplane.speakers.iris import iris_paint
-from audioplane.speakers.lights import BLUR, DEPTH_BIAS, UNSHADOWED, contact, lit, shadow_frame, studio
+from audioplane.speakers.lights import BLUR, DEPTH_BIAS, UNSHADOWED, contact, lit, shadow_frame, studio, windows
 from audioplane.speakers.materials import Paint, linear_to_srgb, srgb_to_linear
 from audioplane.speakers.shading import DECODE, ENCODE, SHOULDER, tone
 from audioplane.speakers.surfaces import dielectric, eye, hair
@@ -154,6 +154,7 @@ def test_the_shadow_of_an_edge_is_a_ramp_as_wide_as_the_blur():
     frame = shadow_frame(np.array([0.0, 0.0, -1.0]), np.zeros(3), 0.5, 100)  # 1 cm a texel, looking along +z
     depth = np.full((100, 100), UNSHADOWED, np.float32)
     depth[:, :50] = -0.2  # an occluder over x < 0
+    depth = windows(depth)
     at = np.linspace(-0.06, 0.06, 25)
     got = np.array([lit(depth, frame.rows, x, 0.013, 0.1) for x in at])
     np.testing.assert_allclose(got, np.clip(0.5 + at / (0.01 * BLUR), 0, 1), atol=1e-6)
