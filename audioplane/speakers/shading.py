@@ -115,10 +115,10 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         if paint[5] > 0.0:
             spot = smoothstep(0.50, 0.80, n1) * paint[5] * (1.0 - lips) * (0.5 + 0.5 * n0)
             ar, ag, ab = ar * (1.0 - 0.30 * spot), ag * (1.0 - 0.48 * spot), ab * (1.0 - 0.55 * spot)
-        roughness *= 1.0 + 0.10 * n1
-        second = roughness * 1.45
-        mirror = 0.30 + 0.45 * lips
-        f0 = 0.028 + 0.010 * lips
+        roughness *= 0.84 * (1.0 + 0.10 * n1)
+        second = roughness * 1.5
+        mirror = 0.45 + 0.40 * lips
+        f0 = 0.034 + 0.008 * lips
         sheen = 0.10 * (1.0 - lips)
     elif material == TEETH:
         # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays say.
@@ -126,10 +126,10 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         shadow = max(shadow, 0.5 * open_sky)
         scatter, roughness, second, f0, mirror = 0.6, 0.22, 0.45, 0.045, 0.6
     elif material == CLOTH:
-        n0, x0, y0, z0 = noise_3d(qx * 30.0 + seed, qy * 22.0, qz * 30.0)
+        n0, x0, y0, z0 = noise_3d(qx * 17.0 + seed, qy * 8.0, qz * 17.0)
         n1, x1, y1, z1 = noise_3d(qx / paint[7], qy / paint[7], qz / paint[7] + seed)
-        a1 = 0.10 * _resolved(paint[7], pixel)
-        gx, gy, gz = 0.05 * x0 + a1 * x1, 0.04 * y0 + a1 * y1, 0.05 * z0 + a1 * z1
+        a1 = 0.05 * _resolved(paint[7], pixel)
+        gx, gy, gz = 0.07 * x0 + a1 * x1, 0.03 * y0 + a1 * y1, 0.07 * z0 + a1 * z1
         if paint[8] > 0.0:
             period = 0.007
             phase = qx / period + 0.15 * n0
