@@ -28,7 +28,7 @@ def background(kind: str, width: int, height: int, seed: int = 0) -> np.ndarray:
 
 
 def defocus(light: np.ndarray, radius: float) -> np.ndarray:
-    """Blurs linear light (H, W, 3) by a lens' disc of this radius in pixels: bright spots become discs (bokeh)."""
+    """Blurs linear light (H, W, 3) by a lens' disc of this radius in pixels (bokeh)."""
     half = int(np.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
@@ -56,7 +56,8 @@ def _shelf(rng: np.random.Generator, columns: int) -> np.ndarray:
     wood = srgb_to_linear((0.48, 0.33, 0.21))
     width = columns / _WORK
     palette = srgb_to_linear(
-        np.array([[0.55, 0.22, 0.18], [0.20, 0.30, 0.42], [0.75, 0.68, 0.55], [0.25, 0.35, 0.27], [0.62, 0.48, 0.25],
+        np.array([[0.55, 0.22, 0.18], [0.20, 0.30, 0.42], [0.75, 0.68, 0.55], [0.25, 0.35, 0.27], [0.62,
+        0.48, 0.25],
                   [0.20, 0.19, 0.21], [0.80, 0.77, 0.72], [0.40, 0.27, 0.33]])
     )  # fmt: skip
     pitch = rng.uniform(0.20, 0.25)
