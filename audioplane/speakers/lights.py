@@ -15,8 +15,9 @@ from audioplane.speakers.raster import depth_map
 
 BLUR = 7  # texels: width of the box that softens a shadow's edge
 UNSHADOWED = np.float32(1e9)  # a depth beyond everything (not infinity: the shader's fast math has none)
-NORMAL_OFFSET = 0.0022  # metres along the normal before looking up the shadow, against self-shadowing
+NORMAL_OFFSET = 0.0015  # metres along the normal before looking up the shadow, against self-shadowing
 DEPTH_BIAS = 0.0018  # metres
+STEEPEST = 0.2  # cosine to the key light beyond which slopes are no longer allowed for
 
 
 @dataclass(frozen=True)
@@ -101,26 +102,37 @@ def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame
 
 
 @compiled(fastmath=True)
-def lit(depth, rows, x, y, z):
-    """The share of a BLUR x BLUR texel box around a camera-space point that the key light reaches; depth: `windows`."""
+def lit(depth, rows, x, y, z, nx, ny, nz):
+    """The share of a BLUR x BLUR texel box around a camera-space point with normal n that the key light reaches.
+
+    depth: `windows`. Over the box the point's surface is taken for the plane it lies in: else a slope shades itself.
+    """
     u = rows[0, 0] * x + rows[0, 1] * y + rows[0, 2] * z + rows[0, 3] - 0.5 * BLUR
     v = rows[1, 0] * x + rows[1, 1] * y + rows[1, 2] * z + rows[1, 3] - 0.5 * BLUR
     d = rows[2, 0] * x + rows[2, 1] * y + rows[2, 2] * z + rows[2, 3] - DEPTH_BIAS
     j, i = int(np.floor(u)), int(np.floor(v))
     if i < 0 or j < 0 or i + BLUR >= depth.shape[1] or j + BLUR >= depth.shape[2]:
         return 1.0
-    if depth[1, i, j] > d:
+    facing = min(-STEEPEST, rows[2, 0] * nx + rows[2, 1] * ny + rows[2, 2] * nz)
+    scale = -1.0 / (facing * (rows[0, 0] * rows[0, 0] + rows[0, 1] * rows[0, 1] + rows[0, 2] * rows[0, 2]))
+    across = scale * (rows[0, 0] * nx + rows[0, 1] * ny + rows[0, 2] * nz)  # metres of depth a texel
+    down = scale * (rows[1, 0] * nx + rows[1, 1] * ny + rows[1, 2] * nz)
+    swing = 0.5 * (BLUR + 1) * (abs(across) + abs(down))
+    if depth[1, i, j] > d + swing:
         return 1.0
-    if depth[2, i, j] <= d:
+    if depth[2, i, j] <= d - swing:
         return 0.0
     fu, fv = u - j, v - i
     total = 0.0
     for a in range(BLUR + 1):
         row = 0.0
+        # texel centres lie at +0.5; the point itself at u + BLUR / 2
+        at = d + down * (a + 0.5 - fv - 0.5 * BLUR) + across * (0.5 - fu - 0.5 * BLUR)
         for b in range(BLUR + 1):
             weight = 1.0 - fu if b == 0 else (fu if b == BLUR else 1.0)
-            if depth[0, i + a, j + b] > d:
+            if depth[0, i + a, j + b] > at:
                 row += weight
+            at += across
         total += row * (1.0 - fv if a == 0 else (fv if a == BLUR else 1.0))
     return total / (BLUR * BLUR)
 
