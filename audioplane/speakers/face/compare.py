@@ -1,11 +1,13 @@
-"""What our blendshapes do, held against ICT-FaceKit's (a scanned head with ARKit-like shapes): measured, never copied.
+"""What our blendshapes do, held against ICT-FaceKit's (a scanned head with ARKit-like shapes): measured,
+never copied.
 
     python -m audioplane.speakers.face.compare path/to/ict_facekit.npz
 
-Both heads are brought to one frame (millimetres, eyes and mouth as reference points) and scale (distance between the
-eyes and from them to the mouth). For each shape, our displacements are compared with ICT's at the nearest skin points
-in the region where either moves: the cosine between the two fields, the ratio of their greatest displacements, and
-how far apart the centres of motion lie.
+Both heads are brought to one frame (millimetres, eyes and mouth as reference points) and scale (distance
+between the eyes and from them to the mouth). For each shape, our displacements are compared with ICT's at
+the nearest skin points
+in the region where either moves: the cosine between the two fields, the ratio of their greatest
+displacements, and how far apart the centres of motion lie.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from audioplane.errors import UserError
 from audioplane.speakers.face.identity import Identity
@@ -28,7 +30,8 @@ _BOTH_SIDES = ("cheekPuff", "browInnerUp")
 
 @dataclass(frozen=True)
 class Likeness:
-    """How one shape compares: cosine of the fields, reach over ICT's reach (1 = equal), offset of centres (mm)."""
+    """How one shape compares: cosine of the fields, reach over ICT's reach (1 = equal), offset of centres
+    (mm)."""
 
     name: str
     cosine: float
@@ -56,7 +59,8 @@ def compare(path: str | Path) -> list[Likeness]:
     """Compares all shapes that both heads have.
 
     Raises:
-        UserError: if the file is missing or has not the arrays `vertices`, `faces`, `part`, `expressions`, ...
+        UserError: if the file is missing or has not the arrays `vertices`, `faces`, `part`, `expressions`,
+            ...
     """
     try:
         ict = np.load(path)
@@ -67,7 +71,9 @@ def compare(path: str | Path) -> list[Likeness]:
     except (OSError, KeyError) as error:
         raise UserError(f"{path} is not an ICT-FaceKit file of ours ({error}); fetch it again") from error
     ict_skin = np.unique(faces[part == parts.index("M_Face")])
-    ict_eyes = np.stack([points[np.unique(faces[part == parts.index(f"M_Iris{s}")])].mean(0) for s in ("Left", "Right")])
+    ict_eyes = np.stack(
+        [points[np.unique(faces[part == parts.index(f"M_Iris{s}")])].mean(0) for s in ("Left", "Right")]
+    )
     face = Face(Identity(hair="bald", asymmetry=0.0))
     rest = face.rest.astype(float) * 1000
     skin = face.vertex_groups["skin"]
@@ -86,7 +92,11 @@ def compare(path: str | Path) -> list[Likeness]:
         wanted = _ict_names(name)
         if not set(wanted) <= set(names):
             continue
-        theirs = sum(deltas[names.index(n)][ict_skin].astype(float) for n in wanted) * [10, -10, -10] * ratio
+        theirs = (
+            sum(deltas[names.index(n)][ict_skin].astype(float) for n in wanted)
+            * np.array([10, -10, -10])
+            * ratio
+        )
         weights = np.zeros(len(NAMES))
         weights[INDEX[name]] = 1.0
         if name == "mouthClose":  # ours acts together with the jaw
@@ -102,7 +112,8 @@ def compare(path: str | Path) -> list[Likeness]:
 
 
 def _lip_side(points: np.ndarray, face: Face, index: np.ndarray) -> np.ndarray:
-    """+1 where the open jaw takes the skin along, -1 elsewhere: so that lips are compared with the right lip."""
+    """+1 where the open jaw takes the skin along, -1 elsewhere: so that lips are compared with the right
+    lip."""
     weights = np.zeros(len(NAMES))
     weights[INDEX["jawOpen"]] = 1.0
     moved = face.vertices(weights).astype(float)[index] * 1000 - points
@@ -115,21 +126,28 @@ def _likeness(name, own, ours, own_sides, ict, theirs, ict_sides) -> Likeness:
         pool = np.flatnonzero(ict_sides == side) if (ict_sides == side).any() else np.arange(len(ict))
         mine = np.flatnonzero(own_sides == side)
         if len(mine):
-            _, near = cKDTree(ict[pool]).query(own[mine], k=3)
+            _, near = KDTree(ict[pool]).query(own[mine], k=3)
             matched[mine] = theirs[pool][near].mean(1)
     size, other = np.linalg.norm(ours, axis=1), np.linalg.norm(matched, axis=1)
     active = (size > 0.2 * size.max()) | (other > 0.2 * other.max())
     dot = (ours[active] * matched[active]).sum()
     cosine = dot / (np.linalg.norm(ours[active]) * np.linalg.norm(matched[active]) + 1e-9)
     reach, theirs_reach = np.quantile(size, 0.999), np.quantile(np.linalg.norm(theirs, axis=1), 0.999)
-    centre = (own * size[:, None] ** 2).sum(0) / (size**2).sum() - (own * other[:, None] ** 2).sum(0) / (other**2).sum()
-    return Likeness(name, float(cosine), float(reach / theirs_reach), float(reach), float(np.linalg.norm(centre)))
+    centre = (own * size[:, None] ** 2).sum(0) / (size**2).sum() - (own * other[:, None] ** 2).sum(0) / (
+        other**2
+    ).sum()
+    return Likeness(
+        name, float(cosine), float(reach / theirs_reach), float(reach), float(np.linalg.norm(centre))
+    )
 
 
 def table(rows: list[Likeness]) -> str:
     """The comparison as text."""
     lines = [f"{'shape':22s} cosine  amplitude  reach/mm  offset/mm"]
-    lines += [f"{r.name:22s} {r.cosine:6.2f} {r.amplitude:10.2f} {r.reach_mm:9.1f} {r.offset_mm:10.1f}" for r in rows]
+    lines += [
+        f"{r.name:22s} {r.cosine:6.2f} {r.amplitude:10.2f} {r.reach_mm:9.1f} {r.offset_mm:10.1f}"
+        for r in rows
+    ]
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Who a synthetic person is: a few dozen numbers, most of them in standard deviations from the mean adult.
 
-Means and spreads behind the z-scores are those of adult anthropometry (Farkas, Anthropometry of the Head and Face,
-2nd ed. 1994); `anatomy.py` turns them into millimetres. No real person stands behind any of them.
+Means and spreads behind the z-scores are those of adult anthropometry (Farkas, Anthropometry of the Head and
+Face, 2nd ed. 1994); `anatomy.py` turns them into millimetres. No real person stands behind any of them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Identity:
-    """A synthetic person. Shape fields are z-scores (0 = mean adult, of both sexes); colours are sRGB in [0, 1].
+    """A synthetic person. Shape fields are z-scores (0 = mean adult, of both sexes); colours are sRGB in [0,
+    1].
 
     `seed` drives what is random about the surface: hair strands, folds, pores, the slight asymmetry.
     """
@@ -151,13 +152,15 @@ class Identity:
                 raise ValueError(f"Identity.{name} must be one of {', '.join(known)}; got {value!r}")
         for name in SHAPE_FIELDS:
             if not np.isfinite(getattr(self, name)) or abs(getattr(self, name)) > 4:
-                raise ValueError(f"Identity.{name} must be a finite z-score within +-4; got {getattr(self, name)}")
+                raise ValueError(
+                    f"Identity.{name} must be a finite z-score within +-4; got {getattr(self, name)}"
+                )
 
 
 _NOT_SHAPE = {"seed", "masculinity", "age", "redness", "freckles"}
 SHAPE_FIELDS = tuple(f.name for f in fields(Identity) if f.type == "float" and f.name not in _NOT_SHAPE)
 
-# How many standard deviations men's and women's means lie from the common mean (Farkas 1994, North American adults).
+# How many standard deviations men's and women's means lie from the common mean (Farkas 1994).
 _DIMORPHISM = {
     "head_width": 0.6,
     "head_length": 0.7,
@@ -190,7 +193,7 @@ _DIMORPHISM = {
     "lower_lip": -0.3,
     "philtrum": 0.4,
     "ear_size": 0.6,
-    "neck_width": 1.0,
+    "neck_width": 1.3,
 }
 
 
@@ -200,8 +203,8 @@ def sample_identity(seed: int, appearance: Appearance | None = None, spread: flo
     Args:
         seed: which person.
         appearance: wishes; what is `None` there is drawn.
-        spread: standard deviation of the shape z-scores about the mean of the person's sex; 1 is a population, less
-            gives more ordinary faces.
+        spread: standard deviation of the shape z-scores about the mean of the person's sex; 1 is a
+            population, less gives more ordinary faces.
     """
     wish = appearance or Appearance()
     rng = np.random.default_rng([seed, 0xFACE])

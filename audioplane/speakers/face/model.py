@@ -12,6 +12,7 @@ from audioplane.speakers.face.anatomy import anatomy
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.landmarks import landmark_vertices
 from audioplane.speakers.face.motion import GAZE, JAW_AHEAD, JAW_ASIDE, Rig
+from audioplane.speakers.face.rigging import SPARSE
 from audioplane.speakers.face.shapes import INDEX, NAMES
 
 EXTRAS = ("tongueUp", "tongueForward")
@@ -20,7 +21,8 @@ EXTRAS = ("tongueUp", "tongueForward")
 class FaceModel(Protocol):
     """What a head must offer to be rendered and measured; `Face` does, other meshes may.
 
-    Lengths are metres in head coordinates (x to the image's right, y down, z to the back). V vertices, F faces.
+    Lengths are metres in head coordinates (x to the image's right, y down, z to the back). V vertices, F
+    faces.
 
     Attributes:
         rest: (V, 3) float32, all weights zero. faces: (F, 3) int32, wound outward by the right-hand rule.
@@ -56,8 +58,8 @@ class Face:
     """A parametric head (see `FaceModel` for its attributes). The same identity gives the same bytes.
 
     Args:
-        identity: who it is. All identities of one set of hair, beard, glasses and clothes share their topology; the
-            skin, eyes, teeth and tongue come first and are the same for all.
+        identity: who it is. All identities of one set of hair, beard, glasses and clothes share their
+            topology; the skin, eyes, teeth and tongue come first and are the same for all.
     """
 
     def __init__(self, identity: Identity) -> None:
@@ -79,7 +81,6 @@ class Face:
         self.torso_weight = np.ascontiguousarray(parts.torso, f4)
         self.vertex_groups = parts.groups
         self._landmarks = landmark_vertices()
-        self._sparse = [n for n in NAMES if n in build.SPARSE]
 
     @property
     def neutral_vertices(self) -> np.ndarray:
@@ -87,7 +88,10 @@ class Face:
         return self.rest
 
     def vertices(
-        self, blendshapes: np.ndarray, extras: Mapping[str, float] | None = None, out: np.ndarray | None = None
+        self,
+        blendshapes: np.ndarray,
+        extras: Mapping[str, float] | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """The moved vertices (V, 3) float32, metres in head coordinates.
 
@@ -105,8 +109,8 @@ class Face:
         extras = extras or {}
         if out is None:
             out = np.empty_like(self.rest)
-        weights = np.zeros(len(build.SPARSE))
-        for i, name in enumerate(build.SPARSE):
+        weights = np.zeros(len(SPARSE))
+        for i, name in enumerate(SPARSE):
             weights[i] = w[INDEX[name]] if name in INDEX else float(extras.get(name, 0.0))
         jaw = np.array(
             [
@@ -129,7 +133,8 @@ class Face:
         return out
 
     def gaze(self, blendshapes: np.ndarray) -> np.ndarray:
-        """(2, 2) yaw (positive: to the image's right) and pitch (positive: down) of left and right eye, radians."""
+        """(2, 2) yaw (positive: to the image's right) and pitch (positive: down) of left and right eye,
+        radians."""
         w = np.asarray(blendshapes, np.float64)
         out = np.zeros((2, 2))
         for eye, (side, sign) in enumerate((("Left", 1.0), ("Right", -1.0))):
@@ -155,6 +160,7 @@ class Face:
         return self.landmarks(self.rest)
 
     def mouth_measures(self, vertices: np.ndarray) -> dict[str, float]:
-        """Lengths of the mouth in metres: `gap` between the lips at the midline, `largest_gap`, `width` between the
-        corners, `protrusion` of the lips' midpoint (forward, relative to rest), `red_height` border to border."""
+        """Lengths of the mouth in metres: `gap` between the lips at the midline, `largest_gap`, `width`
+        between the corners, `protrusion` of the lips' midpoint (forward, relative to
+        rest), `red_height` border to border."""
         return build.mouth_measures(np.asarray(vertices, float), np.asarray(self.rest, float))

@@ -13,7 +13,8 @@ def _along(c: Canvas) -> np.ndarray:
 
 
 def _gather(c: Canvas, share: float, round_depth: float) -> np.ndarray:
-    """Draws the corners towards the midline by `share` of the width, and forward so that the lips make a ring."""
+    """Draws the corners towards the midline by `share` of the width, and forward so that the lips make a
+    ring."""
     t = np.minimum(_along(c), 2.0)
     region = c.lips(46, 20)
     inward = -share * c.x * np.where(t < 1, 1.0, 1 / np.maximum(t, 1) ** 0.8)
@@ -84,7 +85,9 @@ def shrug_lower(c: Canvas) -> np.ndarray:
     lip = c.lips(30, 12) * c.lower
     chin = c.spot(0, b.stomion_y + 26, 18, 14, both=True)
     roll = np.clip(c.red, 0, 1)
-    return c.put(lip, 0, -6.0 + 1.4 * roll, -2.2 * (1 - 0.3 * roll)) + c.put(chin * c.lower * (1 - lip), 0, -8.0, -1.8)
+    return c.put(lip, 0, -6.0 + 1.4 * roll, -2.2 * (1 - 0.3 * roll)) + c.put(
+        chin * c.lower * (1 - lip), 0, -8.0, -1.8
+    )
 
 
 def shrug_upper(c: Canvas) -> np.ndarray:
