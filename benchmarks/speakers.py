@@ -1,4 +1,4 @@
-"""How fast a speaker's frames are rendered: milliseconds of one thread a stage, and frames a second on all threads.
+"""How fast a speaker's frames are rendered: CPU milliseconds a frame, and frames a second on all threads.
 
     python benchmarks/speakers.py [--hair short] [--frames 24] [--threads 2]
 
@@ -36,13 +36,16 @@ def poses(face: Face, count: int) -> list[Pose]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hair", nargs="*", default=["short", "long", "bun", "buzz"])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{'hair':8}{'triangles':>10}{'size':>6}{'CPU ms/frame':>14}{'frames/s':>10}  ({arguments.threads} threads)")
+    head = f"{'hair':8}{'triangles':>10}{'size':>6}{'CPU ms/frame':>14}{'frames/s':>10}"
+    print(f"{head}  ({arguments.threads} threads)")
     for hair in arguments.hair:
         face = Face(sample_identity(3, Appearance(hair=hair, beard="none", masculinity=0.5)))
         moves = poses(face, arguments.frames)
@@ -57,7 +60,10 @@ def main() -> None:
                 pass
             used, wall = time.process_time() - used, time.perf_counter() - wall
             count = len(moves)
-            print(f"{hair:8}{len(face.faces):10}{size:6}{1e3 * used / count:14.1f}{count / wall:10.1f}", flush=True)
+            print(
+                f"{hair:8}{len(face.faces):10}{size:6}{1e3 * used / count:14.1f}{count / wall:10.1f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -77,9 +77,10 @@ def _to_frame(points, rows, out):
 
 
 def windows(depth: np.ndarray) -> np.ndarray:
-    """(3, H, W): a depth map, and the least and greatest depth of the BLUR + 1 square window right and down of a texel.
+    """A depth map, and the least and greatest depth right and down of each texel within BLUR: (3, H, W).
 
-    With them `lit` knows at once, for most points, that all or none of its window is nearer. BLUR + 1 is a power of 2.
+    With them `lit` knows at once, for most points, that all or none of its window is nearer. BLUR + 1 is a
+    power of 2.
     """
     least, greatest = depth.copy(), depth.copy()
     step = 1
@@ -93,7 +94,7 @@ def windows(depth: np.ndarray) -> np.ndarray:
 
 
 def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame: ShadowFrame) -> np.ndarray:
-    """`windows` (3, size, size) float32 of the depth of faces[casters] from the key light, metres; else UNSHADOWED."""
+    """`windows` (3, size, size) of the depth of faces[casters] from the key light, metres or UNSHADOWED."""
     seen = np.empty(points.shape)
     _to_frame(points, frame.rows, seen)
     depth = np.full((frame.size, frame.size), UNSHADOWED, np.float32)
@@ -103,9 +104,10 @@ def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame
 
 @compiled(fastmath=True)
 def lit(depth, rows, x, y, z, nx, ny, nz):
-    """The share of a BLUR x BLUR texel box around a camera-space point with normal n that the key light reaches.
+    """The share of a box of BLUR texels around a camera-space point, normal n, that the key light reaches.
 
-    depth: `windows`. Over the box the point's surface is taken for the plane it lies in: else a slope shades itself.
+    depth: `windows`. Over the box the point's surface is taken for the plane it lies in: else slopes shade
+    themselves.
     """
     u = rows[0, 0] * x + rows[0, 1] * y + rows[0, 2] * z + rows[0, 3] - 0.5 * BLUR
     v = rows[1, 0] * x + rows[1, 1] * y + rows[1, 2] * z + rows[1, 3] - 0.5 * BLUR
@@ -142,10 +144,10 @@ _PAIRS, _SPREAD = 8, 2.39996  # opposite pairs of taps on a golden-angle spiral
 
 @compiled(fastmath=True)
 def contact(inverse_depth, supersample, focal, radius, strength, rough, out):
-    """How open to light each pixel's neighbourhood is, [0, 1]: pairs of opposite depths that both stand nearer darken.
+    """How open to light each pixel's neighbourhood is, [0, 1]: opposite depths that both stand nearer darken.
 
-    A tilted plane raises one of a pair as much as it lowers the other, so only hollows count. The spiral turns from
-    pixel to pixel in a 2 x 2 pattern, which a 3 x 3 tent then averages.
+    A tilted plane raises one of a pair as much as it lowers the other, so only hollows count. The spiral
+    turns from pixel to pixel in a 2 x 2 pattern, which a 3 x 3 tent then averages.
 
     Args:
         inverse_depth: (H s, W s) 1/metres, 0 where nothing is seen.
@@ -178,7 +180,10 @@ def contact(inverse_depth, supersample, focal, radius, strength, rough, out):
                 dx, dy = steps[k, 0] * pixels, steps[k, 1] * pixels
                 fit = min(1.0, rows / (abs(dy) + 1e-6), columns / (abs(dx) + 1e-6))  # stay inside the picture
                 across, down = int(dx * fit), int(dy * fit)
-                one, two = inverse_depth[row + down, column + across], inverse_depth[row - down, column - across]
+                one, two = (
+                    inverse_depth[row + down, column + across],
+                    inverse_depth[row - down, column - across],
+                )
                 if one == 0.0 or two == 0.0 or (across == 0 and down == 0):
                     continue
                 rise_one, rise_two = z - 1.0 / one, z - 1.0 / two

@@ -120,7 +120,8 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         f0 = 0.034 + 0.008 * lips
         sheen = 0.10 * (1.0 - lips)
     elif material == TEETH:
-        # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays say.
+        # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays
+        # say.
         open_sky = 0.28 + 0.72 * open_sky
         shadow = max(shadow, 0.5 * open_sky)
         scatter, roughness, second, f0, mirror = 0.6, 0.22, 0.45, 0.045, 0.6
@@ -169,11 +170,11 @@ def shade(
     studio, paint, pixel,
     shadow_depth, shadow_rows, contact, background, supersample, encode, decode, picture, without_head,
 ):  # fmt: skip
-    """Paints pixel rows [start, stop) of `picture` and of `without_head` (what `torso_seen` sees), both (H, W, 3) uint8.
+    """Paints pixel rows [start, stop) of `picture` and `without_head` (what `torso_seen` sees), (H, W, 3).
 
-    Samples of a pixel that see one material at one depth are shaded once, at their mean point; hair only where they see
-    the same triangle. A sample that both see has the same light in both. Pixels in which nothing is seen are the
-    background's bytes.
+    Samples of a pixel that see one material at one depth are shaded once, at their mean point; hair only
+    where they see the same triangle. A sample that both see has the same light in both. Pixels in which
+    nothing is seen are the background's bytes.
     """
     p = np.empty(COLUMNS)
     samples = supersample * supersample
@@ -189,13 +190,13 @@ def shade(
                 any_hidden |= t >= 0 and t != f
             if any_full:
                 _shade_pixel(
-                    i, j, seen, inverse, bary, seen, False, faces, materials, columns, turns, studio, paint, pixel,
-                    shadow_depth, shadow_rows, contact[i, j], supersample, p, light,
+                    i, j, seen, inverse, bary, seen, False, faces, materials, columns, turns, studio, paint,
+                    pixel, shadow_depth, shadow_rows, contact[i, j], supersample, p, light,
                 )  # fmt: skip
             if any_hidden:
                 _shade_pixel(
-                    i, j, torso_seen, torso_inverse, torso_bary, seen, True, faces, materials, columns, turns, studio, paint, pixel,
-                    shadow_depth, shadow_rows, 1.0, supersample, p, hidden,
+                    i, j, torso_seen, torso_inverse, torso_bary, seen, True, faces, materials, columns,
+                    turns, studio, paint, pixel, shadow_depth, shadow_rows, 1.0, supersample, p, hidden,
                 )  # fmt: skip
             fr = fg = fb = tr = tg = tb = 0.0
             br, bg, bb = decode[background[i, j, 0]], decode[background[i, j, 1]], decode[background[i, j, 2]]
@@ -212,16 +213,26 @@ def shade(
                     tr, tg, tb = tr + light[s, 0], tg + light[s, 1], tb + light[s, 2]
                 else:
                     tr, tg, tb = tr + hidden[s, 0], tg + hidden[s, 1], tb + hidden[s, 2]
-            _store(picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode)
-            _store(without_head[i, j], any_torso, tr / samples, tg / samples, tb / samples, background[i, j], encode)
+            _store(
+                picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode
+            )
+            _store(
+                without_head[i, j],
+                any_torso,
+                tr / samples,
+                tg / samples,
+                tb / samples,
+                background[i, j],
+                encode,
+            )
 
 
 @compiled(fastmath=True, error_model="numpy")
 def _shade_pixel(
-    i, j, seen, inverse_depth, bary, front, only_hidden, faces, materials, columns, turns, studio, paint, pixel,
-    shadow_depth, shadow_rows, contact, supersample, p, light,
+    i, j, seen, inverse_depth, bary, front, only_hidden, faces, materials, columns, turns, studio, paint,
+    pixel, shadow_depth, shadow_rows, contact, supersample, p, light,
 ):  # fmt: skip
-    """Display light (samples, 3) of what `seen` shows in a pixel; only_hidden: of what is not also in `front`."""
+    """Display light (samples, 3) of what `seen` shows in a pixel; only_hidden: not what `front` shows too."""
     samples = supersample * supersample
     todo = 0
     for s in range(samples):

@@ -8,7 +8,16 @@ import pytest
 from audioplane.speakers import noise
 from audioplane.speakers.backgrounds import KINDS, background, defocus
 from audioplane.speakers.iris import iris_paint
-from audioplane.speakers.lights import BLUR, DEPTH_BIAS, UNSHADOWED, contact, lit, shadow_frame, studio, windows
+from audioplane.speakers.lights import (
+    BLUR,
+    DEPTH_BIAS,
+    UNSHADOWED,
+    contact,
+    lit,
+    shadow_frame,
+    studio,
+    windows,
+)
 from audioplane.speakers.materials import Paint, linear_to_srgb, srgb_to_linear
 from audioplane.speakers.shading import DECODE, ENCODE, SHOULDER, tone
 from audioplane.speakers.surfaces import dielectric, eye, hair
