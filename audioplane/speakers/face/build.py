@@ -49,8 +49,8 @@ def _unevenness(points: np.ndarray, who: Identity, body: Anatomy) -> np.ndarray:
     """No face is quite symmetric: broad displacements of about a millimetre, none at the eyeballs and the
     neck."""
     field = np.stack([lattice_noise(points / 55.0 + 7.3, who.seed * 3 + k) for k in range(3)], -1)
-    off = np.abs(points) - body.eye
-    eyes = smoothstep((1.9 - np.hypot(off[:, 0] / 19, off[:, 1] / 14)) / 0.8)
+    across, down = (np.abs(points[:, 0]) - body.eye[0]) / 19, (points[:, 1] - body.eye[1]) / 14
+    eyes = smoothstep((1.9 - np.hypot(across, down)) / 0.8)
     neck = smoothstep((points[:, 1] - 90) / 40)
     return 1.3 * who.asymmetry * field * (1 - eyes * (points[:, 2] < 0))[:, None] * (1 - neck)[:, None]
 
@@ -99,7 +99,7 @@ def skin_part(canvas: Canvas, who: Identity) -> Part:
         uv[copy] = np.stack(np.broadcast_arrays(columns[None] / topology.HALF, (rows / 15)[:, None]), -1)
     shares, _ = jaw_shares()
     albedo = paint.skin_albedo(canvas, who)
-    brow = 0.42 * brow_region(canvas, who)[:, None]
+    brow = 0.36 * brow_region(canvas, who)[:, None]
     albedo = albedo * (1 - brow) + brow * (
         0.7 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.1 * albedo
     )

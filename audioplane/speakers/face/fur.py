@@ -60,11 +60,11 @@ def brows(c: Canvas, who: Identity, rng: np.random.Generator) -> Part:
     pz = np.where(np.isnan(pz), c.skull.front(px, py), pz) - (0.25 + 0.9 * steps * (1 - 0.5 * steps))
     path = np.stack([px, py, pz], -1)
     normals = np.broadcast_to(np.array([0.25, -0.1, -1.0]), path.shape)
-    colour = srgb_to_linear(np.array(who.hair_colour)) * 0.9
+    colour = srgb_to_linear(np.array(who.hair_colour)) * 1.15
     both = np.concatenate([path, path * [-1, 1, 1]])
     normals = np.concatenate([normals, normals * [-1, 1, 1]])
     part = ribbons(
-        both, normals, np.full(2 * count, 0.52), colour, Material.BROW, rng,
+        both, normals, np.full(2 * count, 0.44), colour, Material.BROW, rng,
         label=Label.FACE, taper=(0.9, 0.05),
         spread=0.3, coverage=(1.0, 0.8), shade=(0.75, 0.95), roll=0.1, arch=0.1,
     )  # fmt: skip

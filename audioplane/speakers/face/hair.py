@@ -200,7 +200,10 @@ def _bun(
         to = knot - q
         return to / (np.linalg.norm(to, axis=1, keepdims=True) + 1e-9)
 
-    parts = {"hair_cap": scalp.cap(np.full(len(p), 4.6), combed(p), colour, np.ones(len(p)), clump=0.30)}
+    to = p - knot
+    turn = np.arctan2(to[:, 0], -to[:, 1] - 0.5 * to[:, 2])  # strands run to the knot from all around
+    cap = scalp.cap(np.full(len(p), 4.6), combed(p), colour, np.ones(len(p)), clump=0.30, aside=85.0 * turn)
+    parts = {"hair_cap": cap}
     head = obstacle(body)
     wanted = smoothstep((scalp.inside - 0.5) / 4)
     roots = scalp.roots(330, wanted * (0.4 + (scalp.inside < 18)), rng)

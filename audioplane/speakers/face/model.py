@@ -9,11 +9,13 @@ import numpy as np
 
 from audioplane.speakers.face import build
 from audioplane.speakers.face.anatomy import anatomy
+from audioplane.speakers.face.eyeballs import IRIS_SINE, PUPIL
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.landmarks import landmark_vertices
 from audioplane.speakers.face.motion import GAZE, JAW_AHEAD, JAW_ASIDE, Rig
 from audioplane.speakers.face.rigging import SPARSE
 from audioplane.speakers.face.shapes import INDEX, NAMES
+from audioplane.speakers.materials import Paint
 
 EXTRAS = ("tongueUp", "tongueForward")
 
@@ -30,6 +32,7 @@ class FaceModel(Protocol):
         uv: (V, 2). albedo: (V, 3) linear RGB. roughness, occlusion, coverage: (V,) in [0, 1].
         flow: (V, 3) strands' direction, eyes' optical axis at rest. torso_weight: (V,) 0 head to 1 torso.
         vertex_groups: named vertex indices.
+        paint: what does not vary over the mesh: iris, freckles, pores, weave.
     """
 
     rest: np.ndarray
@@ -44,6 +47,7 @@ class FaceModel(Protocol):
     flow: np.ndarray
     torso_weight: np.ndarray
     vertex_groups: dict[str, np.ndarray]
+    paint: Paint
 
     def vertices(self, blendshapes: np.ndarray, extras: Mapping[str, float] | None = None) -> np.ndarray: ...
 
@@ -80,6 +84,7 @@ class Face:
         self.flow = np.ascontiguousarray(parts.flow, f4)
         self.torso_weight = np.ascontiguousarray(parts.torso, f4)
         self.vertex_groups = parts.groups
+        self.paint = _paint(identity)
         self._landmarks = landmark_vertices()
 
     @property
@@ -164,3 +169,15 @@ class Face:
         between the corners, `protrusion` of the lips' midpoint (forward, relative to
         rest), `red_height` border to border."""
         return build.mouth_measures(np.asarray(vertices, float), np.asarray(self.rest, float))
+
+
+def _paint(who: Identity) -> Paint:
+    return Paint(
+        iris_colour=who.iris,
+        iris_radius=IRIS_SINE,
+        pupil=PUPIL,
+        freckles=float(np.clip(who.freckles, 0, 1)),
+        pores=0.6 + 0.012 * who.age,
+        ribs=1.0 if who.clothes == "jumper" else 0.0,
+        seed=who.seed,
+    )

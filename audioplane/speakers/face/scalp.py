@@ -55,21 +55,24 @@ class Scalp:
         colour: np.ndarray,
         coverage: np.ndarray,
         clump: float = 0.35,
+        aside: np.ndarray | None = None,
     ) -> Part:
-        """The skin of the scalp lifted by `thickness` (V,), with strands along `flow` (V, 3)."""
+        """The skin of the scalp lifted by `thickness` (V,), with strands along `flow` (V, 3).
+
+        `aside` (V,), millimetres, numbers the strands where it is known: constant along each of them.
+        """
         mesh, points = self.canvas.mesh, self.canvas.points
         keep = (self.inside[mesh.faces] > -2.0).all(1) & (mesh.face_row >= 0)
         used, faces = np.unique(mesh.faces[keep], return_inverse=True)
         p, n = points[used], self.normals[used]
         along = _tangent(flow[used], n)
         across = np.cross(along, n)
+        beside = (p * across).sum(1) if aside is None else aside[used]
         # Clumps: ridges along the flow.
-        ridge = lattice_noise(
-            np.stack([(p * across).sum(1) / 4.0, (p * along).sum(1) / 30.0], -1), self.who.seed + 1
-        )
+        ridge = lattice_noise(np.stack([beside / 4.0, (p * along).sum(1) / 30.0], -1), self.who.seed + 1)
         edge = smoothstep(self.inside[used] / 16.0)
         lifted = p + n * ((thickness[used] * (1 + clump * ridge)) * edge + 0.35)[:, None]
-        uv = np.stack([(p * across).sum(1) / STRAND, np.full(len(p), 0.4)], -1)
+        uv = np.stack([beside / STRAND, np.full(len(p), 0.4)], -1)
         return Part(
             lifted,
             faces.reshape(-1, 3),
