@@ -1,8 +1,8 @@
 """The one way kernels of this room are compiled: serial, without the interpreter lock, cached on disk.
 
-numba's cache notices a change of the file a function stands in, but not of the files it calls into: an edit of
-`surfaces.py` would leave yesterday's `shade` running. Here a cached kernel is fresh only while every source file of
-this folder is the one it was compiled from.
+numba's cache notices a change of the file a function stands in, but not of the files it calls into: an edit
+of `surfaces.py` would leave yesterday's `shade` running. Here a cached kernel is fresh only while every
+source file of this folder is the one it was compiled from.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         dispatcher = njit(cache=True, nogil=True, **options)(function)
         # Private to numba, hence guarded: without it the cache is merely numba's own.
         index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-        if hasattr(index, "_source_stamp"):
+        if index is not None and hasattr(index, "_source_stamp"):
             index._source_stamp = (index._source_stamp, _sources())
         return dispatcher
 

@@ -50,7 +50,7 @@ def sclera_paint(x, y, front, seed):
     )
     blush = 0.10 * side * side + 0.10 * max(0.0, 0.55 - front)
     cloud = 0.03 * wander
-    red = 0.74 - 0.05 * veins + cloud
-    green = 0.70 - 0.26 * max(0.0, veins) - 0.7 * blush + cloud
-    blue = 0.68 - 0.26 * max(0.0, veins) - 0.8 * blush + cloud
+    red = 0.66 - 0.05 * veins + cloud
+    green = 0.615 - 0.26 * max(0.0, veins) - 0.7 * blush + cloud
+    blue = 0.585 - 0.26 * max(0.0, veins) - 0.8 * blush + cloud
     return red, green, blue

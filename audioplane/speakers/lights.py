@@ -15,8 +15,9 @@ from audioplane.speakers.raster import depth_map
 
 BLUR = 7  # texels: width of the box that softens a shadow's edge
 UNSHADOWED = np.float32(1e9)  # a depth beyond everything (not infinity: the shader's fast math has none)
-NORMAL_OFFSET = 0.0022  # metres along the normal before looking up the shadow, against self-shadowing
+NORMAL_OFFSET = 0.0015  # metres along the normal before looking up the shadow, against self-shadowing
 DEPTH_BIAS = 0.0018  # metres
+STEEPEST = 0.2  # cosine to the key light beyond which slopes are no longer allowed for
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,10 @@ def _to_frame(points, rows, out):
 
 
 def windows(depth: np.ndarray) -> np.ndarray:
-    """(3, H, W): a depth map, and the least and greatest depth of the BLUR + 1 square window right and down of a texel.
+    """A depth map, and the least and greatest depth right and down of each texel within BLUR: (3, H, W).
 
-    With them `lit` knows at once, for most points, that all or none of its window is nearer. BLUR + 1 is a power of 2.
+    With them `lit` knows at once, for most points, that all or none of its window is nearer. BLUR + 1 is a
+    power of 2.
     """
     least, greatest = depth.copy(), depth.copy()
     step = 1
@@ -92,7 +94,7 @@ def windows(depth: np.ndarray) -> np.ndarray:
 
 
 def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame: ShadowFrame) -> np.ndarray:
-    """`windows` (3, size, size) float32 of the depth of faces[casters] from the key light, metres; else UNSHADOWED."""
+    """`windows` (3, size, size) of the depth of faces[casters] from the key light, metres or UNSHADOWED."""
     seen = np.empty(points.shape)
     _to_frame(points, frame.rows, seen)
     depth = np.full((frame.size, frame.size), UNSHADOWED, np.float32)
@@ -101,26 +103,38 @@ def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame
 
 
 @compiled(fastmath=True)
-def lit(depth, rows, x, y, z):
-    """The share of a BLUR x BLUR texel box around a camera-space point that the key light reaches; depth: `windows`."""
+def lit(depth, rows, x, y, z, nx, ny, nz):
+    """The share of a box of BLUR texels around a camera-space point, normal n, that the key light reaches.
+
+    depth: `windows`. Over the box the point's surface is taken for the plane it lies in: else slopes shade
+    themselves.
+    """
     u = rows[0, 0] * x + rows[0, 1] * y + rows[0, 2] * z + rows[0, 3] - 0.5 * BLUR
     v = rows[1, 0] * x + rows[1, 1] * y + rows[1, 2] * z + rows[1, 3] - 0.5 * BLUR
     d = rows[2, 0] * x + rows[2, 1] * y + rows[2, 2] * z + rows[2, 3] - DEPTH_BIAS
     j, i = int(np.floor(u)), int(np.floor(v))
     if i < 0 or j < 0 or i + BLUR >= depth.shape[1] or j + BLUR >= depth.shape[2]:
         return 1.0
-    if depth[1, i, j] > d:
+    facing = min(-STEEPEST, rows[2, 0] * nx + rows[2, 1] * ny + rows[2, 2] * nz)
+    scale = -1.0 / (facing * (rows[0, 0] * rows[0, 0] + rows[0, 1] * rows[0, 1] + rows[0, 2] * rows[0, 2]))
+    across = scale * (rows[0, 0] * nx + rows[0, 1] * ny + rows[0, 2] * nz)  # metres of depth a texel
+    down = scale * (rows[1, 0] * nx + rows[1, 1] * ny + rows[1, 2] * nz)
+    swing = 0.5 * (BLUR + 1) * (abs(across) + abs(down))
+    if depth[1, i, j] > d + swing:
         return 1.0
-    if depth[2, i, j] <= d:
+    if depth[2, i, j] <= d - swing:
         return 0.0
     fu, fv = u - j, v - i
     total = 0.0
     for a in range(BLUR + 1):
         row = 0.0
+        # texel centres lie at +0.5; the point itself at u + BLUR / 2
+        at = d + down * (a + 0.5 - fv - 0.5 * BLUR) + across * (0.5 - fu - 0.5 * BLUR)
         for b in range(BLUR + 1):
             weight = 1.0 - fu if b == 0 else (fu if b == BLUR else 1.0)
-            if depth[0, i + a, j + b] > d:
+            if depth[0, i + a, j + b] > at:
                 row += weight
+            at += across
         total += row * (1.0 - fv if a == 0 else (fv if a == BLUR else 1.0))
     return total / (BLUR * BLUR)
 
@@ -130,10 +144,10 @@ _PAIRS, _SPREAD = 8, 2.39996  # opposite pairs of taps on a golden-angle spiral
 
 @compiled(fastmath=True)
 def contact(inverse_depth, supersample, focal, radius, strength, rough, out):
-    """How open to light each pixel's neighbourhood is, [0, 1]: pairs of opposite depths that both stand nearer darken.
+    """How open to light each pixel's neighbourhood is, [0, 1]: opposite depths that both stand nearer darken.
 
-    A tilted plane raises one of a pair as much as it lowers the other, so only hollows count. The spiral turns from
-    pixel to pixel in a 2 x 2 pattern, which a 3 x 3 tent then averages.
+    A tilted plane raises one of a pair as much as it lowers the other, so only hollows count. The spiral
+    turns from pixel to pixel in a 2 x 2 pattern, which a 3 x 3 tent then averages.
 
     Args:
         inverse_depth: (H s, W s) 1/metres, 0 where nothing is seen.
@@ -166,7 +180,10 @@ def contact(inverse_depth, supersample, focal, radius, strength, rough, out):
                 dx, dy = steps[k, 0] * pixels, steps[k, 1] * pixels
                 fit = min(1.0, rows / (abs(dy) + 1e-6), columns / (abs(dx) + 1e-6))  # stay inside the picture
                 across, down = int(dx * fit), int(dy * fit)
-                one, two = inverse_depth[row + down, column + across], inverse_depth[row - down, column - across]
+                one, two = (
+                    inverse_depth[row + down, column + across],
+                    inverse_depth[row - down, column - across],
+                )
                 if one == 0.0 or two == 0.0 or (across == 0 and down == 0):
                     continue
                 rise_one, rise_two = z - 1.0 / one, z - 1.0 / two

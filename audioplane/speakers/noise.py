@@ -71,6 +71,6 @@ def strand_alpha(across, along):
     `across` counts strands (about one strand a unit), `along` runs from root (0) to tip (1). Strands wander
     a little and end at different lengths, so a coverage that falls toward the tip frays it.
     """
-    lock = noise_2d(across * 0.21, along * 4.0 + 31.0)
-    fine = noise_2d(across + 2.0 * lock, along * 3.0)
-    return min(1.0, max(0.0, 0.5 + 0.45 * fine + 0.25 * lock))
+    lock = noise_2d(across * 0.17, along * 4.0 + 31.0)
+    fine = noise_2d(across * 0.6 + 1.5 * lock, along * 3.0)
+    return min(1.0, max(0.0, 0.5 + 0.45 * fine + 0.2 * lock))

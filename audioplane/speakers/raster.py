@@ -158,7 +158,7 @@ def rasterize(
 
 @compiled(error_model="numpy")
 def depth_map(points, faces, selection, depth):
-    """Nearest parallel depth of triangles: points (V, 3) are x, y in texels and z; depth (H, W) starts far."""
+    """Nearest parallel depth of triangles: points (V, 3) are x, y in texels, z; depth (H, W) starts far."""
     height, width = depth.shape
     for n in range(selection.size):
         f = selection[n]

@@ -130,7 +130,7 @@ class Scene:
         )
 
     def _outermost_hair_first(self, selection: np.ndarray) -> np.ndarray:
-        """Solid faces, then hair from the outside in: what is hidden then fails the z-test before its holes cost."""
+        """Solid faces, then hair from the outside in: hidden hair fails the z-test before its holes cost."""
         hairy = np.isin(self._materials[selection], [int(k) for k in m.CUTOUT])
         hair = selection[hairy]
         reach = np.linalg.norm(np.asarray(self.surface.rest)[self._faces[hair]].mean(1), axis=1)
@@ -173,14 +173,17 @@ class Scene:
         shadow = shadow_map(points, self._faces, self._casters, self._shadow_frame)
         open_sky, scratch = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
         focal = float(self.intrinsics[0, 0])
-        contact(full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, scratch, open_sky)
+        contact(
+            full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, scratch, open_sky
+        )
         rgb, without_head = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.uint8)
         turns = np.stack([pose.head[:3, :3], pose.torso[:3, :3]]).astype(np.float64)
         shade(
             0, height, full.triangle, full.inverse_depth, full.barycentric,
-            torso.triangle, torso.inverse_depth, torso.barycentric, self._faces, self._materials, columns, turns,
-            self._studio, self.paint.array, float(pose.head[2, 3]) / focal, shadow, self._shadow_frame.rows,
-            open_sky, self.background, self.supersample, ENCODE, DECODE, rgb, without_head,
+            torso.triangle, torso.inverse_depth, torso.barycentric, self._faces, self._materials, columns,
+            turns, self._studio, self.paint.array, float(pose.head[2, 3]) / focal, shadow,
+            self._shadow_frame.rows, open_sky, self.background, self.supersample, ENCODE, DECODE, rgb,
+            without_head,
         )  # fmt: skip
         label, depth = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)
         alpha = np.empty((height, width), np.uint8)

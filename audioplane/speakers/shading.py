@@ -63,9 +63,8 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
     if (nx * vx + ny * vy + nz * vz < 0.0) and material >= HAIR:
         scale = -scale
     nx, ny, nz = nx * scale, ny * scale, nz * scale
-    shadow = lit(
-        shadow_depth, shadow_rows, x + NORMAL_OFFSET * nx, y + NORMAL_OFFSET * ny, z + NORMAL_OFFSET * nz
-    )
+    sx, sy, sz = x + NORMAL_OFFSET * nx, y + NORMAL_OFFSET * ny, z + NORMAL_OFFSET * nz
+    shadow = lit(shadow_depth, shadow_rows, sx, sy, sz, nx, ny, nz)
     open_sky = min(1.0, max(0.0, p[OCCLUSION])) * contact
     ar, ag, ab = p[ALBEDO], p[ALBEDO + 1], p[ALBEDO + 2]
     qx, qy, qz = p[REST], p[REST + 1], p[REST + 2]
@@ -81,14 +80,14 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         return tone(r), tone(g), tone(b)
     if HAIR <= material <= BEARD:
         across, along = p[UV], p[UV + 1]
-        strand = noise_2d(across, along * 2.0)
+        strand = 0.5 * noise_2d(across, along * 2.0) + 0.7 * noise_2d(across * 0.43 + 9.0, along * 2.5)
         lock = noise_2d(across * 0.13 + seed, along * 1.5)
-        bright = 1.0 + 0.30 * strand + 0.22 * lock
+        bright = 1.0 + 0.34 * strand + 0.22 * lock
         tx, ty, tz = p[FLOW], p[FLOW + 1], p[FLOW + 2]
         scale = 1.0 / np.sqrt(tx * tx + ty * ty + tz * tz + 1e-12)
         r, g, b = hair(
             studio, ar * bright, ag * bright, ab * bright, nx, ny, nz, tx * scale, ty * scale, tz * scale,
-            vx, vy, vz, shadow, open_sky, 0.6 * strand + 0.4 * lock,
+            vx, vy, vz, shadow, open_sky, 0.6 * strand + 0.4 * lock, 1.0 if material == HAIR else 0.4,
         )  # fmt: skip
         return tone(r), tone(g), tone(b)
 
@@ -99,29 +98,30 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         n1 = x1 = y1 = z1 = n2 = x2 = y2 = z2 = 0.0
         if _resolved(0.0021, pixel) > 0.0:
             n1, x1, y1, z1 = noise_3d(qx * 480.0 + seed, qy * 480.0, qz * 480.0)
-        if _resolved(0.0009, pixel) > 0.0:
-            n2, x2, y2, z2 = noise_3d(qx * 1150.0, qy * 1150.0 + seed, qz * 1150.0)
+        if _resolved(0.0013, pixel) > 0.0:
+            n2, x2, y2, z2 = noise_3d(qx * 770.0, qy * 770.0 + seed, qz * 770.0)
         n0 = noise_3d(qx * 120.0, qy * 120.0, qz * 120.0 + seed)[0]
-        a1 = 0.045 * paint[6] * _resolved(0.0021, pixel) * (1.0 - 0.7 * lips)
-        a2 = 0.06 * paint[6] * _resolved(0.0009, pixel) * (1.0 - lips)
+        a1 = 0.042 * paint[6] * _resolved(0.0021, pixel) * (1.0 - 0.7 * lips)
+        a2 = 0.07 * paint[6] * _resolved(0.0013, pixel) * (1.0 - lips)
         gx, gy, gz = a1 * x1 + a2 * x2, a1 * y1 + a2 * y2, a1 * z1 + a2 * z2
         if lips > 0.02:
             a3 = 0.16 * lips * _resolved(0.0013, pixel)
             n3, x3, y3, z3 = noise_3d(qx * 760.0, qy * 110.0, qz * 110.0 + seed)
             gx, gy, gz = gx + a3 * x3, gy + a3 * 0.14 * y3, gz + a3 * 0.14 * z3
             ar, ag, ab = ar * (1.0 + 0.05 * n3), ag * (1.0 + 0.09 * n3), ab * (1.0 + 0.09 * n3)
-        blotch = 0.045 * n0 + 0.03 * n1 * _resolved(0.0021, pixel) + 0.03 * n2 * _resolved(0.0009, pixel)
+        blotch = 0.065 * n0 + 0.03 * n1 * _resolved(0.0021, pixel) + 0.03 * n2 * _resolved(0.0013, pixel)
         ar, ag, ab = ar * (1.0 + 0.45 * blotch), ag * (1.0 + 1.1 * blotch), ab * (1.0 + 1.2 * blotch)
         if paint[5] > 0.0:
             spot = smoothstep(0.50, 0.80, n1) * paint[5] * (1.0 - lips) * (0.5 + 0.5 * n0)
             ar, ag, ab = ar * (1.0 - 0.30 * spot), ag * (1.0 - 0.48 * spot), ab * (1.0 - 0.55 * spot)
         roughness *= 0.84 * (1.0 + 0.10 * n1)
         second = roughness * 1.5
-        mirror = 0.45 + 0.40 * lips
+        mirror = 0.45 + 0.20 * lips
         f0 = 0.034 + 0.008 * lips
         sheen = 0.10 * (1.0 - lips)
     elif material == TEETH:
-        # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays say.
+        # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays
+        # say.
         open_sky = 0.28 + 0.72 * open_sky
         shadow = max(shadow, 0.5 * open_sky)
         scatter, roughness, second, f0, mirror = 0.6, 0.22, 0.45, 0.045, 0.6
@@ -170,11 +170,11 @@ def shade(
     studio, paint, pixel,
     shadow_depth, shadow_rows, contact, background, supersample, encode, decode, picture, without_head,
 ):  # fmt: skip
-    """Paints pixel rows [start, stop) of `picture` and of `without_head` (what `torso_seen` sees), both (H, W, 3) uint8.
+    """Paints pixel rows [start, stop) of `picture` and `without_head` (what `torso_seen` sees), (H, W, 3).
 
-    Samples of a pixel that see one material at one depth are shaded once, at their mean point; hair only where they see
-    the same triangle. A sample that both see has the same light in both. Pixels in which nothing is seen are the
-    background's bytes.
+    Samples of a pixel that see one material at one depth are shaded once, at their mean point; hair only
+    where they see the same triangle. A sample that both see has the same light in both. Pixels in which
+    nothing is seen are the background's bytes.
     """
     p = np.empty(COLUMNS)
     samples = supersample * supersample
@@ -190,13 +190,13 @@ def shade(
                 any_hidden |= t >= 0 and t != f
             if any_full:
                 _shade_pixel(
-                    i, j, seen, inverse, bary, seen, False, faces, materials, columns, turns, studio, paint, pixel,
-                    shadow_depth, shadow_rows, contact[i, j], supersample, p, light,
+                    i, j, seen, inverse, bary, seen, False, faces, materials, columns, turns, studio, paint,
+                    pixel, shadow_depth, shadow_rows, contact[i, j], supersample, p, light,
                 )  # fmt: skip
             if any_hidden:
                 _shade_pixel(
-                    i, j, torso_seen, torso_inverse, torso_bary, seen, True, faces, materials, columns, turns, studio, paint, pixel,
-                    shadow_depth, shadow_rows, 1.0, supersample, p, hidden,
+                    i, j, torso_seen, torso_inverse, torso_bary, seen, True, faces, materials, columns,
+                    turns, studio, paint, pixel, shadow_depth, shadow_rows, 1.0, supersample, p, hidden,
                 )  # fmt: skip
             fr = fg = fb = tr = tg = tb = 0.0
             br, bg, bb = decode[background[i, j, 0]], decode[background[i, j, 1]], decode[background[i, j, 2]]
@@ -213,16 +213,26 @@ def shade(
                     tr, tg, tb = tr + light[s, 0], tg + light[s, 1], tb + light[s, 2]
                 else:
                     tr, tg, tb = tr + hidden[s, 0], tg + hidden[s, 1], tb + hidden[s, 2]
-            _store(picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode)
-            _store(without_head[i, j], any_torso, tr / samples, tg / samples, tb / samples, background[i, j], encode)
+            _store(
+                picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode
+            )
+            _store(
+                without_head[i, j],
+                any_torso,
+                tr / samples,
+                tg / samples,
+                tb / samples,
+                background[i, j],
+                encode,
+            )
 
 
 @compiled(fastmath=True, error_model="numpy")
 def _shade_pixel(
-    i, j, seen, inverse_depth, bary, front, only_hidden, faces, materials, columns, turns, studio, paint, pixel,
-    shadow_depth, shadow_rows, contact, supersample, p, light,
+    i, j, seen, inverse_depth, bary, front, only_hidden, faces, materials, columns, turns, studio, paint,
+    pixel, shadow_depth, shadow_rows, contact, supersample, p, light,
 ):  # fmt: skip
-    """Display light (samples, 3) of what `seen` shows in a pixel; only_hidden: of what is not also in `front`."""
+    """Display light (samples, 3) of what `seen` shows in a pixel; only_hidden: not what `front` shows too."""
     samples = supersample * supersample
     todo = 0
     for s in range(samples):

@@ -164,8 +164,8 @@ def dielectric(
 
 
 @compiled(fastmath=True)
-def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sky, tilt):
-    """Radiance of hair: (tx, ty, tz) runs along the strand, `tilt` in [-1, 1] shifts its highlights."""
+def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sky, tilt, gloss):
+    """Radiance of hair: (tx, ty, tz) the strand, `tilt` in [-1, 1] shifts and `gloss` scales its highlights."""
     shift_one, shift_two = -0.10 + 0.13 * tilt, 0.16 + 0.20 * tilt
     ax, ay, az = tx + shift_one * nx, ty + shift_one * ny, tz + shift_one * nz
     bx, by, bz = tx + shift_two * nx, ty + shift_two * ny, tz + shift_two * nz
@@ -192,8 +192,8 @@ def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sk
         two4 = two * two
         two4 *= two4
         gate = smoothstep(-0.2, 0.5, nl) if k != RIM else smoothstep(-0.5, 0.3, nl)
-        first = 0.10 * one16 * one16 * one4 * gate
-        second = 0.55 * two4 * two4 * gate
+        first = 0.10 * gloss * one16 * one16 * one4 * gate
+        second = 0.55 * gloss * two4 * two4 * gate
         red += studio[COLOUR + k, 0] * reach * (ar * (0.85 * body + second) + first)
         green += studio[COLOUR + k, 1] * reach * (ag * (0.85 * body + second) + first)
         blue += studio[COLOUR + k, 2] * reach * (ab * (0.85 * body + second) + first)

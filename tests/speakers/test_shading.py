@@ -8,7 +8,16 @@ import pytest
 from audioplane.speakers import noise
 from audioplane.speakers.backgrounds import KINDS, background, defocus
 from audioplane.speakers.iris import iris_paint
-from audioplane.speakers.lights import BLUR, DEPTH_BIAS, UNSHADOWED, contact, lit, shadow_frame, studio, windows
+from audioplane.speakers.lights import (
+    BLUR,
+    DEPTH_BIAS,
+    UNSHADOWED,
+    contact,
+    lit,
+    shadow_frame,
+    studio,
+    windows,
+)
 from audioplane.speakers.materials import Paint, linear_to_srgb, srgb_to_linear
 from audioplane.speakers.shading import DECODE, ENCODE, SHOULDER, tone
 from audioplane.speakers.surfaces import dielectric, eye, hair
@@ -66,7 +75,7 @@ def test_nothing_shines_without_albedo_and_reflectance_or_without_light():
     dark = STUDIO.copy()
     dark[3:] = 0
     assert not skin(dark).any()
-    assert not np.any(hair(dark, 0.5, 0.3, 0.2, 0, 0, -1.0, 0, 1.0, 0, 0, 0, -1.0, 1.0, 1.0, 0.0))
+    assert not np.any(hair(dark, 0.5, 0.3, 0.2, 0, 0, -1.0, 0, 1.0, 0, 0, 0, -1.0, 1.0, 1.0, 0.0, 1.0))
 
 
 def test_a_matt_surface_without_scatter_is_lamberts():
@@ -99,8 +108,8 @@ def test_shadow_takes_light_away():
 def test_hair_shines_across_its_strands():
     flat = STUDIO.copy()
     flat[:3] = [0, 0, -1]
-    across = hair(flat, 0.1, 0.05, 0.02, 0, 0, -1.0, 0, 1.0, 0, 0, 0, -1.0, 1.0, 1.0, 0.0)
-    toward = hair(flat, 0.1, 0.05, 0.02, 0, 0, -1.0, 0, 0.3, -0.95, 0, 0, -1.0, 1.0, 1.0, 0.0)
+    across = hair(flat, 0.1, 0.05, 0.02, 0, 0, -1.0, 0, 1.0, 0, 0, 0, -1.0, 1.0, 1.0, 0.0, 1.0)
+    toward = hair(flat, 0.1, 0.05, 0.02, 0, 0, -1.0, 0, 0.3, -0.95, 0, 0, -1.0, 1.0, 1.0, 0.0, 1.0)
     assert across[0] > toward[0] > 0
 
 
@@ -156,12 +165,23 @@ def test_the_shadow_of_an_edge_is_a_ramp_as_wide_as_the_blur():
     depth[:, :50] = -0.2  # an occluder over x < 0
     depth = windows(depth)
     at = np.linspace(-0.06, 0.06, 25)
-    got = np.array([lit(depth, frame.rows, x, 0.013, 0.1) for x in at])
+    got = np.array([lit(depth, frame.rows, x, 0.013, 0.1, 0, 0, -1.0) for x in at])
     np.testing.assert_allclose(got, np.clip(0.5 + at / (0.01 * BLUR), 0, 1), atol=1e-6)
     assert (
-        lit(depth, frame.rows, -0.1, 0.0, -0.2 + 0.5 * DEPTH_BIAS) == 1.0
+        lit(depth, frame.rows, -0.1, 0.0, -0.2 + 0.5 * DEPTH_BIAS, 0, 0, -1.0) == 1.0
     )  # the occluder does not shade itself
-    assert lit(depth, frame.rows, 5.0, 0.0, 0.0) == 1.0  # outside the map
+    assert lit(depth, frame.rows, 5.0, 0.0, 0.0, 0, 0, -1.0) == 1.0  # outside the map
+
+
+def test_a_slope_does_not_shade_itself():
+    frame = shadow_frame(np.array([0.0, 0.0, -1.0]), np.zeros(3), 0.5, 100)
+    for lean in (0.0, 1.0, -3.0):  # metres of depth a metre
+        column = (np.arange(100) + 0.5) / 100 - 0.5
+        depth = windows(np.broadcast_to((lean * column).astype(np.float32), (100, 100)).copy())
+        normal = np.array([lean, 0.0, -1.0]) / np.hypot(lean, 1.0)
+        for x in np.linspace(-0.3, 0.3, 41):
+            assert lit(depth, frame.rows, x, 0.0, lean * x, *normal) == pytest.approx(1.0)
+            assert lit(depth, frame.rows, x, 0.0, lean * x + 0.004, *normal) == pytest.approx(0.0)
 
 
 def test_contact_darkens_a_step_and_spares_a_slope():
