@@ -270,7 +270,11 @@ def save(subject: Subject, out: Path, columns: int = 6) -> Path:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    swatches = np.repeat(np.array(LABEL_COLOURS, np.uint8)[:, None], pixels.shape[1], 1).repeat(12, 0)
+    colours = Image.fromarray(np.concatenate([pixels, swatches])).quantize(256)  # the legend's among them
+    picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(
+        palette=colours, dither=Image.Dither.FLOYDSTEINBERG
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.tmp")
     try:

@@ -83,7 +83,7 @@ class MotionBasis:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def subtract_projection(rows, basis, weights):
-    """Takes from rows (R, n) their projections on each basis row (K, n) in turn; weights (R, K) get the shares.
+    """Takes from rows (R, n) their projections on basis rows (K, n), one by one; weights (R, K): shares.
 
     Not a matrix product: BLAS would run threads of its own beside those that render, spinning as they wait.
     """

@@ -75,18 +75,29 @@ class Play(Protocol):
         train_frames: the frames before this one are for training, the rest is held out.
     """
 
-    audio: np.ndarray
-    blendshapes: np.ndarray
-    head_pose: np.ndarray
-    torso_pose: np.ndarray
-    breath: np.ndarray
-    train_frames: int
+    @property
+    def audio(self) -> np.ndarray: ...
 
     @property
     def phonemes(self) -> Sequence[Any]: ...
 
     @property
+    def blendshapes(self) -> np.ndarray: ...
+
+    @property
+    def head_pose(self) -> np.ndarray: ...
+
+    @property
+    def torso_pose(self) -> np.ndarray: ...
+
+    @property
+    def breath(self) -> np.ndarray: ...
+
+    @property
     def extras(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def train_frames(self) -> int: ...
 
 
 class Picture(Protocol):
