@@ -1,0 +1,1 @@
+"""What moves the Gaussians: one file a method, `build` picks it by the config."""
