@@ -1,0 +1,184 @@
+"""`rasterization` for CPU tensors: checks, then projection, colour, tiles, compositing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from .. import threads
+from . import MAX_CHANNELS
+from .compositing import composite
+from .harmonics import MAX_DEGREE, evaluate
+from .projection import Lens, project
+from .tiles import Pairs, intersect
+
+# Arguments that only gsplat's CUDA kernels know, with the values that ask for nothing.
+_CUDA_ONLY: dict[str, Any] = {
+    "sparse_grad": False,
+    "distributed": False,
+    "camera_model": "pinhole",
+    "covars": None,
+    "with_ut": False,
+    "with_eval3d": False,
+    "radial_coeffs": None,
+    "tangential_coeffs": None,
+    "thin_prism_coeffs": None,
+    "ftheta_coeffs": None,
+    "viewmats_rs": None,
+}
+_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
+
+
+@njit(cache=True, nogil=True)
+def _not_finite(start, stop, values, found):
+    """Sets found[0] if any of values[start:stop] is NaN or infinite."""
+    sign = np.float32(0.0)
+    for k in range(start, stop):
+        sign += values[k] * np.float32(0.0)  # 0 for every finite value, NaN otherwise
+    if not sign == np.float32(0.0):
+        found[0] = 1
+
+
+def _check_tensor(name: str, value: Any, shapes: list[tuple[int, ...]]) -> None:
+    """Raises ValueError unless `value` is a finite float32 CPU tensor of one of the shapes (-1: any size)."""
+    wanted = " or ".join("(" + ", ".join("*" if d < 0 else str(d) for d in shape) + ")" for shape in shapes)
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name}: expected a float32 tensor of shape {wanted}, received {type(value).__name__}")
+    if value.device.type != "cpu":
+        raise ValueError(f"{name}: expected a tensor on the CPU like `means`, received one on {value.device}")
+    if value.dtype != torch.float32:
+        raise ValueError(f"{name}: expected float32, received {str(value.dtype)[6:]}; convert it with .float()")
+    fits = (len(shape) == value.dim() and all(d in (-1, e) for d, e in zip(shape, value.shape, strict=True)) for shape in shapes)
+    if not any(fits):
+        raise ValueError(f"{name}: expected shape {wanted}, received {tuple(value.shape)}")
+    flat = value.detach().contiguous().view(-1).numpy()
+    found = np.zeros(1, np.int32)
+    threads.run(_not_finite, threads.split(len(flat), torch.get_num_threads() if len(flat) > 100_000 else 1), flat, found)
+    if found[0]:
+        raise ValueError(f"{name}: holds NaN or infinity; expected finite values")
+
+
+def _check(a: dict[str, Any]) -> None:
+    """Raises ValueError or NotImplementedError, naming the argument, for what cannot be drawn."""
+    for name, default in _CUDA_ONLY.items():
+        if a[name] is not default and a[name] != default:
+            raise NotImplementedError(f"{name}={a[name]!r} is not implemented on the CPU; only {name}={default!r} is")
+    if a["rolling_shutter"] is not None and getattr(a["rolling_shutter"], "name", "") != "GLOBAL":
+        raise NotImplementedError("rolling_shutter is not implemented on the CPU; leave it out")
+    for name, choices in (("render_mode", _MODES), ("rasterize_mode", ("classic", "antialiased"))):
+        if a[name] not in choices:
+            raise ValueError(f"{name}: expected one of {', '.join(choices)}, received {a[name]!r}")
+    for name in ("width", "height", "tile_size"):
+        if int(a[name]) != a[name] or a[name] < 1:
+            raise ValueError(f"{name}: expected a whole number of pixels >= 1, received {a[name]!r}")
+    if not a["eps2d"] >= 0.0:
+        raise ValueError(f"eps2d: expected a number >= 0, received {a['eps2d']!r}")
+    means, viewmats, colors, degree = a["means"], a["viewmats"], a["colors"], a["sh_degree"]
+    if isinstance(means, Tensor) and means.dim() > 2:
+        raise NotImplementedError(f"means: batch dimensions are not implemented on the CPU, received {tuple(means.shape)}")
+    _check_tensor("means", means, [(-1, 3)])
+    _check_tensor("viewmats", viewmats, [(-1, 4, 4)])
+    n, c = means.shape[0], viewmats.shape[0]
+    _check_tensor("quats", a["quats"], [(n, 4)])
+    _check_tensor("scales", a["scales"], [(n, 3)])
+    _check_tensor("opacities", a["opacities"], [(n,)])
+    _check_tensor("Ks", a["Ks"], [(c, 3, 3)])
+    if c == 0:
+        raise ValueError("viewmats: expected at least one camera, received none")
+    if degree is None:
+        _check_tensor("colors", colors, [(n, -1), (c, n, -1)])
+        channels = colors.shape[-1]
+        if not 1 <= channels <= MAX_CHANNELS:
+            raise ValueError(f"colors: expected 1 to {MAX_CHANNELS} channels on the CPU, received {channels}")
+    else:
+        if degree not in range(MAX_DEGREE + 1):
+            raise NotImplementedError(f"sh_degree={degree!r} is not implemented on the CPU; 0 to {MAX_DEGREE} are")
+        _check_tensor("colors", colors, [(n, -1, 3), (c, n, -1, 3)])
+        if colors.shape[-2] < (degree + 1) ** 2:
+            raise ValueError(f"colors: sh_degree={degree} takes {(degree + 1) ** 2} coefficients, received {colors.shape[-2]}")
+        channels = 3
+    if a["backgrounds"] is not None:
+        _check_tensor("backgrounds", a["backgrounds"], [(c, channels)])
+    if n and float(a["quats"].detach().square().sum(-1).min()) < 1e-30:
+        raise ValueError("quats: a quaternion of length zero is no rotation; expected every row to be non-zero")
+
+
+def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Draws CPU tensors; see `audioplane.splat.rasterization` for the arguments and results."""
+    _check(a)
+    means, viewmats, opacities, colors = a["means"], a["viewmats"], a["opacities"], a["colors"]
+    width, height, tile_size = int(a["width"]), int(a["height"]), int(a["tile_size"])
+    n, c = means.shape[0], viewmats.shape[0]
+    lens = Lens(width, height, a["near_plane"], a["far_plane"], a["radius_clip"], a["eps2d"])
+    radii, means2d, depths, conics, compensations = project(
+        means, a["quats"], a["scales"], opacities, viewmats, a["Ks"], lens, a["rasterize_mode"] == "antialiased"
+    )
+    opacities = opacities.expand(c, n)
+    if compensations is not None:
+        opacities = opacities * compensations
+    if a["sh_degree"] is not None:
+        colors = torch.clamp_min(evaluate(a["sh_degree"], colors, means, viewmats, radii) + 0.5, 0.0)
+    elif colors.dim() == 2:
+        colors = colors.expand(c, *colors.shape)
+
+    images, camera_ids, gaussian_ids = np.repeat(np.arange(c, dtype=np.int32), n), None, None
+    if a["packed"]:  # keep what is visible, in order
+        seen = torch.nonzero((radii > 0).all(-1).view(-1)).view(-1)
+        camera_ids, gaussian_ids, images = seen // max(n, 1), seen % max(n, 1), images[seen.numpy()]
+        radii, means2d, depths, conics, opacities, colors = (
+            t.reshape(c * n, *t.shape[2:])[seen] for t in (radii, means2d, depths, conics, opacities, colors)
+        )
+
+    mode, backgrounds = a["render_mode"], a["backgrounds"]
+    if mode in ("D", "ED"):
+        colors, backgrounds = depths[..., None], None
+    elif mode in ("RGB+D", "RGB+ED"):
+        colors = torch.cat([colors, depths[..., None]], -1)
+        if backgrounds is not None:
+            backgrounds = torch.cat([backgrounds, torch.zeros(c, 1)], -1)
+    if backgrounds is None:
+        backgrounds = torch.zeros(c, colors.shape[-1])
+
+    flat = (t.reshape(-1, *t.shape[means2d.dim() - 1 :]) for t in (means2d, conics, opacities, radii, depths))
+    pairs = intersect(*flat, images, width, height, tile_size, c)
+    render, alphas = composite(means2d, conics, colors, opacities, backgrounds, pairs, width, height, tile_size, a["absgrad"])
+    if mode in ("ED", "RGB+ED"):
+        render = torch.cat([render[..., :-1], render[..., -1:] / alphas.clamp(min=1e-10)], -1)
+    meta = {
+        "batch_ids": None if camera_ids is None else torch.zeros_like(camera_ids),
+        "camera_ids": camera_ids,
+        "gaussian_ids": gaussian_ids,
+        "radii": radii,
+        "means2d": means2d,
+        "depths": depths,
+        "conics": conics,
+        "opacities": opacities,
+        **_tile_meta(pairs, depths, width, height, tile_size, c),
+        "width": width,
+        "height": height,
+        "tile_size": tile_size,
+        "n_batches": 1,
+        "n_cameras": c,
+    }
+    return render, alphas, meta
+
+
+def _tile_meta(pairs: Pairs, depths: Tensor, width: int, height: int, tile_size: int, cameras: int) -> dict[str, Any]:
+    """What gsplat tells of its tiles: keys of image, tile and depth bits; lists; where each list begins."""
+    tile_width, tile_height = -(-width // tile_size), -(-height // tile_size)
+    tiles = tile_width * tile_height
+    number = np.repeat(np.arange(cameras * tiles), np.diff(pairs.offsets))
+    bits = depths.detach().reshape(-1).numpy().view(np.uint32).astype(np.int64)[pairs.flatten_ids]
+    image_and_tile = ((number // tiles) << tiles.bit_length()) | (number % tiles)
+    return {
+        "tile_width": tile_width,
+        "tile_height": tile_height,
+        "tiles_per_gauss": torch.from_numpy(pairs.tiles_per_gauss).view(depths.shape),
+        "isect_ids": torch.from_numpy((image_and_tile << 32) | bits),
+        "flatten_ids": torch.from_numpy(pairs.flatten_ids),
+        "isect_offsets": torch.from_numpy(pairs.offsets[:-1]).view(cameras, tile_height, tile_width),
+    }
