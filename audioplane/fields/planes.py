@@ -94,7 +94,7 @@ def sample(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndar
     Returns:
         (N, sets x D), sets in the order of `layout`.
     """
-    if planes.device.type == "cpu" and planes.dtype == torch.float32:
+    if planes.device.type == "cpu" and planes.dtype == torch.float32 and planes.shape[1] % 8 == 0:
         return _Sample.apply(points, planes, lines, layout)
     return sample_dense(points, planes, lines, layout)
 
@@ -125,43 +125,38 @@ class _Sample(torch.autograd.Function):
     def forward(ctx: Any, points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> Tensor:
         from . import plane_kernels
 
-        count, width = len(points), len(layout) * planes.shape[1]
-        products = torch.empty(count, width)
-        keep = lines is not None
-        plane_values = torch.empty(count if keep else 0, width)
-        line_values = torch.empty(count if keep else 0, width)
-        arrays = [t.detach().contiguous().numpy() for t in (points, planes, lines if lines is not None else planes[:2])]
+        features, use_lines = planes.shape[1], lines is not None
+        products = torch.empty(len(points), len(layout) * features)
+        arrays = [t.detach().contiguous().numpy() for t in (points, planes, planes[:0] if lines is None else lines)]
+        tables = [array.reshape(-1) for array in arrays[1:]]
         threads.run(
-            plane_kernels.sample, threads.split(count, 4 * torch.get_num_threads()), arrays[0], layout, *arrays[1:], keep,
-            plane_values.numpy(), line_values.numpy(), products.numpy(),
+            plane_kernels.sample, threads.split(len(points), 4 * torch.get_num_threads()), arrays[0], layout, features,
+            *tables, use_lines, products.view(-1).numpy(),
         )  # fmt: skip
-        ctx.state = (arrays, layout, keep, plane_values, line_values)
+        ctx.state = (arrays, tables, layout, features, use_lines)
         return products
 
     @staticmethod
     def backward(ctx: Any, v_products: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         from . import plane_kernels
 
-        (points, planes, lines), layout, keep, plane_values, line_values = ctx.state
-        move, sets, count = ctx.needs_input_grad[0], len(layout), len(points)
+        (points, planes, lines), tables, layout, features, use_lines = ctx.state
+        sets, count = len(layout), len(points)
         each = [(s, s + 1) for s in reversed(range(sets))]  # the largest tables first
         slots = np.full(len(planes), -1, dtype=np.int32)
-        most = np.minimum(4 * count, layout[:, 0] ** 2)
-        rows, counts = np.empty((sets, int(most.max())), dtype=np.int64), np.zeros(sets, dtype=np.int64)
+        rows = np.empty((sets, min(4 * count, int(layout[:, 0].max()) ** 2)), dtype=np.int64)
+        counts = np.zeros(sets, dtype=np.int64)
         threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts)
         first = np.concatenate([[0], np.cumsum(counts)])
 
-        v_planes = torch.zeros(int(first[-1]), planes.shape[1])
-        v_lines = torch.zeros(lines.shape) if keep else None
-        v_points = torch.empty((sets, count, 3) if move else (0, 0, 3))
+        v_planes, v_lines = torch.zeros(int(first[-1]), features), torch.zeros(lines.shape)
+        v_points = torch.empty(sets, count, 3)
         threads.run(
-            plane_kernels.scatter, each, points, layout, planes, lines, keep, move,
-            plane_values.numpy(), line_values.numpy(), v_products.contiguous().numpy(), slots, first, v_planes.numpy(),
-            lines if v_lines is None else v_lines.numpy(), v_points.numpy(),
+            plane_kernels.scatter, each, points, layout, features, *tables, use_lines,
+            v_products.contiguous().view(-1).numpy(), slots, first, v_planes.view(-1).numpy(), v_lines.view(-1).numpy(),
+            v_points.numpy(),
         )  # fmt: skip
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
-        # Rows of different sets differ and each set names a row once: nothing is left to coalesce.
-        sparse = torch.sparse_coo_tensor(
-            touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False
-        )
-        return (v_points.sum(0) if move else None), sparse, v_lines, None
+        # Sets do not share rows and each names a row once: nothing is left to coalesce.
+        sparse = torch.sparse_coo_tensor(touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False)
+        return v_points.sum(0), sparse, (v_lines if use_lines else None), None
