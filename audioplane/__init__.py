@@ -1,3 +1,33 @@
-"""audioplane: the reproducible companion of the Audio-Plane paper."""
+"""audioplane: the reproducible companion of the Audio-Plane paper.
+
+The public names below are imported on first use (PEP 562), so that `import audioplane` and the command line
+stay light. To add one: a line in `_HOME`, one in `__all__`, one under `TYPE_CHECKING`; a test holds the three
+together.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+__all__ = ["UserError", "__version__"]
+
+# public name -> the module it lives in
+_HOME = {
+    "UserError": "audioplane.errors",
+}
+
+if TYPE_CHECKING:
+    from audioplane.errors import UserError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'audioplane' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access does not come through here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .. import threads
 from .simd import LANES, absolute, any_lane, exp2, load, minimum, ramp, splat, store, total, where
-from .tiles import A, CX, CY, GX, GY, HALF_X, HALF_Y, LOG2_255, PEAK, REACH, SX, SY, C, Pairs, extent, first_pixel, last_pixel
+from .tiles import CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
 
 _f = np.float32
 LOG2_THRESHOLD = _f(-LOG2_255)
@@ -38,22 +38,16 @@ GEOMETRY = 8  # columns of a gradient row before the colours: u, v, conic a b c,
 @njit(inline="always")
 def _block_columns(row, left, right):
     """The blocks of eight columns that a footprint reaches between pixel columns [left, right)."""
-    first = max(_f(left), first_pixel(row[CX] - row[HALF_X]))
-    last = min(_f(right - 1), last_pixel(row[CX] + row[HALF_X]))
-    if last < first:
-        return 0, 0
-    return (int(first) - left) // LANES, (int(last) - left) // LANES + 1
+    first, last = pixels(row[CX], -row[HALF_X], row[HALF_X], left, right)
+    return (first - left) // LANES, (last - 1 - left) // LANES + 1 if last > first else 0
 
 
 @njit(inline="always")
 def _block_rows(row, column, top, bottom):
     """The pixel rows within [top, bottom) that a footprint reaches in the eight columns from `column`."""
     low = _f(column) + _f(0.5) - row[CX]
-    high = low + _f(LANES - 1)
-    smallest, largest = extent(low, high, row[REACH], row[HALF_Y], row[SX], row[SY], row[C], row[GX])
-    first = max(_f(top), first_pixel(row[CY] + smallest))
-    last = min(_f(bottom - 1), last_pixel(row[CY] + largest))
-    return int(first), int(last) + 1
+    smallest, largest = extent(low, low + _f(LANES - 1), row[HALF_Y], row[SX], row[SY], row[RY], row[QY])
+    return pixels(row[CY], smallest, largest, top, bottom)
 
 
 @njit(inline="always")
@@ -67,15 +61,15 @@ def _any_light(buffer, size):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _composite(start, stop, offsets, flatten_ids, footprints, colors, backgrounds, size, tile_size, grid,
-               render, alphas, light):  # fmt: skip
+               unrolled, render, alphas, light):  # fmt: skip
     """Draws tiles [start, stop) of all images."""
     width, height = size
     tiles_x, tiles_y = grid
-    channels = colors.shape[1]
+    channels = len(unrolled) if len(unrolled) > 0 else colors.shape[1]
     stride = (tile_size + LANES - 1) // LANES * LANES
     area = stride * tile_size
     buffer = np.empty((channels + 1) * area, np.float32)  # light left, then one plane a channel
-    lanes, zero, one = ramp(), splat(_f(0.0)), splat(_f(1.0))
+    lanes, zero = ramp(), splat(_f(0.0))
     threshold, max_alpha, min_light = splat(LOG2_THRESHOLD), splat(MAX_ALPHA), splat(MIN_LIGHT)
     for tile in range(start, stop):
         image = tile // (tiles_x * tiles_y)
@@ -104,14 +98,13 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
                     dy = _f(y) + _f(0.5) - row[CY]
                     across = dx + splat(row[SX] * dy)
                     exponent = splat(row[PEAK] - row[GY] * dy * dy) - a * across * across
-                    touched = (exponent >= threshold) & (before > zero)
-                    if not any_lane(touched):
+                    if not any_lane((exponent >= threshold) & (before > zero)):
                         continue
-                    alpha = minimum(exp2(exponent), max_alpha)
-                    after = before * (one - alpha)
-                    goes_on = touched & (after > min_light)
-                    store(buffer, at, where(goes_on, after, where(touched, zero - before, before)))
-                    weight = where(goes_on, alpha * before, zero)
+                    alpha = where(exponent >= threshold, minimum(exp2(exponent), max_alpha), zero)
+                    after = before - before * alpha
+                    goes_on = after > min_light
+                    store(buffer, at, where(goes_on, after, zero - absolute(before)))
+                    weight = where(goes_on, before - after, zero)
                     for c in range(channels):
                         at += area
                         store(buffer, at, load(buffer, at) + weight * splat(colors[n, c]))
@@ -128,11 +121,11 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, conics, opacities, colors, size, tile_size,
-                        grid, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
+                        grid, unrolled, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
     """Writes the gradient row of every pair of tiles [start, stop)."""
     width, height = size
     tiles_x, tiles_y = grid
-    channels = colors.shape[1]
+    channels = len(unrolled) if len(unrolled) > 0 else colors.shape[1]
     stride = (tile_size + LANES - 1) // LANES * LANES
     area = stride * tile_size
     buffer = np.empty((channels + 2) * area, np.float32)  # light left, Q, then v one plane a channel
@@ -179,16 +172,14 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                     dy = _f(y) + _f(0.5) - row[CY]
                     across = dx + splat(row[SX] * dy)
                     exponent = splat(row[PEAK] - row[GY] * dy * dy) - a * across * across
-                    touched = (exponent >= threshold) & (before > zero)
-                    if not any_lane(touched):
+                    if not any_lane((exponent >= threshold) & (before > zero)):
                         continue
                     raw = exp2(exponent)
-                    alpha = minimum(raw, max_alpha)
-                    clear = one - alpha
-                    after = before * clear
-                    goes_on = touched & (after > min_light)
-                    store(buffer, at, where(goes_on, after, where(touched, zero - before, before)))
-                    weight = where(goes_on, alpha * before, zero)
+                    alpha = where(exponent >= threshold, minimum(raw, max_alpha), zero)
+                    after = before - before * alpha
+                    goes_on = after > min_light
+                    store(buffer, at, where(goes_on, after, zero - absolute(before)))
+                    weight = where(goes_on, before - after, zero)
                     seen = zero
                     plane = at + area
                     for c in range(channels):
@@ -199,7 +190,7 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                     behind = load(buffer, at + area) - weight * seen
                     store(buffer, at + area, behind)
                     # dL/dsigma = -alpha dL/dalpha, nothing where alpha is held at its maximum
-                    v_sigma = where(goes_on & (raw <= max_alpha), alpha * (behind / clear - before * seen), zero)
+                    v_sigma = where(goes_on & (raw <= max_alpha), alpha * (behind / (one - alpha) - before * seen), zero)
                     s0 = s0 + v_sigma
                     s1 = s1 + v_sigma * splat(dy)
                     s2 = s2 + v_sigma * splat(dy * dy)
@@ -256,6 +247,11 @@ def _tile_chunks(offsets: NDArray[np.int32], pixels: int) -> list[threads.Range]
     return list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
 
 
+def _unrolled(channels: int) -> tuple[int, ...]:
+    """Its length tells the compiler the number of channels; only the common ones are worth a kernel of their own."""
+    return (0,) * channels if channels in (3, 4) else ()
+
+
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor,
@@ -271,7 +267,7 @@ class _Composite(torch.autograd.Function):
         threads.run(
             _composite, chunks, pairs.offsets, pairs.flatten_ids, pairs.footprints, flat_colors,
             backgrounds.detach().contiguous().numpy(), (width, height), tile_size, grid,
-            render.numpy(), alphas.view(images, height, width).numpy(), light,
+            _unrolled(channels), render.numpy(), alphas.view(images, height, width).numpy(), light,
         )  # fmt: skip
         ctx.save_for_backward(render, means2d)
         ctx.pairs, ctx.rest = pairs, (flat_colors, flat_opacities, flat_conics, light, chunks)
@@ -290,7 +286,7 @@ class _Composite(torch.autograd.Function):
         flat_v_render = v_render.contiguous()
         threads.run(
             _composite_backward, chunks, pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, conics, opacities,
-            colors, ctx.size, ctx.tile_size, ctx.grid, render.detach().numpy(), light, flat_v_render.numpy(),
+            colors, ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light, flat_v_render.numpy(),
             v_alphas.contiguous().view(light.shape).numpy(), ctx.absgrad, rows,
         )  # fmt: skip
         v_means2d, v_conics, v_opacities = torch.empty(count, 2), torch.empty(count, 3), torch.empty(count)

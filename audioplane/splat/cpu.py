@@ -14,6 +14,7 @@ from . import MAX_CHANNELS
 from .compositing import composite
 from .harmonics import MAX_DEGREE, evaluate
 from .projection import Lens, project
+from .simd import LANES, load, splat, total
 from .tiles import Pairs, intersect
 
 # Arguments that only gsplat's CUDA kernels know, with the values that ask for nothing.
@@ -36,10 +37,15 @@ _MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 @njit(cache=True, nogil=True)
 def _not_finite(start, stop, values, found):
     """Sets found[0] if any of values[start:stop] is NaN or infinite."""
-    sign = np.float32(0.0)
-    for k in range(start, stop):
-        sign += values[k] * np.float32(0.0)  # 0 for every finite value, NaN otherwise
-    if not sign == np.float32(0.0):
+    zero = splat(np.float32(0.0))
+    sums = zero
+    whole = start + (stop - start) // LANES * LANES
+    for k in range(start, whole, LANES):
+        sums = sums + load(values, k) * zero  # 0 for every finite value, NaN otherwise
+    rest = total(sums)
+    for k in range(whole, stop):
+        rest += values[k] * np.float32(0.0)
+    if not rest == np.float32(0.0):
         found[0] = 1
 
 
@@ -170,15 +176,11 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
 def _tile_meta(pairs: Pairs, depths: Tensor, width: int, height: int, tile_size: int, cameras: int) -> dict[str, Any]:
     """What gsplat tells of its tiles: keys of image, tile and depth bits; lists; where each list begins."""
     tile_width, tile_height = -(-width // tile_size), -(-height // tile_size)
-    tiles = tile_width * tile_height
-    number = np.repeat(np.arange(cameras * tiles), np.diff(pairs.offsets))
-    bits = depths.detach().reshape(-1).numpy().view(np.uint32).astype(np.int64)[pairs.flatten_ids]
-    image_and_tile = ((number // tiles) << tiles.bit_length()) | (number % tiles)
     return {
         "tile_width": tile_width,
         "tile_height": tile_height,
         "tiles_per_gauss": torch.from_numpy(pairs.tiles_per_gauss).view(depths.shape),
-        "isect_ids": torch.from_numpy((image_and_tile << 32) | bits),
+        "isect_ids": torch.from_numpy(pairs.isect_ids),
         "flatten_ids": torch.from_numpy(pairs.flatten_ids),
         "isect_offsets": torch.from_numpy(pairs.offsets[:-1]).view(cameras, tile_height, tile_width),
     }

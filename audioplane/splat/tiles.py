@@ -21,11 +21,12 @@ from .. import threads
 LOG2_E = math.log2(math.e)
 LOG2_255 = math.log2(255.0)
 TINY = 1e-20
-SLACK = 1e-4  # the ellipse is drawn a hair too large, the exact test is the compositor's
+SLACK = 1e-2  # pixels by which ellipses are taken too large here; the exact test is the compositor's
 
-# Columns of a footprint: with (dx, dy) = pixel - centre, log2(alpha) = PEAK - A (dx + SX dy)^2 - GY dy^2, and the
-# same with x and y exchanged: = PEAK - C (dy + SY dx)^2 - GX dx^2. The ellipse's half extents are HALF_X and HALF_Y.
-CX, CY, A, SX, GY, C, SY, GX, PEAK, REACH, HALF_X, HALF_Y, COLUMNS = range(13)
+# Columns of a footprint. With (dx, dy) = pixel - centre, log2(alpha) = PEAK - A (dx + SX dy)^2 - GY dy^2. The ellipse
+# alpha >= 1/255 has the half extents HALF_X and HALF_Y; at a given dx it spans dy = -SY dx +- sqrt(RY - QY dx^2), and at
+# a given dy dx = -SX dy +- sqrt(RX - QX dy^2).
+CX, CY, PEAK, A, SX, GY, HALF_X, HALF_Y, SY, RX, QX, RY, QY, COLUMNS = range(14)
 
 _f = np.float32
 
@@ -38,68 +39,74 @@ def _footprints(start, stop, means2d, conics, opacities, radii, footprints):
             continue
         a, b, c = np.float64(conics[n, 0]), np.float64(conics[n, 1]), np.float64(conics[n, 2])
         peak = math.log2(max(np.float64(opacities[n]), 1e-30))
-        reach = max(peak + LOG2_255, 0.0) * (1.0 + SLACK) + SLACK
+        reach = max(peak + LOG2_255, 0.0)
         half = 0.5 * LOG2_E
         gy, gx = half * max(c - b * b / a, TINY), half * max(a - b * b / c, TINY)
         row = footprints[n]
-        row[CX], row[CY] = means2d[n, 0], means2d[n, 1]
+        row[CX], row[CY], row[PEAK] = means2d[n, 0], means2d[n, 1], peak
         row[A], row[SX], row[GY] = half * a, b / a, gy
-        row[C], row[SY], row[GX] = half * c, b / c, gx
-        row[PEAK], row[REACH] = peak, reach
         row[HALF_X], row[HALF_Y] = math.sqrt(reach / gx), math.sqrt(reach / gy)
+        row[SY] = b / c
+        row[RX], row[QX] = reach / (half * a), gy / (half * a)
+        row[RY], row[QY] = reach / (half * c), gx / (half * c)
 
 
 @njit(inline="always")
-def extent(low, high, reach, own_half, slope_to_top, slope, curvature, rest):
-    """Extent along one axis of the part of an ellipse within the band [low, high] of the other axis.
+def extent(low, high, half, slope_to_top, slope, reach, fall):
+    """The span along one axis of the part of an ellipse within the band [low, high] of the other axis.
 
-    Works for rows within columns and for columns within rows; `low` and `high` are relative to the centre and reach
-    into the ellipse. Returns (smallest, largest) relative to the centre.
+    Serves for rows within columns and for columns within rows. `low` and `high` are relative to the centre and the band
+    must reach into the ellipse; `half` is its half extent along the wanted axis, `slope_to_top`, `slope`, `reach` and
+    `fall` are SX, SY, RY, QY for rows, SY, SX, RX, QX for columns. Returns (smallest, largest) relative to the centre.
     """
-    top = -slope_to_top * own_half  # where in the band's axis the ellipse is highest
+    top = -slope_to_top * half  # where along the band's axis the ellipse is highest; lowest at minus that
     at = min(max(top, low), high)
-    largest = own_half if at == top else -slope * at + math.sqrt(max(_f(0.0), (reach - rest * at * at) / curvature))
+    largest = math.sqrt(max(_f(0.0), reach - fall * at * at)) - slope * at
     at = min(max(-top, low), high)
-    smallest = -own_half if at == -top else -slope * at - math.sqrt(max(_f(0.0), (reach - rest * at * at) / curvature))
+    smallest = -math.sqrt(max(_f(0.0), reach - fall * at * at)) - slope * at
     return smallest, largest
 
 
 @njit(inline="always")
-def first_pixel(coordinate):
-    """The first pixel whose centre is at or after a coordinate."""
-    return math.ceil(coordinate - _f(0.5))
-
-
-@njit(inline="always")
-def last_pixel(coordinate):
-    """The last pixel whose centre is at or before a coordinate."""
-    return math.floor(coordinate - _f(0.5))
+def pixels(centre, smallest, largest, first, last):
+    """The pixels [first, last) whose own centres lie within [smallest, largest] of a centre, as a half-open range."""
+    start = np.int32(np.ceil(max(_f(first), centre + smallest - _f(0.5 + SLACK))))
+    stop = np.int32(np.floor(min(_f(last - 1), centre + largest - _f(0.5 - SLACK)))) + 1
+    return start, stop
 
 
 @njit(inline="always")
 def _rows(row, tile_size, height):
     """The rows of tiles that a footprint reaches, as a half-open range."""
-    first = max(_f(0.0), first_pixel(row[CY] - row[HALF_Y]))
-    last = min(_f(height - 1), last_pixel(row[CY] + row[HALF_Y]))
-    return int(first) // tile_size, (int(last) // tile_size + 1 if last >= first else 0)
+    first, last = pixels(row[CY], -row[HALF_Y], row[HALF_Y], 0, height)
+    return first // tile_size, (last - 1) // tile_size + 1 if last > first else 0
 
 
 @njit(inline="always")
-def _columns(row, tile_row, tile_size, width):
+def _columns(row, tile_row, tile_size, width, height):
     """The columns of tiles that a footprint reaches in one row of tiles, as a half-open range."""
     low = _f(tile_row * tile_size) + _f(0.5) - row[CY]
-    high = low + _f(tile_size - 1)
-    if low > row[HALF_Y] or high < -row[HALF_Y]:
-        return 0, 0
-    smallest, largest = extent(low, high, row[REACH], row[HALF_X], row[SY], row[SX], row[A], row[GY])
-    first = max(_f(0.0), first_pixel(row[CX] + smallest))
-    last = min(_f(width - 1), last_pixel(row[CX] + largest))
-    return int(first) // tile_size, (int(last) // tile_size + 1 if last >= first else 0)
+    high = _f(min((tile_row + 1) * tile_size, height)) - _f(0.5) - row[CY]
+    smallest, largest = extent(low, high, row[HALF_X], row[SY], row[SX], row[RX], row[QX])
+    first, last = pixels(row[CX], smallest, largest, 0, width)
+    return first // tile_size, (last - 1) // tile_size + 1 if last > first else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count(start, stop, bounds, order, images, footprints, size, tile_size, grid, histogram, tiles_per_gauss):
-    """Counts, for chunks [start, stop) of the sorted entries, the pairs in every tile and of every entry."""
+def _row_positions(order, footprints, height, tile_size, positions):
+    """Where the spans of each sorted entry begin, one span for every row of tiles it reaches."""
+    position = 0
+    for k in range(order.shape[0]):
+        positions[k] = position
+        first, stop = _rows(footprints[order[k]], tile_size, height)
+        position += max(0, stop - first)
+    positions[order.shape[0]] = position
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count(start, stop, bounds, order, images, footprints, positions, size, tile_size, grid,
+           spans, histogram, tiles_per_gauss):  # fmt: skip
+    """Cuts chunks [start, stop) of the sorted entries into spans of tiles and counts them by tile and by entry."""
     width, height = size
     tiles_x, tiles_y = grid
     for chunk in range(start, stop):
@@ -107,13 +114,15 @@ def _count(start, stop, bounds, order, images, footprints, size, tile_size, grid
         for k in range(bounds[chunk], bounds[chunk + 1]):
             n = order[k]
             row = footprints[n]
-            y0, y1 = _rows(row, tile_size, height)
+            first, _ = _rows(row, tile_size, height)
             pairs = 0
-            for y in range(y0, y1):
-                x0, x1 = _columns(row, y, tile_size, width)
+            for position in range(positions[k], positions[k + 1]):
+                y = first + position - positions[k]
+                x0, x1 = _columns(row, y, tile_size, width, height)
                 base = (images[n] * tiles_y + y) * tiles_x
-                for x in range(x0, x1):
-                    counts[base + x] += 1
+                spans[position, 0], spans[position, 1] = base + x0, base + max(x0, x1)
+                for tile in range(base + x0, base + x1):
+                    counts[tile] += 1
                 pairs += max(0, x1 - x0)
             tiles_per_gauss[n] = pairs
 
@@ -137,25 +146,24 @@ def _offsets(histogram, tiles_per_gauss, offsets, starts):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(start, stop, bounds, order, images, footprints, size, tile_size, grid, cursors, starts, flatten_ids, slots):
+def _fill(start, stop, bounds, order, images, positions, spans, cursors, starts, depth_bits, tiles, image_shift,
+          isect_ids, flatten_ids, slots):  # fmt: skip
     """Writes the pairs of chunks [start, stop), each to its place in its tile's list."""
-    width, height = size
-    tiles_x, tiles_y = grid
     for chunk in range(start, stop):
         cursor = cursors[chunk]
         for k in range(bounds[chunk], bounds[chunk + 1]):
             n = order[k]
-            row = footprints[n]
-            y0, y1 = _rows(row, tile_size, height)
             slot = starts[n]
-            for y in range(y0, y1):
-                x0, x1 = _columns(row, y, tile_size, width)
-                base = (images[n] * tiles_y + y) * tiles_x
-                for x in range(x0, x1):
-                    position = cursor[base + x]
-                    cursor[base + x] = position + 1
-                    flatten_ids[position] = n
-                    slots[position] = slot
+            image = np.int64(images[n])
+            key = (image << image_shift) - image * tiles
+            bits = np.int64(depth_bits[n])
+            for position in range(positions[k], positions[k + 1]):
+                for tile in range(spans[position, 0], spans[position, 1]):
+                    at = cursor[tile]
+                    cursor[tile] = at + 1
+                    flatten_ids[at] = n
+                    isect_ids[at] = ((key + tile) << 32) | bits
+                    slots[at] = slot
                     slot += 1
 
 
@@ -204,6 +212,7 @@ class Pairs:
     footprints: NDArray[np.float32]  # (M, COLUMNS)
     offsets: NDArray[np.int32]  # (tiles + 1,)
     flatten_ids: NDArray[np.int32]  # (P,)
+    isect_ids: NDArray[np.int64]  # (P,) image, tile and depth bits, as gsplat packs them
     slots: NDArray[np.int32]  # (P,)
     starts: NDArray[np.int32]  # (M + 1,)
     tiles_per_gauss: NDArray[np.int32]  # (M,)
@@ -222,17 +231,27 @@ def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor,
     arrays = [t.detach().contiguous().numpy() for t in (means2d, conics, opacities, radii)]
     workers = torch.get_num_threads()
     threads.run(_footprints, threads.split(count, 2 * workers), *arrays, footprints)
-    order = _depth_order(depths.detach().contiguous().numpy().view(np.uint32), arrays[3])
+    depth_bits = depths.detach().contiguous().numpy().view(np.uint32)
+    order = _depth_order(depth_bits, arrays[3])
 
+    positions = np.empty(len(order) + 1, np.int32)
+    _row_positions(order, footprints, height, tile_size, positions)
     grid = (-(-width // tile_size), -(-height // tile_size))
-    tiles, chunks = n_images * grid[0] * grid[1], 2 * workers if workers > 1 else 1
+    tiles, chunks = grid[0] * grid[1], 2 * workers if workers > 1 else 1
     bounds = np.array([len(order) * i // chunks for i in range(chunks + 1)])
-    histogram, tiles_per_gauss = np.zeros((chunks, tiles), np.int32), np.zeros(count, np.int32)
-    common = (bounds, order, images, footprints, (width, height), tile_size, grid)
     parts = [(i, i + 1) for i in range(chunks)]
-    threads.run(_count, parts, *common, histogram, tiles_per_gauss)
-    offsets, starts = np.empty(tiles + 1, np.int32), np.empty(count + 1, np.int32)
+    spans = np.empty((positions[-1], 2), np.int32)
+    histogram, tiles_per_gauss = np.zeros((chunks, n_images * tiles), np.int32), np.zeros(count, np.int32)
+    threads.run(
+        _count, parts, bounds, order, images, footprints, positions, (width, height), tile_size, grid,
+        spans, histogram, tiles_per_gauss,
+    )  # fmt: skip
+    offsets, starts = np.empty(n_images * tiles + 1, np.int32), np.empty(count + 1, np.int32)
     _offsets(histogram, tiles_per_gauss, offsets, starts)
     flatten_ids, slots = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
-    threads.run(_fill, parts, *common, histogram, starts, flatten_ids, slots)
-    return Pairs(footprints, offsets, flatten_ids, slots, starts, tiles_per_gauss)
+    isect_ids = np.empty(offsets[-1], np.int64)
+    threads.run(
+        _fill, parts, bounds, order, images, positions, spans, histogram, starts, depth_bits, tiles, tiles.bit_length(),
+        isect_ids, flatten_ids, slots,
+    )  # fmt: skip
+    return Pairs(footprints, offsets, flatten_ids, isect_ids, slots, starts, tiles_per_gauss)

@@ -1,0 +1,59 @@
+# Needs Python >= 3.10 and make, nothing else. `make help` lists what there is.
+
+PYTHON ?= $(shell command -v python3 || command -v python)
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The environment is made anew when what it was made from changes: the pins, the project's description, the Python,
+# the place of this folder (a virtual environment cannot be moved).
+KEY := $(shell { cat pyproject.toml requirements.lock; $(PYTHON) -VV; pwd; } | cksum | cut -d ' ' -f 1)
+READY := $(VENV)/ready-$(KEY)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test lint format notebooks lab bench lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: $(READY)  ## make .venv from the lock (every other target does so by itself)
+
+reproduce: $(READY)  ## run everything there is, notebooks included, and rewrite their outputs
+	@$(BIN)/audioplane reproduce
+
+test: lint  ## lint, types, tests, and that the notebooks still give what they show
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval notebooks
+
+lint: $(READY)  ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+
+format: $(READY)  ## put the code in shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+notebooks: $(READY)  ## only that the notebooks still give what they show
+	$(BIN)/python -m pytest --nbval notebooks
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+bench: $(READY)  ## speed and memory, as tables
+	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done
+
+lock: $(READY)  ## renew requirements.lock after a change of the dependencies (UPGRADE=1: to the newest versions)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what can be made again, .venv included
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "audioplane needs Python 3.10 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	@echo "Making $(VENV) from requirements.lock (once; a few minutes, 3 GB)..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,speech]'
+	@touch $@

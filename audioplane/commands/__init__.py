@@ -1,0 +1,1 @@
+"""Commands of `audioplane`, one module each: NAME, HELP, add_arguments(parser), run(args) -> int."""

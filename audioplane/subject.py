@@ -1,0 +1,322 @@
+"""`Subject`: one speaker, ready to learn from. A folder, read lazily; see `subject_format` for its files.
+
+    subject = Subject.open("subjects/ada")
+    subject.frame(0), subject.head_mask(0), subject.viewmats[0], subject.audio
+
+Pictures are decoded one at a time when asked for and never kept; the methods may be called from many threads,
+and a Subject can be pickled (it travels as its path), so loaders with worker processes work.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from audioplane import subject_masks as masks
+from audioplane.errors import UserError
+from audioplane.subject_format import (
+    DEPTH_UNIT,
+    FPS,
+    REQUIRED,
+    SAMPLE_RATE,
+    WITHOUT_HEAD,
+    Manifest,
+    read_manifest,
+)
+from audioplane.subject_masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
+from audioplane.subject_pack import PackReader
+from audioplane.subject_writer import SubjectWriter
+
+if TYPE_CHECKING:
+    from audioplane.subject_check import Problem
+
+__all__ = [
+    "BACKGROUND",
+    "FACE",
+    "FPS",
+    "HAIR",
+    "MOUTH",
+    "SAMPLE_RATE",
+    "TORSO",
+    "Phoneme",
+    "Subject",
+    "SubjectWriter",
+]
+
+
+class Phoneme(NamedTuple):
+    """One speech sound: IPA, and its times in seconds from the start of the audio."""
+
+    ipa: str
+    start: float
+    end: float
+
+
+class Subject:
+    """One speaker's frames, masks, poses, audio and, where known, truths.
+
+    Coordinates: head coordinates are metres, x to the image's right, y down, z from the face to the back of
+    the head; `viewmats` are camera-from-head (OpenCV); pixel centres lie at +0.5.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._packs: dict[str, PackReader] = {
+            name: PackReader(path / name) for name in manifest.parts if name.endswith(".pack")
+        }
+
+    @classmethod
+    def open(cls, path: str | Path) -> Subject:
+        """Opens the Subject in folder `path`; reads only its manifest and the indices of its packs.
+
+        Raises:
+            UserError: it is not a Subject, of another version, or a part is missing or has another size.
+        """
+        path = Path(path)
+        manifest = read_manifest(path)
+        missing = [name for name in REQUIRED if name not in manifest.parts]
+        if not any(name in manifest.parts for name in WITHOUT_HEAD):
+            missing.append(WITHOUT_HEAD[0])
+        if missing:
+            raise UserError(f"{path} lacks {', '.join(missing)}; make the Subject again")
+        for name, part in manifest.parts.items():
+            file = path / name
+            size = file.stat().st_size if file.is_file() else None
+            if size != part.bytes:
+                state = "is missing" if size is None else f"has {size} bytes instead of {part.bytes}"
+                raise UserError(
+                    f"{path} is damaged: {name} {state}; copy or make it again "
+                    f"(`audioplane subject check` lists everything that is wrong)"
+                )
+        return cls(path, manifest)
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Subject.open, (self.path,)
+
+    def __repr__(self) -> str:
+        return (
+            f"Subject({self.name!r}, {self.num_frames} frames of {self.width}x{self.height}, "
+            f"{self.num_frames / self.fps:.1f} s, train {self.train.start}-{self.train.stop}, "
+            f"test {self.test.start}-{self.test.stop})"
+        )
+
+    name = property(lambda self: self.manifest.name, doc="The speaker's name.")
+    fps = property(lambda self: self.manifest.fps, doc="Frames per second.")
+    width = property(lambda self: self.manifest.width, doc="Width of the frames, pixels.")
+    height = property(lambda self: self.manifest.height, doc="Height of the frames, pixels.")
+    num_frames = property(lambda self: self.manifest.num_frames, doc="T, the number of frames.")
+    digest = property(lambda self: self.manifest.digest, doc="sha256 of everything a run may depend on.")
+
+    @property
+    def train(self) -> range:
+        """Frames to learn from."""
+        return range(*self.manifest.train)
+
+    @property
+    def test(self) -> range:
+        """Frames held out."""
+        return range(*self.manifest.test)
+
+    # Pictures
+
+    def _picture(self, pack: str, t: int) -> np.ndarray:
+        if not 0 <= t < self.num_frames:
+            raise IndexError(f"frame {t} of {self.name!r}, which has frames 0 to {self.num_frames - 1}")
+        return self._packs[pack][int(t)]
+
+    def frame(self, t: int) -> np.ndarray:
+        """Frame t: H x W x 3 uint8 RGB."""
+        return self._picture("frames.pack", t)
+
+    def label(self, t: int) -> np.ndarray:
+        """What each pixel of frame t shows: H x W uint8; 0 background, 1 torso, 2 hair, 3 face, 4 mouth."""
+        return self._picture("labels.pack", t)
+
+    def without_head(self, t: int) -> np.ndarray:
+        """Frame t without the head (torso and background): H x W x 3 uint8 RGB."""
+        if "without_head.pack" in self._packs:
+            return self._picture("without_head.pack", t)
+        return self._still_without_head.copy()
+
+    def depth(self, t: int) -> np.ndarray | None:
+        """Distance along the camera's axis in frame t: H x W float32 metres, 0 where unknown; or None."""
+        if "depth.pack" not in self._packs:
+            return None
+        return self._picture("depth.pack", t).astype(np.float32) * np.float32(DEPTH_UNIT)
+
+    def _image(self, name: str) -> np.ndarray:
+        image = cv2.imread(str(self.path / name), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UserError(f"{self.path / name} is damaged; copy or make the Subject again")
+        return np.ascontiguousarray(image[..., ::-1])
+
+    @cached_property
+    def _still_without_head(self) -> np.ndarray:
+        return self._image("without_head.png")
+
+    @cached_property
+    def background(self) -> np.ndarray:
+        """The still background: H x W x 3 uint8 RGB."""
+        return self._image("background.png")
+
+    # Masks, H x W bool
+
+    def head_mask(self, t: int) -> np.ndarray:
+        """Hair, face and mouth of frame t: H x W bool."""
+        return self.label(t) >= HAIR
+
+    def hair_mask(self, t: int) -> np.ndarray:
+        """Hair of frame t: H x W bool."""
+        return self.label(t) == HAIR
+
+    def face_mask(self, t: int) -> np.ndarray:
+        """Skin, ears, eyes, glasses and beard of frame t, without the mouth: H x W bool."""
+        return self.label(t) == FACE
+
+    def mouth_mask(self, t: int) -> np.ndarray:
+        """Lips and everything between them in frame t: H x W bool."""
+        return self.label(t) == MOUTH
+
+    def torso_mask(self, t: int) -> np.ndarray:
+        """Neck, shoulders and clothes of frame t: H x W bool."""
+        return self.label(t) == TORSO
+
+    def motion_mask(self, t: int) -> np.ndarray:
+        """What speech moves in frame t (see `subject_masks.motion_mask`): H x W bool."""
+        return masks.motion_mask(self.label(t), self.landmarks[t], self._face_height)
+
+    @cached_property
+    def _face_height(self) -> float:
+        return masks.face_height(self.landmarks)
+
+    # Tracks
+
+    @cached_property
+    def _cameras(self) -> dict[str, np.ndarray]:
+        with np.load(self.path / "cameras.npz") as file:
+            return {name: file[name].astype(np.float32) for name in ("K", "viewmats")}
+
+    @property
+    def K(self) -> np.ndarray:  # noqa: N802
+        """Intrinsics, 3 x 3 float32; pixel centres at +0.5."""
+        return self._cameras["K"]
+
+    @property
+    def viewmats(self) -> np.ndarray:
+        """Camera-from-head, T x 4 x 4 float32."""
+        return self._cameras["viewmats"]
+
+    @cached_property
+    def landmarks(self) -> np.ndarray:
+        """68 landmarks (iBUG order): T x 68 x 2 float32 pixels; NaN in frames where none were found."""
+        return np.load(self.path / "landmarks.npy")
+
+    @cached_property
+    def audio(self) -> np.ndarray:
+        """The voice: float32 in [-1, 1], 16 kHz."""
+        import soundfile
+
+        try:
+            samples, _ = soundfile.read(self.path / "audio.flac", dtype="float32")
+        except soundfile.SoundFileError as error:
+            raise UserError(
+                f"{self.path / 'audio.flac'} is damaged ({error}); make the Subject again"
+            ) from error
+        return samples
+
+    @cached_property
+    def tracks(self) -> dict[str, np.ndarray]:
+        """Further named tracks, T or T x N float32 each; empty when there are none."""
+        if "tracks.npz" not in self.manifest.parts:
+            return {}
+        with np.load(self.path / "tracks.npz") as file:
+            return dict(file)
+
+    # Truths, None where unknown
+
+    @cached_property
+    def phonemes(self) -> list[Phoneme] | None:
+        """The speech sounds with their times, or None."""
+        if "phonemes.json" not in self.manifest.parts:
+            return None
+        entries = json.loads((self.path / "phonemes.json").read_text(encoding="utf-8"))
+        return [Phoneme(entry["ipa"], entry["start"], entry["end"]) for entry in entries]
+
+    @cached_property
+    def blendshapes(self) -> np.ndarray | None:
+        """ARKit blendshape weights, T x 52 float32 in [0, 1] (alphabetical names), or None."""
+        return np.load(self.path / "blendshapes.npy") if "blendshapes.npy" in self.manifest.parts else None
+
+    @cached_property
+    def _mesh(self) -> dict[str, np.ndarray] | None:
+        if "mesh.npz" not in self.manifest.parts:
+            return None
+        with np.load(self.path / "mesh.npz") as file:
+            return dict(file)
+
+    @property
+    def faces(self) -> np.ndarray | None:
+        """Triangles of the true mesh, F x 3 int32, or None."""
+        return None if self._mesh is None else self._mesh["faces"]
+
+    @property
+    def vertex_groups(self) -> dict[str, np.ndarray]:
+        """Named vertex index lists of the true mesh; empty when there is none."""
+        mesh = self._mesh or {}
+        return {name[len("group_") :]: mesh[name] for name in mesh if name.startswith("group_")}
+
+    @cached_property
+    def _motion(self) -> tuple[np.ndarray, np.ndarray]:
+        basis = np.load(self.path / "vertex_basis.npy", mmap_mode="r")
+        return basis.reshape(len(basis), -1), np.load(self.path / "vertex_weights.npy")
+
+    def vertices(self, t: int) -> np.ndarray | None:
+        """True vertices of frame t, V x 3 float32 metres in head coordinates (within 0.05 mm), or None."""
+        if self._mesh is None or "vertex_basis.npy" not in self.manifest.parts:
+            return None
+        if not 0 <= t < self.num_frames:
+            raise IndexError(f"frame {t} of {self.name!r}, which has frames 0 to {self.num_frames - 1}")
+        basis, weights = self._motion
+        return self._mesh["rest"] + (weights[t] @ basis).reshape(-1, 3)
+
+    # Audio features
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the audio features that lie in the folder."""
+        return sorted(
+            n[len("features/") : -len(".npy")] for n in self.manifest.parts if n.startswith("features/")
+        )
+
+    def features(self, name: str) -> np.ndarray:
+        """The audio features `name`, T x ..., memory-mapped.
+
+        Raises:
+            UserError: the Subject has no such features.
+        """
+        if name not in self.feature_names:
+            here = ", ".join(self.feature_names) or "none"
+            raise UserError(f"{self.name!r} has no audio features {name!r}; it has {here}")
+        return np.load(self.path / "features" / f"{name}.npy", mmap_mode="r")
+
+    # Whole-subject operations
+
+    def validate(self) -> list[Problem]:
+        """Reads everything and lists what is wrong with it; empty when all is well."""
+        from audioplane.subject_check import check
+
+        return check(self.path)
+
+    @classmethod
+    def from_ad_nerf(cls, folder: str | Path, out: str | Path, progress: bool = False) -> Subject:
+        """Turns a folder in the layout of AD-NeRF, ER-NeRF or TalkingGaussian into a Subject at `out`."""
+        from audioplane.subject_ad_nerf import convert
+
+        convert(Path(folder), Path(out), progress=progress)
+        return cls.open(out)

@@ -1,0 +1,82 @@
+"""Masks derived from a label picture and 68 landmarks (iBUG order)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+BACKGROUND, TORSO, HAIR, FACE, MOUTH = range(5)
+LABEL_NAMES = ("background", "torso", "hair", "face", "mouth")
+LABEL_COLOURS = ((120, 126, 140), (72, 116, 214), (226, 160, 52), (96, 190, 122), (222, 66, 86))
+
+OUTER_LIPS = range(48, 60)
+INNER_LIPS = range(60, 68)
+CHIN = range(6, 11)
+NOSE_BRIDGE, CHIN_TIP = 27, 8
+
+MOTION_REACH = 0.14
+"""How far the motion mask reaches beyond the lips and the chin, as a share of the face's height."""
+
+
+def face_height(landmarks: np.ndarray) -> float:
+    """Median distance from the bridge of the nose to the tip of the chin over a clip, pixels.
+
+    Args:
+        landmarks: T x 68 x 2 pixels; frames with NaN are left out.
+    """
+    spans = np.linalg.norm(landmarks[:, NOSE_BRIDGE] - landmarks[:, CHIN_TIP], axis=-1)
+    spans = spans[np.isfinite(spans)]
+    return float(np.median(spans)) if len(spans) else float("nan")
+
+
+def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
+    """Mean distance between the three inner pairs of the inner lips, in face heights; T values.
+
+    Args:
+        landmarks: T x 68 x 2 pixels.
+    """
+    upper, lower = landmarks[:, [61, 62, 63]], landmarks[:, [67, 66, 65]]
+    return np.linalg.norm(upper - lower, axis=-1).mean(1) / face_height(landmarks)
+
+
+def fill_hull(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    """H x W bool: pixels whose centre lies in the convex hull of N x 2 pixel positions (centres at +0.5)."""
+    picture = np.zeros((height, width), np.uint8)
+    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2)
+    fixed = np.round((hull - 0.5) * 16).astype(np.int32)  # OpenCV counts pixel centres as whole numbers
+    cv2.fillConvexPoly(picture, fixed, 1, cv2.LINE_8, 4)
+    return picture.astype(bool)
+
+
+def grow(mask: np.ndarray, radius: float) -> np.ndarray:
+    """H x W bool: `mask` dilated by a disc of `radius` pixels."""
+    if radius < 0.5 or not mask.any():
+        return mask
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return away <= radius
+
+
+def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:
+    """The region that speech moves: mouth, lips and chin, dilated, and never beyond the head.
+
+    The paper dilates the mouth's mask; here the seed is the mouth label together with the convex hull of the
+    outer lips and the chin line (landmarks 6-10), because the jaw moves the skin of the chin as far as the
+    lower lip. It is dilated by `MOTION_REACH` of the face's height and cut to the head.
+
+    Paper: Fig. 3 (journal), mask m of Eq. 15.
+
+    Args:
+        label: H x W label picture.
+        landmarks: 68 x 2 pixels, or None: the mouth label alone is dilated.
+        height_of_face: `face_height` of the clip, pixels; NaN: taken from the head's area.
+
+    Returns:
+        H x W bool.
+    """
+    head = label >= HAIR
+    seed = label == MOUTH
+    if landmarks is not None and np.isfinite(landmarks).all():
+        seed = seed | fill_hull(landmarks[[*OUTER_LIPS, *CHIN]], *label.shape)
+    if not np.isfinite(height_of_face):
+        height_of_face = 0.5 * float(np.sqrt(head.sum()))
+    return grow(seed, MOTION_REACH * height_of_face) & head

@@ -1,0 +1,113 @@
+"""Against gsplat itself: its torch functions on the CPU, and its kernels where there is CUDA."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from gsplat.cuda._torch_impl import (
+    _fully_fused_projection,
+    _isect_offset_encode,
+    _isect_tiles,
+    _quat_scale_to_covar_preci,
+)
+
+from audioplane.splat import rasterization
+from tests.splat.scenes import NAMES, Scene, draw, scene
+
+KINDS = ("cloud", "needles", "huge", "faint", "edge")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+def test_projection(kind, mode):
+    s = scene(1, 200, (60, 50), 2, kind=kind)
+    a, b = s.leaves(), s.leaves(torch.float64)
+    _, _, meta = draw(s, a, rasterize_mode=mode)
+    covariances, _ = _quat_scale_to_covar_preci(b["quats"], b["scales"], True, False, triu=False)
+    radii, means2d, depths, conics, compensations = _fully_fused_projection(
+        b["means"], covariances, b["viewmats"], s.Ks.double(), s.width, s.height, calc_compensations=mode == "antialiased"
+    )
+    seen = (meta["radii"] > 0).all(-1)
+    theirs = (radii > 0).all(-1)
+    # ours knows the opacities, so it may see less (fainter than 1/255, or a smaller radius off screen), never more
+    assert (theirs | ~seen).all()
+    assert (meta["radii"][seen] <= radii[seen]).all()
+    for ours, wanted in [(meta["means2d"], means2d), (meta["depths"], depths)]:
+        torch.testing.assert_close(ours[seen], wanted[seen].float(), atol=2e-3, rtol=1e-5)
+    torch.testing.assert_close(meta["conics"][seen], conics[seen].float(), atol=1e-5, rtol=1e-3)
+    if compensations is not None:
+        wanted = s.opacities * compensations
+        torch.testing.assert_close(meta["opacities"][seen], wanted[seen].float(), atol=1e-5, rtol=1e-3)
+
+    g = torch.Generator().manual_seed(2)
+    weights = [torch.randn(t.shape, generator=g) * seen.view(*seen.shape, *[1] * (t.dim() - 2)) for t in (means2d, depths, conics)]
+    loss = sum((t * w).sum() for t, w in zip((meta["means2d"], meta["depths"], meta["conics"]), weights, strict=True))
+    twin = sum((torch.where(w != 0, t, 0) * w).sum() for t, w in zip((means2d, depths, conics), weights, strict=True))
+    loss.backward()
+    twin.backward()
+    for name in ("means", "quats", "scales", "viewmats"):
+        scale = b[name].grad.abs().max()
+        torch.testing.assert_close(a[name].grad / scale.float(), (b[name].grad / scale).float(), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tile_lists_are_those_of_gsplat_less_what_no_pixel_sees(kind):
+    s = scene(3, 60, (70, 50), 2, kind=kind)
+    _, _, meta = draw(s, s.leaves())
+    _, ids, flatten = _isect_tiles(meta["means2d"], meta["radii"], meta["depths"], 16, meta["tile_width"], meta["tile_height"])
+    theirs = set(zip(ids.tolist(), flatten.tolist(), strict=True))
+    ours = set(zip(meta["isect_ids"].tolist(), meta["flatten_ids"].tolist(), strict=True))
+    assert len(ours) == len(meta["flatten_ids"])
+    assert ours <= theirs
+    assert meta["isect_ids"].tolist() == sorted(meta["isect_ids"].tolist())
+    offsets = _isect_offset_encode(meta["isect_ids"], 2, meta["tile_width"], meta["tile_height"])
+    assert torch.equal(offsets.to(torch.int32), meta["isect_offsets"])
+    assert meta["tiles_per_gauss"].sum() == len(ours)
+
+    # Exact on either side: a listed tile holds a point of the ellipse, a tile left out holds no pixel of it.
+    tiles = meta["tile_width"] * meta["tile_height"]
+    for key, n in theirs:
+        tile = (key >> 32) & ((1 << tiles.bit_length()) - 1)
+        top, left = 16 * (tile // meta["tile_width"]), 16 * (tile % meta["tile_width"])
+        bottom, right = min(top + 16, s.height), min(left + 16, s.width)
+        camera, k = divmod(n, 60)
+        if (key, n) in ours:
+            assert best_alpha(meta, camera, k, top, left, bottom, right, 16, 0.02) >= 1 / 255 * 0.97
+        else:
+            assert best_alpha(meta, camera, k, top, left, bottom, right, 1, 0.0) < 1 / 255
+
+
+def best_alpha(meta: dict, camera: int, n: int, top: int, left: int, bottom: int, right: int, steps: int, slack: float) -> float:
+    """The largest alpha on a grid of `steps` points a pixel between the centres of the outermost pixels of a tile."""
+    ys = torch.linspace(top + 0.5 - slack, bottom - 0.5 + slack, (bottom - top - 1) * steps + 1).double()
+    xs = torch.linspace(left + 0.5 - slack, right - 0.5 + slack, (right - left - 1) * steps + 1).double()
+    u, v = meta["means2d"][camera, n].detach().double()
+    a, b, c = meta["conics"][camera, n].detach().double()
+    dx, dy = xs[None] - u, ys[:, None] - v
+    sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
+    return float((meta["opacities"][camera, n].detach().double() * torch.exp(-sigma)).max())
+
+
+def on_cuda(s: Scene) -> Scene:
+    return Scene(*(v.cuda() if isinstance(v, torch.Tensor) else v for v in vars(s).values()))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["cloud", "needles", "huge", "pile", "faint", "opaque", "edge"])
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+def test_pictures_and_gradients_equal_gsplat_on_cuda(kind, mode):
+    s = scene(4, 500, (150, 130), 2, kind=kind)
+    results = []
+    for where in (s, on_cuda(s)):
+        leaves = where.leaves()
+        out, alphas, meta = rasterization(
+            **leaves, Ks=where.Ks, width=s.width, height=s.height, rasterize_mode=mode, packed=False
+        )
+        weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(5)).to(out.device)
+        ((out * weights).sum() + alphas.sum()).backward()
+        results.append([out.detach().cpu(), alphas.detach().cpu(), *(leaves[n].grad.cpu() for n in NAMES)])
+    (ours, ours_alphas, *ours_grads), (theirs, theirs_alphas, *theirs_grads) = results
+    assert ((ours - theirs).abs() > 1e-3).float().mean() < 1e-3  # a threshold may fall differently at a pixel
+    torch.testing.assert_close(ours_alphas, theirs_alphas, atol=1e-2, rtol=0)
+    for name, got, wanted in zip(NAMES, ours_grads, theirs_grads, strict=True):
+        assert (got - wanted).norm() <= 1e-2 * wanted.norm(), name
