@@ -60,7 +60,7 @@ class AudioConfig:
     pretrain_rate: float = ours(2e-3, "its Adam learning rate")
     lip_components: int = ours(8, "principal components of the lip landmarks that are its targets", low=1, high=40)
     augment: float = ours(1.0, "strength of gain, noise, masking and vocal-tract changes while pre-training", high=4.0)
-    fine_rate: float = ours(1e-5, "learning rate of the encoder in the fine stage: nearly frozen once pre-trained")
+    fine_rate: float = ours(0.0, "learning rate of the encoder in the fine stage; 0 keeps it as pre-trained")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class LossConfig:
 
     perceptual: str = ours("dssim", "lpips-alex, lpips-vgg (the paper's kind), dssim, or none", "dssim", "lpips-alex", "lpips-vgg", "none")
     perceptual_weight: float = paper("Sec. IV-A, as lambda_LPIPS", 0.05, "weight of the perceptual term")
-    mouth_weight: float = ours(1.0, "extra L1 on the moving region, fine stage; 0 is the paper")
+    mouth_weight: float = ours(3.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
     fade_weight: float = ours(0.0, "mean |d| of Gaussians, favours stillness; 0 is the paper")
 
 
@@ -275,11 +275,11 @@ def _put(config: Config, path: str, value: Any) -> Config:
 
 
 PAPER = Config().replace(
-    audio__code=16, gaussians__cap=20_000, gaussians__sh_degree=3, gaussians__densify="default",
+    audio__code=16, audio__fine_rate=1e-4, gaussians__cap=20_000, gaussians__sh_degree=3, gaussians__densify="default",
     gaussians__densify_every=100, gaussians__densify_from=500, loss__perceptual="lpips-alex", loss__mouth_weight=0.0,
     schedule__size=512, schedule__checkpoint_every=5000, schedule__preview_every=5000, schedule__cache_mib=4000,
 )  # fmt: skip
-DEMO = Config().replace(schedule__coarse=700, schedule__fine=2600, schedule__size=256, schedule__early_size=128)
+DEMO = Config().replace(schedule__coarse=700, schedule__fine=2600, schedule__size=256, schedule__early_size=128, loss__perceptual_weight=0.2)
 SMOKE = DEMO.replace(
     audio__pretrain_steps=40, audio__channels=16, field__resolution=16, field__levels=2, gaussians__initial=300,
     gaussians__cap=600, gaussians__densify_from=20, gaussians__densify_every=20, schedule__coarse=60,

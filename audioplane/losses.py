@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from . import threads
 from .config import LossConfig
-from .errors import UserError
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 
@@ -52,13 +51,9 @@ def perceptual_loss(config: LossConfig, device: torch.device) -> Perceptual | No
         return None
     if config.perceptual == "dssim":
         return lambda image, target: 1.0 - structural_similarity(image, target)
-    try:
-        from .weights import lpips_network  # type: ignore[import-not-found]
-    except ImportError:
-        raise UserError(
-            f"loss.perceptual={config.perceptual} needs the LPIPS weights, which are missing here; use loss.perceptual=dssim"
-        ) from None
-    network = lpips_network(config.perceptual.removeprefix("lpips-")).to(device)
+    from .vision_backbones import lpips_network
+
+    network = lpips_network("alex" if config.perceptual == "lpips-alex" else "vgg").to(device)
     return lambda image, target: network(_centred(image), _centred(target)).mean()
 
 

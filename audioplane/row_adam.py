@@ -12,24 +12,46 @@ from typing import Any
 
 import numpy as np
 import torch
+from llvmlite import ir
 from numba import njit
+from numba.core import cgutils
+from numba.extending import intrinsic
 from torch import Tensor
 
 from . import threads
+from .splat.simd import LANES, Floats, load, splat, store
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
-def _update(start, stop, rows, grads, values, first, second, beta1, beta2, rate, epsilon):
-    """Adam on the rows that `rows`[start:stop] name; `rate` and `epsilon` come corrected for the bias."""
+@intrinsic
+def _root(typing: Any, x: Any) -> Any:
+    """The square root of each lane."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(args[0].type, [args[0].type])
+        name = f"llvm.sqrt.v{LANES}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return Floats(Floats), emit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _update(start, stop, rows, features, grads, values, first, second, beta1, beta2, rate, epsilon):
+    """Adam on the rows that `rows`[start:stop] name, of flattened tables with a multiple of eight features a row.
+
+    `rate` and `epsilon` come corrected for the bias.
+    """
+    one = np.float32(1.0)
+    b1, c1, b2, c2 = splat(beta1), splat(one - beta1), splat(beta2), splat(one - beta2)
+    speed, tiny = splat(rate), splat(epsilon)
     for at in range(start, stop):
-        row = rows[at]
-        for c in range(values.shape[1]):
-            g = grads[at, c]
-            m = beta1 * first[row, c] + (np.float32(1.0) - beta1) * g
-            v = beta2 * second[row, c] + (np.float32(1.0) - beta2) * g * g
-            first[row, c] = m
-            second[row, c] = v
-            values[row, c] -= rate * m / (math.sqrt(v) + epsilon)
+        source, target = at * features, rows[at] * features
+        for c in range(0, features, LANES):
+            g = load(grads, source + c)
+            m = b1 * load(first, target + c) + c1 * g
+            v = b2 * load(second, target + c) + c2 * g * g
+            store(first, target + c, m)
+            store(second, target + c, v)
+            store(values, target + c, load(values, target + c) - speed * m / (_root(v) + tiny))
 
 
 class RowAdam(torch.optim.Optimizer):
@@ -37,10 +59,15 @@ class RowAdam(torch.optim.Optimizer):
 
     Args:
         params: parameters. lr: learning rate. betas, eps: of Adam.
+        distinct: whether a sparse gradient names each row at most once, as that of `Planes` does: nothing is then
+            left to add up before the step.
     """
 
-    def __init__(self, params: Any, lr: float, betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-15) -> None:
+    def __init__(
+        self, params: Any, lr: float, betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-15, distinct: bool = False
+    ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+        self.distinct = distinct
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -57,20 +84,20 @@ class RowAdam(torch.optim.Optimizer):
                 t = int(state["step"])
                 correction = math.sqrt(1.0 - beta2**t)
                 rate, epsilon = group["lr"] * correction / (1.0 - beta1**t), group["eps"] * correction
+                if param.grad.is_sparse and not self.distinct:
+                    param.grad = param.grad.coalesce()
                 _apply(param, state["exp_avg"], state["exp_avg_sq"], beta1, beta2, rate, epsilon)
 
 
 def _apply(param: Tensor, first: Tensor, second: Tensor, beta1: float, beta2: float, rate: float, epsilon: float) -> None:
     grad = param.grad
     assert grad is not None
-    if grad.is_sparse and not grad.is_coalesced():
-        grad = grad.coalesce()
-    if grad.is_sparse and param.device.type == "cpu":
+    if grad.is_sparse and param.device.type == "cpu" and param.shape[1] % LANES == 0:
         rows, values = grad._indices()[0].numpy(), grad._values().contiguous()
-        threads.run(
-            _update, threads.split(len(rows), 4 * torch.get_num_threads()), rows, values.numpy(), param.detach().numpy(),
-            first.numpy(), second.numpy(), np.float32(beta1), np.float32(beta2), np.float32(rate), np.float32(epsilon),
-        )  # fmt: skip
+        tables = [t.detach().view(-1).numpy() for t in (values, param, first, second)]
+        constants = [np.float32(x) for x in (beta1, beta2, rate, epsilon)]
+        chunks = threads.split(len(rows), 4 * torch.get_num_threads())
+        threads.run(_update, chunks, rows, param.shape[1], *tables, *constants)
         return
     rows = grad._indices()[0] if grad.is_sparse else slice(None)
     g = grad._values() if grad.is_sparse else grad

@@ -173,7 +173,7 @@ class Trainer:
         tables = [p for name, p in model.field.named_parameters() if name == "planes.planes" or name.startswith("moments")]
         known = {id(p) for p in tables}
         rest = [p for p in model.field.parameters() if id(p) not in known]
-        self.table_optimizer = RowAdam(tables, lr=1e-3, betas=(0.9, 0.99))
+        self.table_optimizer = RowAdam(tables, lr=1e-3, distinct=True)
         self.network_optimizer = torch.optim.Adam(rest, lr=1e-3, **{**adam, "eps": 1e-8})
         self.encoder_optimizer = torch.optim.Adam(model.encoder.parameters(), lr=1e-5, **{**adam, "eps": 1e-8})
 

@@ -70,10 +70,12 @@ def test_perceptual_choices() -> None:
     assert float(dssim(image, target).detach()) == pytest.approx(1.0 - float(similarity_by_convolution(image, target).detach()), abs=1e-5)
 
 
-def test_missing_lpips_is_said() -> None:
-    pytest.importorskip("audioplane.losses")
-    try:
-        from audioplane import weights  # type: ignore[attr-defined] # noqa: F401
-    except ImportError:
-        with pytest.raises(UserError, match="dssim"):
-            perceptual_loss(LossConfig(perceptual="lpips-alex"), torch.device("cpu"))
+def test_missing_lpips_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from audioplane import vision_backbones
+
+    def missing(name: str) -> None:
+        raise UserError(f"the weights {name} are not on this machine")
+
+    monkeypatch.setattr(vision_backbones.weights, "require", missing)
+    with pytest.raises(UserError, match="lpips-alex"):
+        perceptual_loss(LossConfig(perceptual="lpips-alex"), torch.device("cpu"))
