@@ -50,11 +50,21 @@ __all__ = [
 
 
 class Phoneme(NamedTuple):
-    """One speech sound: IPA, and its times in seconds from the start of the audio."""
+    """One speech sound; times are seconds from the start of the audio.
+
+    Attributes:
+        ipa: in the International Phonetic Alphabet.
+        start: where it begins (a stop: where its closure begins).
+        end: where it ends.
+        stress: 0 none, 1 secondary, 2 primary.
+        release: where a stop's closure opens; None where that is not known.
+    """
 
     ipa: str
     start: float
     end: float
+    stress: int = 0
+    release: float | None = None
 
 
 class Subject:
@@ -246,7 +256,7 @@ class Subject:
         if "phonemes.json" not in self.manifest.parts:
             return None
         entries = json.loads((self.path / "phonemes.json").read_text(encoding="utf-8"))
-        return [Phoneme(entry["ipa"], entry["start"], entry["end"]) for entry in entries]
+        return [Phoneme(**entry) for entry in entries]
 
     @cached_property
     def blendshapes(self) -> np.ndarray | None:

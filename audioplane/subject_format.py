@@ -12,7 +12,7 @@
 and, where the truth is known or a tool was there:
 
     depth.pack            T pictures, H x W uint16, tenths of a millimetre, 0 where nothing is
-    phonemes.json         [{"ipa", "start", "end"}], seconds
+    phonemes.json         [{"ipa", "start", "end", "stress"?, "release"?}], seconds
     blendshapes.npy       T x 52 float32, ARKit's names in alphabetical order
     mesh.npz              faces F x 3, rest V x 3 (metres, head coordinates), group_<name> index lists
     vertex_basis.npy      K x V x 3 float32, with

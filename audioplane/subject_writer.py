@@ -246,11 +246,15 @@ class SubjectWriter:
         self._lengths["landmarks"] = len(landmarks)
 
     def set_phonemes(self, phonemes: Iterable[Any]) -> None:
-        """Speech sounds in order: objects with `ipa`, `start`, `end` (seconds), or such triples."""
+        """Speech sounds in order: objects with `ipa`, `start`, `end` (seconds), perhaps `stress` and `release`."""
         entries = []
         for phoneme in phonemes:
-            values = (phoneme.ipa, phoneme.start, phoneme.end) if hasattr(phoneme, "ipa") else tuple(phoneme)
-            entries.append({"ipa": str(values[0]), "start": float(values[1]), "end": float(values[2])})
+            entry = {"ipa": str(phoneme.ipa), "start": float(phoneme.start), "end": float(phoneme.end)}
+            if getattr(phoneme, "stress", 0):
+                entry["stress"] = int(phoneme.stress)
+            if getattr(phoneme, "release", None) is not None:
+                entry["release"] = float(phoneme.release)
+            entries.append(entry)
         text = "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n"
         self._write("phonemes.json", text.encode())
 

@@ -91,7 +91,7 @@ def make_case(frames: int = 60, size: int = 48, seed: int = 0, lag: int = 0) -> 
     modes = rng.normal(0, 0.01, (6, 500, 3))
     vertices = (rest + np.tensordot(rng.random((frames, 6)), modes, 1)).astype(np.float32)
     K = np.array([[2 * size, 0, size / 2], [0, 2 * size, size / 2], [0, 0, 1]], np.float32)
-    phonemes = [Phoneme("m" if i % 2 else "ɛ", i * 0.2, i * 0.2 + 0.2) for i in range(frames // 5)]
+    phonemes = [Phoneme("m" if i % 2 else "ɛ", i * 0.2, i * 0.2 + 0.2, i % 3, None if i % 2 else i * 0.2 + 0.1) for i in range(frames // 5)]
     blendshapes = rng.random((frames, 52)).astype(np.float32)
     return Case(
         pictures,

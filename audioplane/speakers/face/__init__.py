@@ -1,0 +1,8 @@
+"""A parametric synthetic head, made by code alone: see `Face`."""
+
+from audioplane.speakers.face.identity import Appearance, Identity, sample_identity
+from audioplane.speakers.face.model import EXTRAS, Face, FaceModel
+from audioplane.speakers.face.parts import Label
+from audioplane.speakers.face.shapes import NAMES
+
+__all__ = ["EXTRAS", "NAMES", "Appearance", "Face", "FaceModel", "Identity", "Label", "sample_identity"]

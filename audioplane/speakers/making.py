@@ -1,0 +1,153 @@
+"""Makes an embedded speaker's Subject, once: keyed by the code and the settings it was made with."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from audioplane import cache
+from audioplane.errors import UserError
+from audioplane.speakers.filming import Actor, Camera, Play, Take, film
+from audioplane.subject import FPS, Subject, SubjectWriter
+from audioplane.subject_format import VERSION
+
+try:
+    import fcntl
+except ImportError:  # Windows: two makers at once make it twice, and the first to finish stays
+    fcntl = None
+
+SIZES = (32, 1024)
+SECONDS = (1.0, 600.0)
+LICENCE = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class Production:
+    """All that is filmed together."""
+
+    about: str
+    actor: Actor
+    play: Play
+    camera: Camera
+    background: np.ndarray
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a made speaker depends on."""
+
+    speaker: str
+    size: int
+    seconds: float
+    seed: int
+    code: str
+
+
+Ingredients = Callable[[str, int, float, int], Production]
+"""From name, size, seconds and seed."""
+
+
+def code_version() -> str:
+    """A hash of everything in the speakers' rooms: sources, texts, voices."""
+    room = Path(__file__).parent
+    digest = hashlib.sha256(str(VERSION).encode())
+    for file in sorted(room.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(room).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def make(
+    name: str,
+    out: str | Path | None,
+    size: int,
+    seconds: float,
+    seed: int,
+    progress: bool,
+    ingredients: Ingredients | None = None,
+) -> Subject:
+    """See `audioplane.speakers.make`.
+
+    Args:
+        ingredients: brings face, performance and renderer together; default: the real ones.
+    """
+    from audioplane.speakers import cast
+
+    if name not in cast.CAST:
+        raise UserError(f"there is no speaker {name!r}; there are {', '.join(cast.CAST)}")
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise UserError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, got {size}")
+    if not SECONDS[0] <= seconds <= SECONDS[1]:
+        raise UserError(f"seconds must be {SECONDS[0]:g} to {SECONDS[1]:g}, got {seconds:g}")
+    settings = Settings(name, size, float(seconds), seed, code_version())
+    bring = ingredients or cast.bring_together
+    if out is not None:
+        return _make_at(Path(out), settings, bring, progress)
+    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
+    folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}-{key}"
+    with _one_maker(folder):
+        return _make_at(folder, settings, bring, progress)
+
+
+@contextlib.contextmanager
+def _one_maker(folder: Path) -> Iterator[None]:
+    """Holds the lock of a cached Subject: a second maker waits, and then finds it made."""
+    if fcntl is None:
+        yield
+        return
+    with open(folder.with_name(f".{folder.name}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _made_already(folder: Path, settings: Settings) -> Subject | None:
+    """The Subject at `folder` if it was made with the same settings; removes a damaged one of ours."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    try:
+        subject = Subject.open(folder)
+    except UserError:
+        if folder.is_relative_to(cache.folder()):
+            shutil.rmtree(folder)
+            return None
+        raise
+    made_with = subject.manifest.provenance.get("settings")
+    if made_with == asdict(settings):
+        return subject
+    raise UserError(f"{folder} holds another Subject ({subject!r}); give a new folder, or remove it first")
+
+
+def _make_at(folder: Path, settings: Settings, bring: Ingredients, progress: bool) -> Subject:
+    subject = _made_already(folder, settings)
+    if subject is not None:
+        return subject
+    name, size = settings.speaker, settings.size
+    production = bring(name, size, settings.seconds, settings.seed)
+    count = len(production.play.blendshapes)
+    provenance = {
+        "made_by": "audioplane speakers make",
+        "about": production.about,
+        "settings": asdict(settings),
+    }
+
+    def bar(takes: Iterable[Take]) -> Iterable[Take]:
+        from tqdm import tqdm
+
+        return tqdm(takes, total=count, desc=name, unit="frame", disable=not progress)
+
+    with SubjectWriter(folder, name, size, size, licence=LICENCE, provenance=provenance) as writer:
+        film(writer, production.actor, production.play, production.camera, production.background, bar)
+        boundary = round(0.8 * count)
+        writer.set_split((0, boundary), (boundary, count))
+    return Subject.open(folder)
+
+
+def frames_in(seconds: float) -> int:
+    """Number of frames of a clip."""
+    return round(seconds * FPS)
