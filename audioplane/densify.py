@@ -40,7 +40,7 @@ class Densifier:
         return self.config.gaussians.densify == "mcmc"
 
     def _gsplat_strategy(self) -> Any:
-        from gsplat.strategy import DefaultStrategy, MCMCStrategy
+        from .splat.strategies import DefaultStrategy, MCMCStrategy
 
         own = self.config.gaussians
         times: dict[str, Any] = {

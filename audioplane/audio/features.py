@@ -90,8 +90,7 @@ def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
     """Log-mel spectrogram in dB: (steps, bands), step i centred at sample i x 320; 25 ms windows."""
     import librosa
 
-    if len(samples) < STEP:
-        samples = np.pad(samples, (0, STEP - len(samples)))
+    samples = np.pad(samples, (0, max(0, 512 - len(samples))))
     power = librosa.feature.melspectrogram(
         y=samples, sr=SAMPLE_RATE, n_fft=512, win_length=400, hop_length=STEP, n_mels=bands, fmin=50.0, fmax=8000.0,
         pad_mode="constant",
