@@ -37,8 +37,7 @@ def make(*parts: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"The cache folder {path} cannot be created ({error.strerror}). "
-            f"Set {VARIABLE} to a folder you can write."
+            f"The cache folder {path} cannot be created ({error.strerror}). Set {VARIABLE} to a folder you can write."
         ) from error
     return path
 

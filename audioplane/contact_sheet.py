@@ -7,12 +7,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from audioplane.subject import Subject
+from audioplane.subject import Phoneme, Subject
 from audioplane.subject_masks import LABEL_COLOURS, LABEL_NAMES, mouth_opening
 
 if TYPE_CHECKING:
@@ -23,18 +23,14 @@ TILE = 168  # pixels
 GAP = 4
 MARGIN = 26
 LEFT = 88  # room for the names of the rows
+STRIPS = (34, 92, 70)  # heights of the whole clip, the close-up of the voice, the mouth
+IPA_ROW = 18  # below the voice
 WINDOW = 4.0  # seconds of the close-up
 INK, FAINT, ACCENT, VOICE = "#22262e", "#9aa1ad", "#c8394f", "#3f6fb5"
 NEUTRAL = (232, 232, 228)
 
-# What the columns should show, by IPA; the first sound found of each line takes the column.
-WANTED = (
-    ("m", "b", "p"),
-    ("ɑ", "a", "ɐ", "æ", "ɑː"),
-    ("u", "uː", "ʊ", "o", "ɔ", "y"),
-    ("i", "iː", "ɪ", "e"),
-    ("f", "v"),
-)
+# What the columns should show, by the first letter of the IPA; one sound of each group takes a column.
+WANTED = ("mbp", "ɑaɐæɔ", "uʊoyɥ", "iɪe", "fv")
 
 
 def choose_frames(subject: Subject, columns: int) -> list[tuple[int, str]]:
@@ -44,26 +40,28 @@ def choose_frames(subject: Subject, columns: int) -> list[tuple[int, str]]:
         `columns` pairs of frame number and caption, in the order of time.
     """
     chosen: dict[int, str] = {}
-    for phoneme, sounds in _first_sounds(subject):
-        t = int(np.clip(round((phoneme.start + phoneme.end) / 2 * subject.fps), 0, subject.num_frames - 1))
-        chosen.setdefault(t, sounds)
-    for t in np.linspace(0, subject.num_frames - 1, 2 * columns + 1).astype(int)[1::2]:
-        if len(chosen) >= columns:
-            break
-        chosen.setdefault(int(t), "")
+    for phoneme in _telling_sounds(subject):
+        t = int(np.clip((phoneme.start + phoneme.end) / 2 * subject.fps, 0, subject.num_frames - 1))
+        chosen.setdefault(t, phoneme.ipa)
+    evenly = np.linspace(0, subject.num_frames - 1, 2 * columns + 1).astype(int)[1::2].tolist()
+    while len(chosen) < min(columns, subject.num_frames):  # those farthest from what is chosen already
+        free = [t for t in evenly if t not in chosen] or [
+            t for t in range(subject.num_frames) if t not in chosen
+        ]
+        chosen[max(free, key=lambda t: min((abs(t - c) for c in chosen), default=0))] = ""
     frames = sorted(chosen.items())[:columns]
     return [(t, f"{t / subject.fps:.2f} s" + (f"   [{ipa}]" if ipa else "")) for t, ipa in frames]
 
 
-def _first_sounds(subject: Subject) -> list[tuple[Any, str]]:
-    found = []
-    long_enough = [p for p in subject.phonemes or [] if p.end - p.start >= 1.5 / subject.fps]
-    for sounds in WANTED:
-        matches = [p for p in long_enough if p.ipa.strip("ˈˌ") in sounds]
+def _telling_sounds(subject: Subject) -> list[Phoneme]:
+    """One sound a group of `WANTED`, from different parts of the clip; the longest there."""
+    phonemes, found = subject.phonemes or [], []
+    for line, letters in enumerate(WANTED):
+        matches = [p for p in phonemes if p.ipa[:1] and p.ipa[0] in letters]
         if matches:
-            found.append(
-                (matches[len(found) * len(matches) // (len(WANTED) + 1)], matches[0].ipa.strip("ˈˌ"))
-            )
+            middle = (line + 0.5) / len(WANTED) * subject.num_frames / subject.fps
+            near = sorted(matches, key=lambda p: abs(p.start - middle))[:8]
+            found.append(max(near, key=lambda p: p.end - p.start))
     return found
 
 
@@ -131,10 +129,10 @@ def draw(subject: Subject, columns: int = 6) -> Figure:
     frames = choose_frames(subject, columns)
     rows = [row for row in ROWS if row[0] != "depth" or _depth(subject, frames[0][0]) is not None]
     tile_width, tile_height = _size(subject, TILE)
-    strips = (34, 92, 92, 70) if subject.phonemes else (34, 92, 0, 70)
     width = LEFT + columns * (tile_width + GAP) + MARGIN
     top = 84
-    height = top + 22 + len(rows) * (tile_height + GAP) + sum(strips) + 120 - (0 if strips[2] else 20)
+    sound_top = top + 22 + len(rows) * (tile_height + GAP) + 16
+    height = sound_top + sum(STRIPS) + 74 + (IPA_ROW if subject.phonemes else 0)
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
 
     def axes(x: float, y: float, w: float, h: float) -> Axes:
@@ -154,9 +152,7 @@ def draw(subject: Subject, columns: int = 6) -> Figure:
     for i, (name, _) in enumerate(rows):
         y = top + 22 + i * (tile_height + GAP) + tile_height / 2
         figure.text((LEFT - 12) / width, 1 - y / height, name, size=9, color=INK, ha="right", va="center")
-    _sound(
-        subject, axes, top + 22 + len(rows) * (tile_height + GAP) + 16, width - LEFT - MARGIN, strips, frames
-    )
+    _sound(subject, axes, sound_top, width - LEFT - MARGIN, frames)
     return figure
 
 
@@ -174,7 +170,7 @@ def _title(figure: Figure, subject: Subject, width: int, height: int) -> None:
     for name, colour in zip(LABEL_NAMES, LABEL_COLOURS, strict=True):
         figure.text(x, 1 - 73 / height, "■", size=9, color=np.array(colour) / 255, va="baseline")
         figure.text(x + 13 / width, 1 - 73 / height, name, size=8.5, color="#5b626e", va="baseline")
-        x += (26 + 6.4 * len(name)) / width
+        x += (32 + 6.6 * len(name)) / width
 
 
 def _quiet(axes: Axes) -> None:
@@ -214,11 +210,10 @@ def _sound(
     axes: Callable[[float, float, float, float], Axes],
     y: float,
     width: float,
-    strips: tuple[int, int, int, int],
     frames: list[tuple[int, str]],
 ) -> None:
     start, stop = _window(subject, frames)
-    whole = axes(LEFT, y, width, strips[0])
+    whole = axes(LEFT, y, width, STRIPS[0])
     _wave(whole, subject, 0, subject.num_frames / subject.fps, int(width), FAINT)
     whole.axvspan(start, stop, color=VOICE, alpha=0.18, linewidth=0)
     whole.axvspan(
@@ -232,18 +227,18 @@ def _sound(
         whole.plot([t / subject.fps], [whole.get_ylim()[0]], "^", ms=4, color=INK, clip_on=False)
     whole.text(0.998, 0.95, "test", transform=whole.transAxes, size=7.5, color=ACCENT, ha="right", va="top")
     _quiet(whole)
-    y += strips[0] + 26
-    close = axes(LEFT, y, width, strips[1])
+    y += STRIPS[0] + 26
+    close = axes(LEFT, y, width, STRIPS[1])
     _wave(close, subject, start, stop, int(width), VOICE)
     _quiet(close)
     close.set_xticks([])
     close.set_ylabel("voice", size=8.5, color=INK)
     if subject.phonemes:
         _phonemes(close, subject, start, stop)
-        y += 18
-    y += strips[1] + 8
-    opening = axes(LEFT, y, width, strips[3])
-    t = np.arange(subject.num_frames)
+        y += IPA_ROW
+    y += STRIPS[1] + 8
+    opening = axes(LEFT, y, width, STRIPS[2])
+    t = np.arange(subject.num_frames) + 0.5  # a frame shows the middle of its time
     curve = mouth_opening(subject.landmarks)
     opening.fill_between(t / subject.fps, 0, curve, color=ACCENT, alpha=0.25, linewidth=0)
     opening.plot(t / subject.fps, curve, color=ACCENT, linewidth=1.2)

@@ -14,7 +14,6 @@ import platform
 import shutil
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +100,9 @@ def _processor() -> str:
 
 
 def _rasterizer() -> dict[str, str]:
-    if find_spec("audioplane.splat") is None or not hasattr(import_module("audioplane.splat"), "backend"):
-        return {"name": "none", "reason": "this version of audioplane has no rasterizer yet"}
-    name, reason = import_module("audioplane.splat").backend()
+    from audioplane import splat
+
+    name, reason = splat.backend()
     return {"name": name, "reason": reason}
 
 

@@ -45,9 +45,7 @@ def download(file: ModelFile) -> Path:
         UserError: there is no plain file to download, the network said no, or the content is a wrong one.
     """
     if file.by_hand:
-        raise UserError(
-            f"{file.name!r} must be got by hand: {file.by_hand}; then put it at {file.candidates()[0]}"
-        )
+        raise UserError(f"{file.name!r} must be got by hand: {file.by_hand}; then put it at {file.candidates()[0]}")
     target = file.candidates()[0]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,16 +53,12 @@ def download(file: ModelFile) -> Path:
             partial = Path(folder) / target.name
             _copy(file.url, partial)
             if not weights.digest(partial).startswith(file.sha256):
-                raise UserError(
-                    f"{file.url} gave a file with another sha256 than {file.sha256[:12]}...: not kept."
-                )
+                raise UserError(f"{file.url} gave a file with another sha256 than {file.sha256[:12]}...: not kept.")
             partial.replace(target)
     except urllib.error.URLError as error:
         raise UserError(f"{file.name!r}: {file.url} cannot be reached ({error.reason}).") from error
     except OSError as error:
-        raise UserError(
-            f"{file.name!r} cannot be written to {target} ({error}). Set {weights.VARIABLE}."
-        ) from error
+        raise UserError(f"{file.name!r} cannot be written to {target} ({error}). Set {weights.VARIABLE}.") from error
     return target
 
 

@@ -32,12 +32,8 @@ class Outcome:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "only", nargs="*", metavar="name", help="only notebooks whose name begins so, as in `01`"
-    )
-    parser.add_argument(
-        "--notebooks", type=Path, default=None, metavar="FOLDER", help="the folder of the notebooks"
-    )
+    parser.add_argument("only", nargs="*", metavar="name", help="only notebooks whose name begins so, as in `01`")
+    parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="the folder of the notebooks")
     parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
 
 
@@ -68,9 +64,7 @@ def choose(folder: Path, beginnings: list[str]) -> list[Path]:
         UserError: the folder or a notebook asked for is not there.
     """
     if not folder.is_dir():
-        raise UserError(
-            f"There is no folder {folder}: run this in a clone of the repository, or give --notebooks."
-        )
+        raise UserError(f"There is no folder {folder}: run this in a clone of the repository, or give --notebooks.")
     notebooks = sorted(folder.glob("*.ipynb"))
     for beginning in beginnings:
         if not any(notebook.name.startswith(beginning) for notebook in notebooks):

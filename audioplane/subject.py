@@ -70,8 +70,9 @@ class Phoneme(NamedTuple):
 class Subject:
     """One speaker's frames, masks, poses, audio and, where known, truths.
 
-    Coordinates: head coordinates are metres, x to the image's right, y down, z from the face to the back of
-    the head; `viewmats` are camera-from-head (OpenCV); pixel centres lie at +0.5.
+    Frame t shows the moment (t + 0.5) / fps of the audio. Head coordinates are metres, x to the image's
+    right, y down, z from the face to the back of the head; `viewmats` are camera-from-head (OpenCV); pixel
+    centres lie at +0.5.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:

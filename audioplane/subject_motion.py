@@ -9,6 +9,7 @@ every vertex of every frame, unlike an SVD's mean square.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 TOLERANCE = 2e-5  # metres; what is promised to readers is 5e-5
 
@@ -48,23 +49,22 @@ class MotionBasis:
         weights = np.zeros((len(remainder), max(self._rank, 1)), np.float32)
         if self._rank:
             basis = self._basis[: self._rank]
-            weights = remainder @ basis.T
-            remainder -= weights @ basis
+            subtract_projection(remainder, basis, weights)
         while True:
             distance = np.sqrt((remainder.reshape(len(remainder), -1, 3) ** 2).sum(2).max(1))
             worst = int(distance.argmax())
             if distance[worst] <= self._tolerance:
                 break
             direction = self._grow(remainder[worst])
-            column = remainder @ direction
-            remainder -= column[:, None] * direction
+            column = np.zeros((len(remainder), 1), np.float32)
+            subtract_projection(remainder, direction[None], column)
             weights = np.column_stack([weights[:, : self._rank - 1], column])
         self._weights.extend(weights[:, : self._rank])
 
     def _grow(self, direction: np.ndarray) -> np.ndarray:
-        basis = self._basis[: self._rank]
-        direction = direction - (direction @ basis.T) @ basis  # against rounding: the basis stays orthogonal
-        direction = direction / np.linalg.norm(direction)
+        direction = direction[None].copy()  # once more against rounding: the basis stays orthogonal
+        subtract_projection(direction, self._basis[: self._rank], np.zeros((1, self._rank), np.float32))
+        direction = direction[0] / np.linalg.norm(direction)
         if self._rank == len(self._basis):
             self._basis = np.concatenate([self._basis, np.zeros_like(self._basis)])
         self._basis[self._rank] = direction
@@ -79,3 +79,19 @@ class MotionBasis:
         for row, values in zip(weights, self._weights, strict=True):
             row[: len(values)] = values
         return self._basis[: self._rank].reshape(-1, *self._rest.shape), weights
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def subtract_projection(rows, basis, weights):
+    """Takes from rows (R, n) their projections on each basis row (K, n) in turn; weights (R, K) get the shares.
+
+    Not a matrix product: BLAS would run threads of its own beside those that render, spinning as they wait.
+    """
+    for r in range(rows.shape[0]):
+        for k in range(basis.shape[0]):
+            share = np.float32(0.0)
+            for n in range(rows.shape[1]):
+                share += rows[r, n] * basis[k, n]
+            weights[r, k] = share
+            for n in range(rows.shape[1]):
+                rows[r, n] -= share * basis[k, n]

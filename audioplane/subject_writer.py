@@ -246,7 +246,7 @@ class SubjectWriter:
         self._lengths["landmarks"] = len(landmarks)
 
     def set_phonemes(self, phonemes: Iterable[Any]) -> None:
-        """Speech sounds in order: objects with `ipa`, `start`, `end` (seconds), perhaps `stress` and `release`."""
+        """Speech sounds in order: objects with `ipa`, `start`, `end` (s), perhaps `stress`, `release`."""
         entries = []
         for phoneme in phonemes:
             entry = {"ipa": str(phoneme.ipa), "start": float(phoneme.start), "end": float(phoneme.end)}

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def split(n: int, parts: int) -> list[Range]:
     """Cuts range(n) into at most `parts` contiguous, near-equal, non-empty ranges."""
     parts = max(1, min(parts, n))
     bounds = [n * i // parts for i in range(parts + 1)]
-    return [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    return [(a, b) for a, b in pairwise(bounds) if b > a]
 
 
 def run(kernel: Callable[..., Any], chunks: Sequence[Range], *args: Any) -> None:

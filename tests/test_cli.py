@@ -63,9 +63,7 @@ def test_another_error_is_not_hidden(monkeypatch):
 
 
 def test_runs_as_a_module():
-    done = subprocess.run(
-        [sys.executable, "-m", "audioplane", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "audioplane", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"audioplane {__version__}\n"
 
 

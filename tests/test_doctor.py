@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import audioplane
-from audioplane import cli, doctor, weights
+from audioplane import cli, doctor, splat, weights
 
 
 def test_json_is_the_whole_report(capsys):
@@ -25,7 +25,7 @@ def test_json_is_the_whole_report(capsys):
 
 def test_versions_are_the_installed_ones():
     packages = doctor.examine()["packages"]
-    assert packages["torch"] == torch.__version__
+    assert packages["torch"].split("+")[0] == torch.__version__.split("+")[0]  # "+cu130" may be told or not
     assert all(version == importlib.metadata.version(name) for name, version in packages.items() if version)
 
 
@@ -53,9 +53,7 @@ def test_a_gpu_is_described(monkeypatch):
 
 
 def test_the_rasterizer_is_what_splat_says(monkeypatch):
-    room = SimpleNamespace(backend=lambda: ("cpu", "because"))
-    monkeypatch.setattr(doctor, "find_spec", lambda name: object())
-    monkeypatch.setattr(doctor, "import_module", lambda name: room)
+    monkeypatch.setattr(splat, "backend", lambda: ("cpu", "because"))
     assert doctor._rasterizer() == {"name": "cpu", "reason": "because"}
 
 

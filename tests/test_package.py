@@ -33,19 +33,14 @@ def test_listing_the_commands_is_light():
 
 
 def _python(code: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_public_names_are_written_in_three_places_alike():
     tree = ast.parse(Path(audioplane.__file__).read_text(encoding="utf-8"))
     (typing_only,) = [node for node in tree.body if isinstance(node, ast.If)]
     imported = {
-        alias.name: node.module
-        for node in typing_only.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
+        alias.name: node.module for node in typing_only.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     assert imported == audioplane._HOME
     assert set(audioplane.__all__) == set(audioplane._HOME) | {"__version__"}

@@ -83,7 +83,7 @@ def test_the_sheet_shows_telling_sounds(folder: Path) -> None:
     assert [t for t, _ in chosen] == sorted({t for t, _ in chosen})
     ((t, _),) = [pair for pair in chosen if "[m]" in pair[1]]
     assert subject.phonemes is not None
-    assert any(p.ipa == "m" and p.start <= t / 25 <= p.end for p in subject.phonemes)
+    assert any(p.ipa == "m" and p.start <= (t + 0.5) / 25 <= p.end for p in subject.phonemes)
 
 
 def test_import(tmp_path: Path) -> None:

@@ -8,9 +8,7 @@ import torch
 
 from audioplane import UserError, vision_backbones, weights
 
-backbones = pytest.mark.parametrize(
-    "backbone", ["alex", "squeeze", pytest.param("vgg", marks=pytest.mark.slow)]
-)
+backbones = pytest.mark.parametrize("backbone", ["alex", "squeeze", pytest.param("vgg", marks=pytest.mark.slow)])
 
 
 def test_torchvision_imports_and_its_networks_run():

@@ -22,21 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--size", type=int, default=256, help="width and height, pixels (default: 256)")
     make.add_argument("--seconds", type=float, default=100, help="length (default: 100)")
     make.add_argument("--seed", type=int, default=0, help="of blinks, gaze and head motion (default: 0)")
+    make.add_argument("--voice", help="another voice that drives this face (default: the speaker's own)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Lists or makes; returns the exit status."""
     from audioplane import speakers
-    from audioplane.speakers.cast import CAST
+    from audioplane.speakers.specs import SPEAKERS
 
     if args.action is None:
-        width = max(map(len, CAST))
-        for name, role in CAST.items():
-            print(f"{name:{width}}  {role.about}")
+        width = max(map(len, SPEAKERS))
+        for name, spec in SPEAKERS.items():
+            print(f"{name:{width}}  {spec.about}")
         return 0
     chosen = speakers.names() if args.name == "all" else [args.name]
     for name in chosen:
         out = args.out / name if args.name == "all" else args.out
-        subject = speakers.make(name, out, args.size, args.seconds, args.seed)
+        subject = speakers.make(name, out, args.size, args.seconds, args.seed, voice=args.voice)
         print(f"{subject} at {out}")
     return 0

@@ -1,7 +1,6 @@
 """The embedded speakers: people who do not exist, whose every truth is known.
 
-from audioplane import speakers
-subject = speakers.make("english-a")      # made once, then read from the cache
+`audioplane.speakers.make("adam")` makes one (once; then it is read from the cache), `names()` lists them.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ __all__ = ["make", "names"]
 
 def names() -> list[str]:
     """Names of the embedded speakers."""
-    from audioplane.speakers.cast import CAST
+    from audioplane.speakers.specs import SPEAKERS
 
-    return list(CAST)
+    return list(SPEAKERS)
 
 
 def make(
@@ -29,16 +28,18 @@ def make(
     seconds: float = 100,
     seed: int = 0,
     progress: bool = True,
+    voice: str | None = None,
 ) -> Subject:
     """Makes an embedded speaker, or opens it where it has been made already.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or `held_out_N`: person N of an endless family that no table shows.
         out: the new folder; None: the user's cache, where it is found again until code or settings change.
         size: width and height of the frames, pixels.
-        seconds: length; the first 80 % are for training, the rest is held out.
+        seconds: length; four fifths are for training, the rest is held out.
         seed: of everything that is random in the performance (blinks, gaze, head motion).
         progress: show a progress bar.
+        voice: another voice that drives this face, such as another speaker's; None: the speaker's own.
 
     Returns:
         The Subject, opened.
@@ -48,4 +49,4 @@ def make(
     """
     from audioplane.speakers.making import make as make_speaker
 
-    return make_speaker(name, out, size, seconds, seed, progress)
+    return make_speaker(name, out, size, seconds, seed, progress, voice)

@@ -1,124 +1,69 @@
-"""Who the embedded speakers are: a voice, a face, clothes and a room each. None of them exists."""
+"""Brings a speaker's parts together: voice and motion, face, camera, light and room."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
-from audioplane.speakers.face.identity import Appearance, Identity, sample_identity
+from audioplane.errors import UserError
+from audioplane.speakers.face import Appearance, Face, Identity, sample_identity
+from audioplane.speakers.filming import Production, still_camera
+from audioplane.speakers.specs import SPEAKERS, SpeakerSpec, held_out_spec
 
-if TYPE_CHECKING:
-    from audioplane.speakers.making import Production
+HELD_OUT = re.compile(r"held_out_(\d{1,6})")
 
 
-@dataclass(frozen=True)
-class Role:
-    """One embedded speaker.
+def find(name: str) -> SpeakerSpec:
+    """The speaker `name`: one of the embedded ones, or `held_out_N`.
 
-    Attributes:
-        about: one line for people.
-        seed: of the face's shape.
-        looks: what is fixed of it.
-        room: kind of background.
-        light: the side the key light comes from, -1 left or 1 right.
-        shape: shape fields of the identity that are not left to the seed.
+    Raises:
+        UserError: there is none.
     """
-
-    about: str
-    seed: int
-    looks: Appearance
-    room: str
-    light: float = -1.0
-    shape: tuple[tuple[str, float], ...] = ()
-
-    def identity(self) -> Identity:
-        """The face: the same bytes every time."""
-        return replace(sample_identity(self.seed, self.looks), **dict(self.shape))  # type: ignore[arg-type]
+    held_out = HELD_OUT.fullmatch(name)
+    if held_out:
+        return held_out_spec(int(held_out[1]))
+    if name not in SPEAKERS:
+        raise UserError(f"there is no speaker {name!r}; there are {', '.join(SPEAKERS)}, and held_out_N")
+    return SPEAKERS[name]
 
 
-CAST: dict[str, Role] = {
-    "english_a": Role(
-        "English, a man in his thirties; short brown hair, stubble",
-        11,
-        Appearance(
-            masculinity=0.9, age=34, skin=0.25, hair="short", beard="stubble", clothes="shirt", glasses=False,
-            hair_colour=(0.33, 0.21, 0.12), iris_colour=(0.33, 0.44, 0.50), cloth_colour=(0.16, 0.22, 0.34),
-        ),
-        "shelf",
-    ),
-    "english_b": Role(
-        "English, a woman of about fifty; bun, glasses",
-        23,
-        Appearance(
-            masculinity=0.1, age=50, skin=0.78, hair="bun", beard="none", clothes="jumper", glasses=True,
-            hair_colour=(0.09, 0.07, 0.06), iris_colour=(0.24, 0.14, 0.07), cloth_colour=(0.47, 0.16, 0.17),
-        ),
-        "window",
-        1.0,
-    ),
-    "chinese_m": Role(
-        "Chinese (Mandarin), a man of about forty; black hair, glasses",
-        37,
-        Appearance(
-            masculinity=0.9, age=41, skin=0.35, hair="short", beard="none", clothes="tshirt", glasses=True,
-            hair_colour=(0.09, 0.07, 0.06), iris_colour=(0.24, 0.14, 0.07), cloth_colour=(0.22, 0.34, 0.27),
-        ),
-        "office",
-    ),
-    "french_m": Role(
-        "French, a man of about sixty; grey hair, full beard",
-        41,
-        Appearance(
-            masculinity=0.95, age=60, skin=0.15, hair="buzz", beard="full", clothes="jumper", glasses=False,
-            hair_colour=(0.58, 0.57, 0.55), iris_colour=(0.37, 0.36, 0.18), cloth_colour=(0.56, 0.54, 0.50),
-        ),
-        "studio",
-        1.0,
-    ),
-    "french_f": Role(
-        "French, a young woman; long auburn hair",
-        59,
-        Appearance(
-            masculinity=0.1, age=26, skin=0.05, hair="long", beard="none", clothes="shirt", glasses=False,
-            hair_colour=(0.45, 0.20, 0.09), iris_colour=(0.42, 0.47, 0.47), cloth_colour=(0.68, 0.60, 0.44),
-        ),
-        "window",
-    ),
-    "german_f": Role(
-        "German, a woman of about forty; long fair hair",
-        67,
-        Appearance(
-            masculinity=0.15, age=40, skin=0.55, hair="long", beard="none", clothes="tshirt", glasses=False,
-            hair_colour=(0.20, 0.13, 0.08), iris_colour=(0.36, 0.23, 0.11), cloth_colour=(0.14, 0.14, 0.16),
-        ),
-        "shelf",
-        1.0,
-    ),
-}  # fmt: skip
+def identity_of(spec: SpeakerSpec) -> Identity:
+    """The face's identity: the same for the same speaker, always."""
+    return sample_identity(spec.identity_seed, Appearance(**asdict(spec.appearance)))
 
 
-def bring_together(name: str, size: int, seconds: float, seed: int) -> Production:
-    """Face, performance, camera and room of the speaker `name`."""
-    from audioplane.speakers.backgrounds import background
-    from audioplane.speakers.face import Face
-    from audioplane.speakers.filming import still_camera
+def bring_together(name: str, size: int, seconds: float, seed: int, voice: str | None) -> Production:
+    """All that is filmed for the speaker `name`.
+
+    Args:
+        name: of the speaker.
+        size: of the picture, pixels.
+        seconds: length of the performance.
+        seed: of its motion.
+        voice: what is spoken; None: the speaker's own voice.
+    """
+    from audioplane.speakers.backgrounds import KINDS, background
     from audioplane.speakers.lights import studio
-    from audioplane.speakers.making import Production
     from audioplane.speakers.materials import Paint
     from audioplane.speakers.performance import perform
     from audioplane.speakers.scene import Pose, Scene
 
-    role = CAST[name]
-    identity = role.identity()
+    spec = find(name)
+    play = perform(spec, seconds, seed, voice)
+    # The articulation's tongue between the teeth is what the face calls forward.
+    play = replace(play, extras={**play.extras, "tongueForward": play.extras["tongueBetween"]})
+    identity = identity_of(spec)
     face = Face(identity)
     K, rest_pose = still_camera(size)
-    room = background(role.room, size, size, role.seed)
-    paint = Paint(iris_colour=identity.iris, freckles=identity.freckles, seed=role.seed)
-    scene = Scene(face, K, room, paint, studio(role.light), distance=float(rest_pose[2, 3]))
+    room = background(KINDS[spec.background_seed % len(KINDS)], size, size, spec.background_seed)
+    paint = Paint(iris_colour=identity.iris, freckles=identity.freckles, seed=spec.identity_seed)
+    light = studio(-1.0 if spec.background_seed % 2 else 1.0)
+    scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
 
     def camera(vertices: np.ndarray, head: np.ndarray, torso: np.ndarray, gaze: np.ndarray) -> Any:
         return scene.render(Pose(vertices, head, torso, gaze))
 
-    return Production(role.about, face, perform(name, seconds, seed), camera, room)
+    return Production(spec.about, face, play, camera, room)

@@ -58,7 +58,7 @@ class Actor(Protocol):
         ...
 
     def landmarks(self, vertices: np.ndarray) -> np.ndarray:
-        """68 x 3 positions of the landmarks on moved vertices."""
+        """The 68 rows of V x n `vertices` that are the landmarks."""
         ...
 
 
@@ -72,15 +72,21 @@ class Play(Protocol):
         head_pose, torso_pose: T x 6: rotation vector (radians) and translation (metres), head axes.
         breath: T.
         extras: further tracks of the face by name, T each.
+        train_frames: the frames before this one are for training, the rest is held out.
     """
 
     audio: np.ndarray
-    phonemes: Sequence[Any]
     blendshapes: np.ndarray
     head_pose: np.ndarray
     torso_pose: np.ndarray
     breath: np.ndarray
-    extras: Mapping[str, np.ndarray]
+    train_frames: int
+
+    @property
+    def phonemes(self) -> Sequence[Any]: ...
+
+    @property
+    def extras(self) -> Mapping[str, np.ndarray]: ...
 
 
 class Picture(Protocol):
@@ -94,6 +100,17 @@ class Picture(Protocol):
 
 Camera = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Picture]
 """Renders vertices V x 3 (head coordinates), camera-from-head, camera-from-torso, and `gaze_flow`."""
+
+
+@dataclass(frozen=True)
+class Production:
+    """All that is filmed together."""
+
+    about: str
+    actor: Actor
+    play: Play
+    camera: Camera
+    background: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -157,6 +174,8 @@ def in_order(work: Callable[[int], T], count: int, threads: int) -> Iterator[T]:
 def skin_of(actor: Actor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """The part of the mesh whose motion is kept: the triangles labelled face or mouth.
 
+    The group "landmarks" (68, iBUG order) joins the actor's own groups.
+
     Returns:
         Indices of its vertices in the whole mesh, its triangles F' x 3 and its groups, newly numbered.
     """
@@ -165,6 +184,7 @@ def skin_of(actor: Actor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
     number = np.full(len(actor.rest), -1)
     number[kept] = np.arange(len(kept))
     groups = {name: number[np.asarray(index)] for name, index in actor.vertex_groups.items()}
+    groups["landmarks"] = number[actor.landmarks(np.arange(len(actor.rest))[:, None])[:, 0]]
     return kept, number[chosen], {name: index[index >= 0] for name, index in groups.items()}
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from audioplane import cache
 from audioplane.errors import UserError
-from audioplane.speakers.filming import Actor, Camera, Play, Take, film
-from audioplane.subject import FPS, Subject, SubjectWriter
+from audioplane.speakers import cast
+from audioplane.speakers.filming import Take, film
+from audioplane.subject import Subject, SubjectWriter
 from audioplane.subject_format import VERSION
 
 try:
@@ -23,19 +22,8 @@ except ImportError:  # Windows: two makers at once make it twice, and the first 
     fcntl = None
 
 SIZES = (32, 1024)
-SECONDS = (1.0, 600.0)
+SECONDS = (2.0, 600.0)
 LICENCE = "CC0-1.0"
-
-
-@dataclass(frozen=True)
-class Production:
-    """All that is filmed together."""
-
-    about: str
-    actor: Actor
-    play: Play
-    camera: Camera
-    background: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -46,11 +34,8 @@ class Settings:
     size: int
     seconds: float
     seed: int
+    voice: str | None
     code: str
-
-
-Ingredients = Callable[[str, int, float, int], Production]
-"""From name, size, seconds and seed."""
 
 
 def code_version() -> str:
@@ -70,29 +55,21 @@ def make(
     seconds: float,
     seed: int,
     progress: bool,
-    ingredients: Ingredients | None = None,
+    voice: str | None,
 ) -> Subject:
-    """See `audioplane.speakers.make`.
-
-    Args:
-        ingredients: brings face, performance and renderer together; default: the real ones.
-    """
-    from audioplane.speakers import cast
-
-    if name not in cast.CAST:
-        raise UserError(f"there is no speaker {name!r}; there are {', '.join(cast.CAST)}")
+    """See `audioplane.speakers.make`."""
+    cast.find(name)
     if not SIZES[0] <= size <= SIZES[1]:
         raise UserError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, got {size}")
     if not SECONDS[0] <= seconds <= SECONDS[1]:
         raise UserError(f"seconds must be {SECONDS[0]:g} to {SECONDS[1]:g}, got {seconds:g}")
-    settings = Settings(name, size, float(seconds), seed, code_version())
-    bring = ingredients or cast.bring_together
+    settings = Settings(name, size, float(seconds), seed, voice, code_version())
     if out is not None:
-        return _make_at(Path(out), settings, bring, progress)
+        return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
     folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}-{key}"
     with _one_maker(folder):
-        return _make_at(folder, settings, bring, progress)
+        return _make_at(folder, settings, progress)
 
 
 @contextlib.contextmanager
@@ -123,12 +100,12 @@ def _made_already(folder: Path, settings: Settings) -> Subject | None:
     raise UserError(f"{folder} holds another Subject ({subject!r}); give a new folder, or remove it first")
 
 
-def _make_at(folder: Path, settings: Settings, bring: Ingredients, progress: bool) -> Subject:
+def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
     subject = _made_already(folder, settings)
     if subject is not None:
         return subject
     name, size = settings.speaker, settings.size
-    production = bring(name, size, settings.seconds, settings.seed)
+    production = cast.bring_together(name, size, settings.seconds, settings.seed, settings.voice)
     count = len(production.play.blendshapes)
     provenance = {
         "made_by": "audioplane speakers make",
@@ -143,11 +120,6 @@ def _make_at(folder: Path, settings: Settings, bring: Ingredients, progress: boo
 
     with SubjectWriter(folder, name, size, size, licence=LICENCE, provenance=provenance) as writer:
         film(writer, production.actor, production.play, production.camera, production.background, bar)
-        boundary = round(0.8 * count)
+        boundary = production.play.train_frames
         writer.set_split((0, boundary), (boundary, count))
     return Subject.open(folder)
-
-
-def frames_in(seconds: float) -> int:
-    """Number of frames of a clip."""
-    return round(seconds * FPS)

@@ -30,7 +30,11 @@ def backend(device: torch.device | str | None = None) -> tuple[str, str]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = torch.device(device).type
     if kind == "cuda":
-        return "gsplat", f"CUDA is available ({torch.cuda.get_device_name(0)})"
+        from torch.utils.cpp_extension import CUDA_HOME
+
+        toolkit = f"the CUDA toolkit is at {CUDA_HOME}" if CUDA_HOME else "NO CUDA toolkit was found: install it"
+        compiles = f"gsplat compiles its kernels at the first call (minutes, once); {toolkit}"
+        return "gsplat", f"CUDA is available ({torch.cuda.get_device_name(0)}); {compiles}"
     if kind != "cpu":
         raise NotImplementedError(f"device {kind!r}: rasterization runs on CUDA or on the CPU; move the tensors there")
     reason = "CUDA is not available to torch" if not torch.cuda.is_available() else "the tensors are on the CPU"

@@ -1,8 +1,8 @@
 """Front-to-back compositing of 2D Gaussians, tile by tile (Eq. 1 and 4), and its gradients.
 
-A tile is worked on in blocks of eight pixels in a row (see `simd`). For each Gaussian of the tile's list only the blocks
-that its ellipse reaches are visited. gsplat's numbers are kept: a Gaussian counts where alpha >= 1/255, alpha is held
-below 0.999, and a pixel is finished by the first Gaussian that would leave less than 1e-4 of its light.
+A tile is worked on in blocks of eight pixels in a row (see `simd`). For each Gaussian of the tile's list only the
+blocks that its ellipse reaches are visited. gsplat's numbers are kept: a Gaussian counts where alpha >= 1/255, alpha is
+held below 0.999, and a pixel is finished by the first Gaussian that would leave at most 1e-4 of its light.
 
 The backward pass runs front to back too. With v the gradient of the pixel, T the light left before Gaussian i and
 w = alpha T, the loss changes with alpha_i by T (v.c_i) - Q / (1 - alpha_i), where Q, what lies behind i as the pixel
@@ -14,7 +14,6 @@ same sum whatever the number of threads.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -24,15 +23,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import threads
-from .simd import LANES, absolute, any_lane, exp2, load, minimum, ramp, splat, store, total, where
-from .tiles import CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
+from .simd import LANES, absolute, any_lane, exp2, load, minimum, prefetch, ramp, splat, store, total, where
+from .tiles import COLUMNS, CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
 
 _f = np.float32
 LOG2_THRESHOLD = _f(-LOG2_255)
 MAX_ALPHA = _f(0.999)
 MIN_LIGHT = _f(1e-4)
 CHECK = 8  # Gaussians between two looks at whether a tile still lets light through
+AHEAD = 3  # Gaussians between asking for one and needing it
 GEOMETRY = 8  # columns of a gradient row before the colours: u, v, conic a b c, opacity, |u|, |v|
+
+
+@njit(inline="always")
+def _fetch(n, footprints, colors):
+    """Brings a Gaussian that will be needed soon into the cache: the lists jump about in memory."""
+    prefetch(footprints, n * COLUMNS)
+    prefetch(footprints, (n + 1) * COLUMNS - 1)
+    prefetch(colors, n * colors.shape[1])
 
 
 @njit(inline="always")
@@ -76,14 +84,21 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
         inner = tile - image * tiles_x * tiles_y
         top, left = (inner // tiles_x) * tile_size, (inner % tiles_x) * tile_size
         bottom, right = min(top + tile_size, height), min(left + tile_size, width)
+        begin, end = offsets[tile], offsets[tile + 1]
+        if begin == end:
+            light[image, top:bottom, left:right] = 1.0
+            alphas[image, top:bottom, left:right] = 0.0
+            for c in range(channels):
+                render[image, top:bottom, left:right, c] = backgrounds[image, c]
+            continue
         buffer[:] = 0.0
         for y in range(bottom - top):
             buffer[y * stride : y * stride + right - left] = 1.0
 
-        begin = offsets[tile]
-        for p in range(begin, offsets[tile + 1]):
+        for p in range(begin, end):
             if (p - begin) % CHECK == CHECK - 1 and not _any_light(buffer, area):
                 break
+            _fetch(flatten_ids[min(p + AHEAD, end - 1)], footprints, colors)
             n = flatten_ids[p]
             row = footprints[n]
             a = splat(row[A])
@@ -120,8 +135,8 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, conics, opacities, colors, size, tile_size,
-                        grid, unrolled, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
+def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, conics, opacities, colors, size,
+                        tile_size, grid, unrolled, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
     """Writes the gradient row of every pair of tiles [start, stop)."""
     width, height = size
     tiles_x, tiles_y = grid
@@ -137,6 +152,9 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
         inner = tile - image * tiles_x * tiles_y
         top, left = (inner // tiles_x) * tile_size, (inner % tiles_x) * tile_size
         bottom, right = min(top + tile_size, height), min(left + tile_size, width)
+        begin, end, p = offsets[tile], offsets[tile + 1], offsets[tile]
+        if begin == end:
+            continue
         buffer[:] = 0.0
         for y in range(top, bottom):
             for x in range(left, right):
@@ -149,10 +167,10 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                     behind += v * render[image, y, x, c]
                 buffer[at + area] = behind
 
-        begin, end, p = offsets[tile], offsets[tile + 1], offsets[tile]
         while p < end:
             if (p - begin) % CHECK == CHECK - 1 and not _any_light(buffer, area):
                 break
+            _fetch(flatten_ids[min(p + AHEAD, end - 1)], footprints, colors)
             n = flatten_ids[p]
             row = footprints[n]
             a = splat(row[A])
@@ -190,7 +208,9 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                     behind = load(buffer, at + area) - weight * seen
                     store(buffer, at + area, behind)
                     # dL/dsigma = -alpha dL/dalpha, nothing where alpha is held at its maximum
-                    v_sigma = where(goes_on & (raw <= max_alpha), alpha * (behind / (one - alpha) - before * seen), zero)
+                    v_sigma = where(
+                        goes_on & (raw <= max_alpha), alpha * (behind / (one - alpha) - before * seen), zero
+                    )
                     s0 = s0 + v_sigma
                     s1 = s1 + v_sigma * splat(dy)
                     s2 = s2 + v_sigma * splat(dy * dy)
@@ -255,7 +275,8 @@ def _unrolled(channels: int) -> tuple[int, ...]:
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor,
-                pairs: Pairs, width: int, height: int, tile_size: int, absgrad: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+                pairs: Pairs, width: int, height: int, tile_size: int, absgrad: bool
+                ) -> tuple[Tensor, Tensor]:  # fmt: skip
         images, channels = backgrounds.shape
         grid = (-(-width // tile_size), -(-height // tile_size))
         render, alphas = torch.empty(images, height, width, channels), torch.empty(images, height, width, 1)
@@ -285,8 +306,9 @@ class _Composite(torch.autograd.Function):
         rows = np.empty((len(pairs.slots), GEOMETRY + channels), np.float32)
         flat_v_render = v_render.contiguous()
         threads.run(
-            _composite_backward, chunks, pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, conics, opacities,
-            colors, ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light, flat_v_render.numpy(),
+            _composite_backward, chunks, pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, conics,
+            opacities, colors, ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light,
+            flat_v_render.numpy(),
             v_alphas.contiguous().view(light.shape).numpy(), ctx.absgrad, rows,
         )  # fmt: skip
         v_means2d, v_conics, v_opacities = torch.empty(count, 2), torch.empty(count, 3), torch.empty(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def _not_finite(start, stop, values, found):
     rest = total(sums)
     for k in range(whole, stop):
         rest += values[k] * np.float32(0.0)
-    if not rest == np.float32(0.0):
+    if math.isnan(rest):
         found[0] = 1
 
 
@@ -58,12 +59,20 @@ def _check_tensor(name: str, value: Any, shapes: list[tuple[int, ...]]) -> None:
         raise ValueError(f"{name}: expected a tensor on the CPU like `means`, received one on {value.device}")
     if value.dtype != torch.float32:
         raise ValueError(f"{name}: expected float32, received {str(value.dtype)[6:]}; convert it with .float()")
-    fits = (len(shape) == value.dim() and all(d in (-1, e) for d, e in zip(shape, value.shape, strict=True)) for shape in shapes)
+    fits = (
+        len(shape) == value.dim() and all(d in (-1, e) for d, e in zip(shape, value.shape, strict=True))
+        for shape in shapes
+    )
     if not any(fits):
         raise ValueError(f"{name}: expected shape {wanted}, received {tuple(value.shape)}")
     flat = value.detach().contiguous().view(-1).numpy()
     found = np.zeros(1, np.int32)
-    threads.run(_not_finite, threads.split(len(flat), torch.get_num_threads() if len(flat) > 100_000 else 1), flat, found)
+    threads.run(
+        _not_finite,
+        threads.split(len(flat), torch.get_num_threads() if len(flat) > 100_000 else 1),
+        flat,
+        found,
+    )
     if found[0]:
         raise ValueError(f"{name}: holds NaN or infinity; expected finite values")
 
@@ -85,7 +94,9 @@ def _check(a: dict[str, Any]) -> None:
         raise ValueError(f"eps2d: expected a number >= 0, received {a['eps2d']!r}")
     means, viewmats, colors, degree = a["means"], a["viewmats"], a["colors"], a["sh_degree"]
     if isinstance(means, Tensor) and means.dim() > 2:
-        raise NotImplementedError(f"means: batch dimensions are not implemented on the CPU, received {tuple(means.shape)}")
+        raise NotImplementedError(
+            f"means: batch dimensions are not implemented on the CPU, received {tuple(means.shape)}"
+        )
     _check_tensor("means", means, [(-1, 3)])
     _check_tensor("viewmats", viewmats, [(-1, 4, 4)])
     n, c = means.shape[0], viewmats.shape[0]
@@ -105,7 +116,9 @@ def _check(a: dict[str, Any]) -> None:
             raise NotImplementedError(f"sh_degree={degree!r} is not implemented on the CPU; 0 to {MAX_DEGREE} are")
         _check_tensor("colors", colors, [(n, -1, 3), (c, n, -1, 3)])
         if colors.shape[-2] < (degree + 1) ** 2:
-            raise ValueError(f"colors: sh_degree={degree} takes {(degree + 1) ** 2} coefficients, received {colors.shape[-2]}")
+            raise ValueError(
+                f"colors: sh_degree={degree} takes {(degree + 1) ** 2} coefficients, received {colors.shape[-2]}"
+            )
         channels = 3
     if a["backgrounds"] is not None:
         _check_tensor("backgrounds", a["backgrounds"], [(c, channels)])
@@ -121,7 +134,14 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     n, c = means.shape[0], viewmats.shape[0]
     lens = Lens(width, height, a["near_plane"], a["far_plane"], a["radius_clip"], a["eps2d"])
     radii, means2d, depths, conics, compensations = project(
-        means, a["quats"], a["scales"], opacities, viewmats, a["Ks"], lens, a["rasterize_mode"] == "antialiased"
+        means,
+        a["quats"],
+        a["scales"],
+        opacities,
+        viewmats,
+        a["Ks"],
+        lens,
+        a["rasterize_mode"] == "antialiased",
     )
     opacities = opacities.expand(c, n)
     if compensations is not None:
@@ -149,9 +169,10 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     if backgrounds is None:
         backgrounds = torch.zeros(c, colors.shape[-1])
 
-    flat = (t.reshape(-1, *t.shape[means2d.dim() - 1 :]) for t in (means2d, conics, opacities, radii, depths))
-    pairs = intersect(*flat, images, width, height, tile_size, c)
-    render, alphas = composite(means2d, conics, colors, opacities, backgrounds, pairs, width, height, tile_size, a["absgrad"])
+    pairs = intersect(means2d, conics, opacities, radii, depths, images, width, height, tile_size, c)
+    render, alphas = composite(
+        means2d, conics, colors, opacities, backgrounds, pairs, width, height, tile_size, a["absgrad"]
+    )
     if mode in ("ED", "RGB+ED"):
         render = torch.cat([render[..., :-1], render[..., -1:] / alphas.clamp(min=1e-10)], -1)
     meta = {

@@ -81,7 +81,11 @@ def _colors(start, stop, degree, coeffs, means, centres, visible, colors):
             continue
         camera = entry // count
         n = entry - camera * count
-        x, y, z = means[n, 0] - centres[camera, 0], means[n, 1] - centres[camera, 1], means[n, 2] - centres[camera, 2]
+        x, y, z = (
+            means[n, 0] - centres[camera, 0],
+            means[n, 1] - centres[camera, 1],
+            means[n, 2] - centres[camera, 2],
+        )
         inverse = 1.0 / math.sqrt(max(x * x + y * y + z * z, 1e-30))
         _bases(x * inverse, y * inverse, z * inverse, degree, basis)
         own = coeffs[min(camera, coeffs.shape[0] - 1), n]
@@ -106,10 +110,18 @@ def _colors_backward(start, stop, degree, coeffs, means, centres, visible, v_col
                 entry = camera * count + n
                 if visible[entry, 0] == 0:
                     continue
-                r, g, b = np.float64(v_colors[entry, 0]), np.float64(v_colors[entry, 1]), np.float64(v_colors[entry, 2])
+                r, g, b = (
+                    np.float64(v_colors[entry, 0]),
+                    np.float64(v_colors[entry, 1]),
+                    np.float64(v_colors[entry, 2]),
+                )
                 if r == 0.0 and g == 0.0 and b == 0.0:
                     continue
-                x, y, z = means[n, 0] - centres[camera, 0], means[n, 1] - centres[camera, 1], means[n, 2] - centres[camera, 2]
+                x, y, z = (
+                    means[n, 0] - centres[camera, 0],
+                    means[n, 1] - centres[camera, 1],
+                    means[n, 2] - centres[camera, 2],
+                )
                 inverse = 1.0 / math.sqrt(max(x * x + y * y + z * z, 1e-30))
                 x, y, z = x * inverse, y * inverse, z * inverse
                 _bases(x, y, z, degree, basis)
@@ -122,7 +134,11 @@ def _colors_backward(start, stop, degree, coeffs, means, centres, visible, v_col
                     weights[k] = r * own[k, 0] + g * own[k, 1] + b * own[k, 2]
                 gx, gy, gz = _slopes(x, y, z, degree, weights)
                 along = gx * x + gy * y + gz * z
-                gx, gy, gz = (gx - along * x) * inverse, (gy - along * y) * inverse, (gz - along * z) * inverse
+                gx, gy, gz = (
+                    (gx - along * x) * inverse,
+                    (gy - along * y) * inverse,
+                    (gz - along * z) * inverse,
+                )
                 tx += gx
                 ty += gy
                 tz += gz

@@ -26,7 +26,7 @@ LARGEST_RADIUS = 2.0**30
 
 @dataclass(frozen=True)
 class Lens:
-    """What of a projection is not a tensor: image size in pixels, clipping planes in world units, blur and radius limit."""
+    """What of a projection is not a tensor: image size and radii in pixels, clipping planes in world units."""
 
     width: int
     height: int
@@ -80,7 +80,9 @@ def _project(start, stop, means, quats, scales, opacities, viewmats, Ks, size, l
         y = V[1, 0] * px + V[1, 1] * py + V[1, 2] * pz + V[1, 3]
         fx, fy = np.float64(Ks[camera, 0, 0]), np.float64(Ks[camera, 1, 1])
         cx, cy = np.float64(Ks[camera, 0, 2]), np.float64(Ks[camera, 1, 2])
-        R, _ = _rotation(np.float64(quats[n, 0]), np.float64(quats[n, 1]), np.float64(quats[n, 2]), np.float64(quats[n, 3]))
+        R, _ = _rotation(
+            np.float64(quats[n, 0]), np.float64(quats[n, 1]), np.float64(quats[n, 2]), np.float64(quats[n, 3])
+        )
 
         # Sigma' = M M^T with M = J W R S, two rows of three.
         rz = 1.0 / z
@@ -115,7 +117,7 @@ def _project(start, stop, means, quats, scales, opacities, viewmats, Ks, size, l
         if radius_x <= radius_clip and radius_y <= radius_clip:
             continue
         u, v = fx * x * rz + cx, fy * y * rz + cy
-        if not (0.0 < u + radius_x and u - radius_x < width and 0.0 < v + radius_y and v - radius_y < height):
+        if not (u + radius_x > 0.0 and u - radius_x < width and v + radius_y > 0.0 and v - radius_y < height):
             continue
         if radius_x <= 0.0 or radius_y <= 0.0:
             continue
@@ -138,7 +140,12 @@ def _project_backward(start, stop, means, quats, scales, viewmats, Ks, size, eps
     for block in range(start, stop):
         for n in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
             px, py, pz = np.float64(means[n, 0]), np.float64(means[n, 1]), np.float64(means[n, 2])
-            qw, qx, qy, qz = np.float64(quats[n, 0]), np.float64(quats[n, 1]), np.float64(quats[n, 2]), np.float64(quats[n, 3])
+            qw, qx, qy, qz = (
+                np.float64(quats[n, 0]),
+                np.float64(quats[n, 1]),
+                np.float64(quats[n, 2]),
+                np.float64(quats[n, 3]),
+            )
             R, inverse_norm = _rotation(qw, qx, qy, qz)
             gx = gy = gz = 0.0
             G[:] = 0.0
@@ -177,7 +184,11 @@ def _project_backward(start, stop, means, quats, scales, viewmats, Ks, size, eps
                 ca, cb, cc = c * inverse, -b * inverse, a * inverse
 
                 # conic = covariance^-1: dL/dcovariance = -conic dL/dconic conic (off-diagonals counted once each)
-                va, vb, vc = np.float64(v_conics[entry, 0]), 0.5 * v_conics[entry, 1], np.float64(v_conics[entry, 2])
+                va, vb, vc = (
+                    np.float64(v_conics[entry, 0]),
+                    0.5 * v_conics[entry, 1],
+                    np.float64(v_conics[entry, 2]),
+                )
                 l00, l01 = va * ca + vb * cb, va * cb + vb * cc
                 l10, l11 = vb * ca + vc * cb, vb * cb + vc * cc
                 wa = -(ca * l00 + cb * l10)
@@ -244,9 +255,24 @@ def _project_backward(start, stop, means, quats, scales, viewmats, Ks, size, eps
                     G[j, k] *= scales[n, k]  # now dL/dR
             w, x, y, z = qw * inverse_norm, qx * inverse_norm, qy * inverse_norm, qz * inverse_norm
             vw = 2.0 * (x * (G[2, 1] - G[1, 2]) + y * (G[0, 2] - G[2, 0]) + z * (G[1, 0] - G[0, 1]))
-            vi = 2.0 * (-2.0 * x * (G[1, 1] + G[2, 2]) + y * (G[1, 0] + G[0, 1]) + z * (G[2, 0] + G[0, 2]) + w * (G[2, 1] - G[1, 2]))
-            vj = 2.0 * (x * (G[1, 0] + G[0, 1]) - 2.0 * y * (G[0, 0] + G[2, 2]) + z * (G[2, 1] + G[1, 2]) + w * (G[0, 2] - G[2, 0]))
-            vk = 2.0 * (x * (G[2, 0] + G[0, 2]) + y * (G[2, 1] + G[1, 2]) - 2.0 * z * (G[0, 0] + G[1, 1]) + w * (G[1, 0] - G[0, 1]))
+            vi = 2.0 * (
+                -2.0 * x * (G[1, 1] + G[2, 2])
+                + y * (G[1, 0] + G[0, 1])
+                + z * (G[2, 0] + G[0, 2])
+                + w * (G[2, 1] - G[1, 2])
+            )
+            vj = 2.0 * (
+                x * (G[1, 0] + G[0, 1])
+                - 2.0 * y * (G[0, 0] + G[2, 2])
+                + z * (G[2, 1] + G[1, 2])
+                + w * (G[0, 2] - G[2, 0])
+            )
+            vk = 2.0 * (
+                x * (G[2, 0] + G[0, 2])
+                + y * (G[2, 1] + G[1, 2])
+                - 2.0 * z * (G[0, 0] + G[1, 1])
+                + w * (G[1, 0] - G[0, 1])
+            )
             along = vw * w + vi * x + vj * y + vk * z  # length does not matter, so nothing flows along it
             v_quats[n, 0], v_quats[n, 1] = (vw - along * w) * inverse_norm, (vi - along * x) * inverse_norm
             v_quats[n, 2], v_quats[n, 3] = (vj - along * y) * inverse_norm, (vk - along * z) * inverse_norm
@@ -280,7 +306,11 @@ class _Project(torch.autograd.Function):
         v_means2d, v_depths, v_conics, v_compensations, _ = grads
         views, intrinsics, size, eps2d, antialiased, radii = ctx.rest
         means, quats, scales = (t.detach().contiguous() for t in ctx.saved_tensors)
-        v_means, v_quats, v_scales = torch.empty_like(means), torch.empty_like(quats), torch.empty_like(scales)
+        v_means, v_quats, v_scales = (
+            torch.empty_like(means),
+            torch.empty_like(quats),
+            torch.empty_like(scales),
+        )
         blocks = -(-means.shape[0] // BLOCK)
         v_viewmats = np.zeros((blocks, len(views), 3, 4))
         threads.run(

@@ -30,7 +30,10 @@ def covariance(quats: Tensor, scales: Tensor) -> Tensor:
 
 def projected(means: Tensor, sigma: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
               ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Sigma' = J W Sigma W^T J^T; returns means2d (N, 2), depths (N,), blurred Sigma' (N, 2, 2), rho (N,). Paper: Eq. 3."""
+    """Sigma' = J W Sigma W^T J^T. Paper: Eq. 3 (journal).
+
+    Returns means2d (N, 2), depths (N,), blurred Sigma' (N, 2, 2), and rho (N,), what the blur leaves of the peak.
+    """
     W, t = viewmat[:3, :3], viewmat[:3, 3]
     x, y, z = (means @ W.T + t).unbind(-1)
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
@@ -61,7 +64,9 @@ def rasterization(means: Tensor, quats: Tensor, scales: Tensor, opacities: Tenso
         drawn = torch.nonzero((depths >= near_plane) & (depths <= far_plane)).view(-1)
         order = drawn[torch.argsort(depths[drawn].detach().float(), stable=True)]
         d = pixels[None] - centres[order][:, None, None]  # (N, H, W, 2)
-        strength = torch.exp(-0.5 * (d[..., None, :] @ torch.linalg.inv(sigma[order])[:, None, None] @ d[..., None])[..., 0, 0])
+        strength = torch.exp(
+            -0.5 * (d[..., None, :] @ torch.linalg.inv(sigma[order])[:, None, None] @ d[..., None])[..., 0, 0]
+        )
         opacity = (opacities * rho if antialiased else opacities)[order]
         alpha = (opacity[:, None, None] * strength).clamp(max=MAX_ALPHA)
         alpha = torch.where(alpha >= ALPHA_THRESHOLD, alpha, 0)

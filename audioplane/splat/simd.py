@@ -15,16 +15,21 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
 LANES = 8
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 _FLAGS = ("contract", "nsz")  # no "reassoc", no "nnan": order and NaN stay as written
+
+
+def intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
+    """numba's decorator, which hides the first argument (the typing context) from callers."""
+    return extending.intrinsic(define)
 
 
 class FloatsType(types.Type):
@@ -53,7 +58,8 @@ class _MaskModel(models.PrimitiveModel):
 def _operator(op: Any, operand: types.Type, result: types.Type, emit: Callable[..., Any]) -> None:
     """Teaches the compiler `operand op operand -> result`."""
     template = type(f"_{op.__name__}", (ConcreteTemplate,), {"cases": [signature(result, operand, operand)]})
-    infer_global(op)(template)
+    register: Any = infer_global(op)
+    register(template)
     lower_builtin(op, operand, operand)(lambda context, builder, sig, args: emit(builder, *args))
 
 
@@ -102,6 +108,22 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, Floats), emit
+
+
+@intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Asks for the cache line that holds the flat element `index` of a contiguous array; changes nothing else."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        hints = [ir.Constant(_INT, hint) for hint in (0, 3, 1)]  # for reading, to keep, of data
+        builder.call(function, [builder.bitcast(builder.gep(data, [args[1]]), byte), *hints])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), emit
 
 
 @intrinsic
@@ -177,7 +199,7 @@ _EXP2 = (1.8775767e-3, 8.9893397e-3, 5.5826318e-2, 2.4015361e-1, 6.9315308e-1, 9
 
 @intrinsic
 def exp2(typing: Any, x: Any) -> Any:
-    """2**x in each lane, for x <= 127; below -126 it returns 2**-126. The whole part goes straight into the exponent."""
+    """2**x in each lane, for x <= 127; below -126 it returns 2**-126. The whole part becomes the exponent's bits."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         lowest = _constant(-126.0)
@@ -186,9 +208,7 @@ def exp2(typing: Any, x: Any) -> Any:
         fraction = builder.fsub(x, whole)
         power = _constant(_EXP2[0])
         for coefficient in _EXP2[1:]:
-            power = builder.fadd(
-                builder.fmul(power, fraction, flags=_FLAGS), _constant(coefficient), flags=_FLAGS
-            )
+            power = builder.fadd(builder.fmul(power, fraction, flags=_FLAGS), _constant(coefficient), flags=_FLAGS)
         exponent = builder.shl(builder.fptosi(whole, _INTS), ir.Constant(_INTS, [23] * LANES))
         return builder.bitcast(builder.add(builder.bitcast(power, _INTS), exponent), _FLOATS)
 

@@ -6,7 +6,6 @@ gsplat's strategies a CPU version of both; CUDA tensors still go to gsplat's own
 
 from __future__ import annotations
 
-
 import gsplat.strategy.ops as ops
 import torch
 from gsplat import DefaultStrategy, MCMCStrategy

@@ -24,8 +24,8 @@ TINY = 1e-20
 SLACK = 1e-2  # pixels by which ellipses are taken too large here; the exact test is the compositor's
 
 # Columns of a footprint. With (dx, dy) = pixel - centre, log2(alpha) = PEAK - A (dx + SX dy)^2 - GY dy^2. The ellipse
-# alpha >= 1/255 has the half extents HALF_X and HALF_Y; at a given dx it spans dy = -SY dx +- sqrt(RY - QY dx^2), and at
-# a given dy dx = -SX dy +- sqrt(RX - QX dy^2).
+# alpha >= 1/255 has the half extents HALF_X and HALF_Y; at a given dx it spans dy = -SY dx +- sqrt(RY - QY dx^2), and
+# at a given dy dx = -SX dy +- sqrt(RX - QX dy^2).
 CX, CY, PEAK, A, SX, GY, HALF_X, HALF_Y, SY, RX, QX, RY, QY, COLUMNS = range(14)
 
 _f = np.float32
@@ -218,20 +218,21 @@ class Pairs:
     tiles_per_gauss: NDArray[np.int32]  # (M,)
 
 
-def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor, depths: Tensor, images: NDArray[np.int32],
-              width: int, height: int, tile_size: int, n_images: int) -> Pairs:  # fmt: skip
+def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor, depths: Tensor,
+              images: NDArray[np.int32], width: int, height: int, tile_size: int, n_images: int) -> Pairs:  # fmt: skip
     """Lists for every tile the entries that reach 1/255 somewhere on its pixels, nearest first.
 
     Args:
-        means2d: (M, 2) pixels. conics: (M, 3). opacities: (M,). radii: (M, 2) int32. depths: (M,).
+        means2d: (..., 2) pixels, M in all. conics: (..., 3). opacities, depths: (...). radii: (..., 2) int32.
         images: (M,) the image each entry belongs to, in [0, n_images).
     """
-    count = means2d.shape[0]
+    flat = (means2d.reshape(-1, 2), conics.reshape(-1, 3), opacities.reshape(-1), radii.reshape(-1, 2))
+    arrays = [t.detach().contiguous().numpy() for t in flat]
+    count = len(images)
     footprints = np.empty((count, COLUMNS), np.float32)
-    arrays = [t.detach().contiguous().numpy() for t in (means2d, conics, opacities, radii)]
     workers = torch.get_num_threads()
     threads.run(_footprints, threads.split(count, 2 * workers), *arrays, footprints)
-    depth_bits = depths.detach().contiguous().numpy().view(np.uint32)
+    depth_bits = depths.detach().reshape(-1).contiguous().numpy().view(np.uint32)
     order = _depth_order(depth_bits, arrays[3])
 
     positions = np.empty(len(order) + 1, np.int32)

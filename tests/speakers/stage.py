@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from audioplane.speakers.filming import still_camera
-from audioplane.speakers.making import Production
+from audioplane.speakers.filming import Production, still_camera
 
 
 class Ball:
@@ -49,7 +48,7 @@ class Ball:
         return vertices[self._marks]
 
 
-def production(name: str, size: int, seconds: float, seed: int) -> Production:
+def production(name: str, size: int, seconds: float, seed: int, voice: str | None = None) -> Production:
     """Stand-ins for everything."""
     rng = np.random.default_rng(seed)
     count = round(seconds * 25)
@@ -65,6 +64,7 @@ def production(name: str, size: int, seconds: float, seed: int) -> Production:
         torso_pose=rng.normal(0, 0.002, (count, 6)),
         breath=np.sin(np.arange(count) / 30),
         extras={"tongueUp": np.zeros(count)},
+        train_frames=round(0.8 * count),
     )
     ball, background = Ball(), rng.integers(0, 256, (size, size, 3), np.uint8)
     K, _ = still_camera(size)

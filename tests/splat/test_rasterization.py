@@ -15,7 +15,9 @@ from tests.splat.scenes import NAMES, Scene, doubtful, draw, draw_twin, scene
 KINDS = ("cloud", "needles", "huge", "pile", "faint", "opaque", "edge")
 
 
-def compare(s: Scene, monkeypatch: pytest.MonkeyPatch, seed: int, antialiased: bool = False, tile_size: int = 16) -> None:
+def compare(
+    s: Scene, monkeypatch: pytest.MonkeyPatch, seed: int, antialiased: bool = False, tile_size: int = 16
+) -> None:
     """Values and all gradients of one scene against the twin."""
     ours, twin = s.leaves(), s.leaves(torch.float64)
     mode = "antialiased" if antialiased else "classic"
@@ -36,7 +38,9 @@ def compare(s: Scene, monkeypatch: pytest.MonkeyPatch, seed: int, antialiased: b
         assert wanted is not None
         assert got is not None
         scale = wanted.abs().max().item() + 1e-3
-        torch.testing.assert_close(got / scale, (wanted / scale).float(), atol=1e-3, rtol=0, msg=lambda m: f"{name}: {m}")  # noqa: B023
+        torch.testing.assert_close(
+            got / scale, (wanted / scale).float(), atol=1e-3, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +69,9 @@ def test_random_scenes_agree_with_the_twin(monkeypatch, seed, kind, count, width
         assert wanted is not None
         assert got is not None
         scale = wanted.abs().max().item() + 1e-2
-        torch.testing.assert_close(got / scale, (wanted / scale).float(), atol=3e-3, rtol=0, msg=lambda m: f"{name}: {m}")  # noqa: B023
+        torch.testing.assert_close(
+            got / scale, (wanted / scale).float(), atol=3e-3, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 def frontal(size: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
@@ -123,7 +129,15 @@ def test_alpha_is_held_below_its_maximum_and_light_never_runs_out():
     means = torch.tensor([[0.0, 0.0, 2.0]]).repeat(n, 1) + torch.arange(n)[:, None] * torch.tensor([0.0, 0.0, 0.1])
     opacities = torch.ones(n, requires_grad=True)
     _, alphas, _ = rasterization(
-        means, torch.tensor([[1.0, 0, 0, 0]] * n), torch.full((n, 3), 0.3), opacities, torch.ones(n, 1), viewmats, Ks, 9, 9
+        means,
+        torch.tensor([[1.0, 0, 0, 0]] * n),
+        torch.full((n, 3), 0.3),
+        opacities,
+        torch.ones(n, 1),
+        viewmats,
+        Ks,
+        9,
+        9,
     )
     # the first takes 0.999 of the light; the second would leave 1e-6, less than 1e-4, so it is not drawn
     assert alphas[0, 4, 4, 0].item() == pytest.approx(0.999, abs=1e-6)
@@ -142,7 +156,13 @@ def test_finite_differences():
         return (draw(s, values)[0] * weights).double().sum()
 
     loss(leaves).backward()
-    for name, step in [("means", 2e-2), ("quats", 2e-2), ("scales", 2e-2), ("opacities", 2e-3), ("colors", 1e-2)]:
+    for name, step in [
+        ("means", 2e-2),
+        ("quats", 2e-2),
+        ("scales", 2e-2),
+        ("opacities", 2e-3),
+        ("colors", 1e-2),
+    ]:
         direction = torch.randn(leaves[name].shape, generator=torch.Generator().manual_seed(4))
         ends = []
         for sign in (1, -1):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from audioplane import splat, threads
 from audioplane.splat import rasterization
 from audioplane.splat.strategies import DefaultStrategy, MCMCStrategy
@@ -75,7 +76,7 @@ def test_image_sizes(width, height):
 
 def test_opacity_zero_is_nothing_and_one_is_solid():
     a = arguments()
-    clear, alphas, _ = rasterization(**{**a, "opacities": torch.zeros(4)})
+    _, alphas, _ = rasterization(**{**a, "opacities": torch.zeros(4)})
     assert alphas.max() == 0
     big = {**a, "opacities": torch.ones(4), "scales": torch.full((4, 3), 2.0), "means": torch.zeros(4, 3)}
     assert rasterization(**big)[1].min() > 0.99
@@ -171,7 +172,10 @@ def test_arguments_are_those_of_gsplat():
 
     import gsplat
 
-    ours, theirs = inspect.signature(rasterization).parameters, inspect.signature(gsplat.rasterization).parameters
+    ours, theirs = (
+        inspect.signature(rasterization).parameters,
+        inspect.signature(gsplat.rasterization).parameters,
+    )
     assert list(ours) == list(theirs)
     for name, parameter in theirs.items():
         if name != "rolling_shutter":  # None here, so that nothing of gsplat is imported to say "global"

@@ -79,7 +79,7 @@ def anatomy(who: Identity) -> Anatomy:
     stomion = subnasale + 22.0 + 1.6 * who.philtrum
     gnathion = stomion + 45.0 + 3.2 * who.lower_face
     spacing = 31.5 + 1.5 * who.eye_spacing
-    half_fissure = 14.3 + 0.55 * who.eye_size
+    half_fissure = 14.8 + 0.55 * who.eye_size
     depth = -74.8 + 1.4 * who.eye_depth
     tilt = 2.0 + 0.9 * who.eye_tilt
     aging = max(0.0, who.age - 35.0) / 30.0

@@ -84,7 +84,7 @@ def skin_part(canvas: Canvas, who: Identity) -> Part:
         uv[copy] = np.stack(np.broadcast_arrays(columns[None] / topology.HALF, (rows / 15)[:, None]), -1)
     shares, _ = jaw_shares()
     albedo = paint.skin_albedo(canvas, who)
-    brow = 0.55 * brow_region(canvas, who)[:, None]
+    brow = 0.42 * brow_region(canvas, who)[:, None]
     albedo = albedo * (1 - brow) + brow * (0.7 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.1 * albedo)
     return Part(
         canvas.points,
@@ -156,7 +156,7 @@ def occlude(whole: Part, parts: dict[str, Part]) -> np.ndarray:
     out = ambient(whole.vertices, normals, whole.faces, casters)
     front = whole.vertices[whole.groups["lips_inner_upper"], 2].min()
     depth = whole.vertices[:, 2] - front
-    within = np.interp(depth, [0, 5, 9, 20, 35, 55], [0.9, 0.72, 0.62, 0.30, 0.10, 0.02])
+    within = np.interp(depth, [0, 5, 9, 20, 35, 55], [1.0, 1.0, 1.0, 0.65, 0.3, 0.06])
     out = np.where(inner, within, out)
     # Lips and lids are seen open as well: never as dark as their touching edges are at rest.
     for name, least in (("lips", 0.62), ("lid_upper_left", 0.5), ("lid_upper_right", 0.5), ("lid_lower_left", 0.6), ("lid_lower_right", 0.6), ("left_eye", 0.75), ("right_eye", 0.75)):

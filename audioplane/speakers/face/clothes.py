@@ -15,7 +15,7 @@ _AROUND = 96
 # Rows from the collar outwards and down: half width, depth of front and back (about z = 18), heights at front, side, back.
 _ROWS = np.array(
     [
-        [70, 55, 62, 176, 156, 150],
+        [71, 56, 62, 178, 158, 151],
         [76, 58, 66, 180, 158, 151],
         [92, 65, 74, 190, 163, 157],
         [112, 74, 82, 203, 170, 166],
@@ -47,7 +47,7 @@ def clothes(who: Identity, body: Anatomy) -> Part:
     z = 18 - depth * np.sign(c) * np.abs(c) ** power
     front, back, side = np.clip(c, 0, 1) ** 2, np.clip(-c, 0, 1) ** 2, s**2
     y = rows[:, 3:4] * front + rows[:, 4:5] * side + rows[:, 5:6] * back
-    drop = 0.7 * (body.gnathion_y - 97)
+    drop = 0.7 * (body.gnathion_y - 97) - 12.0
     y = y + drop
     neck_room = 1 + 0.05 * who.neck_width * (1 - grow)
     x, z = x * neck_room, 18 + (z - 18) * (1 + 0.03 * who.neck_width * (1 - grow))

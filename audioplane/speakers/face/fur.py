@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import griddata
 
 from audioplane.speakers.face import grid as topology
 from audioplane.speakers.face import paint
 from audioplane.speakers.face.identity import Identity
-from audioplane.speakers.face.parts import Label, Material, Part, vertex_normals
+from audioplane.speakers.face.parts import Label, Material, Part, join, vertex_normals
 from audioplane.speakers.face.shapes import Canvas, smoothstep
 from audioplane.speakers.face.strands import STRAND, bind, ribbons
 from audioplane.speakers.materials import srgb_to_linear
@@ -39,30 +40,28 @@ def _front_skin(c: Canvas, low: float, high: float, limit: float = 80) -> np.nda
 
 def brows(c: Canvas, who: Identity, rng: np.random.Generator) -> Part:
     """Both brows: many short strips, upright at the inner end, lying outwards beyond."""
-    count = 190
+    count = 300
     t = rng.beta(1.0, 1.15, count)
     x, y, half = brow_curve(c, who, t)
     off = rng.uniform(-1, 1, count)
     root_x, root_y = x, y + off * half
     angle = np.deg2rad(np.interp(t, [0, 0.15, 0.4, 0.7, 1], [75, 48, 22, 2, -22])) - 0.25 * off
-    length = np.interp(t, [0, 0.3, 0.8, 1], [6.5, 8.5, 8.0, 5.5]) * rng.uniform(0.7, 1.1, count)
+    length = np.interp(t, [0, 0.3, 0.8, 1], [5.5, 7.5, 7.0, 5.0]) * rng.uniform(0.7, 1.1, count)
     steps = np.linspace(0, 1, 4)
     px = root_x[:, None] + (length * np.cos(angle))[:, None] * steps
     py = root_y[:, None] - (length * np.sin(angle))[:, None] * steps + 0.6 * steps**2
     skin = _front_skin(c, c.body.brow_y - 16, c.body.brow_y + 14)
     left = skin[c.x[skin] > -5]
-    from scipy.interpolate import griddata
-
     pz = griddata(c.points[left][:, :2], c.points[left][:, 2], (px, py), method="linear")
     pz = np.where(np.isnan(pz), c.skull.front(px, py), pz) - (0.25 + 0.9 * steps * (1 - 0.5 * steps))
     path = np.stack([px, py, pz], -1)
     normals = np.broadcast_to(np.array([0.25, -0.1, -1.0]), path.shape)
-    colour = srgb_to_linear(np.array(who.hair_colour)) * 0.75
+    colour = srgb_to_linear(np.array(who.hair_colour)) * 0.9
     both = np.concatenate([path, path * [-1, 1, 1]])
     normals = np.concatenate([normals, normals * [-1, 1, 1]])
     part = ribbons(
-        both, normals, np.full(2 * count, 1.15), colour, Material.BROW, rng, label=Label.FACE, taper=(0.8, 0.2),
-        coverage=(0.85, 0.45), shade=(0.75, 0.95), roll=0.1, arch=0.1,
+        both, normals, np.full(2 * count, 0.52), colour, Material.BROW, rng, label=Label.FACE, taper=(0.9, 0.05), spread=0.3,
+        coverage=(1.0, 0.8), shade=(0.75, 0.95), roll=0.1, arch=0.1,
     )  # fmt: skip
     bind(part, c.points, skin)
     return part
@@ -77,7 +76,7 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
     for side, sign in (("Left", 1.0), ("Right", -1.0)):
         columns = topology.eye_columns(side)
         centre = np.array(body.eye) * [sign, 1, 1]
-        for lid, count, reach, row in (("upper", 34, 7.5 + 2.0 * woman, slit - 1), ("lower", 22, 4.2, slit + 1)):
+        for lid, count, reach, row in (("upper", 40, 5.4 + 2.2 * woman, slit - 1), ("lower", 22, 2.8, slit + 1)):
             edge = c.points[mesh.upper[row, columns]]
             at = np.linspace(1.2, len(columns) - 1.6, count) + rng.normal(size=count) * 0.15
             root = np.stack([np.interp(at, np.arange(len(columns)), edge[:, k]) for k in range(3)], -1)
@@ -89,13 +88,13 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
             steps = np.linspace(0, 1, 4)
             path = []
             for u in steps:
-                bend = (u**1.6) * (0.85 if lid == "upper" else 0.5)
-                d = out * (1 - 0.35 * u) * u + np.array([0.0, up, 0.0]) * bend + np.array([sign, 0, 0]) * along * 0.7 * u
+                bend = (u**2) * (0.55 if lid == "upper" else 0.35)
+                d = out * (1.15 - 0.25 * u) * u + np.array([0.0, up, 0.0]) * bend + np.array([sign, 0, 0]) * along * 0.7 * u
                 path.append(root - 0.25 * out + length * d * 0.8)
             path = np.stack(path, 1)
             normals = np.broadcast_to(np.array([0.0, -0.5, -1.0]), path.shape)
             part = ribbons(
-                path, normals, np.full(count, 0.55), colour, Material.LASH, rng, label=Label.FACE, taper=(1.0, 0.15),
+                path, normals, np.full(count, 0.22 + 0.12 * woman), colour, Material.LASH, rng, label=Label.FACE, taper=(1.0, 0.15),
                 coverage=(1.0, 0.9), shade=(0.9, 1.0), roll=0.3, spread=0.05,
             )  # fmt: skip
             anchors = np.repeat(root, len(steps) * 3, axis=0)
@@ -135,6 +134,4 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
         part.bound_to = np.repeat(used[:, None], 3, 1)
         part.bound_weight = np.tile([1.0, 0.0, 0.0], (len(used), 1))
         layers.append(part)
-    from audioplane.speakers.face.parts import join
-
     return join({f"layer_{k}": layer for k, layer in enumerate(layers)})

@@ -93,6 +93,7 @@ def grid() -> Grid:
     slits = [(ROW_OF["stomion"], mouth)]
     slits += [(ROW_OF["eye"], eye_columns(side)[1:-1]) for side in ("Left", "Right")]
     mirror = upper[:, -columns % COLUMNS].ravel().copy()
+    mirror[:COLUMNS] = columns  # the crown's spare numbers stand for nothing
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for row, cut in slits:
         lower[row, cut] = size + np.arange(len(cut))

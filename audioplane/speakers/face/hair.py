@@ -147,7 +147,7 @@ def _short(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rn
     wanted = smoothstep((scalp.inside - 2) / 5)
     for count, weight, length, width, height in (
         (230, wanted * (0.15 + top), 46.0, 9.0, 11.5),
-        (170, wanted * (0.1 + sides + back) * (1 - 0.8 * top), 22.0, 7.0, 4.8),
+        (210, wanted * (0.1 + sides + back) * (1 - 0.8 * top) * smoothstep(scalp.inside / 14), 13.0, 6.0, 4.6),
         (46, wanted * front * (scalp.inside < 16), 48.0, 8.0, 12.0),
     ):
         roots = scalp.roots(count, weight, rng)

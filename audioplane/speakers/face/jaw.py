@@ -21,7 +21,7 @@ from audioplane.speakers.face.skin import skin
 
 OPEN_ANGLE = np.deg2rad(20.0)  # of a fully open jaw
 OPEN_FORWARD = 3.0  # millimetres that the condyle glides forward (and down) with it
-_SEALED = 0.50  # share of the jaw's motion that sealed lips follow
+_SEALED, _SEALED_CORNER = 0.18, 0.32  # shares of the jaw's motion that sealed lips follow, middle and corner
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def jaw_shares() -> tuple[np.ndarray, np.ndarray]:
     out = []
     for sealed in (False, True):
         values = fixed.copy()
-        up = corner * (1 - oval) if not sealed else corner + (_SEALED - corner) * oval
+        up = corner * (1 - oval) if not sealed else _SEALED_CORNER + (_SEALED - _SEALED_CORNER) * oval
         low = 1 - (1 - corner) * (1 - oval) if not sealed else up
         values[mesh.upper[row["stomion"], slit]] = up
         values[mesh.lower[row["stomion"], slit[1:-1]]] = low[1:-1]
@@ -94,7 +94,8 @@ def jaw_shares() -> tuple[np.ndarray, np.ndarray]:
             rest_up, rest_low = (0.0, 1.0) if k < 8 else (0.0, 0.6)
             values[mesh.inner_lower[k]] = low * deep + rest_low * (1 - deep)
             values[mesh.inner_upper[k]] = up * deep + rest_up * (1 - deep)
-        out.append(_harmonic(points, mesh.faces, values))
+        share = _harmonic(points, mesh.faces, values)
+        out.append((share + share[mesh.mirror]) / 2)  # triangles have diagonals, people do not
     return out[0], out[1]
 
 

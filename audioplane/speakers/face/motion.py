@@ -15,7 +15,7 @@ from audioplane.speakers.face.jaw import Hinge
 
 # Degrees the eyeball turns at weight 1: in, out, up, down.
 GAZE = np.deg2rad(np.array([30.0, 32.0, 25.0, 28.0]))
-JAW_ASIDE, JAW_AHEAD = 6.5, 6.0  # millimetres at weight 1
+JAW_ASIDE, JAW_AHEAD = 8.0, 8.0  # millimetres at weight 1
 
 
 @dataclass

@@ -56,7 +56,7 @@ def left(c: Canvas) -> np.ndarray:
     lips = c.lips(44, 20)
     lead = 0.75 + 0.25 * np.clip(c.x / 25, -1, 1)
     back = 0.28 * np.clip(c.x / 25, -0.6, 1.2)
-    return c.put(lips, 9.0 * lead, -0.6 * np.clip(c.x / 20, 0, 1), 9.0 * back)
+    return c.put(lips, 13.0 * lead, -0.6 * np.clip(c.x / 20, 0, 1), 13.0 * back)
 
 
 def roll_lower(c: Canvas) -> np.ndarray:
@@ -65,8 +65,8 @@ def roll_lower(c: Canvas) -> np.ndarray:
     red = np.exp(-((np.maximum(c.red, 0) / 1.5) ** 4)) * (c.red > -0.5)
     region = c.lips(30, 9) * c.lower * middle
     amount = np.clip(c.red + 0.15, 0, 1.0)
-    moved = c.put(region * red, 0, -4.6 * amount, 4.0 * (1 - 0.25 * amount))
-    return moved + c.put(region * (1 - red), 0, -3.2, 1.6)
+    moved = c.put(region * red, 0, 0.8 - 7.4 * amount, 6.0 * (1 - 0.15 * amount))
+    return moved + c.put(region * (1 - red), 0, -4.6, 2.2)
 
 
 def roll_upper(c: Canvas) -> np.ndarray:
@@ -75,8 +75,8 @@ def roll_upper(c: Canvas) -> np.ndarray:
     red = np.exp(-((np.maximum(c.red, 0) / 1.5) ** 4)) * (c.red > -0.5)
     region = c.lips(30, 9) * c.upper * middle
     amount = np.clip(c.red + 0.15, 0, 1.0)
-    moved = c.put(region * red, 0, 3.6 * amount, 3.8 * (1 - 0.25 * amount))
-    return moved + c.put(region * (1 - red), 0, 1.6, 1.2)
+    moved = c.put(region * red, 0, -0.4 + 5.6 * amount, 5.4 * (1 - 0.2 * amount))
+    return moved + c.put(region * (1 - red), 0, 2.4, 1.8)
 
 
 def shrug_lower(c: Canvas) -> np.ndarray:
@@ -84,7 +84,7 @@ def shrug_lower(c: Canvas) -> np.ndarray:
     lip = c.lips(30, 12) * c.lower
     chin = c.spot(0, b.stomion_y + 26, 18, 14, both=True)
     roll = np.clip(c.red, 0, 1)
-    return c.put(lip, 0, -4.6 + 1.2 * roll, -2.2 * (1 - 0.3 * roll)) + c.put(chin * c.lower * (1 - lip), 0, -5.0, -0.6)
+    return c.put(lip, 0, -6.0 + 1.4 * roll, -2.2 * (1 - 0.3 * roll)) + c.put(chin * c.lower * (1 - lip), 0, -8.0, -1.8)
 
 
 def shrug_upper(c: Canvas) -> np.ndarray:
@@ -117,7 +117,7 @@ def frown(c: Canvas) -> np.ndarray:
 
 
 def dimple(c: Canvas) -> np.ndarray:
-    moved = c.put(_corner(c, 16, 13), 5.4, -1.4, 5.4)
+    moved = c.put(_corner(c, 16, 14), 3.0, -4.2, 5.0)
     return moved + c.put(c.spot(c.corner[0] + 12, c.corner[1], 9, 12), 1.6, 0, -1.6)
 
 
@@ -131,13 +131,14 @@ def press(c: Canvas) -> np.ndarray:
     lips = c.lips(30, 8) * side
     roll = np.clip(c.red, 0, 1.0) * np.exp(-((np.maximum(c.red - 1, 0) / 0.9) ** 2))
     moved = c.put(lips * roll, 0, 2.2 * c.upper - 2.8 * c.lower, 1.2)
-    return moved + c.put(lips, 0, 0, 0.8) + c.put(_corner(c, 14, 10), 1.6, -0.4, 1.4)
+    moved += c.put(lips, 0, 0, 0.8) + c.put(_corner(c, 14, 10), 1.2, -0.6, 1.0)
+    return moved + c.put(c.spot(15, c.body.stomion_y + 25, 17, 15) * c.lower, 0, -3.6, -1.2)
 
 
 def lower_down(c: Canvas) -> np.ndarray:
     t = _along(c)
     lip = c.lips(32, 12) * c.lower * c.side(7) * (1 - smoothstep((t - 0.55) / 0.5))
-    moved = c.put(lip, 1.4, 7.0, 0.4)
+    moved = c.put(lip, 1.2, 5.6, 0.6)
     return moved + c.put(c.spot(15, c.body.stomion_y + 17, 11, 9), 0.6, 2.4, -0.3)
 
 

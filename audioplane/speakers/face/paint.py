@@ -70,7 +70,7 @@ def skin_albedo(c: Canvas, who: Identity) -> np.ndarray:
     region = beard_region(c)[:, None]
     colour = colour * (1 - region * shade) + region * shade * (0.35 * hair + 0.15 * base)
     lips = lip_red(c)[:, None]
-    lip_colour = base * np.array([0.84, 0.50, 0.52]) * (1 - 0.25 * depth) + np.array([0.03, 0.0, 0.005])
+    lip_colour = base * np.array([0.74, 0.49, 0.52]) * (1 - 0.2 * depth) + np.array([0.02, 0.0, 0.003])
     lip_colour = lip_colour * (1.0 + 0.06 * (1 - who.masculinity) * np.array([1.5, -2.0, -1.0]))
     wet = smoothstep((0.22 - c.red) / 0.3)[:, None]
     lip_colour = lip_colour * (1 - wet * np.array([0.10, 0.30, 0.25]))

@@ -67,6 +67,10 @@ def grow(
         t = i / (steps - 1)
         d = flow(p, np.full(len(p), t))
         d = d / (np.linalg.norm(d, axis=1, keepdims=True) + 1e-9)
+        # Over the head hair lies along it; where it hangs free only gravity holds it.
+        over = np.clip(1 - (p[:, 1:2] + 40) / 50, 0, 1)
+        above = np.clip(height - lift(t), 0, 8)[:, None]
+        d = d - over * normal * ((d * normal).sum(1, keepdims=True).clip(0) + 0.06 * above)
         q = p + step * d
         height, normal = head.height(q)
         q = q + np.clip(lift(t) - height, 0, None)[:, None] * normal

@@ -10,7 +10,7 @@ from audioplane.speakers.face.parts import Label, Material, Part, closed, join, 
 UPPER_CROWNS = ((8.5, 10.4, 6.5), (6.6, 9.0, 5.8), (7.6, 9.8, 7.2), (7.0, 8.4, 8.5), (6.8, 8.2, 8.8), (10.0, 7.4, 10))
 LOWER_CROWNS = ((5.3, 8.8, 5.6), (5.9, 9.2, 5.8), (6.8, 10.2, 7.0), (7.0, 8.6, 7.8), (7.1, 8.0, 8.4), (11.0, 7.4, 10))
 _AROUND, _RINGS = 12, 7
-ENAMEL, GUM, TONGUE = (0.70, 0.645, 0.54), (0.42, 0.13, 0.12), (0.42, 0.145, 0.14)
+ENAMEL, GUM, TONGUE = (0.84, 0.785, 0.66), (0.46, 0.15, 0.14), (0.50, 0.18, 0.17)
 OVERBITE, OVERJET, FREEWAY = 2.2, 2.4, 2.4
 
 
@@ -112,11 +112,13 @@ def _gum(crowns, arch: Arch, edge: float, upper: bool) -> Part:
     share = np.clip(np.take_along_axis(within, kind[:, None], 1)[:, 0], 0, 1)
     heights = np.array([c[1] for c in crowns])[kind]
     scallop = 2.6 * (1 - 4 * (share - 0.5) ** 2)  # the margin climbs in the middle of each tooth
-    margin = heights * 0.70 + scallop
     # A cross-section: from the margin outside, up over the ridge, down to the margin inside.
     out = np.array([0.15, -0.35, -0.7, -0.9, -0.6, 1.5, 5.0, 8.0, 9.0, 8.6, 8.0])
     rise = np.array([-0.1, 0.7, 2.2, 4.5, 8.0, 11.0, 11.5, 9.0, 5.0, 1.5, 0.0])
-    up = margin[:, None] + rise
+    even = np.clip(rise / 5.0, 0, 1)  # away from the margin the ridge is smooth
+    plain = np.mean(heights) * 0.70 + 1.7
+    margin = heights[:, None] * 0.70 + scallop[:, None]
+    up = margin + (plain - margin) * even + rise
     depth = out + (0.10 if upper else -0.06) * up + 0.35
     px = x[:, None] - depth * np.sin(heading)[:, None]
     pz = z[:, None] + depth * np.cos(heading)[:, None]

@@ -17,10 +17,10 @@ def _edges(c: Canvas) -> tuple[np.ndarray, np.ndarray]:
 
 def brow_down(c: Canvas) -> np.ndarray:
     b = c.body
-    inner = c.spot(12, b.brow_y, 11, 10)
-    outer = c.spot(30, b.brow_y, 15, 9)
+    inner = c.spot(13, b.brow_y, 12, 11)
+    outer = c.spot(36, b.brow_y - 1, 18, 13)
     lid = c.spot(b.eye[0], b.brow_y + 9, 16, 5)
-    return c.put(inner, -2.2, 6.0, -0.8) + c.put(outer, -1.0, 3.8, -0.6) + c.put(lid, 0, 1.2, -0.5)
+    return c.put(inner, -1.6, 3.2, -0.8) + c.put(outer, -3.4, 3.2, -1.8) + c.put(lid, 0, 1.2, -0.5)
 
 
 def brow_inner_up(c: Canvas) -> np.ndarray:
@@ -45,9 +45,9 @@ def cheek_puff(c: Canvas) -> np.ndarray:
 
 def cheek_squint(c: Canvas) -> np.ndarray:
     b = c.body
-    cheek = c.spot(38, 10, 16, 11)
-    moved = c.put(cheek, 0.6, -4.6, -2.4)
-    moved += c.put(c.spot(b.eye[0] + 2, b.eye[1] + 13, 14, 5), 0, -1.6, -1.0)
+    cheek = c.spot(48, 15, 18, 16)
+    moved = c.put(cheek, -0.4, -5.4, -2.3)
+    moved += c.put(c.spot(b.eye[0] + 2, b.eye[1] + 13, 14, 5), 0, -1.4, -0.8)
     return moved + lid_motion(c, 0.0, -0.5 * _bow())
 
 
@@ -66,7 +66,7 @@ def squint(c: Canvas) -> np.ndarray:
     b = c.body
     moved = lid_motion(c, 1.7 * _bow(), -2.0 * _bow())
     moved += c.put(c.spot(b.canthus_out + 3, b.eye[1] + 3, 8, 9), -0.9, 0, -0.3)
-    return moved + c.put(c.spot(b.eye[0], b.eye[1] + 14, 15, 5), 0, -1.8, -0.8)
+    return moved + c.put(c.spot(b.eye[0] + 2, b.eye[1] + 15, 17, 11), -2.0, -2.2, -0.5)
 
 
 def wide(c: Canvas) -> np.ndarray:
@@ -76,19 +76,26 @@ def wide(c: Canvas) -> np.ndarray:
 
 
 def look_down(c: Canvas) -> np.ndarray:
-    return lid_motion(c, 4.8 * _bow(), 1.6 * _bow())
+    return lid_motion(c, 5.8 * _bow(), 1.7 * _bow())
 
 
 def look_up(c: Canvas) -> np.ndarray:
-    return lid_motion(c, -2.0 * _bow(), -1.2 * _bow())
+    return lid_motion(c, -2.6 * _bow(), -1.3 * _bow())
 
 
 def look_in(c: Canvas) -> np.ndarray:
-    return c.put(c.spot(c.body.eye[0] - 6, c.body.eye[1], 7, 5), -0.4, 0, -0.25) * 0.6
+    return c.put(c.spot(c.body.eye[0], c.body.eye[1], 14, 9) * _between(c), -2.0, 0, -0.3)
 
 
 def look_out(c: Canvas) -> np.ndarray:
-    return c.put(c.spot(c.body.eye[0] + 7, c.body.eye[1], 7, 5), 0.4, 0, -0.25) * 0.6
+    return c.put(c.spot(c.body.eye[0], c.body.eye[1], 14, 9) * _between(c), 1.9, 0, 0.5)
+
+
+def _between(c: Canvas) -> np.ndarray:
+    """1 over the eyeball, 0 at the corners, which hold fast."""
+    b = c.body
+    t = (c.x - b.canthus_in) / (b.canthus_out - b.canthus_in)
+    return np.clip(4 * t * (1 - t), 0, 1)
 
 
 def nose_sneer(c: Canvas) -> np.ndarray:

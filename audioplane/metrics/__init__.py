@@ -1,0 +1,1 @@
+"""Measures, one a function, on arrays. Nothing here trains or renders."""

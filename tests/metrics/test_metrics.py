@@ -1,0 +1,96 @@
+"""Measures against closed forms, independent implementations and adversarial inputs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from audioplane.losses import similarity_by_convolution
+
+from audioplane.metrics.image import psnr, ssim
+from audioplane.metrics.mouth import best_lag, correlation, opening
+from audioplane.metrics.statistics import paired_difference
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    smooth = np.random.default_rng(0).random((8, 9, 3))
+    return np.kron(smooth, np.ones((6, 6, 1)))
+
+
+def test_psnr_in_closed_form(picture):
+    assert psnr(picture, picture) == math.inf
+    assert psnr(np.full_like(picture, 0.6), np.full_like(picture, 0.5)) == pytest.approx(20.0)
+    assert psnr(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == 0.0
+
+
+def test_a_region_counts_alone(picture):
+    worse = picture.copy()
+    worse[:10] = 1 - worse[:10]
+    region = np.zeros(picture.shape[:2], bool)
+    region[20:] = True
+    assert psnr(worse, picture, region) == math.inf
+    assert ssim(worse, picture, region) == pytest.approx(1.0)
+    assert psnr(worse, picture, ~region) < psnr(worse, picture) < 20
+
+
+def test_ssim_agrees_with_our_own_loss_inside(picture):
+    noisy = np.clip(picture + 0.1 * np.random.default_rng(1).standard_normal(picture.shape), 0, 1)
+    inner = np.zeros(picture.shape[:2], bool)
+    inner[6:-6, 6:-6] = True
+    a, b = (torch.from_numpy(x).permute(2, 0, 1) for x in (noisy, picture))
+    # the loss pads with zeros, the measure mirrors: equal well inside, where neither border is seen
+    padded = [torch.nn.functional.pad(x[None], (5, 5, 5, 5), mode="reflect")[0].permute(1, 2, 0) for x in (a, b)]
+    whole = float(similarity_by_convolution(*padded))
+    assert ssim(noisy, picture) == pytest.approx(whole, abs=0.05)
+    assert ssim(noisy, picture, inner) < 0.99
+    assert ssim(picture, picture) == 1.0
+    assert ssim(1 - picture, picture) < 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: (p, p[:-1], None), "expected one shape"),
+        (lambda p: (p[..., 0], p[..., 0], None), "expected one shape"),
+        (lambda p: (p, p, np.zeros(p.shape[:2], bool)), "region: expected a mask"),
+        (lambda p: (p * 2, p, None), r"expected values in \[0, 1\]"),
+        (lambda p: (p * np.nan, p, None), r"expected values in \[0, 1\]"),
+        (lambda p: (p.astype(int), p, None), "expected uint8 or float"),
+    ],
+)
+def test_bad_pictures_are_refused(picture, change, message):
+    with pytest.raises(ValueError, match=message):
+        psnr(*change(picture))
+
+
+def test_lag_and_correlation():
+    truth = np.random.default_rng(0).standard_normal(200)
+    assert correlation(truth, 3 - 2 * truth) == pytest.approx(-1.0)
+    assert math.isnan(correlation(truth, np.ones(200)))
+    for lag in (-4, 0, 7):
+        assert best_lag(np.roll(truth, lag), truth) == lag
+    with pytest.raises(ValueError, match="one length"):
+        correlation(truth, truth[1:])
+
+
+def test_opening_is_the_distance_of_the_inner_lips():
+    mouth = np.zeros((1, 68, 2))
+    mouth[0, [61, 62, 63], 1], mouth[0, [67, 66, 65], 1] = -1.0, [1.0, 2.0, 3.0]
+    assert opening(mouth) == pytest.approx(3.0)
+    assert opening(mouth[:, 48:]) == pytest.approx(3.0)
+
+
+def test_paired_bootstrap_tells_a_difference_from_noise():
+    generator = np.random.default_rng(2)
+    base = generator.standard_normal(500).cumsum() * 0.05
+    better = base + 0.3 + 0.1 * generator.standard_normal(500)
+    same = base + 0.1 * generator.standard_normal(500)
+    assert paired_difference(better, base).verdict == "better"
+    assert paired_difference(better, base, higher_is_better=False).verdict == "worse"
+    assert paired_difference(same - same.mean() + base.mean(), base).verdict == "not distinguishable"
+    found = paired_difference(better, base)
+    assert found.low < found.mean < found.high
+    assert found.mean == pytest.approx(0.3, abs=0.02)
