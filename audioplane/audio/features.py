@@ -1,0 +1,227 @@
+"""Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Sec. III-C).
+
+Every kind of feature comes as windows (T, window, C) float32: `window` steps, 20 ms each, around each video frame.
+Frame t of the video is at t / fps seconds, the middle of its window.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import AudioConfig
+from ..errors import UserError
+
+SAMPLE_RATE = 16_000
+STEP = 320  # samples from one feature step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
+FLOOR_DB = 60.0  # log-mel is cut this far below a voice's loudest
+
+
+def load_audio(path: str | Path) -> np.ndarray:
+    """A sound (or video) file as 16 kHz mono.
+
+    Args:
+        path: any format, sample rate and number of channels that libsndfile or FFmpeg reads.
+
+    Returns:
+        (n,) float32 in about [-1, 1]; channels are averaged.
+
+    Raises:
+        UserError: no such file, not readable, empty, or with NaN or infinite samples.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no sound file {path}")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples = samples.mean(axis=1)
+    except soundfile.LibsndfileError:
+        samples, rate = _decode_by_ffmpeg(path)
+    return check_audio(resample(samples, rate), str(path))
+
+
+def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
+    """Refuses what cannot be spoken: nothing, several channels, NaN."""
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+        raise UserError(f"{name} must be a one-dimensional array of floats, not {samples.dtype} of shape {samples.shape}")
+    if len(samples) == 0:
+        raise UserError(f"{name} is empty; record at least a few milliseconds")
+    if not np.isfinite(samples).all():
+        raise UserError(f"{name} contains NaN or infinite samples; export it again")
+    return samples.astype(np.float32, copy=False)
+
+
+def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise UserError(f"{path} has no sound")
+            rate = container.streams.audio[0].rate
+            to_float = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+            parts = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in to_float.resample(frame)]
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as sound ({error}); convert it to wav") from error
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
+
+
+def resample(samples: np.ndarray, rate: int) -> np.ndarray:
+    """`samples` (n,) from `rate` to 16 kHz."""
+    if rate == SAMPLE_RATE or len(samples) == 0:
+        return samples
+    import librosa
+
+    return librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE)
+
+
+def count_frames(samples: np.ndarray, fps: float) -> int:
+    """Video frames that cover all of `samples`, the last one perhaps in part."""
+    return max(1, math.ceil(len(samples) * fps / SAMPLE_RATE - 1e-6))
+
+
+def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
+    """Log-mel spectrogram in dB: (steps, bands), step i centred at sample i x 320; 25 ms windows."""
+    import librosa
+
+    samples = np.pad(samples, (0, max(0, 512 - len(samples))))
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=SAMPLE_RATE, n_fft=512, win_length=400, hop_length=STEP, n_mels=bands, fmin=50.0, fmax=8000.0,
+        pad_mode="constant",
+    )  # fmt: skip
+    return 10.0 * np.log10(np.maximum(power.T, 1e-10)).astype(np.float32)
+
+
+def standardise(steps: np.ndarray, prior: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, tuple]:
+    """Log-mel relative to the voice's own loudness and colour.
+
+    Bands are shifted and scaled by their mean and spread over the steps that are not silent, so microphone, room and
+    loudness leave little trace. With `prior`, a subject's statistics, these count as two further seconds: a short
+    recording is not judged by its own three syllables.
+
+    Returns:
+        the steps, and (mean, spread) that were used, each (bands,).
+    """
+    loud = steps.mean(axis=1)
+    floor = loud.max() - FLOOR_DB
+    steps = np.maximum(steps, steps.max() - 80.0)
+    active = steps[loud > max(floor, loud.max() - 35.0)]
+    mean, spread = active.mean(axis=0), active.std(axis=0)
+    if prior is not None:
+        own = len(active) / (len(active) + 100.0)
+        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
+    spread = np.maximum(spread, 2.0)
+    return ((steps - mean) / spread).astype(np.float32), (mean, spread)
+
+
+def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int) -> np.ndarray:
+    """(steps, C) at 50 Hz -> (frames, window, C) around each frame; the ends are continued by their last step."""
+    centres = np.round(np.arange(frames) * (SAMPLE_RATE / STEP) / fps).astype(int)
+    index = centres[:, None] + np.arange(window) - window // 2
+    return steps[np.clip(index, 0, len(steps) - 1)]
+
+
+class Features:
+    """The feature function of a run: it remembers the subject's statistics and a loaded network.
+
+    Args:
+        config: kind, window and model.
+        statistics: (mean, spread) of the subject's voice from an earlier run; None to take them from the first
+            audio that is described.
+    """
+
+    def __init__(self, config: AudioConfig, statistics: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        self.config, self.statistics = config, statistics
+        self._network: Any = None
+
+    def __call__(self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "") -> np.ndarray:
+        """Windows of all frames of a voice.
+
+        Args:
+            samples: (n,) 16 kHz.
+            fps: of the video.
+            frames: T; default as many as cover the audio.
+            model: DeepSpeech only: this voice's own .npy, in place of the config's.
+
+        Returns:
+            (T, window, C) float32.
+        """
+        frames = count_frames(samples, fps) if frames is None else frames
+        if self.config.features == "deepspeech":
+            return load_deepspeech(model or self.config.model, frames, self.config.window)
+        if self.config.features == "mel":
+            steps = log_mel(samples, self.config.mel_bands)
+            own_voice = self.statistics is None
+            if own_voice or self.config.normalise == "voice":
+                steps, used = standardise(steps, self.statistics)
+                self.statistics = used if own_voice else self.statistics
+            else:
+                assert self.statistics is not None
+                steps = ((np.maximum(steps, steps.max() - 80.0) - self.statistics[0]) / self.statistics[1]).astype(np.float32)
+        else:
+            steps = self._network_steps(samples)
+        return cut_windows(steps, frames, fps, self.config.window)
+
+    def _network_steps(self, samples: np.ndarray) -> np.ndarray:
+        """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one."""
+        import torch
+
+        if self._network is None:
+            self._network = load_network(self.config.model or DEFAULT_NETWORKS[self.config.features])
+        piece, margin = 20 * SAMPLE_RATE, SAMPLE_RATE
+        parts, wanted = [], math.ceil(len(samples) / STEP)
+        with torch.no_grad():
+            for start in range(0, len(samples), piece):
+                first = max(0, start - margin)
+                cut = samples[first : start + piece + margin]
+                cut = np.pad(cut, (0, max(0, 2 * STEP - len(cut))))
+                cut = (cut - cut.mean()) / (cut.std() + 1e-5)
+                states = self._network(torch.from_numpy(cut)[None]).last_hidden_state[0].numpy()
+                skip, want = (start - first) // STEP, min(piece // STEP, wanted - start // STEP)
+                states = states[skip : skip + want]
+                parts.append(np.pad(states, ((0, want - len(states)), (0, 0)), mode="edge"))
+        return np.concatenate(parts).astype(np.float32)
+
+
+DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
+
+
+def load_network(name: str) -> Any:
+    """A wav2vec2 or HuBERT from a local folder or the hub.
+
+    Raises:
+        UserError: transformers is not installed, or the weights are not to be had.
+    """
+    try:
+        from transformers import AutoModel  # type: ignore[import-not-found]
+    except ImportError:
+        raise UserError(
+            "audio.features 'wav2vec2' and 'hubert' need the package transformers: pip install transformers, or set "
+            "audio.features=mel"
+        ) from None
+    try:
+        return AutoModel.from_pretrained(name).eval()
+    except (OSError, ValueError) as error:
+        raise UserError(f"the network '{name}' could not be loaded ({error}); set audio.model to its local folder") from error
+
+
+def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
+    """DeepSpeech features as AD-NeRF's tools write them (aud_ds.npy): (T, 16, 29), or (steps, 29) at 50 Hz.
+
+    Raises:
+        UserError: no file, or another shape.
+    """
+    if not path or not Path(path).is_file():
+        raise UserError(f"audio.features 'deepspeech' needs a .npy of features at audio.model; there is none at '{path}'")
+    values = np.load(path, allow_pickle=False).astype(np.float32)
+    if values.ndim == 2:
+        return cut_windows(values, frames, 25.0, window)
+    if values.ndim != 3 or values.shape[1] != window:
+        raise UserError(f"{path} must hold (T, {window}, C) or (steps, C) features, not {values.shape}")
+    return values[np.clip(np.arange(frames), 0, len(values) - 1)]

@@ -1,0 +1,110 @@
+"""Teaching the encoder lip shapes before the field sees it.
+
+Learned from pixels alone the encoder overfits within a minute and held-out lips do not move with the voice; a few
+seconds of regression on the principal components of the training frames' lip landmarks, after which it is nearly
+frozen, is what makes held-out lip motion possible. Ours: the paper's encoder is pre-trained on speech recognition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..config import AudioConfig
+from ..fields.heads import linear
+from .encoder import AudioEncoder, augment, correlation, pad
+
+LIPS = slice(48, 68)
+RIGID = [*range(27, 36), 36, 39, 42, 45]  # nose and corners of the eyes: they follow the head, not the speech
+SEGMENT = 16  # consecutive frames of one sample
+
+
+@dataclass(frozen=True)
+class LipShapes:
+    """Principal components of lips seen from a still head.
+
+    Attributes:
+        scores: (T, K) float32, each with spread 1 over the frames that had landmarks; NaN where there were none.
+        share: (K,) share of the variance each explains.
+        opening: (T,) distance of the inner lips over the width between the eyes' outer corners.
+    """
+
+    scores: np.ndarray
+    share: np.ndarray
+    opening: np.ndarray
+
+
+def lip_shapes(landmarks: np.ndarray, components: int) -> LipShapes:
+    """Lips of (T, 68, 2) landmarks, each frame moved onto the mean face by a similarity of its rigid points."""
+    good = np.isfinite(landmarks).all(axis=(1, 2))
+    scores = np.full((len(landmarks), components), np.nan, np.float32)
+    opening = np.full(len(landmarks), np.nan, np.float32)
+    if good.sum() < 2:
+        return LipShapes(scores, np.zeros(components), opening)
+    points = landmarks[good].astype(np.float64)
+    flat = points[..., 0] + 1j * points[..., 1]
+    reference = flat.mean(axis=0)
+    for _ in range(3):
+        source = flat[:, RIGID] - flat[:, RIGID].mean(axis=1, keepdims=True)
+        target = reference[RIGID] - reference[RIGID].mean()
+        turn = (source.conj() @ target) / (np.abs(source) ** 2).sum(axis=1)
+        aligned = (flat - flat[:, RIGID].mean(axis=1, keepdims=True)) * turn[:, None] + reference[RIGID].mean()
+        reference = aligned.mean(axis=0)
+    lips = aligned[:, LIPS]
+    data = np.concatenate([lips.real, lips.imag], axis=1)
+    data = data - data.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(data, full_matrices=False)
+    axes = axes[:components] * np.sign(axes[:components].sum(axis=1, keepdims=True) + 1e-12)
+    projected = data @ axes.T
+    scores[good, : projected.shape[1]] = projected / np.maximum(projected.std(axis=0), 1e-9)
+    eyes = np.abs(reference[45] - reference[36])
+    opening[good] = np.abs(aligned[:, [61, 62, 63]] - aligned[:, [67, 66, 65]]).mean(axis=1) / eyes
+    share = sizes[:components] ** 2 / max((sizes**2).sum(), 1e-12)
+    return LipShapes(scores, share, opening)
+
+
+def pretrain(
+    encoder: AudioEncoder, windows: torch.Tensor, shapes: LipShapes, train: range, config: AudioConfig,
+    generator: torch.Generator,
+) -> float:  # fmt: skip
+    """Regresses lip shapes from the encoder's code over the training frames, then standardises the code.
+
+    Args:
+        encoder: changed in place.
+        windows: (T, window, C) of the whole subject.
+        shapes: of the whole subject; only `train` is used.
+        train: frames to learn from.
+        config: steps, batch, rate and augmentation.
+        generator: of the batches, the read-out and the augmentation.
+
+    Returns:
+        correlation of the first component with its prediction over the training frames.
+    """
+    readout = linear(config.code, shapes.scores.shape[1], generator)
+    parameters = [*encoder.parameters(), *readout.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=config.pretrain_rate, weight_decay=1e-2, fused=True)
+    padded = pad(windows[train.start : train.stop], encoder.neighbours)
+    targets = torch.from_numpy(shapes.scores[train.start : train.stop])
+    known = torch.isfinite(targets).all(dim=1)
+    targets = targets.nan_to_num(0.0)
+    weights = torch.from_numpy(np.sqrt(np.maximum(shapes.share, 1e-3))).float()
+    weights = weights / weights.mean()
+    length = min(SEGMENT, len(targets))
+    segments, frames = max(1, config.pretrain_batch // length), torch.arange(length + encoder.neighbours - 1)
+    for step in range(config.pretrain_steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.pretrain_rate * (1.0 - step / config.pretrain_steps)
+        start = torch.randint(0, len(targets) - length + 1, (segments,), generator=generator)[:, None]
+        batch = augment(padded[start + frames], config.augment, generator, config.features == "mel")
+        wanted, seen = targets[start + frames[:length]], known[start + frames[:length]]
+        error = (readout(encoder(batch)) - wanted).square() * weights * seen[..., None]
+        optimizer.zero_grad(set_to_none=True)
+        error.mean().backward()
+        optimizer.step()
+    with torch.no_grad():
+        predicted = readout(encoder.all_codes(windows[train.start : train.stop]))[known]
+        reached = float(correlation(predicted, targets[known])[0]) if known.any() else 0.0
+    encoder.standardise_over(windows[train.start : train.stop])
+    return reached

@@ -1,0 +1,232 @@
+"""The cloud: N Gaussians with means, quaternions, log-scales, opacity logits and spherical harmonics (Eq. 2).
+
+Positions are metres in head coordinates. The five arrays are kept apart, under the names gsplat's strategies know,
+and joined into rows (`pack`) where a field moves them all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .errors import UserError
+from .splat import rasterization
+
+SH0 = 0.28209479177387814  # the constant harmonic
+
+
+@dataclass(frozen=True)
+class Box:
+    """The cube in head coordinates that fields span; points map to [0, 1]^3 in it.
+
+    Attributes:
+        center: (x, y, z) metres. half: half its side, metres.
+    """
+
+    center: tuple[float, float, float]
+    half: float
+
+    def normalise(self, points: Tensor) -> Tensor:
+        """Metres (N, 3) to [0, 1]^3; points outside the box lie outside, and fields take the border's value there."""
+        center = torch.tensor(self.center, dtype=points.dtype, device=points.device)
+        return (points - center) / (2.0 * self.half) + 0.5
+
+
+@dataclass
+class Gaussians:
+    """N Gaussians.
+
+    Attributes:
+        means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
+            metres. opacities: (N,) logits. sh: (N, K, 3) harmonics, K = (degree + 1)^2.
+    """
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+    opacities: Tensor
+    sh: Tensor
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def sh_degree(self) -> int:
+        return int(self.sh.shape[1] ** 0.5) - 1
+
+    def pack(self) -> Tensor:
+        """All parameters as rows: (N, 11 + 3 K), in the order of the attributes."""
+        return torch.cat([self.means, self.quats, self.scales, self.opacities[:, None], self.sh.flatten(1)], dim=1)
+
+    @staticmethod
+    def unpack(rows: Tensor) -> Gaussians:
+        """The inverse of `pack`, without copying."""
+        return Gaussians(rows[:, :3], rows[:, 3:7], rows[:, 7:10], rows[:, 10], rows[:, 11:].unflatten(1, (-1, 3)))
+
+    def detach(self) -> Gaussians:
+        return Gaussians(**{name: tensor.detach() for name, tensor in self.items()})
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        for item in fields(self):
+            yield item.name, getattr(self, item.name)
+
+    def is_finite(self) -> bool:
+        return all(bool(torch.isfinite(tensor).all()) for _, tensor in self.items())
+
+    def colors(self, viewmat: Tensor) -> Tensor:
+        """RGB (N, 3) of each Gaussian seen by a camera; 3DGS's shift by one half, not below 0."""
+        if self.sh.shape[1] == 1:
+            return (SH0 * self.sh[:, 0] + 0.5).clamp_min(0.0)
+        if self.means.device.type == "cuda":
+            from gsplat import spherical_harmonics
+
+            directions = self.means - torch.inverse(viewmat)[:3, 3]
+            return (spherical_harmonics(self.sh_degree, directions, self.sh) + 0.5).clamp_min(0.0)
+        from .splat.harmonics import evaluate
+
+        seen = torch.ones(1, len(self), 2, dtype=torch.int32)
+        return (evaluate(self.sh_degree, self.sh, self.means, viewmat[None], seen)[0] + 0.5).clamp_min(0.0)
+
+
+@dataclass
+class Picture:
+    """What a splat returns.
+
+    Attributes:
+        rgb: (H, W, 3), premultiplied. alpha: (H, W, 1). dynamism: (H, W) the map g, or None. meta: of the rasterizer.
+    """
+
+    rgb: Tensor
+    alpha: Tensor
+    dynamism: Tensor | None
+    meta: dict[str, Any]
+
+    def over(self, background: Tensor) -> Tensor:
+        """Composited over (H, W, 3) or (3,)."""
+        return self.rgb + (1.0 - self.alpha) * background
+
+
+def splat(
+    cloud: Gaussians, viewmat: Tensor, K: Tensor, width: int, height: int, dynamism: Tensor | None = None
+) -> Picture:
+    """Renders a cloud, and with it the dynamism map in the same pass.
+
+    Paper: Eq. 4 and Eq. 14, I = R(G; P) and g = R(D; P) (journal).
+
+    Args:
+        cloud: N Gaussians.
+        viewmat: (4, 4) camera-from-head. K: (3, 3) pixels.
+        width, height: pixels.
+        dynamism: d, (N, 1), splatted as a fourth channel with the Gaussians' own opacities over 0.
+    """
+    colors = cloud.colors(viewmat)
+    if dynamism is not None:
+        colors = torch.cat([colors, dynamism], dim=1)
+    out, alpha, meta = rasterization(
+        cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), colors, viewmat[None], K[None],
+        width, height, packed=False,
+    )  # fmt: skip
+    return Picture(out[0, ..., :3], alpha[0], out[0, ..., 3] if dynamism is not None else None, meta)
+
+
+def random_gaussians(points: Tensor, spacing: float, sh_degree: int, generator: torch.Generator) -> Gaussians:
+    """Gray, half transparent round Gaussians of size `spacing` (metres) at `points` (N, 3), randomly turned."""
+    count, bands = len(points), (sh_degree + 1) ** 2
+    sh = torch.zeros(count, bands, 3)
+    sh[:, 0] = 0.1 * torch.randn(count, 3, generator=generator)
+    return Gaussians(
+        points.clone(), torch.randn(count, 4, generator=generator),
+        torch.full((count, 3), float(np.log(spacing))) + 0.1 * torch.randn(count, 3, generator=generator),
+        torch.full((count,), -1.0), sh,
+    )  # fmt: skip
+
+
+def as_parameters(cloud: Gaussians) -> nn.ParameterDict:
+    """The cloud under gsplat's names, harmonics as `sh0` and, above degree 0, `shN`."""
+    params = {name: nn.Parameter(t.detach().clone()) for name, t in cloud.items() if name != "sh"}
+    params["sh0"] = nn.Parameter(cloud.sh[:, :1].detach().clone())
+    if cloud.sh.shape[1] > 1:
+        params["shN"] = nn.Parameter(cloud.sh[:, 1:].detach().clone())
+    return nn.ParameterDict(params)
+
+
+def from_parameters(params: nn.ParameterDict | dict[str, Tensor]) -> Gaussians:
+    """The inverse of `as_parameters`; gradients pass."""
+    sh = torch.cat([params["sh0"], params["shN"]], dim=1) if "shN" in params else params["sh0"]
+    return Gaussians(params["means"], params["quats"], params["scales"], params["opacities"], sh)
+
+
+def morton_order(points: Tensor) -> Tensor:
+    """An order of `points` (N, 3) in [0, 1]^3 in which neighbours in space are near each other in memory."""
+    cells = (points.detach() * 1024).long().clamp(0, 1023)
+    key = torch.zeros(len(points), dtype=torch.long, device=points.device)
+    for bit in range(10):
+        for axis in range(3):
+            key |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return key.argsort(stable=True)
+
+
+# The standard layout of 3DGS viewers: one little-endian float32 a property.
+
+
+def _ply_names(bands: int) -> list[str]:
+    rest = [f"f_rest_{i}" for i in range(3 * (bands - 1))]
+    return [
+        "x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", *rest, "opacity", "scale_0", "scale_1", "scale_2",
+        "rot_0", "rot_1", "rot_2", "rot_3",
+    ]  # fmt: skip
+
+
+def save_ply(cloud: Gaussians, path: str | Path) -> None:
+    """Writes a cloud as the .ply that 3DGS viewers read, by a temporary name."""
+    cloud, bands = cloud.detach(), cloud.sh.shape[1]
+    names = _ply_names(bands)
+    rows = torch.cat([
+        cloud.means, torch.zeros_like(cloud.means), cloud.sh[:, 0], cloud.sh[:, 1:].transpose(1, 2).flatten(1),
+        cloud.opacities[:, None], cloud.scales, cloud.quats,
+    ], dim=1).cpu().numpy().astype("<f4")  # fmt: skip
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
+    header += [f"property float {name}" for name in names] + ["end_header", ""]
+    path = Path(path)
+    part = path.with_name(path.name + ".tmp")
+    part.write_bytes("\n".join(header).encode() + rows.tobytes())
+    part.replace(path)
+
+
+def load_ply(path: str | Path) -> Gaussians:
+    """Reads a 3DGS .ply of any degree.
+
+    Raises:
+        UserError: not such a file.
+    """
+    data = Path(path).read_bytes()
+    end = data.find(b"end_header\n")
+    lines = data[: max(end, 0)].decode("ascii", errors="replace").split("\n")
+    if end < 0 or lines[0].strip() != "ply" or "format binary_little_endian 1.0" not in lines:
+        raise UserError(f"{path} is not a binary little-endian .ply")
+    names = [line.split()[2] for line in lines if line.startswith("property float ")]
+    count = next((int(line.split()[2]) for line in lines if line.startswith("element vertex ")), 0)
+    lacking = set(_ply_names(1)) - {"nx", "ny", "nz"} - set(names)
+    if lacking:
+        raise UserError(f"{path} is not a cloud of Gaussians: it lacks {', '.join(sorted(lacking))}")
+    body = data[end + len(b"end_header\n") :]
+    if len(body) < 4 * count * len(names):
+        raise UserError(f"{path} is cut short: copy or export it again")
+    rows = np.frombuffer(body, "<f4", count * len(names)).reshape(count, len(names))
+    table = {name: torch.from_numpy(rows[:, i].astype(np.float32)) for i, name in enumerate(names)}
+    pick = lambda *wanted: torch.stack([table[name] for name in wanted], dim=1)  # noqa: E731
+    sh = pick("f_dc_0", "f_dc_1", "f_dc_2")[:, None]
+    rest = sum(name.startswith("f_rest_") for name in names)
+    if rest:
+        higher = pick(*(f"f_rest_{i}" for i in range(rest))).unflatten(1, (3, -1)).transpose(1, 2)
+        sh = torch.cat([sh, higher], dim=1)
+    return Gaussians(
+        pick("x", "y", "z"), pick("rot_0", "rot_1", "rot_2", "rot_3"), pick("scale_0", "scale_1", "scale_2"),
+        table["opacity"], sh.contiguous(),
+    )  # fmt: skip

@@ -1,0 +1,324 @@
+"""`TalkingHead`: a trained head in one file, and what it says.
+
+    head = TalkingHead.load("runs/ada/head.safetensors")
+    head.speak("voice.wav", out="talk.mp4")
+
+Inference is folded: the canonical points rest, so Interp(P_ij) * f_k (Eq. 10) is computed once per head, and the audio
+enters through one small matrix per frame (`fields.heads`). Gaussians whose offsets hardly change over the training
+voice keep their mean offset (sparse evaluation); `sparse=False` moves them all, exactly as in training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import checkpoint, compose
+from .audio.features import SAMPLE_RATE, Features, check_audio, load_audio
+from .config import Config
+from .errors import UserError
+from .gaussians import Box, Gaussians, splat
+from .model import HeadModel
+
+if TYPE_CHECKING:
+    from .train import Trainer
+
+POSES = ("test", "still", "natural")
+TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+STILL = 0.004  # sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset
+
+
+class TalkingHead:
+    """A head that speaks.
+
+    Args:
+        model: trained. about: JSON of the file. extras: tensors of the file that are not the model's.
+        sparse: evaluate the field only for Gaussians that move.
+    """
+
+    def __init__(self, model: HeadModel, about: dict[str, Any], extras: dict[str, Tensor], sparse: bool = True) -> None:
+        self.model, self.about, self.extras = model.eval().requires_grad_(False), about, extras
+        self.config, self.fps = model.config, float(about["fps"])
+        self.width, self.height = int(about["width"]), int(about["height"])
+        self.K, self.viewmats = extras["K"], extras["viewmats"]
+        statistics = extras.get("statistics")
+        self.features = Features(self.config.audio, None if statistics is None else tuple(statistics.numpy()))
+        self._rows = model.cloud.pack()
+        self._moving = torch.arange(len(self._rows))
+        self._static = self._fold()
+        if sparse and self._static is not None:
+            self._rest()
+
+    # Files
+
+    @staticmethod
+    def export(trainer: Trainer, path: str | Path) -> TalkingHead:
+        """Writes what a run has learned, with what speaking needs, to one file."""
+        import cv2
+
+        subject, model = trainer.subject, trainer.model
+        state = {f"model/{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+        rows = touched_rows(model)
+        state["model/field.planes.planes"], state["touched"] = state["model/field.planes.planes"][rows], rows
+        test = subject.test if len(subject.test) else subject.train
+
+        state |= {"K": trainer.cache.K, "viewmats": torch.from_numpy(subject.viewmats[subject.train.start : subject.train.stop].copy())}
+        typical = subject.train.start + compose.typical(subject.viewmats[subject.train.start : subject.train.stop])
+        packs, budget = [], TORSO_BYTES
+        for t in [typical, *test]:
+            image = trainer.cache[t].behind
+            data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+            budget -= len(data)
+            if budget < 0:
+                break
+            packs.append(data)
+        state["torso"] = torch.from_numpy(np.concatenate(packs))
+        state["torso_ends"] = torch.from_numpy(np.cumsum([len(pack) for pack in packs]))
+        state["test_viewmats"] = torch.from_numpy(subject.viewmats[test.start : test.start + len(packs) - 1].copy())
+        with torch.no_grad():
+            codes = model.encoder.all_codes(trainer.windows)
+        state["codes"] = codes[subject.train.start : subject.train.stop : 8].cpu().contiguous()
+        if trainer.features.statistics is not None:
+            state["statistics"] = torch.from_numpy(np.stack(trainer.features.statistics).astype(np.float32))
+        about = {
+            "kind": "head", "config": json.loads(trainer.config.to_json()), "fps": subject.fps, "name": subject.name,
+            "width": trainer.cache.width, "height": trainer.cache.height, "box": [*trainer.box.center, trainer.box.half],
+            "gaussians": len(model.params["means"]), "channels": trainer.windows.shape[-1],
+            "iteration": trainer.iteration, "facts": trainer.facts,
+        }  # fmt: skip
+        checkpoint.save(path, state, about)
+        return TalkingHead.load(path)
+
+    @staticmethod
+    def load(path: str | Path, sparse: bool = True) -> TalkingHead:
+        """A head from its file, or from the folder of its run. Nothing in the file is executed.
+
+        Raises:
+            UserError: no such file, damaged, of another version, or not a head.
+        """
+        path = Path(path)
+        tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
+        if about.get("kind") != "head":
+            raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
+        config = Config.from_json(json.dumps(about["config"]))
+        state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
+        sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
+        cloud = Gaussians(*(state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")), sh)
+        *center, half = about["box"]
+        box = Box((center[0], center[1], center[2]), half)
+        model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
+        planes = torch.zeros_like(model.field.planes.planes)
+        planes[tensors.pop("touched")] = state["field.planes.planes"]
+        model.load_state_dict({**state, "field.planes.planes": planes})
+        return TalkingHead(model, about, {n: t for n, t in tensors.items() if not n.startswith("model/")}, sparse)
+
+    @property
+    def cloud(self) -> Gaussians:
+        """The canonical Gaussians."""
+        return self.model.cloud.detach()
+
+    # Folding
+
+    def _fold(self) -> Tensor | None:
+        """What of the field does not depend on the audio: (N, W); None where time runs through it."""
+        field = self.model.field
+        return None if field.time_dependent else field.static(self.model.points())  # type: ignore[union-attr]
+
+    def _rest(self) -> None:
+        """Gives Gaussians that hardly change their mean offset, once, and keeps the others for every frame."""
+        assert self._static is not None
+        changes = [self._change(code, self._static) for code in self.extras["codes"]]
+        mean = torch.stack(changes).mean(dim=0)
+        largest = torch.stack([(change - mean).abs().amax(dim=1) for change in changes]).quantile(0.98, dim=0)
+        moving = largest > STILL
+        self._rows = torch.where(moving[:, None], self._rows, self._rows + mean * self.model.scales)
+        self._moving = moving.nonzero()[:, 0]
+        self._static = self._static[self._moving].contiguous()
+
+    def _change(self, audio: Tensor, static: Tensor) -> Tensor:
+        """d * Delta G in D1's units: (n, P)."""
+        offsets, dynamism = self.model.field.modulate(static, audio)  # type: ignore[union-attr]
+        return offsets * dynamism if self.config.saliency.enabled else offsets
+
+    @property
+    def moving(self) -> int:
+        """How many Gaussians are evaluated at every frame."""
+        return len(self._moving)
+
+    # From sound to pictures
+
+    def encode(self, audio: np.ndarray, features: str = "") -> Tensor:
+        """Audio codes of every frame of a voice.
+
+        Args:
+            audio: (n,) 16 kHz mono float32. features: DeepSpeech heads only, this voice's .npy.
+
+        Returns:
+            (T, code), T = ceil of the audio's length in frames.
+        """
+        windows = torch.from_numpy(self.features(check_audio(audio), self.fps, model=features))
+        with torch.no_grad():
+            return self.model.encoder.all_codes(windows)
+
+    @torch.no_grad()
+    def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
+        """The cloud of a moment, G'. Eq. 13, folded."""
+        if self._static is None:
+            return self.model.deform(audio_code, time)[0]
+        rows = self._rows.clone()
+        rows[self._moving] += self._change(audio_code, self._static) * self.model.scales
+        return Gaussians.unpack(rows)
+
+    @torch.no_grad()
+    def render(
+        self, audio_code: Tensor, viewmat: np.ndarray | Tensor, behind: np.ndarray | None = None, size: int = 0,
+        time: float = 0.0,
+    ) -> np.ndarray:  # fmt: skip
+        """One picture.
+
+        Args:
+            audio_code: (code,) from `encode`. viewmat: (4, 4) camera-from-head.
+            behind: (H, W, 3) uint8; default the still torso. size: width in pixels; 0 for the trained one.
+            time: within the training clip; only six planes listen.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+        """
+        width, height, K = self._camera(size)
+        view = torch.as_tensor(viewmat, dtype=torch.float32)
+        picture = splat(self.deform(audio_code, time), view, K, width, height)
+        if behind is None:
+            behind = self._torso(0, width, height)
+        return compose.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
+
+    def _camera(self, size: int) -> tuple[int, int, Tensor]:
+        if size == 0 or size == self.width:
+            return self.width, self.height, self.K
+        scale = size / self.width
+        return size, round(self.height * scale), self.K * torch.tensor([[scale], [scale], [1.0]])
+
+    def _torso(self, index: int, width: int, height: int) -> np.ndarray:
+        """Torso and background, 0 the still one, then those of the test clip: (H, W, 3) uint8."""
+        import cv2
+
+        ends = self.extras["torso_ends"]
+        start = int(ends[index - 1]) if index else 0
+        image = cv2.imdecode(self.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
+        image = np.ascontiguousarray(image[..., ::-1])
+        return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+
+    def frames(
+        self, audio: np.ndarray, poses: str | np.ndarray = "test", size: int = 0, seed: int = 0, mark: bool = True,
+        features: str = "",
+    ) -> Iterator[np.ndarray]:  # fmt: skip
+        """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
+
+        Args:
+            audio: (n,) 16 kHz mono float32.
+            poses: "test" (the held-out clip, forth and back), "still", "natural", or viewmats (T, 4, 4).
+            size: width in pixels; 0 for the trained one. seed: of natural poses.
+            mark: whether to write "synthetic" into a corner. features: DeepSpeech heads only.
+
+        Yields:
+            (H, W, 3) uint8 RGB.
+        """
+        codes = self.encode(audio, features)
+        width, height, _ = self._camera(size)
+        views, torsos = self._poses(poses, len(codes), seed)
+        stamp, still = compose.mark_stamp(width), self._torso(0, width, height)
+
+        def draw(t: int) -> np.ndarray:
+            behind = self._torso(int(torsos[t]), width, height) if torsos[t] else still
+            image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1))
+            if mark:
+                compose.put_mark(image, stamp)
+            return image
+
+        yield from _in_parallel(draw, len(codes))
+
+    def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Viewmats (count, 4, 4) and the torso's picture of each frame."""
+        still = np.zeros(count, dtype=int)
+        if not isinstance(poses, str):
+            if np.shape(poses) != (count, 4, 4):
+                raise UserError(f"poses must be ({count}, 4, 4), one camera a frame, not {np.shape(poses)}")
+            return np.asarray(poses, np.float32), still
+        seen = self.viewmats.numpy()
+        if poses == "test":
+            at = compose.back_and_forth(count, len(self.extras["test_viewmats"]))
+            return self.extras["test_viewmats"].numpy()[at], at + 1
+        if poses == "still":
+            return np.tile(seen[compose.typical(seen)], (count, 1, 1)), still
+        if poses == "natural":
+            return compose.natural_poses(seen, count, self.fps, seed), still
+        raise UserError(f"poses are one of {', '.join(POSES)}, not '{poses}'")
+
+    def speak(
+        self, voice: str | Path | np.ndarray, out: str | Path, poses: str | np.ndarray = "test", size: int = 0,
+        seed: int = 0, mark: bool = True, features: str = "",
+    ) -> Path:  # fmt: skip
+        """Makes a film of the head speaking a voice.
+
+        Args:
+            voice: a sound file, or (n,) float32 at 16 kHz.
+            out: mp4 to write (H.264 and AAC). Other arguments as for `frames`.
+
+        Returns:
+            `out`.
+
+        Raises:
+            UserError: the voice cannot be read or is empty, or the film cannot be written.
+        """
+        audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
+        compose.write_video(out, self.frames(audio, poses, size, seed, mark, features), self.fps, audio, SAMPLE_RATE)
+        return Path(out)
+
+
+def touched_rows(model: HeadModel) -> Tensor:
+    """Rows of the planes that the canonical cloud reads: all that a finished head needs, (k,) int64."""
+    from .fields import plane_kernels
+
+    points, layout = model.points().detach().cpu().numpy(), model.field.planes.layout
+    slots = np.full(len(model.field.planes.planes), -1, np.int32)
+    rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
+    plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts)
+    return torch.from_numpy((slots >= 0).nonzero()[0])
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """Lets kernels run on their caller's thread alone; yields how many callers there may be."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _in_parallel(draw: Any, count: int) -> Iterator[np.ndarray]:
+    """draw(0), draw(1), ... in order, computed ahead on all cores."""
+    with _one_thread_each() as workers, ThreadPoolExecutor(workers, thread_name_prefix="speak") as pool:
+        waiting: deque[Future[np.ndarray]] = deque()
+        try:
+            for t in range(count):
+                waiting.append(pool.submit(draw, t))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+__all__: Sequence[str] = ["POSES", "TalkingHead"]

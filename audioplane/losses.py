@@ -1,0 +1,116 @@
+"""What training minimises: Eq. 15 to 17, and the perceptual terms.
+
+    coarse = L1 + w_p L_perceptual                                 (Eq. 16)
+    fine   = L1 + w_p L_perceptual + w_m L_mask                    (Eq. 17)
+    L_mask = mean over pixels of max(0, |m - g| - margin)          (Eq. 15)
+
+Images are (H, W, 3) in [0, 1]. L_perceptual is LPIPS where its weights are to be had, else D-SSIM = 1 - SSIM; which
+one a run used stands in its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from . import threads
+from .config import LossConfig
+
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+
+
+def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over pixels and colours of weight x |image - target|; `weight` (H, W) or None for 1."""
+    error = (image - target).abs()
+    return error.mean() if weight is None else (error * weight[..., None]).mean()
+
+
+def margin_loss(dynamism_map: Tensor, motion_mask: Tensor, margin: float) -> Tensor:
+    """How far the dynamism map leaves the mask, beyond the tolerance.
+
+    Paper: Eq. 15 (journal), per pixel: mean of max(0, |m - g| - margin).
+
+    Args:
+        dynamism_map: g, (H, W). motion_mask: m, (H, W) in {0, 1}. margin: in [0, 1].
+    """
+    return F.relu((motion_mask - dynamism_map).abs() - margin).mean()
+
+
+def perceptual_loss(config: LossConfig, device: torch.device) -> Perceptual | None:
+    """The perceptual term that the config names.
+
+    Raises:
+        UserError: LPIPS is asked for and its weights are missing.
+    """
+    if config.perceptual == "none":
+        return None
+    if config.perceptual == "dssim":
+        return lambda image, target: 1.0 - structural_similarity(image, target)
+    from .vision_backbones import lpips_network
+
+    network = lpips_network("alex" if config.perceptual == "lpips-alex" else "vgg").to(device)
+    return lambda image, target: network(_centred(image), _centred(target)).mean()
+
+
+def _centred(image: Tensor) -> Tensor:
+    """(H, W, 3) in [0, 1] -> (1, 3, H, W) in [-1, 1]."""
+    return image.permute(2, 0, 1)[None] * 2.0 - 1.0
+
+
+def structural_similarity(image: Tensor, target: Tensor) -> Tensor:
+    """Mean SSIM with an 11 x 11 Gaussian window (sigma 1.5) over zero-padded images, as in 3DGS.
+
+    Args:
+        image: (H, W, 3), gets a gradient. target: (H, W, 3), gets none.
+    """
+    if image.device.type == "cpu" and image.dtype == torch.float32:
+        return _Similarity.apply(image, target)
+    return similarity_by_convolution(image, target)
+
+
+def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
+    """`structural_similarity` in plain torch: the slow twin, any device."""
+    from .ssim_kernels import C1, C2, KERNEL, REACH
+
+    bell = torch.from_numpy(KERNEL).to(image)
+    window = (bell[:, None] * bell[None]).expand(3, 1, -1, -1)
+    x, y = image.permute(2, 0, 1), target.permute(2, 0, 1)
+    blur = lambda z: F.conv2d(z[None], window, padding=REACH, groups=3)[0]  # noqa: E731
+    mx, my = blur(x), blur(y)
+    xx, yy, xy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+    similar = (2 * mx * my + float(C1)) * (2 * xy + float(C2))
+    return (similar / ((mx * mx + my * my + float(C1)) * (xx + yy + float(C2)))).mean()
+
+
+class _Similarity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
+        from . import ssim_kernels as kernels
+
+        height, width = image.shape[:2]
+        stride = -(-(3 * width + 2 * kernels.SIDE) // kernels.LANES) * kernels.LANES + kernels.LANES
+        planes = np.zeros((5, height + 2 * kernels.REACH, stride), np.float32)
+        inner = (slice(kernels.REACH, kernels.REACH + height), slice(kernels.SIDE, kernels.SIDE + 3 * width))
+        planes[(0, *inner)] = image.detach().reshape(height, -1).numpy()
+        planes[(1, *inner)] = target.detach().reshape(height, -1).numpy()
+        flat, sums = [plane.reshape(-1) for plane in planes], np.empty(height, np.float32)
+        rows = threads.split(height, 2 * torch.get_num_threads())
+        threads.run(kernels.compare, rows, width, stride, *flat, sums)
+        ctx.state = (flat, rows, width, stride)
+        return torch.tensor(float(sums.sum(dtype=np.float64)) / (3 * height * width))
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        from . import ssim_kernels as kernels
+
+        flat, rows, width, stride = ctx.state
+        height = rows[-1][1]
+        gradient = torch.empty(height, width, 3)
+        scale = float(v) / (3 * height * width)
+        threads.run(kernels.spread, rows, width, stride, *flat, scale, gradient.view(-1).numpy())
+        return gradient, None

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+
+from audioplane.audio.encoder import AudioEncoder, augment, pad
+from audioplane.audio.pretrain import lip_shapes, pretrain
+from audioplane.config import AudioConfig
+
+CONFIG = AudioConfig(mel_bands=10, channels=16, code=6)
+
+
+def make(config: AudioConfig = CONFIG) -> AudioEncoder:
+    return AudioEncoder(config, 10, torch.Generator().manual_seed(0))
+
+
+def windows(frames: int = 40) -> torch.Tensor:
+    return torch.randn(frames, 16, 10, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def test_one_code_a_frame() -> None:
+    codes = make().all_codes(windows())
+    assert codes.shape == (40, 6)
+    assert torch.isfinite(codes).all()
+
+
+@torch.no_grad()
+def test_pieces_do_not_matter() -> None:
+    encoder = make()
+    torch.testing.assert_close(encoder.all_codes(windows(), piece=7), encoder.all_codes(windows()), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_code_hears_its_neighbours_and_no_one_else() -> None:
+    encoder, base = make(), windows()
+    torch.nn.init.normal_(encoder.attend[2].weight, generator=torch.Generator().manual_seed(2))
+    changed = base.clone()
+    changed[20] += 1.0
+    heard = (encoder.all_codes(base) - encoder.all_codes(changed)).abs().amax(dim=1) > 1e-6
+    before = CONFIG.filter // 2
+    expected = [20 - (CONFIG.filter - 1 - before) <= t <= 20 + before for t in range(40)]
+    assert heard.tolist() == expected
+
+
+@torch.no_grad()
+def test_filter_starts_as_a_mean() -> None:
+    codes = torch.randn(20, 6, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(make().filter(codes), codes.unfold(0, 8, 1).mean(dim=-1))
+
+
+@torch.no_grad()
+def test_codes_are_standardised() -> None:
+    encoder = make()
+    encoder.standardise_over(windows(200))
+    codes = encoder.all_codes(windows(200))
+    torch.testing.assert_close(codes.mean(dim=0), torch.zeros(6), atol=1e-4, rtol=0)
+    torch.testing.assert_close(codes.std(dim=0), torch.ones(6), atol=1e-3, rtol=0)
+
+
+def test_padding_keeps_every_frame() -> None:
+    padded = pad(windows(), 8)
+    assert len(padded) == 47
+    assert torch.equal(padded[4:44], windows())
+
+
+def test_augmentation_is_the_generators() -> None:
+    batch = windows().view(2, 20, 16, 10)
+    draws = [augment(batch, 1.0, torch.Generator().manual_seed(seed), True) for seed in (0, 0, 1)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert augment(batch, 0.0, torch.Generator(), True) is batch
+
+
+def face(frames: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of a mouth that opens and widens, seen from a head that turns, moves and comes nearer."""
+    generator = np.random.default_rng(0)
+    base = generator.uniform(-1, 1, (68, 2))
+    base[48:] *= 0.3
+    opening, width = np.sin(np.arange(frames) / 5), np.cos(np.arange(frames) / 11)
+    points = np.tile(base, (frames, 1, 1))
+    points[:, [61, 62, 63], 1] -= 0.1 * opening[:, None]
+    points[:, [67, 66, 65], 1] += 0.1 * opening[:, None]
+    points[:, 48, 0] -= 0.05 * width
+    points[:, 54, 0] += 0.05 * width
+    angle, scale = generator.normal(0, 0.1, frames), generator.uniform(0.9, 1.1, frames) * 40
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
+    moved = np.einsum("tij,tkj->tki", turn, points) * scale[:, None, None] + generator.normal(100, 5, (frames, 1, 2))
+    return moved.astype(np.float32), opening
+
+
+def test_lip_shapes_do_not_see_the_head_move() -> None:
+    landmarks, opening = face()
+    shapes = lip_shapes(landmarks, 4)
+    assert shapes.share[:2].sum() > 0.98
+    assert abs(np.corrcoef(shapes.scores[:, 0], opening)[0, 1]) > 0.99
+    np.testing.assert_allclose(shapes.scores.std(axis=0)[:2], 1.0, atol=1e-3)
+
+
+def test_frames_without_landmarks_have_no_shape() -> None:
+    landmarks, _ = face()
+    landmarks[5] = np.nan
+    shapes = lip_shapes(landmarks, 4)
+    assert np.isnan(shapes.scores[5]).all()
+    assert np.isfinite(np.delete(shapes.scores, 5, axis=0)).all()
+    assert np.isnan(lip_shapes(np.full((9, 68, 2), np.nan, np.float32), 4).scores).all()
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_pretraining_learns_what_can_be_heard(listens: bool) -> None:
+    landmarks, opening = face(200)
+    shapes = lip_shapes(landmarks, 2)
+    told = torch.from_numpy(opening if listens else np.zeros(200)).float()
+    heard = 0.3 * windows(200) + told[:, None, None]
+    config = AudioConfig(mel_bands=10, channels=16, code=6, pretrain_steps=120, augment=0.3)
+    encoder = make(config)
+    pretrain(encoder, heard, shapes, range(0, 150), config, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        codes = encoder.all_codes(heard).numpy()
+    design = np.concatenate([codes, np.ones((200, 1))], axis=1)
+    weights = np.linalg.lstsq(design[:150], shapes.scores[:150, 0], rcond=None)[0]
+    reached = np.corrcoef(design[150:] @ weights, shapes.scores[150:, 0])[0, 1]
+    assert (reached > 0.8) == listens

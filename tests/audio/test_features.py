@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audioplane.audio.features import Features, count_frames, cut_windows, load_audio, load_deepspeech, log_mel
+from audioplane.config import AudioConfig
+from audioplane.errors import UserError
+
+
+def tone(seconds: float, rate: int = 16_000, pitch: float = 440.0) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * pitch * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+def write(path: Path, samples: np.ndarray, rate: int) -> Path:
+    import soundfile
+
+    soundfile.write(path, samples, rate)
+    return path
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (16_000, 2), (44_100, 1), (48_000, 2)])
+def test_any_rate_and_channels_are_the_same_sound(rate: int, channels: int, tmp_path: Path) -> None:
+    samples = np.stack([tone(0.5, rate)] * channels, axis=1)
+    got = load_audio(write(tmp_path / "x.wav", samples, rate))
+    assert got.dtype == np.float32
+    assert abs(len(got) - 8000) <= 1
+    middle = slice(1000, 7000)
+    assert np.abs(got[middle] - tone(0.5)[: len(got)][middle]).max() < 0.01
+
+
+def test_bad_sounds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no sound file"):
+        load_audio(tmp_path / "none.wav")
+    with pytest.raises(UserError, match="empty"):
+        load_audio(write(tmp_path / "empty.wav", np.zeros(0, np.float32), 16_000))
+    broken = tone(0.1)
+    broken[7] = np.nan
+    import soundfile
+
+    soundfile.write(tmp_path / "nan.wav", broken, 16_000, subtype="FLOAT")
+    with pytest.raises(UserError, match="NaN"):
+        load_audio(tmp_path / "nan.wav")
+    (tmp_path / "text.wav").write_text("hello")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_audio(tmp_path / "text.wav")
+
+
+def test_frames_cover_the_whole_voice() -> None:
+    assert [count_frames(np.zeros(n), 25.0) for n in (1, 640, 641, 16_000, 16_001)] == [1, 1, 2, 25, 26]
+
+
+@pytest.mark.parametrize("samples", [1, 300, 16_000, 40_123])
+def test_every_frame_has_a_finite_window(samples: int) -> None:
+    windows = Features(AudioConfig())(tone(samples / 16_000)[:samples], 25.0)
+    assert windows.shape == (count_frames(np.zeros(samples), 25.0), 16, 64)
+    assert np.isfinite(windows).all()
+
+
+def test_windows_lie_around_their_frame() -> None:
+    steps = np.arange(200, dtype=np.float32)[:, None]
+    windows = cut_windows(steps, 100, 25.0, 16)
+    assert windows[50, 8, 0] == 100.0  # the middle of frame 50's window is step 100, at 2 s
+    assert windows[0, 0, 0] == 0.0
+    assert windows[99, -1, 0] == 199.0
+
+
+def test_a_click_is_seen_where_it_is() -> None:
+    samples = np.zeros(32_000, np.float32)
+    samples[16_000] = 1.0
+    assert abs(int(log_mel(samples, 64).mean(axis=1).argmax()) - 50) <= 1
+
+
+def test_loudness_leaves_no_trace() -> None:
+    generator = np.random.default_rng(0)
+    voice = generator.standard_normal(32_000).astype(np.float32) * (1 + np.sin(np.arange(32_000) / 900)).astype(np.float32)
+    features = Features(AudioConfig())
+    first = features(0.1 * voice, 25.0)
+    np.testing.assert_allclose(Features(AudioConfig())(0.01 * voice, 25.0), first, atol=0.02)
+
+
+def test_a_subjects_statistics_are_remembered() -> None:
+    features = Features(AudioConfig(normalise="subject"))
+    first = features(tone(2.0), 25.0)
+    again = Features(AudioConfig(normalise="subject"), features.statistics)(tone(2.0), 25.0)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_deepspeech_files(tmp_path: Path) -> None:
+    windows = np.random.default_rng(0).standard_normal((10, 16, 29)).astype(np.float32)
+    np.save(tmp_path / "aud_ds.npy", windows)
+    got = load_deepspeech(str(tmp_path / "aud_ds.npy"), 12, 16)
+    assert got.shape == (12, 16, 29)
+    np.testing.assert_array_equal(got[:10], windows)
+    np.testing.assert_array_equal(got[11], windows[9])
+    np.save(tmp_path / "flat.npy", windows[:, 0])
+    assert load_deepspeech(str(tmp_path / "flat.npy"), 5, 16).shape == (5, 16, 29)
+    np.save(tmp_path / "odd.npy", windows[:, :7])
+    with pytest.raises(UserError, match=r"\(T, 16, C\)"):
+        load_deepspeech(str(tmp_path / "odd.npy"), 5, 16)
+    with pytest.raises(UserError, match=r"audio\.model"):
+        load_deepspeech("", 5, 16)
+
+
+@pytest.mark.parametrize("seconds", [0.03, 1.0, 45.3])
+def test_networks_are_run_in_pieces_that_join(seconds: float) -> None:
+    """A stand-in that answers each 20 ms with its mean: pieces must join to what one pass gives."""
+    import torch
+
+    class Network:
+        def __call__(self, samples: torch.Tensor) -> object:
+            steps = samples.shape[1] // 320
+            states = torch.arange(steps, dtype=torch.float32)[None, :, None].expand(1, steps, 3)
+            return type("Answer", (), {"last_hidden_state": states})()
+
+    features = Features(AudioConfig(features="hubert"))
+    features._network = Network()
+    windows = features(np.random.default_rng(0).standard_normal(int(seconds * 16_000)).astype(np.float32), 25.0)
+    assert windows.shape == (count_frames(np.zeros(int(seconds * 16_000)), 25.0), 16, 3)
+
+
+def test_missing_transformers_is_said() -> None:
+    try:
+        import transformers  # type: ignore[import-not-found] # noqa: F401
+    except ImportError:
+        with pytest.raises(UserError, match="pip install transformers"):
+            Features(AudioConfig(features="wav2vec2"))(tone(0.5), 25.0)

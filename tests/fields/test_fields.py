@@ -1,0 +1,152 @@
+import math
+
+import pytest
+import torch
+
+from audioplane.config import FieldConfig
+from audioplane.fields import KINDS, AudioPlane, SixPlanes, build
+
+CODE, OUTPUTS = 6, 11
+SMALL = FieldConfig(resolution=4, features=8, levels=2, hidden=12, dynamism_hidden=5)
+
+
+def small(**changes: object) -> FieldConfig:
+    return FieldConfig(**{**SMALL.__dict__, **changes})  # type: ignore[arg-type]
+
+
+def make(config: FieldConfig = SMALL, seed: int = 0, awake: bool = True) -> AudioPlane:
+    generator = torch.Generator().manual_seed(seed)
+    field = build(config, CODE, OUTPUTS, generator)
+    if awake:  # give the zero-initialised last layers something to say
+        for layer in (field.heads.offset, field.heads.dynamism):
+            torch.nn.init.normal_(layer.weight, generator=generator)
+    return field  # type: ignore[return-value]
+
+
+def points(count: int = 20) -> torch.Tensor:
+    return torch.rand(count, 3, generator=torch.Generator().manual_seed(5))
+
+
+def audio(seed: int = 6) -> torch.Tensor:
+    return torch.randn(CODE, generator=torch.Generator().manual_seed(seed))
+
+
+def by_loops(field: AudioPlane, point: torch.Tensor, code: torch.Tensor) -> tuple[list[float], float]:
+    """Eq. 7 to 12 for one Gaussian, as the paper writes them."""
+    config = field.config
+    f: list[float] = []
+    for level in range(1, config.levels + 1):
+        prototypes = field.prototypes[level - 1].detach().tolist()
+        if config.scores == "attention":
+            query = field.query(code).tolist()
+            scores = [sum(q * k for q, k in zip(query, row, strict=True)) / math.sqrt(config.features) for row in prototypes]
+        else:
+            scores = field.scores[level - 1](torch.relu(field.score_hidden(code))).tolist()
+        total = sum(math.exp(s) for s in scores)
+        f_a = [
+            sum(math.exp(s) / total * row[c] for s, row in zip(scores, prototypes, strict=True))
+            for c in range(config.features)
+        ]
+        sets = []
+        for axes, plane_name, line_name in (("xyz", "xy", "z"), ("xzy", "xz", "y"), ("yzx", "yz", "x")):
+            plane, line = field.planes.plane(level, plane_name), field.planes.line(level, line_name)
+            i, j, k = (float(point["xyz".index(axis)]) * (len(line) - 1) for axis in axes)
+            row, column, cell = (min(int(v), len(line) - 2) for v in (j, i, k))
+            at, v, u = k - cell, j - row, i - column
+            f_k = (1 - at) * line[cell] + at * line[cell + 1]
+            top = (1 - u) * plane[row, column] + u * plane[row, column + 1]
+            bottom = (1 - u) * plane[row + 1, column] + u * plane[row + 1, column + 1]
+            interp = (1 - v) * top + v * bottom
+            sets.append([float(interp[c]) * float(f_k[c]) * f_a[c] for c in range(config.features)])
+        if config.fusion == "concat":
+            f += sets[0] + sets[1] + sets[2]
+        elif config.fusion == "add":
+            f += [a + b + c for a, b, c in zip(*sets, strict=True)]
+        else:
+            f += [a * b * c for a, b, c in zip(*sets, strict=True)]
+    heads = field.heads
+    hidden = torch.relu(heads.first.weight @ torch.tensor(f) + heads.first.bias)
+    inner = torch.relu(heads.second(hidden[: config.hidden]))
+    return heads.offset(inner).tolist(), float(torch.sigmoid(heads.dynamism(hidden[config.hidden :])))
+
+
+@pytest.mark.parametrize("scores", ["attention", "mlp"])
+@pytest.mark.parametrize("fusion", ["concat", "add", "multiply"])
+@torch.no_grad()
+def test_the_loops_agree(fusion: str, scores: str) -> None:
+    field = make(small(fusion=fusion, scores=scores))
+    offsets, dynamism = field(points(5), audio())
+    for n, point in enumerate(points(5)):
+        expected, d = by_loops(field, point, audio())
+        torch.testing.assert_close(offsets[n], torch.tensor(expected), atol=2e-5, rtol=1e-4)
+        assert abs(float(dynamism[n]) - d) < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_nothing_moves_at_the_start(kind: str) -> None:
+    offsets, dynamism = make(small(kind=kind), awake=False)(points(), audio(), 0.3)
+    assert torch.equal(offsets, torch.zeros(20, OUTPUTS))
+    assert torch.equal(dynamism, torch.full((20, 1), 0.5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_order_of_points_does_not_matter(kind: str) -> None:
+    field, order = make(small(kind=kind)), torch.randperm(20, generator=torch.Generator().manual_seed(0))
+    straight, shuffled = field(points(), audio(), 0.3), field(points()[order], audio(), 0.3)
+    for a, b in zip(straight, shuffled, strict=True):
+        torch.testing.assert_close(a[order], b)
+
+
+@pytest.mark.parametrize("scores", ["attention", "mlp"])
+@torch.no_grad()
+def test_attention_sums_to_one(scores: str) -> None:
+    for weights, size in zip(make(small(scores=scores)).attention(100 * audio()), (4, 8), strict=True):
+        assert weights.shape == (size,)
+        assert (weights >= 0).all()
+        torch.testing.assert_close(weights.sum(), torch.tensor(1.0))
+
+
+@torch.no_grad()
+def test_what_each_kind_listens_to() -> None:
+    for kind, hears, sees_time in (("audio_plane", True, False), ("tri_plane", True, False), ("six_planes", False, True)):
+        field = make(small(kind=kind))
+        base = field(points(), audio(), 0.3)[0]
+        assert torch.equal(base, field(points(), audio(7), 0.3)[0]) != hears
+        assert torch.equal(base, field(points(), audio(), 0.6)[0]) != sees_time
+
+
+@torch.no_grad()
+def test_six_planes_stop_beyond_the_clip() -> None:
+    field = make(small(kind="six_planes"))
+    assert isinstance(field, SixPlanes)
+    assert torch.equal(field(points(), audio(), 1.0)[0], field(points(), audio(), 7.0)[0])
+
+
+@torch.no_grad()
+def test_variants_share_what_they_do_not_change() -> None:
+    """Same seed: fusion and scores leave planes, lines and prototypes alone; the kind leaves the planes alone."""
+    base = make()
+    for changes in ({"fusion": "add"}, {"scores": "mlp"}, {"kind": "tri_plane"}, {"kind": "six_planes"}):
+        other = make(small(**changes))
+        assert torch.equal(base.planes.planes, other.planes.planes)
+        if "kind" not in changes:
+            assert torch.equal(base.planes.lines, other.planes.lines)
+            assert all(torch.equal(a, b) for a, b in zip(base.prototypes, other.prototypes, strict=True))
+
+
+def test_gradcheck() -> None:
+    field = make(small(features=2, resolution=3, hidden=4, dynamism_hidden=2)).double()
+    where = points(3).double().requires_grad_()
+    code = audio().double().requires_grad_()
+    parameters = [field.planes.lines, *field.prototypes, field.query.weight]
+    assert torch.autograd.gradcheck(lambda p, a, *_: field(p, a), (where, code, *parameters), atol=1e-6)
+
+
+@torch.no_grad()
+def test_bf16_is_close() -> None:
+    exact, short = make()(points(), audio()), make(small(bf16=True))(points(), audio())
+    for a, b in zip(exact, short, strict=True):
+        assert (a - b).abs().max() < 0.05 * a.abs().max()
+        assert not torch.equal(a, b)
