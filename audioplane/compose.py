@@ -145,7 +145,9 @@ def write_video(
             for frame in frames:
                 if count == 0:
                     video.height, video.width = (side // 2 * 2 for side in frame.shape[:2])
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[: video.height, : video.width]), "rgb24")
+                picture = av.VideoFrame.from_ndarray(
+                    np.ascontiguousarray(frame[: video.height, : video.width]), "rgb24"
+                )
                 out.mux(video.encode(picture))
                 count += 1
             out.mux(video.encode())

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 POSES = ("test", "still", "natural")
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
-STILL = 0.004  # sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset
+STILL = (
+    0.004  # sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset
+)
 
 
 class TalkingHead:
@@ -71,7 +73,10 @@ class TalkingHead:
         state["model/field.planes.planes"], state["touched"] = state["model/field.planes.planes"][rows], rows
         test = subject.test if len(subject.test) else subject.train
 
-        state |= {"K": trainer.cache.K, "viewmats": torch.from_numpy(subject.viewmats[subject.train.start : subject.train.stop].copy())}
+        state |= {
+            "K": trainer.cache.K,
+            "viewmats": torch.from_numpy(subject.viewmats[subject.train.start : subject.train.stop].copy()),
+        }
         typical = subject.train.start + compose.typical(subject.viewmats[subject.train.start : subject.train.stop])
         packs, budget = [], TORSO_BYTES
         for t in [typical, *test]:

@@ -5,7 +5,15 @@ import torch
 
 from audioplane.errors import UserError
 from audioplane.gaussians import (
-    Box, Gaussians, as_parameters, from_parameters, load_ply, morton_order, random_gaussians, save_ply, splat,
+    Box,
+    Gaussians,
+    as_parameters,
+    from_parameters,
+    load_ply,
+    morton_order,
+    random_gaussians,
+    save_ply,
+    splat,
 )  # fmt: skip
 
 

@@ -151,5 +151,3 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
     """Pearson correlation over the first dimension."""
     a, b = a - a.mean(dim=0), b - b.mean(dim=0)
     return (a * b).sum(dim=0) / (a.norm(dim=0) * b.norm(dim=0)).clamp_min(1e-9)
-
-

@@ -158,5 +158,7 @@ class _Sample(torch.autograd.Function):
         )  # fmt: skip
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
         # Sets do not share rows and each names a row once: nothing is left to coalesce.
-        sparse = torch.sparse_coo_tensor(touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False)
+        sparse = torch.sparse_coo_tensor(
+            touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False
+        )
         return v_points.sum(0), sparse, (v_lines if use_lines else None), None

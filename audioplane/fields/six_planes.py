@@ -31,7 +31,8 @@ class SixPlanes(nn.Module):
         self.planes = Planes(config.resolution, config.levels, config.features, generator, has_lines=False)
         # One row is one moment: the three lines Z, Y, X of a level.
         self.moments = nn.ParameterList(
-            nn.Parameter(1.0 + 0.2 * torch.randn(size, 3 * size * config.features, generator=generator)) for size in sizes
+            nn.Parameter(1.0 + 0.2 * torch.randn(size, 3 * size * config.features, generator=generator))
+            for size in sizes
         )
         width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
         self.heads = Heads(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)

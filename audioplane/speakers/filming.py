@@ -226,9 +226,7 @@ def film(
     share = actor.torso_weight[kept, None]
 
     def shoot(t: int) -> Take:
-        extras = {name: float(track[t]) for name, track in play.extras.items()} | {
-            "breath": float(play.breath[t])
-        }
+        extras = {name: float(track[t]) for name, track in play.extras.items()} | {"breath": float(play.breath[t])}
         vertices = actor.vertices(play.blendshapes[t], extras)
         picture = camera(vertices, heads[t], torsos[t], actor.gaze_flow(play.blendshapes[t]))
         skin = vertices[kept]

@@ -45,9 +45,7 @@ def sclera_paint(x, y, front, seed):
     side = min(1.0, abs(x) * 1.15)
     wander = noise_2d(x * 6.0 + seed, y * 6.0)
     vein = abs(noise_2d(x * 5.0 + 0.8 * wander, y * 13.0 + 2.0 * wander + seed))
-    veins = (
-        (1.0 - smoothstep(0.02, 0.14, vein)) * side * side * (0.5 + 0.5 * noise_2d(x * 3.0, y * 3.0 + seed))
-    )
+    veins = (1.0 - smoothstep(0.02, 0.14, vein)) * side * side * (0.5 + 0.5 * noise_2d(x * 3.0, y * 3.0 + seed))
     blush = 0.10 * side * side + 0.10 * max(0.0, 0.55 - front)
     cloud = 0.03 * wander
     red = 0.66 - 0.05 * veins + cloud

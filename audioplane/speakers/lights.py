@@ -38,9 +38,7 @@ class Lights:
 
 def studio(side: float = -1.0) -> Lights:
     """A portrait set: warm key from the upper left (`side` -1) or right (+1), cool fill, rim from behind."""
-    directions = np.array(
-        [[0.66 * side, -0.52, -0.66], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]]
-    )
+    directions = np.array([[0.66 * side, -0.52, -0.66], [-0.75 * side, -0.12, -0.62], [-0.62 * side, -0.5, 0.62]])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     colours = np.array([[1.06, 0.98, 0.88], [0.275, 0.265, 0.26], [0.50, 0.52, 0.55]])
     return Lights(directions, colours, np.array([0.265, 0.262, 0.262]), np.array([0.17, 0.128, 0.108]))
@@ -71,9 +69,7 @@ def shadow_frame(direction: np.ndarray, centre: np.ndarray, radius: float, size:
 def _to_frame(points, rows, out):
     for v in range(points.shape[0]):
         for k in range(3):
-            out[v, k] = (
-                rows[k, 0] * points[v, 0] + rows[k, 1] * points[v, 1] + rows[k, 2] * points[v, 2] + rows[k, 3]
-            )
+            out[v, k] = rows[k, 0] * points[v, 0] + rows[k, 1] * points[v, 1] + rows[k, 2] * points[v, 2] + rows[k, 3]
 
 
 def windows(depth: np.ndarray) -> np.ndarray:

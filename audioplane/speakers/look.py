@@ -126,9 +126,7 @@ def portrait(
 
     focal = size / width_metres * distance
     intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
-    scene = Scene(
-        surface, intrinsics, background(backdrop, size, size, seed), paint or Paint(), distance=distance
-    )
+    scene = Scene(surface, intrinsics, background(backdrop, size, size, seed), paint or Paint(), distance=distance)
     head, torso = np.eye(4), np.eye(4)
     head[:3, 3] = torso[:3, 3] = [0.0, -middle, distance]
     head[:3, :3] = _turned(yaw, pitch)

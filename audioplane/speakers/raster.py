@@ -48,9 +48,7 @@ class Visibility:
 
     def copy(self) -> Visibility:
         """An independent copy, to draw more onto."""
-        return Visibility(
-            self.triangle.copy(), self.inverse_depth.copy(), self.barycentric.copy(), self.supersample
-        )
+        return Visibility(self.triangle.copy(), self.inverse_depth.copy(), self.barycentric.copy(), self.supersample)
 
 
 @compiled()
@@ -78,9 +76,7 @@ def _edge_bias(dx, dy):
 
 
 @compiled(error_model="numpy")
-def rasterize(
-    faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary
-):
+def rasterize(faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary):
     """Draws the triangles faces[selection] into (seen, seen_inverse, seen_bary) with a z-test; nearest wins.
 
     Args:

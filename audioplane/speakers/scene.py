@@ -110,15 +110,11 @@ class Scene:
         self._torso = index[self._labels == TORSO_LABEL]
         self._head = self._outermost_hair_first(index[self._labels != TORSO_LABEL])
         self._casters = index[~np.isin(self._materials, [int(k) for k in m.CASTS_NO_SHADOW])]
-        self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (
-            self._labels == TORSO_LABEL
-        )
+        self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (self._labels == TORSO_LABEL)
         self._cutout = np.isin(self._materials, [int(k) for k in m.CUTOUT])
         self._strands = np.column_stack([surface.uv, surface.coverage]).astype(np.float32)
         self._columns = self._still_columns()
-        self._studio = np.vstack(
-            [self.lights.directions, self.lights.colours, self.lights.sky, self.lights.ground]
-        )
+        self._studio = np.vstack([self.lights.directions, self.lights.colours, self.lights.sky, self.lights.ground])
         rest = np.asarray(surface.rest)
         low, high = rest.min(0), rest.max(0)
         centre = (low + high) / 2 + [0.0, 0.0, self.distance]
@@ -173,9 +169,7 @@ class Scene:
         shadow = shadow_map(points, self._faces, self._casters, self._shadow_frame)
         open_sky, scratch = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
         focal = float(self.intrinsics[0, 0])
-        contact(
-            full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, scratch, open_sky
-        )
+        contact(full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, scratch, open_sky)
         rgb, without_head = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.uint8)
         turns = np.stack([pose.head[:3, :3], pose.torso[:3, :3]]).astype(np.float64)
         shade(
@@ -223,9 +217,7 @@ class Scene:
         columns[:, m.NORMAL : m.NORMAL + 3] = normals
         return points, columns
 
-    def _draw(
-        self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility
-    ) -> None:
+    def _draw(self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility) -> None:
         rasterize(
             self._faces, selection, self._two_sided, self._cutout, self._strands, corners, inverse,
             into.triangle, into.inverse_depth, into.barycentric,
@@ -282,11 +274,7 @@ def resolve_truths(seen, inverse_depth, labels, supersample, label, depth, alpha
                 for s in range(samples):
                     row, column = i * supersample + s // supersample, j * supersample + s % supersample
                     f = seen[row, column]
-                    if (
-                        f >= 0
-                        and labels[f] == best
-                        and 1.0 / inverse_depth[row, column] < 1.0 / near[best] + 0.01
-                    ):
+                    if f >= 0 and labels[f] == best and 1.0 / inverse_depth[row, column] < 1.0 / near[best] + 0.01:
                         total += inverse_depth[row, column]
                         hits += 1
                 depth[i, j] = hits / total

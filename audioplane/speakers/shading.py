@@ -213,9 +213,7 @@ def shade(
                     tr, tg, tb = tr + light[s, 0], tg + light[s, 1], tb + light[s, 2]
                 else:
                     tr, tg, tb = tr + hidden[s, 0], tg + hidden[s, 1], tb + hidden[s, 2]
-            _store(
-                picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode
-            )
+            _store(picture[i, j], any_full, fr / samples, fg / samples, fb / samples, background[i, j], encode)
             _store(
                 without_head[i, j],
                 any_torso,

@@ -132,21 +132,9 @@ def dielectric(
     up = 0.5 - 0.5 * sy
     front = 0.78 + 0.22 * max(0.0, -sz)
     hollow = open_sky * (1.0 - open_sky)
-    dr += (
-        (studio[GROUND, 0] + (studio[SKY, 0] - studio[GROUND, 0]) * up)
-        * front
-        * (open_sky + 0.8 * ar * hollow)
-    )
-    dg += (
-        (studio[GROUND, 1] + (studio[SKY, 1] - studio[GROUND, 1]) * up)
-        * front
-        * (open_sky + 0.8 * ag * hollow)
-    )
-    db += (
-        (studio[GROUND, 2] + (studio[SKY, 2] - studio[GROUND, 2]) * up)
-        * front
-        * (open_sky + 0.8 * ab * hollow)
-    )
+    dr += (studio[GROUND, 0] + (studio[SKY, 0] - studio[GROUND, 0]) * up) * front * (open_sky + 0.8 * ar * hollow)
+    dg += (studio[GROUND, 1] + (studio[SKY, 1] - studio[GROUND, 1]) * up) * front * (open_sky + 0.8 * ag * hollow)
+    db += (studio[GROUND, 2] + (studio[SKY, 2] - studio[GROUND, 2]) * up) * front * (open_sky + 0.8 * ab * hollow)
     fuzz = 1.0 - nv
     fuzz = sheen * fuzz * fuzz * fuzz * open_sky
     if mirror > 0.0:
@@ -181,9 +169,7 @@ def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sk
         hx, hy, hz = lx + vx, ly + vy, lz + vz
         norm = hx * hx + hy * hy + hz * hz + 1e-9
         ah, bh = ax * hx + ay * hy + az * hz, bx * hx + by * hy + bz * hz
-        one = max(
-            0.0, 1.0 - ah * ah * scale_a / norm
-        )  # the square of the sine between strand and half vector
+        one = max(0.0, 1.0 - ah * ah * scale_a / norm)  # the square of the sine between strand and half vector
         two = max(0.0, 1.0 - bh * bh * scale_b / norm)
         one4 = one * one
         one4 *= one4
@@ -242,9 +228,7 @@ def eye(studio, paint, blur, nx, ny, nz, ax, ay, az, ux, uy, uz, vx, vy, vz, sha
         # light that came in through the cornea gathers on the far side of the iris
         lx, ly, lz = studio[KEY, 0], studio[KEY, 1], studio[KEY, 2]
         lift = 1.0 - 0.9 * (ix * (lx * ex + ly * ey + lz * ez) + iy * (lx * dx + ly * dy + lz * dz)) / radius
-        cover = 1.0 - smoothstep(
-            radius * 0.93 - 0.5 * blur, radius * 1.05 + 0.5 * blur, np.sqrt(ix * ix + iy * iy)
-        )
+        cover = 1.0 - smoothstep(radius * 0.93 - 0.5 * blur, radius * 1.05 + 0.5 * blur, np.sqrt(ix * ix + iy * iy))
         cover *= cornea
         wr += cover * (ir * lift * 1.25 - wr)
         wg += cover * (ig * lift * 1.25 - wg)

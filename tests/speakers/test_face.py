@@ -47,9 +47,7 @@ def test_names_are_arkits_52_in_alphabetical_order():
 
 def test_skin_grid_is_a_closed_surface_with_one_hole_at_the_neck():
     mesh = topology.grid()
-    edges = np.sort(
-        np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]]), axis=1
-    )
+    edges = np.sort(np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]]), axis=1)
     _, counts = np.unique(edges, axis=0, return_counts=True)
     lids = 4 * (topology.EYE_OUT - topology.EYE_IN)  # the rows behind the lids end inside the head
     assert counts.max() == 2
@@ -242,9 +240,7 @@ def test_lower_teeth_turn_about_the_hinge():
     assert np.array_equal(it.vertices(weights(jawOpen=1.0))[upper], it.rest[upper])
 
 
-def front_depth(
-    points: np.ndarray, faces: np.ndarray, size: int, box: float, centre: np.ndarray
-) -> np.ndarray:
+def front_depth(points: np.ndarray, faces: np.ndarray, size: int, box: float, centre: np.ndarray) -> np.ndarray:
     """Depth map (size, size) seen from the front of a square of side `box` metres."""
     texels = np.column_stack([(points[:, :2] - centre + box / 2) / box * size, points[:, 2]])
     depth = np.full((size, size), np.inf)
@@ -253,9 +249,7 @@ def front_depth(
 
 
 @pytest.mark.parametrize("person", PEOPLE)
-@pytest.mark.parametrize(
-    "shapes", [{}, {"mouthPucker": 1.0}, {"jawOpen": 0.5, "mouthClose": 0.5}, {"mouthSmile": 1.0}]
-)
+@pytest.mark.parametrize("shapes", [{}, {"mouthPucker": 1.0}, {"jawOpen": 0.5, "mouthClose": 0.5}, {"mouthSmile": 1.0}])
 def test_nothing_of_the_mouth_shows_through_closed_lips(person, shapes):
     it = face(person)
     points = it.vertices(weights(**shapes)).astype(float)

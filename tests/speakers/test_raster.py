@@ -80,12 +80,8 @@ def slow_twin(points, faces, width=40, height=36, supersample=1):
 
 def sphere(rows=60, columns=90, radius=0.3, centre=(0.0, 0.0, 1.0)):
     """A ball of triangles wound outward in the camera's right-handed coordinates."""
-    theta, phi = np.meshgrid(
-        np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij"
-    )
-    points = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(
-        -1, 3
-    )
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij")
+    points = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(-1, 3)
     a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns)).ravel()
     b = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).ravel()
     faces = np.concatenate([np.stack([a, a + columns, b], 1), np.stack([b, a + columns, b + columns], 1)])
@@ -147,9 +143,7 @@ def test_a_tilted_plane_is_interpolated_in_perspective():
     b = seen.barycentric.astype(float)
     corner = points[faces[seen.triangle]]
     ours = (
-        corner[..., 0, :] * (1 - b.sum(-1))[..., None]
-        + corner[..., 1, :] * b[..., :1]
-        + corner[..., 2, :] * b[..., 1:]
+        corner[..., 0, :] * (1 - b.sum(-1))[..., None] + corner[..., 1, :] * b[..., :1] + corner[..., 2, :] * b[..., 1:]
     )
     np.testing.assert_allclose(ours, hits, atol=2e-5)
 

@@ -44,9 +44,7 @@ def skin(
 
 def test_every_colour_survives_decoding_and_encoding():
     np.testing.assert_array_equal(ENCODE[np.rint(DECODE * (len(ENCODE) - 1)).astype(int)], np.arange(256))
-    np.testing.assert_allclose(
-        linear_to_srgb(srgb_to_linear(np.linspace(0, 1, 99))), np.linspace(0, 1, 99), atol=1e-9
-    )
+    np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(np.linspace(0, 1, 99))), np.linspace(0, 1, 99), atol=1e-9)
 
 
 def test_tone_is_the_identity_then_bends_without_a_corner():
@@ -135,10 +133,7 @@ def test_noise_slopes_are_the_derivatives():
         value, *slope = noise.noise_3d(x, y, z)
         assert -1 <= value <= 1
         step = [
-            (
-                noise.noise_3d(x + h * a, y + h * b, z + h * c)[0]
-                - noise.noise_3d(x - h * a, y - h * b, z - h * c)[0]
-            )
+            (noise.noise_3d(x + h * a, y + h * b, z + h * c)[0] - noise.noise_3d(x - h * a, y - h * b, z - h * c)[0])
             / (2 * h)
             for a, b, c in np.eye(3)
         ]
@@ -146,17 +141,13 @@ def test_noise_slopes_are_the_derivatives():
 
 
 def test_hashes_are_even():
-    values = np.array(
-        [noise.hash_unit(i, j, k) for i in range(-8, 8) for j in range(-8, 8) for k in range(-8, 8)]
-    )
+    values = np.array([noise.hash_unit(i, j, k) for i in range(-8, 8) for j in range(-8, 8) for k in range(-8, 8)])
     counts = np.histogram(values, 16, (0, 1))[0]
     assert values.min() >= 0
     assert values.max() < 1
     assert ((counts - 256) ** 2 / 256).sum() < 40  # chi square, 15 degrees of freedom: p about 5e-4
     cube = values.reshape(16, 16, 16)
-    assert all(
-        abs(np.corrcoef(cube.ravel(), np.roll(cube, 1, axis).ravel())[0, 1]) < 0.06 for axis in range(3)
-    )
+    assert all(abs(np.corrcoef(cube.ravel(), np.roll(cube, 1, axis).ravel())[0, 1]) < 0.06 for axis in range(3))
 
 
 def test_the_shadow_of_an_edge_is_a_ramp_as_wide_as_the_blur():

@@ -100,9 +100,7 @@ def skin_part(canvas: Canvas, who: Identity) -> Part:
     shares, _ = jaw_shares()
     albedo = paint.skin_albedo(canvas, who)
     brow = 0.36 * brow_region(canvas, who)[:, None]
-    albedo = albedo * (1 - brow) + brow * (
-        0.7 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.1 * albedo
-    )
+    albedo = albedo * (1 - brow) + brow * (0.7 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.1 * albedo)
     return Part(
         canvas.points,
         mesh.faces,
@@ -137,9 +135,7 @@ def lip_groups() -> dict[str, np.ndarray]:
             np.concatenate([mesh.upper[slit - 7 : slit + 8, columns].ravel(), mesh.lower[slit, columns]])
         ),
         "inner_mouth": np.unique(np.concatenate([mesh.inner_upper.ravel(), mesh.inner_lower.ravel()])),
-        "chin": mesh.upper[
-            topology.ROW_OF["labiomental"] + 4 : topology.ROW_OF["jaw"], np.arange(-8, 9)
-        ].ravel(),
+        "chin": mesh.upper[topology.ROW_OF["labiomental"] + 4 : topology.ROW_OF["jaw"], np.arange(-8, 9)].ravel(),
     }
     for side in ("Left", "Right"):
         cut = topology.eye_columns(side)

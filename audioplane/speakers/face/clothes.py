@@ -64,9 +64,7 @@ def clothes(who: Identity, body: Anatomy) -> Part:
     shade = np.ones((points.shape[0], _AROUND, 1))
     albedo = (colour * shade).reshape(-1, 3)
     rows_all = np.arange(points.shape[0])[:, None]
-    uv = np.stack(np.broadcast_arrays(theta[None] / (2 * np.pi), rows_all / points.shape[0]), -1).reshape(
-        -1, 2
-    )
+    uv = np.stack(np.broadcast_arrays(theta[None] / (2 * np.pi), rows_all / points.shape[0]), -1).reshape(-1, 2)
     return Part(
         flat,
         sheet_faces(index, flip=True),
@@ -157,9 +155,7 @@ def glasses(body: Anatomy, ear: np.ndarray, skin_front, head: Obstacle) -> Part:
     t = np.linspace(-1, 1, 9)
     inner = centre_x - half_width
     bridge = np.stack([t * inner, centre_y - 7 - 2.5 * (1 - t**2), depth(t * inner) - 1.0 * (1 - t**2)], -1)
-    hinge = np.array(
-        [centre_x + half_width - 0.5, centre_y - 9, float(depth(np.array(centre_x + half_width)))]
-    )
+    hinge = np.array([centre_x + half_width - 0.5, centre_y - 9, float(depth(np.array(centre_x + half_width)))])
     behind = ear + np.array((3.5, -26.0, 4.0))
     u = np.linspace(0, 1, 12)[:, None]
     arm = hinge * (1 - u) + behind * u

@@ -92,11 +92,7 @@ def compare(path: str | Path) -> list[Likeness]:
         wanted = _ict_names(name)
         if not set(wanted) <= set(names):
             continue
-        theirs = (
-            sum(deltas[names.index(n)][ict_skin].astype(float) for n in wanted)
-            * np.array([10, -10, -10])
-            * ratio
-        )
+        theirs = sum(deltas[names.index(n)][ict_skin].astype(float) for n in wanted) * np.array([10, -10, -10]) * ratio
         weights = np.zeros(len(NAMES))
         weights[INDEX[name]] = 1.0
         if name == "mouthClose":  # ours acts together with the jaw
@@ -133,21 +129,14 @@ def _likeness(name, own, ours, own_sides, ict, theirs, ict_sides) -> Likeness:
     dot = (ours[active] * matched[active]).sum()
     cosine = dot / (np.linalg.norm(ours[active]) * np.linalg.norm(matched[active]) + 1e-9)
     reach, theirs_reach = np.quantile(size, 0.999), np.quantile(np.linalg.norm(theirs, axis=1), 0.999)
-    centre = (own * size[:, None] ** 2).sum(0) / (size**2).sum() - (own * other[:, None] ** 2).sum(0) / (
-        other**2
-    ).sum()
-    return Likeness(
-        name, float(cosine), float(reach / theirs_reach), float(reach), float(np.linalg.norm(centre))
-    )
+    centre = (own * size[:, None] ** 2).sum(0) / (size**2).sum() - (own * other[:, None] ** 2).sum(0) / (other**2).sum()
+    return Likeness(name, float(cosine), float(reach / theirs_reach), float(reach), float(np.linalg.norm(centre)))
 
 
 def table(rows: list[Likeness]) -> str:
     """The comparison as text."""
     lines = [f"{'shape':22s} cosine  amplitude  reach/mm  offset/mm"]
-    lines += [
-        f"{r.name:22s} {r.cosine:6.2f} {r.amplitude:10.2f} {r.reach_mm:9.1f} {r.offset_mm:10.1f}"
-        for r in rows
-    ]
+    lines += [f"{r.name:22s} {r.cosine:6.2f} {r.amplitude:10.2f} {r.reach_mm:9.1f} {r.offset_mm:10.1f}" for r in rows]
     return "\n".join(lines)
 
 

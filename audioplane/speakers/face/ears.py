@@ -36,12 +36,8 @@ _CENTRE = np.array([-1.0, 0.0])
 _SHARE = np.array(
     [0.55, 0.70, 0.88, 0.98, 1.0, 0.985, 0.94, 0.885, 0.83, 0.77, 0.70, 0.62, 0.54, 0.46, 0.36, 0.22, 0.08]
 )
-_HELIX = np.array(
-    [-15, -9.5, -4.5, -2.0, 0.2, 1.6, 1.9, 0.6, -1.8, -2.2, -0.6, 0.9, 0.2, -4.0, -8.5, -10.5, -11.0]
-)
-_LOBE = np.array(
-    [-15, -8.0, -4.0, -2.2, -0.8, 0.4, 0.9, 1.0, 0.8, 0.5, 0.1, -0.4, -1.4, -4.0, -8.0, -10.5, -11.0]
-)
+_HELIX = np.array([-15, -9.5, -4.5, -2.0, 0.2, 1.6, 1.9, 0.6, -1.8, -2.2, -0.6, 0.9, 0.2, -4.0, -8.5, -10.5, -11.0])
+_LOBE = np.array([-15, -8.0, -4.0, -2.2, -0.8, 0.4, 0.9, 1.0, 0.8, 0.5, 0.1, -0.4, -1.4, -4.0, -8.0, -10.5, -11.0])
 _TRAGUS = np.array(
     [-15, -13, -11, -9.0, -6.5, -5.0, -4.0, -3.0, -2.2, -1.4, -0.8, -0.6, -1.5, -5.0, -9.0, -11.0, -11.5]
 )
@@ -61,9 +57,7 @@ def ear(side: str, where: np.ndarray, who: Identity) -> Part:
     flat = _CENTRE + (outline - _CENTRE)[None] * _SHARE[:, None, None]
     forward, up = flat[..., 0], flat[..., 1]
     # The antihelix forks towards the top: a shallow hollow between its legs.
-    height = (
-        height - 2.0 * np.exp(-(((forward + 2) / 5) ** 2) - ((up - 17) / 5) ** 2) * (_SHARE < 0.8)[:, None]
-    )
+    height = height - 2.0 * np.exp(-(((forward + 2) / 5) ** 2) - ((up - 17) / 5) ** 2) * (_SHARE < 0.8)[:, None]
     tragus = 2.6 * np.exp(-(((forward - 5.5) / 2.2) ** 2) - ((up + 3.0) / 4.0) ** 2)
     height = height + tragus
     scale = 1 + 0.06 * who.ear_size
@@ -88,6 +82,4 @@ def ear(side: str, where: np.ndarray, who: Identity) -> Part:
     if side == "Right":
         points, faces = points * [-1, 1, 1], faces[:, ::-1]
     rim = np.concatenate([np.repeat(np.clip((_SHARE - 0.6) / 0.4, 0, 1), _AROUND), [0]])
-    return Part(
-        points, faces, Material.SKIN, Label.FACE, uv=np.stack([rim, np.zeros_like(rim)], -1), roughness=0.42
-    )
+    return Part(points, faces, Material.SKIN, Label.FACE, uv=np.stack([rim, np.zeros_like(rim)], -1), roughness=0.42)

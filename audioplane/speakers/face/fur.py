@@ -21,9 +21,7 @@ def brow_curve(c: Canvas, who: Identity, t: np.ndarray) -> tuple[np.ndarray, np.
     b = c.body
     x = np.interp(t, [0, 1], [9.5, 49.5]) + 0.5 * (b.eye[0] - 31.5)
     arch = 1.0 + 0.5 * who.brow_arch
-    y = b.brow_y + np.interp(
-        t, [0, 0.2, 0.45, 0.65, 0.85, 1.0], [2.6, 0.6, -2.2 * arch, -3.4 * arch, -1.6 * arch, 2.4]
-    )
+    y = b.brow_y + np.interp(t, [0, 0.2, 0.45, 0.65, 0.85, 1.0], [2.6, 0.6, -2.2 * arch, -3.4 * arch, -1.6 * arch, 2.4])
     half = np.interp(t, [0, 0.12, 0.5, 0.8, 1.0], [2.6, 3.4, 3.0, 2.0, 0.7]) * (1 + 0.18 * who.brow_thickness)
     return x, y, half
 
@@ -115,9 +113,7 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
                 taper=(1.0, 0.15), coverage=(1.0, 0.9), shade=(0.9, 1.0), roll=0.3, spread=0.05,
             )  # fmt: skip
             anchors = np.repeat(root, len(steps) * 3, axis=0)
-            distance = np.linalg.norm(part.vertices - centre, axis=1) / np.linalg.norm(
-                anchors - centre, axis=1
-            )
+            distance = np.linalg.norm(part.vertices - centre, axis=1) / np.linalg.norm(anchors - centre, axis=1)
             bind(part, c.points, mesh.upper[row, columns], anchors, scale=distance)
             parts[f"lash_{lid}_{side.lower()}"] = part
     return parts
@@ -148,9 +144,7 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
     colour = srgb_to_linear(np.array(who.hair_colour))
     layers = []
     for k, (share, opacity) in enumerate(((0.10, 0.86), (0.38, 0.66), (0.7, 0.5), (1.0, 0.34))):
-        vertices = (
-            p + n * (0.3 + share * height * amount)[:, None] + down * (1.6 * share * height * amount)[:, None]
-        )
+        vertices = p + n * (0.3 + share * height * amount)[:, None] + down * (1.6 * share * height * amount)[:, None]
         uv = np.stack([(p * across).sum(1) / STRAND + 37.0 * k, p[:, 1] / 9.0], -1)
         part = Part(
             vertices, faces, Material.BEARD, Label.FACE, uv=uv, albedo=colour * (0.7 + 0.3 * share),

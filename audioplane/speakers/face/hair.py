@@ -134,11 +134,7 @@ def _long(
 
     thickness = np.full(len(p), 6.0)
     near_part = np.exp(-(((p[:, 0] * side - at) / 4.0) ** 2)) * smoothstep((30 - p[:, 2]) / 30)
-    parts = {
-        "hair_cap": scalp.cap(
-            thickness * (1 - 0.75 * near_part), combed(p), colour, np.ones(len(p)), clump=0.3
-        )
-    }
+    parts = {"hair_cap": scalp.cap(thickness * (1 - 0.75 * near_part), combed(p), colour, np.ones(len(p)), clump=0.3)}
     head = obstacle([*body, clothes])
     wanted = smoothstep((scalp.inside - 1) / 5)
     _, sides, back = _areas(scalp)
@@ -160,9 +156,7 @@ def _long(
         def direction(q, t, forward=forward, wave=wave, phase=phase, strength=strength):
             d = combed(q)
             hang = smoothstep((q[:, 1] + 25) / 50)[:, None]
-            fall = np.stack(
-                [0.07 * forward, np.ones(len(q)), 0.10 - 0.12 * np.abs(forward) * (q[:, 1] > 60)], -1
-            )
+            fall = np.stack([0.07 * forward, np.ones(len(q)), 0.10 - 0.12 * np.abs(forward) * (q[:, 1] > 60)], -1)
             d = d * (1 - hang) + fall * hang + wave
             d[:, 0] += strength * np.sin(phase + 9 * t) * hang[:, 0]
             d[:, 2] += strength * np.cos(phase + 9 * t) * hang[:, 0]
@@ -214,9 +208,7 @@ def _bun(
     def lift(t: float) -> np.ndarray:
         return 0.4 + rise * np.interp(t, [0, 0.3, 1], [0.2, 0.95, 1.0])
 
-    path, normals = grow(
-        roots, lambda q, t: combed(q) + wave * (1 - t)[:, None], distance * 1.12, 12, head, lift
-    )
+    path, normals = grow(roots, lambda q, t: combed(q) + wave * (1 - t)[:, None], distance * 1.12, 12, head, lift)
     parts["hair_locks_0"] = ribbons(
         path,
         normals,
@@ -252,9 +244,7 @@ def _bun(
     bend = rng.normal(size=(len(loose), 3)) * 0.3
 
     def hang(q: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return (
-            np.stack([np.sign(q[:, 0]) * 0.3, np.ones(len(q)), np.full(len(q), -0.1)], -1) + bend * t[:, None]
-        )
+        return np.stack([np.sign(q[:, 0]) * 0.3, np.ones(len(q)), np.full(len(q), -0.1)], -1) + bend * t[:, None]
 
     path, normals = grow(loose, hang, lengths, 8, head, lambda t: np.full(len(loose), 1.0 + 4 * t))
     parts["hair_loose"] = ribbons(

@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from audioplane.speakers.specs import Appearance, Colour
+
 HAIR_STYLES = ("short", "long", "bun", "buzz", "bald")
 BEARDS = ("none", "stubble", "full")
 CLOTHES = ("tshirt", "jumper", "shirt")
-
-Colour = tuple[float, float, float]
 
 SKIN_TONES: tuple[Colour, ...] = (  # sRGB of an evenly lit cheek, from fair to deep
     (0.92, 0.76, 0.68),
@@ -48,33 +48,6 @@ CLOTH_COLOURS: tuple[Colour, ...] = (
     (0.14, 0.14, 0.16),
     (0.68, 0.60, 0.44),
 )
-
-
-@dataclass(frozen=True)
-class Appearance:
-    """What one may wish for in a person; everything left `None` is drawn from the seed.
-
-    Attributes:
-        masculinity: 0 (a woman's mean face) to 1 (a man's).
-        age: years, 18 to 75.
-        skin: 0 (fair) to 1 (deep).
-        hair: one of `HAIR_STYLES`.
-        beard: one of `BEARDS`.
-        clothes: one of `CLOTHES`.
-        glasses: whether a thin frame is worn.
-        hair_colour, iris_colour, cloth_colour: sRGB in [0, 1].
-    """
-
-    masculinity: float | None = None
-    age: float | None = None
-    skin: float | None = None
-    hair: str | None = None
-    beard: str | None = None
-    clothes: str | None = None
-    glasses: bool | None = None
-    hair_colour: Colour | None = None
-    iris_colour: Colour | None = None
-    cloth_colour: Colour | None = None
 
 
 @dataclass(frozen=True)
@@ -152,9 +125,7 @@ class Identity:
                 raise ValueError(f"Identity.{name} must be one of {', '.join(known)}; got {value!r}")
         for name in SHAPE_FIELDS:
             if not np.isfinite(getattr(self, name)) or abs(getattr(self, name)) > 4:
-                raise ValueError(
-                    f"Identity.{name} must be a finite z-score within +-4; got {getattr(self, name)}"
-                )
+                raise ValueError(f"Identity.{name} must be a finite z-score within +-4; got {getattr(self, name)}")
 
 
 _NOT_SHAPE = {"seed", "masculinity", "age", "redness", "freckles"}

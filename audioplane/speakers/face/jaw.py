@@ -57,9 +57,7 @@ def jaw_shares() -> tuple[np.ndarray, np.ndarray]:
     points, _ = skin(Identity(), body)
     mesh = topology.grid()
     row = topology.ROW_OF
-    column_x = np.abs(
-        np.arange(topology.COLUMNS) - topology.COLUMNS * (np.arange(topology.COLUMNS) > topology.HALF)
-    )
+    column_x = np.abs(np.arange(topology.COLUMNS) - topology.COLUMNS * (np.arange(topology.COLUMNS) > topology.HALF))
     front = column_x < len(topology.COLUMN_X) - 2
     fixed = np.full(mesh.size, np.nan)
     # Skull: above a line from the wing of the nose over the cheekbone to the ear, and all behind the ear.

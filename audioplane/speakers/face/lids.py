@@ -131,19 +131,13 @@ class Chart:
         up_rows = self.slit - np.arange(2, 13)
         furrow = np.interp(np.arange(2, 13), [2, 5, 7, 8, 9.5, 11, 12], [0, 0.1, 1.0, 0.45, -0.45, -0.2, 0])
         for sheet in (above, below):
-            sheet[up_rows[:, None], columns, 2] += furrow[:, None] * (
-                self.near * (0.4 + 0.6 * (1 - self.along**2))
-            )
+            sheet[up_rows[:, None], columns, 2] += furrow[:, None] * (self.near * (0.4 + 0.6 * (1 - self.along**2)))
         # The edges: the outer one keeps the lid's thickness, the inner one lies on the eyeball.
         span = self.span
         for sheet, sign in ((above, -1), (below, 1)):
             edge = sheet[self.slit, span]
-            onto = np.minimum(
-                self.ball(edge[:, 0], edge[:, 1], body.eye_radius + 0.3), self.corners(edge[:, 0])
-            )
-            soft = -soft_max(
-                -self.ball(edge[:, 0], edge[:, 1], body.eye_radius + 0.3), -self.corners(edge[:, 0]), 1.5
-            )
+            onto = np.minimum(self.ball(edge[:, 0], edge[:, 1], body.eye_radius + 0.3), self.corners(edge[:, 0]))
+            soft = -soft_max(-self.ball(edge[:, 0], edge[:, 1], body.eye_radius + 0.3), -self.corners(edge[:, 0]), 1.5)
             sheet[self.slit, span, 2] = np.maximum(soft, onto - 0.4)
             outer = sheet[self.slit + sign, span]
             lip = self.ball(outer[:, 0], outer[:, 1], body.eye_radius + 0.3 + THICKNESS * 0.9)

@@ -63,9 +63,7 @@ class Chart:
         """Height y of the line of contact: a soft wave, the corners a little lower."""
         t = np.minimum(self.along, 1.6)
         wave = (
-            0.7 * np.exp(-((t / 0.22) ** 2))
-            - 0.5 * np.exp(-(((t - 0.5) / 0.25) ** 2))
-            + 0.6 * t**3 / (1 + 0.3 * t**3)
+            0.7 * np.exp(-((t / 0.22) ** 2)) - 0.5 * np.exp(-(((t - 0.5) / 0.25) ** 2)) + 0.6 * t**3 / (1 + 0.3 * t**3)
         )
         return self.body.stomion_y + wave
 
@@ -83,9 +81,7 @@ class Chart:
         above[self.slit + 1 : self.chin + 1] = bottom[1:]
         return above, below
 
-    def _spread(
-        self, line: np.ndarray, red: np.ndarray, end: np.ndarray, n: int, heights: np.ndarray
-    ) -> np.ndarray:
+    def _spread(self, line: np.ndarray, red: np.ndarray, end: np.ndarray, n: int, heights: np.ndarray) -> np.ndarray:
         """Heights of n + 1 rows from the line to `end`: the red's profile first, then even steps."""
         out = np.empty((n + 1, len(line)))
         out[:RED_ROWS] = line + red * heights[:, None]
@@ -164,8 +160,7 @@ class Chart:
             start = np.array([body.nose_half_width + 2.0, body.subnasale_y - 9])
             end = np.array([body.mouth_half_width + 9.0, body.stomion_y + 3])
             s = np.clip(
-                ((x - start[0]) * (end - start)[0] + (y - start[1]) * (end - start)[1])
-                / ((end - start) ** 2).sum(),
+                ((x - start[0]) * (end - start)[0] + (y - start[1]) * (end - start)[1]) / ((end - start) ** 2).sum(),
                 -0.2,
                 1.2,
             )
@@ -176,9 +171,7 @@ class Chart:
             away = (x - fx) * 0.8 - (y - fy) * 0.6  # positive: on the cheek
             fade = np.exp(-(((s - 0.35) / 0.5) ** 2))
             depth = (0.55 + 0.9 * aging) * fade
-            part[..., 2] += depth * (
-                np.exp(-((away / 2.4) ** 2)) - 0.9 * np.exp(-(((away - 5.5) / 4.5) ** 2))
-            )
+            part[..., 2] += depth * (np.exp(-((away / 2.4) ** 2)) - 0.9 * np.exp(-(((away - 5.5) / 4.5) ** 2)))
             corner = ((x - body.mouth_half_width - 2.0) / 3.0) ** 2 + ((y - body.stomion_y - 1.0) / 4.0) ** 2
             part[..., 2] += 0.9 * np.exp(-corner)
             furrow = ((y - (LABIOMENTAL + body.stomion_y - 52 - 0.5)) / 4.5) ** 2 + (x / 17) ** 2

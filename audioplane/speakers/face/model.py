@@ -128,9 +128,7 @@ class Face:
         self._rig.run(weights, jaw, self.gaze(w), float(extras.get("tongueUp", 0.0)), out)
         return out
 
-    def vertices_batch(
-        self, blendshapes: np.ndarray, extras: Mapping[str, np.ndarray] | None = None
-    ) -> np.ndarray:
+    def vertices_batch(self, blendshapes: np.ndarray, extras: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """`vertices` of T frames: weights (T, 52) and tracks (T,) to (T, V, 3) float32."""
         out = np.empty((len(blendshapes), *self.rest.shape), np.float32)
         for t, w in enumerate(blendshapes):

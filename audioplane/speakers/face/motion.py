@@ -61,9 +61,7 @@ class Rig:
     bound_weight: np.ndarray
     bound_scale: np.ndarray
 
-    def run(
-        self, weights: np.ndarray, jaw: np.ndarray, gaze: np.ndarray, tongue_up: float, out: np.ndarray
-    ) -> None:
+    def run(self, weights: np.ndarray, jaw: np.ndarray, gaze: np.ndarray, tongue_up: float, out: np.ndarray) -> None:
         """Writes the moved vertices (V, 3) to `out`.
 
         Args:

@@ -85,9 +85,7 @@ def shrug_lower(c: Canvas) -> np.ndarray:
     lip = c.lips(30, 12) * c.lower
     chin = c.spot(0, b.stomion_y + 26, 18, 14, both=True)
     roll = np.clip(c.red, 0, 1)
-    return c.put(lip, 0, -6.0 + 1.4 * roll, -2.2 * (1 - 0.3 * roll)) + c.put(
-        chin * c.lower * (1 - lip), 0, -8.0, -1.8
-    )
+    return c.put(lip, 0, -6.0 + 1.4 * roll, -2.2 * (1 - 0.3 * roll)) + c.put(chin * c.lower * (1 - lip), 0, -8.0, -1.8)
 
 
 def shrug_upper(c: Canvas) -> np.ndarray:

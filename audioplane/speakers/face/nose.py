@@ -139,13 +139,9 @@ def sculpt(sheet: np.ndarray, who: Identity, body: Anatomy, skull: Skull) -> Non
     ]
     profile_z = np.array([0.0, 3.0, nose.rhinion[2], nose.tip[2], nose.tip[2] + 2.5, nose.subnasale[2] + 0.5])
     front = skull.front(np.zeros(len(p)), p[:, 0, 1])
-    height = np.interp(
-        p[:, 0, 1], profile_y, [0, 3.2, *(front_at(skull, profile_y[2:]) - profile_z[2:])], right=0.0
-    )
+    height = np.interp(p[:, 0, 1], profile_y, [0, 3.2, *(front_at(skull, profile_y[2:]) - profile_z[2:])], right=0.0)
     height = np.maximum(height, 0)
-    width = np.interp(
-        p[:, 0, 1], [profile_y[0], nose.rhinion[1], nose.ala[1], body.subnasale_y], [7, 10, 14, 15]
-    )
+    width = np.interp(p[:, 0, 1], [profile_y[0], nose.rhinion[1], nose.ala[1], body.subnasale_y], [7, 10, 14, 15])
     bell = np.exp(-((p[..., 0] / width[:, None]) ** 2) * 1.2)
     p[..., 2] = front[:, None] * 0 + p[..., 2] - height[:, None] * bell
     p = _project(p, value, 14)
@@ -172,9 +168,7 @@ def _relax(p: Points, value, rounds: int) -> Points:
     for _ in range(rounds):
         mirrored = np.concatenate([p[:, 1:2] * [-1, 1, 1], p], axis=1)
         mean = p.copy()
-        mean[1:-1, :-1] = (
-            mirrored[:-2, 1:-1] + mirrored[2:, 1:-1] + mirrored[1:-1, :-2] + mirrored[1:-1, 2:]
-        ) / 4
+        mean[1:-1, :-1] = (mirrored[:-2, 1:-1] + mirrored[2:, 1:-1] + mirrored[1:-1, :-2] + mirrored[1:-1, 2:]) / 4
         p = p + 0.5 * weight[..., None] * (mean - p)
         p[:, 0, 0] = 0.0
         p = _project(p, value, 1)

@@ -26,9 +26,7 @@ def beard_region(c: Canvas) -> np.ndarray:
     """Where a beard grows: 0 to 1."""
     b = c.body
     x = np.abs(c.x)
-    line = np.interp(
-        x, [0, 20, 34, 46, 56, 64, 70], [b.stomion_y + 7, b.stomion_y + 6, b.stomion_y - 2, 38, 28, 6, -8]
-    )
+    line = np.interp(x, [0, 20, 34, 46, 56, 64, 70], [b.stomion_y + 7, b.stomion_y + 6, b.stomion_y - 2, 38, 28, 6, -8])
     cheek = smoothstep((c.y - line) / 9 + 0.5) * smoothstep((18 - c.z) / 18)
     mustache = spots(c, 9, b.stomion_y - 12, 17, 7.5) * smoothstep((b.stomion_y - 4 - c.y) / 5 + 0.5)
     mustache *= smoothstep((c.y - b.subnasale_y + 2) / 3)

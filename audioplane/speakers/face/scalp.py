@@ -41,9 +41,7 @@ class Scalp:
         height = PchipInterpolator(_LINE_AT, line)(column_meridians())[half]
         self.inside = np.full(mesh.size, -99.0)
         y = canvas.points[mesh.upper, 1]
-        jitter = 1.5 * lattice_noise(canvas.points[mesh.upper].reshape(-1, 3) / 6.0, who.seed).reshape(
-            y.shape
-        )
+        jitter = 1.5 * lattice_noise(canvas.points[mesh.upper].reshape(-1, 3) / 6.0, who.seed).reshape(y.shape)
         self.inside[mesh.upper] = height[None] - y + jitter
         self.inside[mesh.upper[0]] = 60
         self.normals = vertex_normals(canvas.points, mesh.faces)

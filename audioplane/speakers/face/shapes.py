@@ -204,9 +204,7 @@ def lid_motion(canvas: Canvas, up: np.ndarray | float, low: np.ndarray | float) 
 
 def _lid_share(k: int, sign: int) -> float:
     if sign < 0:
-        return float(
-            np.interp(k, [0, 1, 2, 5, 7, 8, 10, LID_ROWS - 1], [1, 1, 0.97, 0.72, 0.48, 0.36, 0.14, 0])
-        )
+        return float(np.interp(k, [0, 1, 2, 5, 7, 8, 10, LID_ROWS - 1], [1, 1, 0.97, 0.72, 0.48, 0.36, 0.14, 0]))
     return float(np.interp(k, [0, 1, 2, 5, 8], [1, 1, 0.92, 0.5, 0]))
 
 
