@@ -15,7 +15,6 @@ import torch
 
 from audioplane.speakers.backgrounds import background
 from audioplane.speakers.face import NAMES, Appearance, Face, sample_identity
-from audioplane.speakers.materials import Paint
 from audioplane.speakers.scene import Pose, Scene
 
 DISTANCE, WIDTH = 1.2, 0.42  # metres: camera to head, and what the picture's width covers there
@@ -50,7 +49,7 @@ def main() -> None:
         for size in (256, 512):
             focal = size / WIDTH * DISTANCE
             intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
-            scene = Scene(face, intrinsics, background("shelf", size, size), Paint(), distance=DISTANCE)
+            scene = Scene(face, intrinsics, background("shelf", size, size), face.paint, distance=DISTANCE)
             for _ in scene.render_many(moves[:2]):
                 pass  # compiled, or read from the cache
             wall, used = time.perf_counter(), time.process_time()

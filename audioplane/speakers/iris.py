@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.speakers.compiled import compiled
+from audioplane.compiled import compiled
 from audioplane.speakers.noise import noise_2d, noise_3d
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audioplane.speakers.compiled import compiled
+from audioplane.compiled import compiled
 from audioplane.speakers.raster import depth_map
 
 BLUR = 7  # texels: width of the box that softens a shadow's edge

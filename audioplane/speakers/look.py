@@ -114,7 +114,7 @@ def portrait(
 
     Args:
         vertices: moved vertices (V, 3) in head coordinates; None: the rest shape. gaze: see `scene.Pose`.
-        paint: `materials.Paint`; None: the default.
+        paint: `materials.Paint`; None: the surface's own if it has one.
         backdrop, seed: see `backgrounds.background`.
         width_metres: what the picture's width covers at the head. middle: y in head coordinates of the
             picture's middle.
@@ -126,7 +126,13 @@ def portrait(
 
     focal = size / width_metres * distance
     intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
-    scene = Scene(surface, intrinsics, background(backdrop, size, size, seed), paint or Paint(), distance=distance)
+    scene = Scene(
+        surface,
+        intrinsics,
+        background(backdrop, size, size, seed),
+        paint or getattr(surface, "paint", Paint()),
+        distance=distance,
+    )
     head, torso = np.eye(4), np.eye(4)
     head[:3, 3] = torso[:3, 3] = [0.0, -middle, distance]
     head[:3, :3] = _turned(yaw, pitch)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.speakers.compiled import compiled
+from audioplane.compiled import compiled
 
 _MIX_X, _MIX_Y, _MIX_Z = 0x8DA6B343, 0xD8163841, 0xCB1AB31F
 _MASK = 0xFFFFFFFF

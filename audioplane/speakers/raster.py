@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audioplane.speakers.compiled import compiled
+from audioplane.compiled import compiled
 from audioplane.speakers.noise import strand_alpha
 
 SUBSAMPLE_BITS = 8

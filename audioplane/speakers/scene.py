@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from audioplane import threads
+from audioplane.compiled import compiled
 from audioplane.speakers import materials as m
-from audioplane.speakers.compiled import compiled
 from audioplane.speakers.lights import Lights, ShadowFrame, contact, shadow_frame, shadow_map, studio
 from audioplane.speakers.materials import Material, Paint
 from audioplane.speakers.raster import Visibility, project, rasterize, vertex_normals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.speakers.compiled import compiled
+from audioplane.compiled import compiled
 from audioplane.speakers.iris import smoothstep
 from audioplane.speakers.lights import NORMAL_OFFSET, lit
 from audioplane.speakers.materials import (
@@ -117,7 +117,7 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         roughness *= 0.84 * (1.0 + 0.10 * n1)
         second = roughness * 1.5
         mirror = 0.45 + 0.20 * lips
-        f0 = 0.034 + 0.008 * lips
+        f0 = 0.031 + 0.010 * lips
         sheen = 0.10 * (1.0 - lips)
     elif material == TEETH:
         # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays

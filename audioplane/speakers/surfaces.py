@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.speakers.compiled import compiled
+from audioplane.compiled import compiled
 from audioplane.speakers.iris import iris_paint, sclera_paint, smoothstep
 
 KEY, FILL, RIM, COLOUR, SKY, GROUND = 0, 1, 2, 3, 6, 7
@@ -153,7 +153,7 @@ def dielectric(
 
 @compiled(fastmath=True)
 def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sky, tilt, gloss):
-    """Radiance of hair: (tx, ty, tz) the strand, `tilt` in [-1, 1] shifts and `gloss` scales its highlights."""
+    """Radiance of hair along (tx, ty, tz); `tilt` in [-1, 1] shifts and `gloss` scales its highlights."""
     shift_one, shift_two = -0.10 + 0.13 * tilt, 0.16 + 0.20 * tilt
     ax, ay, az = tx + shift_one * nx, ty + shift_one * ny, tz + shift_one * nz
     bx, by, bz = tx + shift_two * nx, ty + shift_two * ny, tz + shift_two * nz

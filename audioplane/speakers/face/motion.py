@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from audioplane.compiled import compiled
 from audioplane.speakers.face.jaw import Hinge
 
 # Degrees the eyeball turns at weight 1: in, out, up, down.
@@ -83,7 +83,7 @@ class Rig:
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _move(
     weights, jaw, gaze, tongue_up, rest, starts, index, delta,
     lid_index, lid_eye, lid_radius, eye_index, eye_of, eye_centre,
@@ -122,7 +122,7 @@ def _move(
             out[v, k] = rest[v, k] + bound_scale[n] * shift
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _keep_off_balls(lid_index, lid_eye, lid_radius, eye_centre, out):
     for n in range(lid_index.shape[0]):
         v, e = lid_index[n], lid_eye[n]
@@ -135,7 +135,7 @@ def _keep_off_balls(lid_index, lid_eye, lid_radius, eye_centre, out):
             out[v, 2] = eye_centre[e, 2] + z * scale
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _turn_eyes(gaze, eye_index, eye_of, eye_centre, out):
     for n in range(eye_index.shape[0]):
         v, e = eye_index[n], eye_of[n]
@@ -149,7 +149,7 @@ def _turn_eyes(gaze, eye_index, eye_of, eye_centre, out):
         out[v, 0], out[v, 1], out[v, 2] = eye_centre[e, 0] + x, eye_centre[e, 1] + y, eye_centre[e, 2] + z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _swing_jaw(jaw, jaw_index, jaw_open, jaw_sealed, centre, angle, glide, out):
     open_, closed = jaw[0], min(jaw[1], jaw[0])
     if open_ == 0.0 and jaw[2] == 0.0 and jaw[3] == 0.0:
@@ -169,7 +169,7 @@ def _swing_jaw(jaw, jaw_index, jaw_open, jaw_sealed, centre, angle, glide, out):
         out[v, 0] += follow * jaw[2]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _part_lips(pairs, index, pair, share, out):
     count = pairs.shape[0]
     depth = np.zeros(count)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from audioplane.compiled import compiled
 
 _SIZE = 192
 
@@ -46,7 +47,7 @@ def ambient(
     return seen / total
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _turned(points, basis):
     out = np.empty_like(points)
     for v in range(points.shape[0]):
@@ -55,7 +56,7 @@ def _turned(points, basis):
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _draw(p, faces, depth):
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -75,7 +76,7 @@ def _draw(p, faces, depth):
                         depth[y, x] = z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count(probes, cosine, depth, slack, seen, total):
     size = depth.shape[0]
     for v in range(probes.shape[0]):
