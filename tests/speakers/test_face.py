@@ -284,6 +284,16 @@ def test_lower_lip_meets_the_upper_teeth_on_f():
     assert gap < 0.004
 
 
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("jaw", [0.05, 0.15])
+def test_labiodental_brings_the_lower_lip_to_the_teeth_exactly(person, jaw):
+    it = face(person)
+    moved = it.vertices(weights(jawOpen=jaw, mouthRollLower=0.3, mouthUpperUp=0.2), {"labiodental": 1.0})
+    lip = moved[it.vertex_groups["lips_inner_lower"]][topology.MOUTH_COLUMN]
+    teeth = moved[it.vertex_groups["upper_teeth"]]
+    assert np.linalg.norm(teeth - lip, axis=1).min() < 0.0012
+
+
 def test_landmarks_lie_on_the_skin_in_ibug_order():
     it = face("woman")
     points = it.landmark_positions
