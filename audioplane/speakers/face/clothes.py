@@ -69,7 +69,7 @@ def clothes(who: Identity, body: Anatomy) -> Part:
     )
     return Part(
         flat,
-        sheet_faces(index, flip=True),
+        sheet_faces(index),
         Material.CLOTH,
         Label.TORSO,
         uv=uv,
@@ -203,4 +203,4 @@ def _tube(path: np.ndarray, radius: float, ring: bool) -> tuple[np.ndarray, np.n
     index = np.arange(len(path) * 8).reshape(len(path), 8)
     if ring:
         index = np.concatenate([index, index[:1]])
-    return points.reshape(-1, 3), sheet_faces(closed(index))
+    return points.reshape(-1, 3), sheet_faces(closed(index), flip=True)
