@@ -129,9 +129,7 @@ def ribbons(
         2,
     )
     index = np.arange(n * steps * 3).reshape(n, steps, 3)
-    faces = (
-        np.concatenate([sheet_faces(index[k], flip=True) for k in range(n)]) if n else np.zeros((0, 3), int)
-    )
+    faces = np.concatenate([sheet_faces(index[k], flip=True) for k in range(n)]) if n else np.zeros((0, 3), int)
     start = rng.uniform(0, 1000, size=(n, 1, 1))
     u = start + np.array([-1.0, 0, 1])[None, None] * (half / STRAND)[..., None]
     uv = np.stack([u, np.broadcast_to(t[None, :, None], u.shape)], -1)
