@@ -21,7 +21,7 @@ class WithStill(ipywidgets.VBox):
     still: bytes = b""
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
+        bundle: Any = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data and self.still:
             data["image/jpeg"] = base64.b64encode(self.still).decode()
@@ -83,5 +83,5 @@ def _jpeg(subject: Subject, t: int) -> bytes:
     canvas.draw()
     pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, format="JPEG", quality=85)  # small: it travels at each move
+    Image.fromarray(pixels).save(out, format="JPEG", quality=75)  # small: it travels at each move
     return out.getvalue()
