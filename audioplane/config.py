@@ -2,8 +2,8 @@
 
 Each field says what it is, whether the paper states its default (`paper`) or we chose it (`ours`), and which values
 are possible. `Config.replace("saliency.margin=0.1", ...)` changes fields by their dotted path, `PRESETS` holds the
-three starting points: `smoke` (seconds, proves the wiring), `demo` (about a minute and a half on two cores, photographic
-on an embedded speaker) and `paper` (the settings of Sec. IV-A).
+three starting points: `smoke` (seconds, proves the wiring), `demo` (about a minute and a half on two cores,
+photographic on an embedded speaker) and `paper` (the settings of Sec. IV-A).
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class AudioConfig:
     model: str = ours("", "folder or hub name of the wav2vec2/HuBERT network, or the .npy of DeepSpeech features")
     mel_bands: int = ours(64, "bands of the log-mel spectrogram", low=8, high=256)
     window: int = paper("Sec. III-C", 16, "feature steps seen by one frame's encoder", low=2, high=64)
-    filter: int = paper("Sec. III-C and its reference 48", 8, "neighbouring frames fused by the temporal filter", low=1, high=64)
+    filter: int = paper(
+        "Sec. III-C and its reference 48", 8, "neighbouring frames fused by the temporal filter", low=1, high=64
+    )
     code: int = ours(32, "D of a, size of the audio code; the paper uses the planes' 16", low=1, high=512)
     channels: int = ours(96, "width of the window encoder", low=4, high=512)
     normalise: str = ours("voice", "statistics that features are standardised by", "subject", "voice")
@@ -69,7 +71,12 @@ class FieldConfig:
     """What moves the Gaussians (Sec. III-D)."""
 
     kind: str = paper(
-        "Fig. 2", "audio_plane", "audio planes, tri-plane + audio, or planes over time", "audio_plane", "tri_plane", "six_planes"
+        "Fig. 2",
+        "audio_plane",
+        "audio planes, tri-plane + audio, or planes over time",
+        "audio_plane",
+        "tri_plane",
+        "six_planes",
     )
     resolution: int = paper("Sec. IV-A", 64, "H, cells a side of the coarsest level", low=2, high=512)
     features: int = paper("Sec. IV-A", 16, "D, features of a plane cell", low=1, high=128)
@@ -103,7 +110,9 @@ class GaussianConfig:
     initial: int = paper("Sec. IV-A", 1000, "random points at the start", low=4)
     cap: int = ours(6000, "most Gaussians", low=4)
     sh_degree: int = ours(0, "degree of the colours' harmonics", high=3)
-    densify: str = ours("quota", "quota: the hottest share, ours; gsplat's 3DGS (paper) or MCMC strategies", "quota", "default", "mcmc")
+    densify: str = ours(
+        "quota", "quota: the hottest share, ours; gsplat's 3DGS (paper) or MCMC strategies", "quota", "default", "mcmc"
+    )
     densify_every: int = ours(50, "iterations between densifications", low=1)
     densify_from: int = ours(100, "first iteration that densifies")
     densify_until: float = ours(0.85, "share of the coarse stage after which the cloud's size is fixed", high=1.0)
@@ -132,7 +141,9 @@ class OptimConfig:
 class LossConfig:
     """Eq. 16 and 17."""
 
-    perceptual: str = ours("dssim", "lpips-alex, lpips-vgg (the paper's kind), dssim, or none", "dssim", "lpips-alex", "lpips-vgg", "none")
+    perceptual: str = ours(
+        "dssim", "lpips-alex, lpips-vgg (the paper's kind), dssim, or none", "dssim", "lpips-alex", "lpips-vgg", "none"
+    )
     perceptual_weight: float = paper("Sec. IV-A, as lambda_LPIPS", 0.05, "weight of the perceptual term")
     mouth_weight: float = ours(3.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
     fade_weight: float = ours(0.0, "mean |d| of Gaussians, favours stillness; 0 is the paper")
@@ -146,7 +157,9 @@ class ScheduleConfig:
     fine: int = paper("Sec. IV-A", 100_000, "iterations of the fine stage")
     size: int = ours(0, "side of the training images in pixels; 0 is the subject's own")
     early_size: int = ours(0, "side for the first half of the coarse stage; 0 is `size`")
-    background: str = ours("mixed", "behind the head: random colours, the subject's own, or in turn", "random", "subject", "mixed")
+    background: str = ours(
+        "mixed", "behind the head: random colours, the subject's own, or in turn", "random", "subject", "mixed"
+    )
     checkpoint_every: int = ours(500, "iterations between checkpoints", low=1)
     preview_every: int = ours(500, "iterations between preview pictures; 0 for none")
     cache_mib: int = ours(600, "memory for decoded frames, MiB")
@@ -268,7 +281,9 @@ def _put(config: Config, path: str, value: Any) -> Config:
         raise UserError(f"'{path}' is one of {', '.join(about.choices)}, not '{value}'; the nearest is '{near}'")
     if isinstance(value, int | float) and not about.low <= value <= about.high:
         nearest = about.low if not value > about.low else about.high
-        raise UserError(f"'{path}' lies between {about.low:g} and {about.high:g}, not {value}; the nearest is {nearest:g}")
+        raise UserError(
+            f"'{path}' lies between {about.low:g} and {about.high:g}, not {value}; the nearest is {nearest:g}"
+        )
     group, _, name = path.rpartition(".")
     if not group:
         return dataclasses.replace(config, **{name: value})
@@ -280,7 +295,9 @@ PAPER = Config().replace(
     gaussians__densify_every=100, gaussians__densify_from=500, loss__perceptual="lpips-alex", loss__mouth_weight=0.0,
     schedule__size=512, schedule__checkpoint_every=5000, schedule__preview_every=5000, schedule__cache_mib=4000,
 )  # fmt: skip
-DEMO = Config().replace(schedule__coarse=700, schedule__fine=2600, schedule__size=256, schedule__early_size=128, loss__perceptual_weight=0.2)
+DEMO = Config().replace(
+    schedule__coarse=700, schedule__fine=2600, schedule__size=256, schedule__early_size=128, loss__perceptual_weight=0.2
+)
 SMOKE = DEMO.replace(
     audio__pretrain_steps=40, audio__channels=16, field__resolution=16, field__levels=2, gaussians__initial=300,
     gaussians__cap=600, gaussians__densify_from=20, gaussians__densify_every=20, schedule__coarse=60,

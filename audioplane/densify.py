@@ -51,7 +51,9 @@ class Densifier:
             return MCMCStrategy(cap_max=own.cap, **times)
         return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=max(self.last + 1, 3000), **times)
 
-    def before_backward(self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any]) -> None:
+    def before_backward(
+        self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any]
+    ) -> None:
         """Asks for the gradient of the projected means."""
         if step < self.last and not self._is_mcmc:
             meta["means2d"].retain_grad()
@@ -131,5 +133,3 @@ def is_dead(cloud: Gaussians) -> str | None:
     if len(cloud) < 4 or float(torch.sigmoid(cloud.opacities).max()) < 0.02:
         return "the cloud is dead: nothing of it can be seen"
     return None
-
-

@@ -57,7 +57,9 @@ class Sample:
     def to(self, device: torch.device) -> Sample:
         if device.type == "cpu":
             return self
-        moved = (t.to(device, non_blocking=True) for t in (self.target, self.background, self.known, self.head, self.motion))
+        moved = (
+            t.to(device, non_blocking=True) for t in (self.target, self.background, self.known, self.head, self.motion)
+        )
         return Sample(self.index, *moved)
 
 

@@ -1,9 +1,9 @@
 """The differentiable head: canonical cloud + audio encoder + field -> the cloud of a moment -> a picture.
 
-    a = encoder(windows around the frame)
-    Delta G, d = field(positions, a)          (Eq. 11, 12)
-    G' = G + d * Delta G                      (Eq. 13)
-    I, g = R(G'; P), R(D; P)                  (Eq. 4, 14)
+a = encoder(windows around the frame)
+Delta G, d = field(positions, a)          (Eq. 11, 12)
+G' = G + d * Delta G                      (Eq. 13)
+I, g = R(G'; P), R(D; P)                  (Eq. 4, 14)
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ def offset_scales(config: FieldConfig, half: float, bands: int) -> Tensor:
     """What an output of 1 of D1 means for each number of a packed Gaussian: (11 + 3 bands,)."""
     position, color = config.position_scale * half, config.color_scale
     return torch.tensor(
-        [position] * 3 + [config.rotation_scale] * 4 + [config.scaling_scale] * 3 + [config.opacity_scale] + [color] * 3 * bands
+        [position] * 3
+        + [config.rotation_scale] * 4
+        + [config.scaling_scale] * 3
+        + [config.opacity_scale]
+        + [color] * 3 * bands
     )
 
 

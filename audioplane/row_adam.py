@@ -51,7 +51,8 @@ def _update(start, stop, rows, features, grads, values, first, second, beta1, be
             v = b2 * load(second, target + c) + c2 * g * g
             store(first, target + c, m)
             store(second, target + c, v)
-            store(values, target + c, load(values, target + c) - speed * m / (_root(v) + tiny))
+            root = _root(v)  # type: ignore[call-arg]
+            store(values, target + c, load(values, target + c) - speed * m / (root + tiny))
 
 
 class RowAdam(torch.optim.Optimizer):
@@ -64,7 +65,12 @@ class RowAdam(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: float, betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-15, distinct: bool = False
+        self,
+        params: Any,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-15,
+        distinct: bool = False,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
         self.distinct = distinct
@@ -89,7 +95,9 @@ class RowAdam(torch.optim.Optimizer):
                 _apply(param, state["exp_avg"], state["exp_avg_sq"], beta1, beta2, rate, epsilon)
 
 
-def _apply(param: Tensor, first: Tensor, second: Tensor, beta1: float, beta2: float, rate: float, epsilon: float) -> None:
+def _apply(
+    param: Tensor, first: Tensor, second: Tensor, beta1: float, beta2: float, rate: float, epsilon: float
+) -> None:
     grad = param.grad
     assert grad is not None
     if grad.is_sparse and param.device.type == "cpu" and param.shape[1] % LANES == 0:

@@ -170,7 +170,9 @@ class Trainer:
         self.cloud_optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.Adam([param], lr=1e-3, **adam) for name, param in model.params.items()
         }
-        tables = [p for name, p in model.field.named_parameters() if name == "planes.planes" or name.startswith("moments")]
+        tables = [
+            p for name, p in model.field.named_parameters() if name == "planes.planes" or name.startswith("moments")
+        ]
         known = {id(p) for p in tables}
         rest = [p for p in model.field.parameters() if id(p) not in known]
         self.table_optimizer = RowAdam(tables, lr=1e-3, distinct=True)
@@ -364,7 +366,9 @@ def check(subject: Subject, config: Config) -> None:
         UserError: too few frames, cameras that are not finite, or a picture size of which nothing is left.
     """
     if len(subject.train) < config.audio.filter:
-        raise UserError(f"subject '{subject.name}' has {len(subject.train)} training frames; it takes {config.audio.filter}")
+        raise UserError(
+            f"subject '{subject.name}' has {len(subject.train)} training frames; it takes {config.audio.filter}"
+        )
     used = subject.viewmats[subject.train.start : subject.train.stop]
     if not (np.isfinite(used).all() and np.isfinite(subject.K).all()):
         raise UserError(f"subject '{subject.name}' has NaN in its cameras; check it with `audioplane subject check`")

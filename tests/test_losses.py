@@ -5,7 +5,11 @@ import torch
 from audioplane.config import LossConfig
 from audioplane.errors import UserError
 from audioplane.losses import (
-    margin_loss, perceptual_loss, similarity_by_convolution, structural_similarity, weighted_l1,
+    margin_loss,
+    perceptual_loss,
+    similarity_by_convolution,
+    structural_similarity,
+    weighted_l1,
 )  # fmt: skip
 
 
@@ -67,7 +71,9 @@ def test_perceptual_choices() -> None:
     dssim = perceptual_loss(LossConfig(), device)
     image, target = pair(16, 16)
     assert dssim is not None
-    assert float(dssim(image, target).detach()) == pytest.approx(1.0 - float(similarity_by_convolution(image, target).detach()), abs=1e-5)
+    assert float(dssim(image, target).detach()) == pytest.approx(
+        1.0 - float(similarity_by_convolution(image, target).detach()), abs=1e-5
+    )
 
 
 def test_missing_lpips_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ def run(optimizer: str, sparse: bool, touched: list[list[int]], width: int = 16)
     made = kinds[optimizer]([table], lr=0.1, betas=(0.9, 0.99), eps=1e-8)  # type: ignore[arg-type]
     for rows in touched:
         values = torch.randn(len(rows), width, generator=generator)
-        grad = torch.sparse_coo_tensor(torch.tensor([rows]), values, table.shape, is_coalesced=True, check_invariants=False)
+        grad = torch.sparse_coo_tensor(
+            torch.tensor([rows]), values, table.shape, is_coalesced=True, check_invariants=False
+        )
         table.grad = grad if sparse else grad.to_dense()
         made.step()
     return table.detach()

@@ -19,8 +19,9 @@ from audioplane.train import CHECKPOINT, Report, Trainer, losses
 from tests.tiny_subject import TinySubject
 
 TINY = SMOKE.replace(
-    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, field__resolution=8, field__features=8,
-    field__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4, gaussians__densify_every=4,
+    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, field__resolution=8,
+    field__features=8, field__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4,
+    gaussians__densify_every=4,
     schedule__coarse=16, schedule__fine=10, schedule__size=0, schedule__early_size=20, schedule__checkpoint_every=7,
     schedule__preview_every=0,
 )  # fmt: skip
@@ -84,7 +85,13 @@ def _camera(trainer: Trainer, t: int) -> tuple[torch.Tensor, torch.Tensor, int, 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"audio__fine_rate": 1e-3}, {"field__kind": "tri_plane"}, {"field__kind": "six_planes"}, {"gaussians__sh_degree": 1}],
+    [
+        {},
+        {"audio__fine_rate": 1e-3},
+        {"field__kind": "tri_plane"},
+        {"field__kind": "six_planes"},
+        {"gaussians__sh_degree": 1},
+    ],
 )
 def test_same_seed_same_bytes_and_resume_too(changes: dict[str, object], tmp_path: Path) -> None:
     config = TINY.replace(**changes)
@@ -172,7 +179,10 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     Trainer(TINY.replace(schedule__fine=0, schedule__coarse=2), TinySubject(), tmp_path).run()
     with pytest.raises(UserError, match=r"saliency\.margin=0\.2"):
         Trainer(
-            TINY.replace(schedule__fine=0, schedule__coarse=2, saliency__margin=0.3), TinySubject(), tmp_path, resume=True
+            TINY.replace(schedule__fine=0, schedule__coarse=2, saliency__margin=0.3),
+            TinySubject(),
+            tmp_path,
+            resume=True,
         )
     with pytest.raises(UserError, match="another subject"):
         Trainer(TINY.replace(schedule__fine=0, schedule__coarse=2), TinySubject(seed=5), tmp_path, resume=True)
@@ -286,7 +296,8 @@ def test_a_small_cache_is_only_slower() -> None:
     subject = TinySubject()
     config = TINY.schedule
     results = [
-        [s.target.sum() for s in samples(FrameCache(subject, 20, mib), subject.train, config, 0, 0, 30)] for mib in (0, 100)
+        [s.target.sum() for s in samples(FrameCache(subject, 20, mib), subject.train, config, 0, 0, 30)]
+        for mib in (0, 100)
     ]
     assert results[0] == results[1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..config import AudioConfig
 from ..fields.heads import linear
@@ -21,10 +21,10 @@ class Convolution(nn.Module):
         nn.init.kaiming_normal_(self.weight, generator=generator)
 
     def forward(self, steps: Tensor) -> Tensor:
-        padded = F.pad(steps, (0, 0, 1, 1))
+        padded = functional.pad(steps, (0, 0, 1, 1))
         last = padded.shape[1] - 3
         groups = [padded[:, tap : tap + last + 1 : self.stride] for tap in range(3)]
-        return F.linear(torch.cat(groups, dim=2), self.weight, self.bias)
+        return functional.linear(torch.cat(groups, dim=2), self.weight, self.bias)
 
 
 class Dropout(nn.Module):
@@ -67,7 +67,9 @@ class AudioEncoder(nn.Module):
         self.attend = nn.Sequential(
             Convolution(config.code, 16, 1, generator), nn.LeakyReLU(0.02), Convolution(16, 1, 1, generator)
         )
-        nn.init.zeros_(self.attend[2].weight)  # at first a bell around the frame; a flat mean would blur the lips
+        nn.init.zeros_(
+            self.attend[2].get_parameter("weight")
+        )  # at first a bell around the frame; a flat mean would blur the lips
         places = torch.arange(config.filter) - config.filter // 2
         self.place = nn.Parameter(-0.5 * places.float() ** 2)
         self.register_buffer("shift", torch.zeros(config.code))
@@ -175,5 +177,3 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
     """Pearson correlation over the first dimension."""
     a, b = a - a.mean(dim=0), b - b.mean(dim=0)
     return (a * b).sum(dim=0) / (a.norm(dim=0) * b.norm(dim=0)).clamp_min(1e-9)
-
-

@@ -49,7 +49,9 @@ def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
     """Refuses what cannot be spoken: nothing, several channels, NaN."""
     samples = np.asarray(samples)
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise UserError(f"{name} must be a one-dimensional array of floats, not {samples.dtype} of shape {samples.shape}")
+        raise UserError(
+            f"{name} must be a one-dimensional array of floats, not {samples.dtype} of shape {samples.shape}"
+        )
     if len(samples) == 0:
         raise UserError(f"{name} is empty; record at least a few milliseconds")
     if not np.isfinite(samples).all():
@@ -59,6 +61,7 @@ def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
 
 def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
@@ -67,7 +70,7 @@ def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
             rate = container.streams.audio[0].rate
             to_float = av.AudioResampler(format="fltp", layout="mono", rate=rate)
             parts = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in to_float.resample(frame)]
-    except (av.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         raise UserError(f"{path} cannot be read as sound ({error}); convert it to wav") from error
     return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
 
@@ -163,7 +166,9 @@ class Features:
                 self.statistics = used if own_voice else self.statistics
             else:
                 assert self.statistics is not None
-                steps = ((np.maximum(steps, steps.max() - 80.0) - self.statistics[0]) / self.statistics[1]).astype(np.float32)
+                steps = ((np.maximum(steps, steps.max() - 80.0) - self.statistics[0]) / self.statistics[1]).astype(
+                    np.float32
+                )
         else:
             steps = self._network_steps(samples)
         return cut_windows(steps, frames, fps, self.config.window)
@@ -208,7 +213,9 @@ def load_network(name: str) -> Any:
     try:
         return AutoModel.from_pretrained(name).eval()
     except (OSError, ValueError) as error:
-        raise UserError(f"the network '{name}' could not be loaded ({error}); set audio.model to its local folder") from error
+        raise UserError(
+            f"the network '{name}' could not be loaded ({error}); set audio.model to its local folder"
+        ) from error
 
 
 def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
@@ -218,7 +225,9 @@ def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
         UserError: no file, or another shape.
     """
     if not path or not Path(path).is_file():
-        raise UserError(f"audio.features 'deepspeech' needs a .npy of features at audio.model; there is none at '{path}'")
+        raise UserError(
+            f"audio.features 'deepspeech' needs a .npy of features at audio.model; there is none at '{path}'"
+        )
     values = np.load(path, allow_pickle=False).astype(np.float32)
     if values.ndim == 2:
         return cut_windows(values, frames, 25.0, window)

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of natural poses")
     parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
     parser.add_argument("--features", default="", help="for heads trained on DeepSpeech features: this voice's .npy")
-    parser.add_argument("--dense", action="store_true", help="evaluate the field for every Gaussian, not only the moving")
+    parser.add_argument(
+        "--dense", action="store_true", help="evaluate the field for every Gaussian, not only the moving"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

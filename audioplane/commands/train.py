@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
         watchers.append(TensorBoard(args.out))
     started = time.monotonic()
     trainer = Trainer(config, subject, args.out, watchers, args.device, args.resume)
-    print(f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr)
+    print(
+        f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr
+    )
     trainer.run()
     head = TalkingHead.export(trainer, args.out / "head.safetensors")
     print(

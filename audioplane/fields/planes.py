@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from .. import threads
 
@@ -114,7 +114,7 @@ def sample_dense(points: Tensor, planes: Tensor, lines: Tensor | None, layout: n
 
 def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
     """(rows, columns, D) at grid (N, 2) in [-1, 1]: (N, D)."""
-    values = F.grid_sample(
+    values = functional.grid_sample(
         table.permute(2, 0, 1)[None], grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=True
     )
     return values[0, :, :, 0].T
@@ -158,5 +158,7 @@ class _Sample(torch.autograd.Function):
         )  # fmt: skip
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
         # Sets do not share rows and each names a row once: nothing is left to coalesce.
-        sparse = torch.sparse_coo_tensor(touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False)
+        sparse = torch.sparse_coo_tensor(
+            touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False
+        )
         return v_points.sum(0), sparse, (v_lines if use_lines else None), None

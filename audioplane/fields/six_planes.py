@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..config import FieldConfig
 from .audio_plane import fuse
@@ -31,7 +31,8 @@ class SixPlanes(nn.Module):
         self.planes = Planes(config.resolution, config.levels, config.features, generator, has_lines=False)
         # One row is one moment: the three lines Z, Y, X of a level.
         self.moments = nn.ParameterList(
-            nn.Parameter(1.0 + 0.2 * torch.randn(size, 3 * size * config.features, generator=generator)) for size in sizes
+            nn.Parameter(1.0 + 0.2 * torch.randn(size, 3 * size * config.features, generator=generator))
+            for size in sizes
         )
         width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
         self.heads = Heads(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
@@ -47,6 +48,6 @@ class SixPlanes(nn.Module):
         for table in self.moments:
             at = min(max(time, 0.0), 1.0) * (len(table) - 1)
             left = min(int(at), len(table) - 2)
-            near = F.embedding(torch.tensor([left, left + 1], device=table.device), table, sparse=True)
+            near = functional.embedding(torch.tensor([left, left + 1], device=table.device), table, sparse=True)
             cuts.append(torch.lerp(near[0], near[1], at - left).view(-1, self.config.features))
         return torch.cat(cuts)

@@ -27,7 +27,9 @@ def test_one_code_a_frame() -> None:
 @torch.no_grad()
 def test_pieces_do_not_matter() -> None:
     encoder = make()
-    torch.testing.assert_close(encoder.all_codes(windows(), piece=7), encoder.all_codes(windows()), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        encoder.all_codes(windows(), piece=7), encoder.all_codes(windows()), atol=1e-5, rtol=1e-4
+    )
 
 
 @torch.no_grad()

@@ -73,7 +73,9 @@ def test_a_click_is_seen_where_it_is() -> None:
 
 def test_loudness_leaves_no_trace() -> None:
     generator = np.random.default_rng(0)
-    voice = generator.standard_normal(32_000).astype(np.float32) * (1 + np.sin(np.arange(32_000) / 900)).astype(np.float32)
+    voice = generator.standard_normal(32_000).astype(np.float32) * (1 + np.sin(np.arange(32_000) / 900)).astype(
+        np.float32
+    )
     features = Features(AudioConfig())
     first = features(0.1 * voice, 25.0)
     np.testing.assert_allclose(Features(AudioConfig())(0.01 * voice, 25.0), first, atol=0.02)

@@ -39,7 +39,9 @@ def by_loops(field: AudioPlane, point: torch.Tensor, code: torch.Tensor) -> tupl
         prototypes = field.prototypes[level - 1].detach().tolist()
         if config.scores == "attention":
             query = field.query(code).tolist()
-            scores = [sum(q * k for q, k in zip(query, row, strict=True)) / math.sqrt(config.features) for row in prototypes]
+            scores = [
+                sum(q * k for q, k in zip(query, row, strict=True)) / math.sqrt(config.features) for row in prototypes
+            ]
         else:
             scores = field.scores[level - 1](torch.relu(field.score_hidden(code))).tolist()
         total = sum(math.exp(s) for s in scores)
@@ -110,7 +112,11 @@ def test_attention_sums_to_one(scores: str) -> None:
 
 @torch.no_grad()
 def test_what_each_kind_listens_to() -> None:
-    for kind, hears, sees_time in (("audio_plane", True, False), ("tri_plane", True, False), ("six_planes", False, True)):
+    for kind, hears, sees_time in (
+        ("audio_plane", True, False),
+        ("tri_plane", True, False),
+        ("six_planes", False, True),
+    ):
         field = make(small(kind=kind))
         base = field(points(), audio(), 0.3)[0]
         assert torch.equal(base, field(points(), audio(7), 0.3)[0]) != hears
