@@ -135,8 +135,8 @@ def contact(inverse_depth, supersample, focal, radius, strength, out):
                 dx, dy = int(np.rint(steps[k, 0] * pixels)), int(np.rint(steps[k, 1] * pixels))
                 row, column = i * supersample + half, j * supersample + half
                 if not (
-                    row - abs(dy) >= 0 and row + abs(dy) < height * supersample
-                    and column - abs(dx) >= 0 and column + abs(dx) < width * supersample
+                    0 <= row - abs(dy) and row + abs(dy) < height * supersample
+                    and 0 <= column - abs(dx) and column + abs(dx) < width * supersample
                 ):  # fmt: skip
                     continue
                 one, two = inverse_depth[row + dy, column + dx], inverse_depth[row - dy, column - dx]

@@ -8,19 +8,7 @@ from numba import njit
 from audioplane.speakers.iris import smoothstep
 from audioplane.speakers.lights import NORMAL_OFFSET, lit
 from audioplane.speakers.materials import (
-    ALBEDO,
-    COLUMNS,
-    FLOW,
-    LIPS,
-    NORMAL,
-    OCCLUSION,
-    POSITION,
-    REST,
-    ROUGHNESS,
-    TORSO,
-    UV,
-    Material,
-    linear_to_srgb,
+    ALBEDO, COLUMNS, FLOW, LIPS, NORMAL, OCCLUSION, POSITION, REST, ROUGHNESS, TORSO, UV, Material, linear_to_srgb,
     srgb_to_linear,
 )  # fmt: skip
 from audioplane.speakers.noise import noise_2d, noise_3d
