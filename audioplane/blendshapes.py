@@ -44,7 +44,5 @@ def mirror(name: str) -> str:
 
 
 MIRROR: tuple[int, ...] = tuple(index(mirror(name)) for name in NAMES)
-MIRROR_PAIRS: tuple[tuple[str, str], ...] = tuple(
-    (name, mirror(name)) for name in NAMES if name.endswith("Left")
-)
+MIRROR_PAIRS: tuple[tuple[str, str], ...] = tuple((name, mirror(name)) for name in NAMES if name.endswith("Left"))
 MOUTH: tuple[str, ...] = tuple(n for n in NAMES if n.startswith(("jaw", "mouth", "tongue", "cheekPuff")))

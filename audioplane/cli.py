@@ -20,9 +20,11 @@ from audioplane.errors import UserError
 
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
+    "speakers": "audioplane.commands.speakers",
+    "subject": "audioplane.commands.subject",
+    "reproduce": "audioplane.reproduce",
     "doctor": "audioplane.doctor",
     "fetch": "audioplane.fetch",
-    "reproduce": "audioplane.reproduce",
 }
 
 DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."

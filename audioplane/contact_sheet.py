@@ -45,9 +45,7 @@ def choose_frames(subject: Subject, columns: int) -> list[tuple[int, str]]:
         chosen.setdefault(t, phoneme.ipa)
     evenly = np.linspace(0, subject.num_frames - 1, 2 * columns + 1).astype(int)[1::2].tolist()
     while len(chosen) < min(columns, subject.num_frames):  # those farthest from what is chosen already
-        free = [t for t in evenly if t not in chosen] or [
-            t for t in range(subject.num_frames) if t not in chosen
-        ]
+        free = [t for t in evenly if t not in chosen] or [t for t in range(subject.num_frames) if t not in chosen]
         chosen[max(free, key=lambda t: min((abs(t - c) for c in chosen), default=0))] = ""
     frames = sorted(chosen.items())[:columns]
     return [(t, f"{t / subject.fps:.2f} s" + (f"   [{ipa}]" if ipa else "")) for t, ipa in frames]
@@ -270,7 +268,11 @@ def save(subject: Subject, out: Path, columns: int = 6) -> Path:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    swatches = np.repeat(np.array(LABEL_COLOURS, np.uint8)[:, None], pixels.shape[1], 1).repeat(12, 0)
+    colours = Image.fromarray(np.concatenate([pixels, swatches])).quantize(256)  # the legend's among them
+    picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(
+        palette=colours, dither=Image.Dither.FLOYDSTEINBERG
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.tmp")
     try:

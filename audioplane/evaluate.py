@@ -85,7 +85,10 @@ def evaluate(subject: Subject, render: Render, frames: range | None = None, read
     lips = arrays["opening"]
     return Evaluation(
         frames=len(frames),
-        **{name: float(arrays[name].mean()) for name in series},
+        head_psnr=float(arrays["head_psnr"].mean()),
+        head_ssim=float(arrays["head_ssim"].mean()),
+        mouth_psnr=float(arrays["mouth_psnr"].mean()),
+        mouth_ssim=float(arrays["mouth_ssim"].mean()),
         opening_correlation=correlation(lips, arrays["opening_true"]),
         opening_amplitude=float(lips.std() / arrays["opening_ceiling"].std()),
         opening_lag=best_lag(lips, arrays["opening_true"]),

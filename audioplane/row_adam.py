@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
+
+from audioplane.compiled import compiled
 
 from . import threads
 from .splat.simd import LANES, Floats, load, splat, store
@@ -34,7 +35,7 @@ def _root(typing: Any, x: Any) -> Any:
     return Floats(Floats), emit
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _update(start, stop, rows, features, grads, values, first, second, beta1, beta2, rate, epsilon):
     """Adam on the rows that `rows`[start:stop] name, of flattened tables with a multiple of eight features a row.
 

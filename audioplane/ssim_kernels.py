@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from audioplane.compiled import compiled
 
 from .splat.simd import LANES, load, splat, store, total
 
@@ -21,7 +22,7 @@ KERNEL = np.array([b / sum(_BELL) for b in _BELL], dtype=np.float32)
 C1, C2 = np.float32(0.01**2), np.float32(0.03**2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def compare(start, stop, width, stride, x, y, a, b, c, sums):
     """SSIM of rows [start, stop) and its derivatives.
 
@@ -81,7 +82,7 @@ def compare(start, stop, width, stride, x, y, a, b, c, sums):
         sums[row] = similarity
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def spread(start, stop, width, stride, x, y, a, b, c, scale, gradient):
     """Gradient of scale x (sum of S) at the unpadded pixels of rows [start, stop) of `gradient` (height x 3 width)."""
     t0, t1, t2 = np.empty(stride, np.float32), np.empty(stride, np.float32), np.empty(stride, np.float32)

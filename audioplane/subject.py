@@ -236,9 +236,7 @@ class Subject:
         try:
             samples, _ = soundfile.read(self.path / "audio.flac", dtype="float32")
         except soundfile.SoundFileError as error:
-            raise UserError(
-                f"{self.path / 'audio.flac'} is damaged ({error}); make the Subject again"
-            ) from error
+            raise UserError(f"{self.path / 'audio.flac'} is damaged ({error}); make the Subject again") from error
         return samples
 
     @cached_property
@@ -301,9 +299,7 @@ class Subject:
     @property
     def feature_names(self) -> list[str]:
         """Names of the audio features that lie in the folder."""
-        return sorted(
-            n[len("features/") : -len(".npy")] for n in self.manifest.parts if n.startswith("features/")
-        )
+        return sorted(n[len("features/") : -len(".npy")] for n in self.manifest.parts if n.startswith("features/"))
 
     def features(self, name: str) -> np.ndarray:
         """The audio features `name`, T x ..., memory-mapped.

@@ -135,9 +135,7 @@ def _label(folder: Path, number: int, landmarks: np.ndarray) -> np.ndarray:
     """The label picture of one frame, from its parsing colours, landmarks and teeth mask."""
     colours = _picture(folder / "parsing" / f"{number}.png").astype(np.int32)
     palette = np.array(list(COLOURS))
-    distance = np.stack(
-        [np.abs(colours - colour).sum(2) for colour in palette]
-    )  # robust to a re-encoded parsing
+    distance = np.stack([np.abs(colours - colour).sum(2) for colour in palette])  # robust to a re-encoded parsing
     label = np.array(list(COLOURS.values()), np.uint8)[distance.argmin(0)]
     mouth = label == MOUTH
     teeth = folder / "teeth_mask" / f"{number}.npy"
@@ -169,9 +167,7 @@ def _audio(folder: Path, ids: list[int]) -> np.ndarray:
     step = round(SAMPLE_RATE / FPS)
     piece = np.clip(mono[ids[0] * step : (ids[-1] + 1) * step], -1, 1)
     lacking = len(ids) * step - len(piece)
-    return (
-        np.pad(piece, (0, lacking)) if 0 < lacking <= step else piece
-    )  # a larger gap is for `check` to report
+    return np.pad(piece, (0, lacking)) if 0 < lacking <= step else piece  # a larger gap is for `check` to report
 
 
 def convert(folder: Path, out: Path, progress: bool = False) -> Layout:

@@ -141,9 +141,7 @@ def _check_file(file: Path, name: str, part: Part) -> Problem | None:
     return None
 
 
-def _check_pack(
-    file: Path, name: str, manifest: Manifest, progress: Callable[[int], object]
-) -> Iterator[Problem]:
+def _check_pack(file: Path, name: str, manifest: Manifest, progress: Callable[[int], object]) -> Iterator[Problem]:
     try:
         pack = PackReader(file)
     except DamagedPackError as error:
@@ -180,9 +178,7 @@ def _check_pack(
     if damaged:
         yield Problem(ERROR, name, f"{_frames(damaged)} cannot be decoded", "Copy it again, or make it again")
     if sizes:
-        yield Problem(
-            ERROR, name, f"{_frames(sizes)} of another size or type than {shape} {kind.__name__}", again
-        )
+        yield Problem(ERROR, name, f"{_frames(sizes)} of another size or type than {shape} {kind.__name__}", again)
     if outside:
         yield Problem(ERROR, name, f"{_frames(outside)} with labels beyond 0 to 4", again)
     if headless:
@@ -217,9 +213,7 @@ def _check_audio(file: Path, manifest: Manifest) -> Iterator[Problem]:
             "Prepare the video again; if it has a variable frame rate, by its timestamps",
         )  # fmt: skip
     if not samples.size or float(np.abs(samples).max()) < 1e-3:
-        yield Problem(
-            WARNING, file.name, "the audio is silent", "Nothing can be learnt from it; check the source"
-        )
+        yield Problem(WARNING, file.name, "the audio is silent", "Nothing can be learnt from it; check the source")
 
 
 def _check_cameras(file: Path, manifest: Manifest) -> Iterator[Problem]:
@@ -323,9 +317,7 @@ def _check_sync(path: Path) -> Iterator[Problem]:
         sync = mouth_sound_sync(mouth_opening(subject.landmarks), subject.audio)
     except UserError:
         return
-    chance = max(
-        0.2, 5 / np.sqrt(subject.num_frames)
-    )  # smooth curves correlate a little at some lag by chance
+    chance = max(0.2, 5 / np.sqrt(subject.num_frames))  # smooth curves correlate a little at some lag by chance
     if sync is None or sync.correlation < chance:
         found = "cannot be compared" if sync is None else f"hardly correlate ({sync.correlation:.2f})"
         yield Problem(

@@ -93,9 +93,7 @@ def looks_like(path: Path) -> str:
             return "; a video becomes one by `audioplane prepare VIDEO --out DIR`"
         return "; a Subject is a folder with a manifest.json"
     if (path / "transforms_train.json").is_file():
-        return (
-            "; this looks like an AD-NeRF folder: `audioplane subject import DIR --out NEW` turns it into one"
-        )
+        return "; this looks like an AD-NeRF folder: `audioplane subject import DIR --out NEW` turns it into one"
     inside = sorted(child.parent.name for child in path.glob(f"*/{MANIFEST}"))
     if inside:
         return f"; it contains Subjects: {', '.join(inside[:6])}"

@@ -9,7 +9,8 @@ every vertex of every frame, unlike an SVD's mean square.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from audioplane.compiled import compiled
 
 TOLERANCE = 2e-5  # metres; what is promised to readers is 5e-5
 
@@ -81,9 +82,9 @@ class MotionBasis:
         return self._basis[: self._rank].reshape(-1, *self._rest.shape), weights
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def subtract_projection(rows, basis, weights):
-    """Takes from rows (R, n) their projections on each basis row (K, n) in turn; weights (R, K) get the shares.
+    """Takes from rows (R, n) their projections on basis rows (K, n), one by one; weights (R, K): shares.
 
     Not a matrix product: BLAS would run threads of its own beside those that render, spinning as they wait.
     """

@@ -96,9 +96,7 @@ class PackWriter:
         ahead: pictures that may wait before `add` blocks.
     """
 
-    def __init__(
-        self, path: Path, base: np.ndarray | None = None, threads: int | None = None, ahead: int = 16
-    ) -> None:
+    def __init__(self, path: Path, base: np.ndarray | None = None, threads: int | None = None, ahead: int = 16) -> None:
         self._file = HashedFile(path)
         self._base = base
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="pack")
@@ -200,9 +198,7 @@ class PackReader:
         image = decode_png(data) if zlib.crc32(data) == self._checks[record] else None
         if image is None:
             picture = record - self._first
-            raise DamagedPackError(
-                f"picture {picture} of {self.path} is damaged; copy or make the file again"
-            )
+            raise DamagedPackError(f"picture {picture} of {self.path} is damaged; copy or make the file again")
         return image
 
     def __getitem__(self, index: int) -> np.ndarray:

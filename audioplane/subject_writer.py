@@ -196,9 +196,7 @@ class SubjectWriter:
 
     def _depth_steps(self, depth: np.ndarray) -> np.ndarray:
         if depth.shape != (self.height, self.width):
-            raise ValueError(
-                f"depth of frame {self.count}: expected {(self.height, self.width)}, got {depth.shape}"
-            )
+            raise ValueError(f"depth of frame {self.count}: expected {(self.height, self.width)}, got {depth.shape}")
         if depth.dtype == np.uint16:
             return depth
         if not np.isfinite(depth).all() or depth.min() < 0 or depth.max() >= 65535.5 * DEPTH_UNIT:
@@ -215,9 +213,7 @@ class SubjectWriter:
         import soundfile
 
         if sample_rate != SAMPLE_RATE or samples.ndim != 1:
-            raise ValueError(
-                f"audio: expected mono at {SAMPLE_RATE} Hz, got {samples.shape} at {sample_rate} Hz"
-            )
+            raise ValueError(f"audio: expected mono at {SAMPLE_RATE} Hz, got {samples.shape} at {sample_rate} Hz")
         samples = np.asarray(samples, np.float32)
         if not np.isfinite(samples).all() or (samples.size and np.abs(samples).max() > 1):
             raise ValueError("audio: samples must be finite and within [-1, 1]")
@@ -232,9 +228,7 @@ class SubjectWriter:
     def set_cameras(self, K: np.ndarray, viewmats: np.ndarray) -> None:
         """Intrinsics 3 x 3 and camera-from-head poses T x 4 x 4 (OpenCV)."""
         if K.shape != (3, 3) or viewmats.ndim != 3 or viewmats.shape[1:] != (4, 4):
-            raise ValueError(
-                f"cameras: expected K (3, 3) and viewmats (T, 4, 4), got {K.shape}, {viewmats.shape}"
-            )
+            raise ValueError(f"cameras: expected K (3, 3) and viewmats (T, 4, 4), got {K.shape}, {viewmats.shape}")
         self._write_npz("cameras.npz", {"K": K.astype(np.float32), "viewmats": viewmats.astype(np.float32)})
         self._lengths["viewmats"] = len(viewmats)
 
@@ -270,9 +264,7 @@ class SubjectWriter:
         self._write_npz("tracks.npz", {name: np.asarray(track, np.float32) for name, track in tracks.items()})
         self._lengths.update({f"track {name}": len(track) for name, track in tracks.items()})
 
-    def set_mesh(
-        self, faces: np.ndarray, rest: np.ndarray, groups: Mapping[str, Sequence[int] | np.ndarray]
-    ) -> None:
+    def set_mesh(self, faces: np.ndarray, rest: np.ndarray, groups: Mapping[str, Sequence[int] | np.ndarray]) -> None:
         """The true mesh: triangles F x 3, rest positions V x 3 (metres, head coordinates), index lists."""
         arrays = {"faces": np.asarray(faces, np.int32), "rest": np.asarray(rest, np.float32)}
         arrays |= {f"group_{name}": np.asarray(indices, np.int32) for name, indices in groups.items()}

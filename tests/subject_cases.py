@@ -71,14 +71,10 @@ def make_case(frames: int = 60, size: int = 48, seed: int = 0, lag: int = 0) -> 
         labels[t][(xx - x) ** 2 + (yy - y - 2) ** 2 < (0.34 * size) ** 2] = FACE
         landmarks[t] = face_landmarks((x, y), 0.4 * size, float(opening[t]))
         lips = landmarks[t, 48:60]
-        inside = (np.abs(xx - x) < np.ptp(lips[:, 0]) / 2) & (
-            np.abs(yy - lips[:, 1].mean()) < np.ptp(lips[:, 1]) / 2
-        )
+        inside = (np.abs(xx - x) < np.ptp(lips[:, 0]) / 2) & (np.abs(yy - lips[:, 1].mean()) < np.ptp(lips[:, 1]) / 2)
         labels[t][inside] = MOUTH
     colours = np.array([[0, 0, 0], [40, 60, 150], [90, 50, 20], [220, 170, 140], [180, 60, 70]], np.int16)
-    painted = np.clip(colours[labels] + rng.integers(-9, 10, (frames, size, size, 3)), 0, 255).astype(
-        np.uint8
-    )
+    painted = np.clip(colours[labels] + rng.integers(-9, 10, (frames, size, size, 3)), 0, 255).astype(np.uint8)
     pictures = np.where((labels == BACKGROUND)[..., None], background, painted)
     torso = np.where((labels >= HAIR)[..., None], background, pictures)
     depth = np.where(labels >= HAIR, 0.75 + 0.05 * rng.random((frames, size, size)), 0).astype(np.float32)
@@ -91,7 +87,10 @@ def make_case(frames: int = 60, size: int = 48, seed: int = 0, lag: int = 0) -> 
     modes = rng.normal(0, 0.01, (6, 500, 3))
     vertices = (rest + np.tensordot(rng.random((frames, 6)), modes, 1)).astype(np.float32)
     K = np.array([[2 * size, 0, size / 2], [0, 2 * size, size / 2], [0, 0, 1]], np.float32)
-    phonemes = [Phoneme("m" if i % 2 else "ɛ", i * 0.2, i * 0.2 + 0.2, i % 3, None if i % 2 else i * 0.2 + 0.1) for i in range(frames // 5)]
+    phonemes = [
+        Phoneme("m", 0.2 * i, 0.2 * i + 0.2, 0, 0.2 * i + 0.1) if i % 2 else Phoneme("ɛ", 0.2 * i, 0.2 * i + 0.2, 2)
+        for i in range(frames // 5)
+    ]
     blendshapes = rng.random((frames, 52)).astype(np.float32)
     return Case(
         pictures,

@@ -124,9 +124,7 @@ def test_a_subject_travels_to_other_threads_and_processes(subject: Subject, case
     copy = pickle.loads(pickle.dumps(subject))
     order = np.random.default_rng(0).integers(0, len(case.frames), 200).tolist()
     with ThreadPoolExecutor(4) as pool:
-        assert all(
-            np.array_equal(f, case.frames[t]) for t, f in zip(order, pool.map(copy.frame, order), strict=True)
-        )
+        assert all(np.array_equal(f, case.frames[t]) for t, f in zip(order, pool.map(copy.frame, order), strict=True))
 
 
 def test_frames_beyond_the_clip_are_refused(subject: Subject) -> None:
@@ -275,9 +273,7 @@ def test_a_living_writer_is_left_alone(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told_and_leaves_nothing(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_told_and_leaves_nothing(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from audioplane import subject_pack
 
     real = subject_pack.HashedFile.write

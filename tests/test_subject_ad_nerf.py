@@ -29,9 +29,7 @@ def head_pose(i: int) -> np.ndarray:
 
 def write(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(
-        str(path), cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR)
-    )
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR))
 
 
 def paint_parsing(talking_gaussian: bool) -> np.ndarray:
@@ -48,9 +46,7 @@ def paint_parsing(talking_gaussian: bool) -> np.ndarray:
 def make_folder(folder: Path, talking_gaussian: bool = False, gap: int | None = None) -> Path:
     rng = np.random.default_rng(0)
     numbers = [i for i in range(FIRST, FIRST + TRAIN + TEST) if i != gap]
-    frames = [
-        {"img_id": i, "aud_id": i, "transform_matrix": np.linalg.inv(head_pose(i)).tolist()} for i in numbers
-    ]
+    frames = [{"img_id": i, "aud_id": i, "transform_matrix": np.linalg.inv(head_pose(i)).tolist()} for i in numbers]
     camera = {"focal_len": FOCAL, "cx": SIZE / 2, "cy": SIZE / 2}
     folder.mkdir()
     for name, chosen in (

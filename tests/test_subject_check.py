@@ -43,9 +43,7 @@ def accept(folder: Path, part: str) -> None:
     """Makes the manifest agree with what now lies in `part`."""
     data = (folder / part).read_bytes()
     parts = json.loads((folder / "manifest.json").read_text())["parts"]
-    edit_manifest(
-        folder, parts=parts | {part: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}
-    )
+    edit_manifest(folder, parts=parts | {part: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}})
 
 
 def rewrite_pack(folder: Path, name: str, images: list[np.ndarray]) -> None:
@@ -224,9 +222,7 @@ def test_a_lag_is_a_warning_and_strangers_are_told(tmp_path: Path) -> None:
     assert "frames (0.1" in check(late)[0].what
     assert "after the sound" in check(late)[0].what
     case = make_case(frames=150)
-    other = case._replace(
-        audio=np.random.default_rng(5).uniform(-0.5, 0.5, len(case.audio)).astype(np.float32)
-    )
+    other = case._replace(audio=np.random.default_rng(5).uniform(-0.5, 0.5, len(case.audio)).astype(np.float32))
     strangers = check(write_case(tmp_path / "strangers", other))
     assert "hardly correlate" in strangers[0].what
 

@@ -12,13 +12,9 @@ HELP = "list the embedded speakers, or make one"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `make`; without it the speakers are listed."""
     actions = parser.add_subparsers(dest="action", metavar="{make}")
-    make = actions.add_parser(
-        "make", help="make a speaker's Subject", description="Makes a speaker's Subject."
-    )
+    make = actions.add_parser("make", help="make a speaker's Subject", description="Makes a speaker's Subject.")
     make.add_argument("name", metavar="NAME", help="a speaker's name, or `all`")
-    make.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the new folder (`all`: its parent)"
-    )
+    make.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new folder (`all`: its parent)")
     make.add_argument("--size", type=int, default=256, help="width and height, pixels (default: 256)")
     make.add_argument("--seconds", type=float, default=100, help="length (default: 100)")
     make.add_argument("--seed", type=int, default=0, help="of blinks, gaze and head motion (default: 0)")

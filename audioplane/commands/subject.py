@@ -20,13 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "0 all is well, 1 something is wrong, 2 not a Subject.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
-    show = actions.add_parser(
-        "show", help="draw a contact sheet", description="Draws a contact sheet as a PNG."
-    )
+    show = actions.add_parser("show", help="draw a contact sheet", description="Draws a contact sheet as a PNG.")
     show.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
-    show.add_argument(
-        "--out", type=Path, metavar="PNG", help="the picture (default: NAME.png in this folder)"
-    )
+    show.add_argument("--out", type=Path, metavar="PNG", help="the picture (default: NAME.png in this folder)")
     show.add_argument("--columns", type=int, default=6, help="frames across (default: 6)")
     take = actions.add_parser(
         "import",
@@ -50,9 +46,7 @@ def _check(args: argparse.Namespace) -> int:
 
     manifest = read_manifest(args.folder)
     pictures = manifest.num_frames * sum(name.endswith(".pack") for name in manifest.parts)
-    with tqdm(
-        total=pictures, desc="check", unit="picture", leave=False, disable=not sys.stderr.isatty()
-    ) as bar:
+    with tqdm(total=pictures, desc="check", unit="picture", leave=False, disable=not sys.stderr.isatty()) as bar:
         problems = check(args.folder, bar.update)
     for problem in problems:
         print(problem)

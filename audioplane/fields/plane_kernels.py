@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from audioplane.compiled import compiled
+
 from ..splat.simd import LANES, load, splat, store, total
 
 SIZE, PLANE, LINE, AXIS_I, AXIS_J, AXIS_K = range(6)
@@ -32,7 +34,7 @@ def _cell(u, size):
     return left, x - np.float32(left), slope
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sample(start, stop, points, layout, features, planes, lines, use_lines, products):
     """P_ij times L_k (Eq. 8 without f_a) at points [start, stop)."""
     one = np.float32(1.0)
@@ -62,7 +64,7 @@ def sample(start, stop, points, layout, features, planes, lines, use_lines, prod
                     store(products, out + c, p)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def touch(start, stop, points, layout, slots, rows, counts):
     """Numbers the plane rows that points touch, in order of first touch, for each set of [start, stop).
 
@@ -89,7 +91,7 @@ def _add(array, index, value):
     store(array, index, load(array, index) + value)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def scatter(start, stop, points, layout, features, planes, lines, use_lines, v_products, slots, first,
             v_planes, v_lines, v_points):  # fmt: skip
     """Gradients of sets [start, stop): of touched plane rows, of lines, and of each point by set.

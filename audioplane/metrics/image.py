@@ -20,7 +20,7 @@ def as_float(picture: Picture) -> NDArray[np.float64]:
         ValueError: another dtype, a value outside [0, 1], or NaN.
     """
     if picture.dtype == np.uint8:
-        return picture / 255.0
+        return picture.astype(np.float64) / 255.0
     if not np.issubdtype(picture.dtype, np.floating):
         raise ValueError(f"picture: expected uint8 or float in [0, 1], received {picture.dtype}")
     if picture.size and not (picture.min() >= -1e-6 and picture.max() <= 1 + 1e-6):
@@ -60,7 +60,7 @@ def ssim(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = No
     from skimage.metrics import structural_similarity
 
     a, b = _pair(picture, truth, region)
-    mean, each = structural_similarity(
+    mean, each = structural_similarity(  # pyright: ignore[reportAssignmentType]
         a, b, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
     )
     return float(mean if region is None else each[region].mean())

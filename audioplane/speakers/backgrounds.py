@@ -28,7 +28,7 @@ def background(kind: str, width: int, height: int, seed: int = 0) -> np.ndarray:
 
 
 def defocus(light: np.ndarray, radius: float) -> np.ndarray:
-    """Blurs linear light (H, W, 3) by a lens' disc of this radius in pixels: bright spots become discs (bokeh)."""
+    """Blurs linear light (H, W, 3) by a lens' disc of this radius in pixels (bokeh)."""
     half = int(np.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
@@ -43,9 +43,7 @@ def _wall(rng: np.random.Generator, columns: int, colour: tuple[float, float, fl
     return srgb_to_linear(colour) * light[..., None]
 
 
-def _box(
-    canvas: np.ndarray, left: float, top: float, right: float, bottom: float, colour: np.ndarray
-) -> None:
+def _box(canvas: np.ndarray, left: float, top: float, right: float, bottom: float, colour: np.ndarray) -> None:
     """Fills a rectangle; lengths in heights of the picture."""
     rows = slice(max(0, int(top * _WORK)), max(0, int(bottom * _WORK)))
     canvas[rows, max(0, int(left * _WORK)) : max(0, int(right * _WORK))] = colour
@@ -56,7 +54,8 @@ def _shelf(rng: np.random.Generator, columns: int) -> np.ndarray:
     wood = srgb_to_linear((0.48, 0.33, 0.21))
     width = columns / _WORK
     palette = srgb_to_linear(
-        np.array([[0.55, 0.22, 0.18], [0.20, 0.30, 0.42], [0.75, 0.68, 0.55], [0.25, 0.35, 0.27], [0.62, 0.48, 0.25],
+        np.array([[0.55, 0.22, 0.18], [0.20, 0.30, 0.42], [0.75, 0.68, 0.55], [0.25, 0.35, 0.27], [0.62,
+        0.48, 0.25],
                   [0.20, 0.19, 0.21], [0.80, 0.77, 0.72], [0.40, 0.27, 0.33]])
     )  # fmt: skip
     pitch = rng.uniform(0.20, 0.25)
@@ -112,17 +111,12 @@ def _window(rng: np.random.Generator, columns: int) -> np.ndarray:
 
 
 def _studio(rng: np.random.Generator, columns: int) -> np.ndarray:
-    hue = np.array([(0.36, 0.42, 0.47), (0.46, 0.43, 0.40), (0.34, 0.40, 0.37), (0.42, 0.38, 0.44)])[
-        rng.integers(4)
-    ]
+    hue = np.array([(0.36, 0.42, 0.47), (0.46, 0.43, 0.40), (0.34, 0.40, 0.37), (0.42, 0.38, 0.44)])[rng.integers(4)]
     canvas = _wall(rng, columns, tuple(hue))
     y, x = np.mgrid[0:_WORK, 0:columns] / _WORK
     width = columns / _WORK
     spot = np.exp(-(((x - width / 2) / 0.42) ** 2 + ((y - 0.42) / 0.38) ** 2))
-    cloth = sum(
-        0.05 * np.sin(x * rng.uniform(8, 26) + y * rng.uniform(-6, 6) + rng.uniform(0, 6.28))
-        for _ in range(5)
-    )
+    cloth = sum(0.05 * np.sin(x * rng.uniform(8, 26) + y * rng.uniform(-6, 6) + rng.uniform(0, 6.28)) for _ in range(5))
     return canvas * (0.38 + 0.85 * spot + 0.6 * cloth)[..., None]
 
 
@@ -134,9 +128,7 @@ def _office(rng: np.random.Generator, columns: int) -> np.ndarray:
     _box(canvas, board, 0.12, board + 0.34, 0.5, srgb_to_linear((0.72, 0.73, 0.72)))
     for _ in range(7):
         x, y = board + rng.uniform(0.02, 0.28), rng.uniform(0.15, 0.44)
-        note = srgb_to_linear(
-            np.array([(0.9, 0.8, 0.35), (0.85, 0.5, 0.45), (0.45, 0.65, 0.8)])[rng.integers(3)]
-        )
+        note = srgb_to_linear(np.array([(0.9, 0.8, 0.35), (0.85, 0.5, 0.45), (0.45, 0.65, 0.8)])[rng.integers(3)])
         _box(canvas, x, y, x + 0.045, y + 0.045, note)
     door = width - rng.uniform(0.26, 0.34)
     _box(canvas, door, 0.08, width, 0.95, srgb_to_linear((0.42, 0.33, 0.26)))
@@ -146,7 +138,5 @@ def _office(rng: np.random.Generator, columns: int) -> np.ndarray:
         _box(canvas, x, 0.70 - tall, x + rng.uniform(0.1, 0.18), 0.70, np.array([0.03, 0.035, 0.045]))
     for _ in range(9):  # lamps
         x, y = int(rng.uniform(0, columns)), int(rng.uniform(0, 0.35) * _WORK)
-        cv2.circle(
-            canvas, (x, y), 3, (np.array([9.0, 7.5, 5.0]) * rng.uniform(0.4, 1.0)).tolist(), -1, cv2.LINE_AA
-        )
+        cv2.circle(canvas, (x, y), 3, (np.array([9.0, 7.5, 5.0]) * rng.uniform(0.4, 1.0)).tolist(), -1, cv2.LINE_AA)
     return canvas

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.speakers.face import Appearance, Face, Identity, sample_identity
+from audioplane.speakers.face import Face, Identity, sample_identity
 from audioplane.speakers.filming import Production, still_camera
 from audioplane.speakers.specs import SPEAKERS, SpeakerSpec, held_out_spec
 
@@ -32,7 +32,7 @@ def find(name: str) -> SpeakerSpec:
 
 def identity_of(spec: SpeakerSpec) -> Identity:
     """The face's identity: the same for the same speaker, always."""
-    return sample_identity(spec.identity_seed, Appearance(**asdict(spec.appearance)))
+    return sample_identity(spec.identity_seed, spec.appearance)
 
 
 def bring_together(name: str, size: int, seconds: float, seed: int, voice: str | None) -> Production:

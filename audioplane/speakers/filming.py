@@ -75,18 +75,29 @@ class Play(Protocol):
         train_frames: the frames before this one are for training, the rest is held out.
     """
 
-    audio: np.ndarray
-    blendshapes: np.ndarray
-    head_pose: np.ndarray
-    torso_pose: np.ndarray
-    breath: np.ndarray
-    train_frames: int
+    @property
+    def audio(self) -> np.ndarray: ...
 
     @property
     def phonemes(self) -> Sequence[Any]: ...
 
     @property
+    def blendshapes(self) -> np.ndarray: ...
+
+    @property
+    def head_pose(self) -> np.ndarray: ...
+
+    @property
+    def torso_pose(self) -> np.ndarray: ...
+
+    @property
+    def breath(self) -> np.ndarray: ...
+
+    @property
     def extras(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def train_frames(self) -> int: ...
 
 
 class Picture(Protocol):
@@ -215,9 +226,7 @@ def film(
     share = actor.torso_weight[kept, None]
 
     def shoot(t: int) -> Take:
-        extras = {name: float(track[t]) for name, track in play.extras.items()} | {
-            "breath": float(play.breath[t])
-        }
+        extras = {name: float(track[t]) for name, track in play.extras.items()} | {"breath": float(play.breath[t])}
         vertices = actor.vertices(play.blendshapes[t], extras)
         picture = camera(vertices, heads[t], torsos[t], actor.gaze_flow(play.blendshapes[t]))
         skin = vertices[kept]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from audioplane.compiled import compiled
 from audioplane.speakers.noise import noise_2d, noise_3d
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def smoothstep(low, high, x):
     """0 below low, 1 above high, smooth between."""
     t = min(1.0, max(0.0, (x - low) / (high - low)))
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def iris_paint(x, y, paint, blur):
     """Albedo (r, g, b) of the iris disc at (x, y) in iris radii; `blur` is a pixel's size in iris radii."""
     r = np.sqrt(x * x + y * y) + 1e-6
@@ -39,18 +39,16 @@ def iris_paint(x, y, paint, blur):
     return red * shade, green * shade, blue * shade
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def sclera_paint(x, y, front, seed):
-    """Albedo of the white of the eye at (x, y) in ball radii off the optical axis; `front` is the third coordinate."""
+    """Albedo of the white of the eye at (x, y, front) in ball radii, `front` along the optical axis."""
     side = min(1.0, abs(x) * 1.15)
     wander = noise_2d(x * 6.0 + seed, y * 6.0)
     vein = abs(noise_2d(x * 5.0 + 0.8 * wander, y * 13.0 + 2.0 * wander + seed))
-    veins = (
-        (1.0 - smoothstep(0.02, 0.14, vein)) * side * side * (0.5 + 0.5 * noise_2d(x * 3.0, y * 3.0 + seed))
-    )
+    veins = (1.0 - smoothstep(0.02, 0.14, vein)) * side * side * (0.5 + 0.5 * noise_2d(x * 3.0, y * 3.0 + seed))
     blush = 0.10 * side * side + 0.10 * max(0.0, 0.55 - front)
     cloud = 0.03 * wander
-    red = 0.74 - 0.05 * veins + cloud
-    green = 0.70 - 0.26 * max(0.0, veins) - 0.7 * blush + cloud
-    blue = 0.68 - 0.26 * max(0.0, veins) - 0.8 * blush + cloud
+    red = 0.66 - 0.05 * veins + cloud
+    green = 0.615 - 0.26 * max(0.0, veins) - 0.7 * blush + cloud
+    blue = 0.585 - 0.26 * max(0.0, veins) - 0.8 * blush + cloud
     return red, green, blue

@@ -11,6 +11,14 @@ from audioplane.speakers.raster import Visibility, project, rasterize, vertex_no
 LIGHTS = (((-0.45, -0.55, -0.7), 0.75), ((0.8, -0.1, -0.6), 0.25), ((0.5, -0.6, 0.6), 0.3))
 
 
+def _turned(yaw: float, pitch: float) -> np.ndarray:
+    """Rotation (3, 3): nose to the image right by yaw, then crown to the camera by pitch, degrees."""
+    y, p = np.radians(-yaw), np.radians(-pitch)
+    turn = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    return tilt @ turn
+
+
 def quick_look(
     mesh: Any,
     size: int = 512,
@@ -26,10 +34,11 @@ def quick_look(
     """A plainly lit picture (size, size, 3) uint8 of a mesh in head coordinates.
 
     Args:
-        mesh: anything with `vertices` (V, 3) metres and `faces` (F, 3) wound outward, or a tuple of the two; per-vertex
-            `albedo` (V, 3) in [0, 1] is used if there is one. Faces seen from behind are magenta.
+        mesh: anything with `vertices` (V, 3) metres and `faces` (F, 3) wound outward, or a tuple of the two;
+            per-vertex `albedo` (V, 3) in [0, 1] is used if there is one. Faces seen from behind are magenta.
         size: picture side in pixels.
-        yaw, pitch: degrees; positive yaw turns the person's nose to the image right, positive pitch looks down on the head.
+        yaw, pitch: degrees; positive yaw turns the person's nose to the image right, positive pitch looks
+            down on the head.
         target: the point looked at, metres; None: the middle of the bounding box.
         width_metres: what the picture's width covers at the target; None: the whole bounding box.
         two_sided: also light faces from behind instead of colouring them magenta.
@@ -44,11 +53,8 @@ def quick_look(
     low, high = vertices.min(0), vertices.max(0)
     centre = np.asarray(target, np.float64) if target is not None else (low + high) / 2
     width = width_metres or float(np.linalg.norm(high - low)) * 0.8
-    y, p = np.radians(-yaw), np.radians(-pitch)
-    turn = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     distance = width / 2 / np.tan(field_of_view / 2)
-    points = (vertices - centre) @ (tilt @ turn).T + [0, 0, distance]
+    points = (vertices - centre) @ _turned(yaw, pitch).T + [0, 0, distance]
     focal = size / width * distance
     intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
 
@@ -85,3 +91,51 @@ def quick_look(
     picture[hit] = np.clip(colour, 0, 1)
     picture = picture.reshape(size, 2, size, 2, 3).mean((1, 3))
     return (255 * picture ** (1 / 2.2) + 0.5).astype(np.uint8)
+
+
+def portrait(
+    surface: Any,
+    size: int = 512,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    *,
+    vertices: np.ndarray | None = None,
+    gaze: np.ndarray | None = None,
+    paint: Any = None,
+    backdrop: str = "studio",
+    seed: int = 0,
+    width_metres: float = 0.42,
+    middle: float = 0.02,
+    distance: float = 1.2,
+    torso_follows: bool = True,
+) -> np.ndarray:
+    """A fully shaded picture (size, size, 3) uint8 of a `scene.Surface`, head turned by yaw and pitch
+    degrees.
+
+    Args:
+        vertices: moved vertices (V, 3) in head coordinates; None: the rest shape. gaze: see `scene.Pose`.
+        paint: `materials.Paint`; None: the surface's own if it has one.
+        backdrop, seed: see `backgrounds.background`.
+        width_metres: what the picture's width covers at the head. middle: y in head coordinates of the
+            picture's middle.
+        torso_follows: turn the shoulders as well.
+    """
+    from audioplane.speakers.backgrounds import background
+    from audioplane.speakers.materials import Paint
+    from audioplane.speakers.scene import Pose, Scene
+
+    focal = size / width_metres * distance
+    intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+    scene = Scene(
+        surface,
+        intrinsics,
+        background(backdrop, size, size, seed),
+        paint or getattr(surface, "paint", Paint()),
+        distance=distance,
+    )
+    head, torso = np.eye(4), np.eye(4)
+    head[:3, 3] = torso[:3, 3] = [0.0, -middle, distance]
+    head[:3, :3] = _turned(yaw, pitch)
+    if torso_follows:
+        torso = head
+    return scene.render(Pose(surface.rest if vertices is None else vertices, head, torso, gaze)).rgb

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Material(IntEnum):
-    """How a face is shaded. Hair-like materials have holes (`CUTOUT`) and are seen from both sides (`TWO_SIDED`)."""
+    """How a triangle is shaded, whether it has holes (`CUTOUT`) and two sides (`TWO_SIDED`)."""
 
     SKIN = 0
     LIPS = 1
@@ -94,5 +94,6 @@ class Paint:
     def __post_init__(self) -> None:
         self.array[:3] = srgb_to_linear(self.iris_colour)
         self.array[3:10] = (
-            self.iris_radius, self.pupil, self.freckles, self.pores, self.weave, self.ribs, (self.seed * 7.31) % 1000.0
+            self.iris_radius, self.pupil, self.freckles, self.pores, self.weave, self.ribs, (self.seed *
+            7.31) % 1000.0
         )  # fmt: skip

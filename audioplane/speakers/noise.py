@@ -1,20 +1,22 @@
 """Procedural noise, compiled: lattice hashes, value and gradient noise, strands.
 
-Every function is a pure function of its coordinates (no tables, no state): the same point of a surface, named by its
-rest coordinates, has the same texture in every frame, on every thread. Lattice noise has period none and amplitude
-about [-1, 1] unless said otherwise. numba has no vector math library, so nothing here calls exp or pow.
+Every function is a pure function of its coordinates (no tables, no state): the same point of a surface,
+named by its rest coordinates, has the same texture in every frame, on every thread. Lattice noise has period
+none and amplitude about [-1, 1] unless said otherwise. numba has no vector math library, so nothing here
+calls exp or pow.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from audioplane.compiled import compiled
 
 _MIX_X, _MIX_Y, _MIX_Z = 0x8DA6B343, 0xD8163841, 0xCB1AB31F
 _MASK = 0xFFFFFFFF
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def hash_unit(x, y, z):
     """A hash of an integer lattice point, uniform in [0, 1)."""
     h = (x * _MIX_X ^ y * _MIX_Y ^ z * _MIX_Z) & _MASK
@@ -23,7 +25,7 @@ def hash_unit(x, y, z):
     return (h ^ (h >> 16)) * (1.0 / 4294967296.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def noise_3d(x, y, z):
     """Smooth value noise in [-1, 1] with its gradient: (value, d/dx, d/dy, d/dz); one feature per unit."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -48,7 +50,7 @@ def noise_3d(x, y, z):
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def noise_2d(x, y):
     """Smooth value noise in [-1, 1]; one feature per unit."""
     fx, fy = np.floor(x), np.floor(y)
@@ -61,14 +63,14 @@ def noise_2d(x, y):
     return 2.0 * (a + (b - a) * u + (c - a) * v + (a - b - c + d) * u * v) - 1.0
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def strand_alpha(across, along):
-    """How deep in its lock a point of hair lies, in [0, 1]: a surface of coverage q shows it where this is below q.
+    """How deep in its lock a point of hair lies, in [0, 1]: a surface of coverage q shows it where this is
+    below q.
 
-    `across` counts strands (about one strand a unit), `along` runs from root (0) to tip (1). Strands wander a little
-    and end at different lengths, so a coverage that falls toward the tip frays it.
+    `across` counts strands (about one strand a unit), `along` runs from root (0) to tip (1). Strands wander
+    a little and end at different lengths, so a coverage that falls toward the tip frays it.
     """
-    wander = noise_2d(across * 0.11, along * 5.0) * 2.0
-    fine = noise_2d(across + wander, along * 3.0)
-    lock = noise_2d(across * 0.23 + wander, along * 2.0 + 31.0)
-    return min(1.0, max(0.0, 0.5 + 0.45 * fine + 0.25 * lock))
+    lock = noise_2d(across * 0.17, along * 4.0 + 31.0)
+    fine = noise_2d(across * 0.6 + 1.5 * lock, along * 3.0)
+    return min(1.0, max(0.0, 0.5 + 0.45 * fine + 0.2 * lock))

@@ -4,6 +4,8 @@ One label may hold several sounds: diphthongs ("aɪ"), affricates ("tʃ"), rhoti
 those, each with its share of the time, so that the tables of articulation need single sounds only.
 """
 
+# ruff: noqa: RUF001, RUF002 - phonetic letters that look like Latin ones are meant
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ from dataclasses import dataclass
 LENGTH = "ː"
 SECONDARY = "ˌ"
 PRIMARY = "ˈ"
-_MODIFIERS = "\u0303\u0329\u032f\u0325\u02d0\u02b0\u02de\u0361"  # nasal, syllabic, non-syllabic, voiceless, long, h, r, tie
+_MODIFIERS = (
+    "\u0303\u0329\u032f\u0325\u02d0\u02b0\u02de\u0361"  # nasal, syllabic, non-syllabic, voiceless, long, h, r, tie
+)
 
 VOWELS = frozenset("aɐɑɒæʌəɚɜɝɘɛeɤiɪɨyʏøœɵoɔuʊᵻɯ")
 STOPS = frozenset("pbtdkɡɟcqʔʈɖ")
@@ -115,6 +119,5 @@ def sounds(phoneme: Phoneme) -> list[Sound]:
             stretch = (phoneme.end - phoneme.release) / (phoneme.end - bounds[1])
             bounds[1:] = [phoneme.end - (phoneme.end - b) * stretch for b in bounds[1:]]
     return [
-        Sound(letter, marks, a, b, phoneme)
-        for (letter, marks), a, b in zip(parts, bounds, bounds[1:], strict=False)
+        Sound(letter, marks, a, b, phoneme) for (letter, marks), a, b in zip(parts, bounds, bounds[1:], strict=False)
     ]

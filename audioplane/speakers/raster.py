@@ -1,9 +1,10 @@
 """A compiled z-buffer: triangles in, one visible triangle per sample out.
 
-Names: a *sample* is one of `supersample` x `supersample` points of a pixel, on a regular grid (sample (i, j) covers
-[j, j+1) x [i, i+1) in sample units, its centre at +0.5, as pixels do). Corners are snapped to 1/256 sample and edge
-functions are exact integers, so two triangles that share an edge neither leave a gap nor both cover a sample
-(top-left rule). Depth and barycentrics are perspective-correct: 1/z is linear on the screen.
+Names: a *sample* is one of `supersample` x `supersample` points of a pixel, on a regular grid (sample (i, j)
+covers [j, j+1) x [i, i+1) in sample units, its centre at +0.5, as pixels do). Corners are snapped to 1/256
+sample and edge functions are exact integers, so two triangles that share an edge neither leave a gap nor
+both cover a sample (top-left rule). Depth and barycentrics are perspective-correct: 1/z is linear on the
+screen.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from audioplane.compiled import compiled
 from audioplane.speakers.noise import strand_alpha
 
-SUBSAMPLE = 256  # snapping grid: fractions of one sample
+SUBSAMPLE_BITS = 8
+SUBSAMPLE = 1 << SUBSAMPLE_BITS  # snapping grid: fractions of one sample
 NEAR = 0.02  # metres; triangles that reach nearer are dropped, not clipped
 FAR_SNAP = 1 << 28  # corners farther out than this (in 1/256 sample) would overflow an edge function
 NOTHING = np.int32(-1)
@@ -23,7 +25,10 @@ NOTHING = np.int32(-1)
 
 @dataclass(frozen=True)
 class Visibility:
-    """What each sample sees: (H s, W s) triangle index (-1 nothing), 1/z (1/metres), barycentrics of corners 1 and 2."""
+    """What each of (H s, W s) samples sees.
+
+    triangle: index, -1 nothing. inverse_depth: 1/metres, 0 nothing. barycentric: of corners 1 and 2.
+    """
 
     triangle: np.ndarray  # int32
     inverse_depth: np.ndarray  # float32, 0 where nothing
@@ -43,14 +48,12 @@ class Visibility:
 
     def copy(self) -> Visibility:
         """An independent copy, to draw more onto."""
-        return Visibility(
-            self.triangle.copy(), self.inverse_depth.copy(), self.barycentric.copy(), self.supersample
-        )
+        return Visibility(self.triangle.copy(), self.inverse_depth.copy(), self.barycentric.copy(), self.supersample)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def project(points, intrinsics, supersample, corners, inverse_depth):
-    """Camera-space points (V, 3) to snapped corners (V, 2) int64 and 1/z (V,); 1/z is 0 where it cannot be drawn."""
+    """Camera-space points (V, 3) to snapped corners (V, 2) int64 and 1/z (V,), 0 where it cannot be drawn."""
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
     scale = supersample * SUBSAMPLE
     for v in range(points.shape[0]):
@@ -66,16 +69,14 @@ def project(points, intrinsics, supersample, corners, inverse_depth):
             inverse_depth[v] = 1.0 / z
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _edge_bias(dx, dy):
     """0 for an edge whose own points belong to the triangle (top or left), -1 for the others."""
     return 0 if dy < 0 or (dy == 0 and dx > 0) else -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def rasterize(
-    faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary
-):
+@compiled(error_model="numpy")
+def rasterize(faces, selection, two_sided, cutout, strands, corners, inverse_depth, seen, seen_inverse, seen_bary):
     """Draws the triangles faces[selection] into (seen, seen_inverse, seen_bary) with a z-test; nearest wins.
 
     Args:
@@ -105,10 +106,10 @@ def rasterize(
             bx, by, cx, cy = cx, cy, bx, by
             b, c = c, b
             area = -area
-        left = max(0, (min(ax, bx, cx) - half + SUBSAMPLE - 1) // SUBSAMPLE)
-        right = min(width - 1, (max(ax, bx, cx) - half) // SUBSAMPLE)
-        top = max(0, (min(ay, by, cy) - half + SUBSAMPLE - 1) // SUBSAMPLE)
-        bottom = min(height - 1, (max(ay, by, cy) - half) // SUBSAMPLE)
+        left = max(0, (min(ax, bx, cx) - half + SUBSAMPLE - 1) >> SUBSAMPLE_BITS)
+        right = min(width - 1, (max(ax, bx, cx) - half) >> SUBSAMPLE_BITS)
+        top = max(0, (min(ay, by, cy) - half + SUBSAMPLE - 1) >> SUBSAMPLE_BITS)
+        bottom = min(height - 1, (max(ay, by, cy) - half) >> SUBSAMPLE_BITS)
         if left > right or top > bottom:
             continue
         bias_a = _edge_bias(cx - bx, cy - by)
@@ -122,32 +123,38 @@ def rasterize(
             edge_a = (cx - bx) * (py - by) - (cy - by) * (px - bx)
             edge_b = (ax - cx) * (py - cy) - (ay - cy) * (px - cx)
             edge_c = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
+            entered = False
             for j in range(left, right + 1):
                 if (edge_a + bias_a) | (edge_b + bias_b) | (edge_c + bias_c) >= 0:
-                    ta, tb, tc = edge_a * wa, edge_b * wb, edge_c * wc
-                    inverse = np.float32(ta + tb + tc)
+                    entered = True
+                    tb, tc = edge_b * wb, edge_c * wc
+                    sum_of_parts = edge_a * wa + tb + tc
+                    inverse = np.float32(sum_of_parts)
                     if inverse > seen_inverse[i, j]:
-                        b1, b2 = tb / (ta + tb + tc), tc / (ta + tb + tc)
+                        b1, b2 = tb / sum_of_parts, tc / sum_of_parts
                         keep = True
                         if cutout[f]:
                             b0 = 1.0 - b1 - b2
-                            keep = strand_alpha(
+                            coverage = b0 * strands[a, 2] + b1 * strands[b, 2] + b2 * strands[c, 2]
+                            keep = coverage > 1.0 or coverage > strand_alpha(
                                 b0 * strands[a, 0] + b1 * strands[b, 0] + b2 * strands[c, 0],
                                 b0 * strands[a, 1] + b1 * strands[b, 1] + b2 * strands[c, 1],
-                            ) < (b0 * strands[a, 2] + b1 * strands[b, 2] + b2 * strands[c, 2])
+                            )
                         if keep:
                             seen[i, j] = f
                             seen_inverse[i, j] = inverse
                             seen_bary[i, j, 0] = b2 if swapped else b1
                             seen_bary[i, j, 1] = b1 if swapped else b2
+                elif entered:  # a triangle is convex: this row is done
+                    break
                 edge_a += step_a
                 edge_b += step_b
                 edge_c += step_c
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def depth_map(points, faces, selection, depth):
-    """Nearest parallel depth of triangles: points (V, 3) are (x, y) in texels and z; depth (H, W) starts at +inf."""
+    """Nearest parallel depth of triangles: points (V, 3) are x, y in texels, z; depth (H, W) starts far."""
     height, width = depth.shape
     for n in range(selection.size):
         f = selection[n]
@@ -173,9 +180,9 @@ def depth_map(points, faces, selection, depth):
                         depth[i, j] = z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def vertex_normals(points, faces, normals):
-    """Area-weighted smooth unit normals (V, 3) of a mesh whose faces wind outward; zero where a vertex has no face."""
+    """Area-weighted smooth unit normals (V, 3) of outward faces; zero where a vertex has no face."""
     normals[:] = 0.0
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numba import njit
 
 from audioplane import threads
+from audioplane.compiled import compiled
 from audioplane.speakers import materials as m
 from audioplane.speakers.lights import Lights, ShadowFrame, contact, shadow_frame, shadow_map, studio
 from audioplane.speakers.materials import Material, Paint
@@ -33,7 +33,8 @@ class Surface(Protocol):
         albedo: (V, 3) linear RGB in [0, 1].
         occlusion: (V,) share of the sky seen in the neutral shape, [0, 1].
         roughness: (V,) of the sharper highlight, (0, 1].
-        flow: (V, 3) in head coordinates of the rest shape: strand direction for hair, optical axis (outward) for eyes.
+        flow: (V, 3) in head coordinates of the rest shape: strand direction for hair, optical axis (outward)
+            for eyes.
         coverage: (V,) opacity of hair, [0, 1]; 1 elsewhere.
         torso_weight: (V,) share of the torso's pose in a corner's, 0 head to 1 torso.
     """
@@ -69,8 +70,9 @@ class Pose:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame and its truths: rgb, without_head (H, W, 3) uint8, label (H, W) uint8, depth (H, W) float32 metres
-    (0 nothing), head_alpha (H, W) uint8: the share of the pixel's samples that the head (labels 2, 3, 4) owns."""
+    """One frame and its truths: rgb, without_head (H, W, 3) uint8, label (H, W) uint8, depth (H, W) float32
+    metres (0 nothing), head_alpha (H, W) uint8: the share of the pixel's samples that the head (labels 2, 3,
+    4) owns."""
 
     rgb: np.ndarray
     without_head: np.ndarray
@@ -81,10 +83,11 @@ class Frame:
 
 @dataclass
 class Scene:
-    """A person's surface before a background, seen by an OpenCV camera of `intrinsics` (3, 3) for pixels at +0.5.
+    """A person's surface before a background, seen by an OpenCV camera of `intrinsics` (3, 3) for pixels at
+    +0.5.
 
-    `background` (H, W, 3) uint8 sets the size. `centre` (camera coordinates) and `radius`, metres, bound what casts and
-    receives shadows; None: the rest shape `distance` metres before the camera.
+    `background` (H, W, 3) uint8 sets the size. `centre` (camera coordinates) and `radius`, metres, bound
+    what casts and receives shadows; None: the rest shape `distance` metres before the camera.
     """
 
     surface: Surface
@@ -94,7 +97,7 @@ class Scene:
     lights: Lights = field(default_factory=studio)
     supersample: int = 2
     distance: float = 1.0
-    shadow_size: int = 512
+    shadow_size: int = 448
 
     def __post_init__(self) -> None:
         surface = self.surface
@@ -105,17 +108,13 @@ class Scene:
         self._labels = np.ascontiguousarray(surface.labels, np.uint8)
         index = np.arange(len(self._faces), dtype=np.int32)
         self._torso = index[self._labels == TORSO_LABEL]
-        self._head = index[self._labels != TORSO_LABEL]
+        self._head = self._outermost_hair_first(index[self._labels != TORSO_LABEL])
         self._casters = index[~np.isin(self._materials, [int(k) for k in m.CASTS_NO_SHADOW])]
-        self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (
-            self._labels == TORSO_LABEL
-        )
+        self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (self._labels == TORSO_LABEL)
         self._cutout = np.isin(self._materials, [int(k) for k in m.CUTOUT])
         self._strands = np.column_stack([surface.uv, surface.coverage]).astype(np.float32)
         self._columns = self._still_columns()
-        self._studio = np.vstack(
-            [self.lights.directions, self.lights.colours, self.lights.sky, self.lights.ground]
-        )
+        self._studio = np.vstack([self.lights.directions, self.lights.colours, self.lights.sky, self.lights.ground])
         rest = np.asarray(surface.rest)
         low, high = rest.min(0), rest.max(0)
         centre = (low + high) / 2 + [0.0, 0.0, self.distance]
@@ -125,6 +124,13 @@ class Scene:
             0.5 * float(np.linalg.norm(high - low)) + 0.03,
             self.shadow_size,
         )
+
+    def _outermost_hair_first(self, selection: np.ndarray) -> np.ndarray:
+        """Solid faces, then hair from the outside in: hidden hair fails the z-test before its holes cost."""
+        hairy = np.isin(self._materials[selection], [int(k) for k in m.CUTOUT])
+        hair = selection[hairy]
+        reach = np.linalg.norm(np.asarray(self.surface.rest)[self._faces[hair]].mean(1), axis=1)
+        return np.concatenate([selection[~hairy], hair[np.argsort(-reach, kind="stable")]])
 
     def _still_columns(self) -> np.ndarray:
         """The per-vertex columns of `materials` that do not change from frame to frame."""
@@ -151,7 +157,7 @@ class Scene:
     def render(self, pose: Pose) -> Frame:
         """Renders one frame, on the calling thread."""
         height, width = self.size
-        points, normals, columns = self._placed(pose)
+        points, columns = self._placed(pose)
         corners, inverse = np.empty((len(points), 2), np.int64), np.empty(len(points))
         project(points, self.intrinsics, self.supersample, corners, inverse)
 
@@ -161,16 +167,17 @@ class Scene:
         self._draw(self._head, corners, inverse, full)
 
         shadow = shadow_map(points, self._faces, self._casters, self._shadow_frame)
-        open_sky = np.empty((height, width), np.float32)
+        open_sky, scratch = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
         focal = float(self.intrinsics[0, 0])
-        contact(full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, open_sky)
+        contact(full.inverse_depth, self.supersample, focal, CONTACT_RADIUS, CONTACT_STRENGTH, scratch, open_sky)
         rgb, without_head = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.uint8)
         turns = np.stack([pose.head[:3, :3], pose.torso[:3, :3]]).astype(np.float64)
         shade(
-            0, height, full.triangle, full.barycentric, torso.triangle, torso.barycentric, self._faces, self._materials,
-            columns, turns, self._studio, self.paint.array, float(pose.head[2, 3]) / focal,
-            shadow, self._shadow_frame.rows, open_sky, self.background, self.supersample, ENCODE, DECODE,
-            rgb, without_head,
+            0, height, full.triangle, full.inverse_depth, full.barycentric,
+            torso.triangle, torso.inverse_depth, torso.barycentric, self._faces, self._materials, columns,
+            turns, self._studio, self.paint.array, float(pose.head[2, 3]) / focal, shadow,
+            self._shadow_frame.rows, open_sky, self.background, self.supersample, ENCODE, DECODE, rgb,
+            without_head,
         )  # fmt: skip
         label, depth = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)
         alpha = np.empty((height, width), np.uint8)
@@ -197,31 +204,29 @@ class Scene:
         threads.run(work, [(n, n + 1) for n in range(len(poses))])
         return [frame for frame in frames if frame is not None]
 
-    def _placed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Camera-space corners (V, 3) and normals (V, 3), and the shader's columns with what moves filled in."""
+    def _placed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+        """Camera-space corners (V, 3) and the shader's columns with what moves filled in."""
         points, columns = np.empty((len(pose.vertices), 3)), self._columns.copy()
         flow = self.surface.flow if pose.gaze is None else pose.gaze
         place(
-            np.asarray(pose.vertices, np.float32), np.asarray(flow, np.float32), np.asarray(pose.head, np.float64),
-            np.asarray(pose.torso, np.float64), points, columns,
+            np.asarray(pose.vertices, np.float32), np.asarray(flow, np.float32), np.asarray(pose.head,
+            np.float64), np.asarray(pose.torso, np.float64), points, columns,
         )  # fmt: skip
         normals = np.empty_like(points)
         vertex_normals(points, self._faces, normals)
         columns[:, m.NORMAL : m.NORMAL + 3] = normals
-        return points, normals, columns
+        return points, columns
 
-    def _draw(
-        self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility
-    ) -> None:
+    def _draw(self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility) -> None:
         rasterize(
             self._faces, selection, self._two_sided, self._cutout, self._strands, corners, inverse,
             into.triangle, into.inverse_depth, into.barycentric,
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def place(vertices, flow, head, torso, points, columns):
-    """Moves corners (V, 3) and flow from head coordinates to the camera's, blending the two poses by the torso's share."""
+    """Moves corners and flow (V, 3) to camera coordinates, blending the two poses by the torso's share."""
     for v in range(vertices.shape[0]):
         w = columns[v, m.TORSO]
         x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
@@ -237,18 +242,20 @@ def place(vertices, flow, head, torso, points, columns):
             columns[v, m.FLOW + k] = a * fx + b * fy + c * fz
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def resolve_truths(seen, inverse_depth, labels, supersample, label, depth, alpha):
-    """Per pixel: the label most samples have (a tie goes to the nearer), that label's depth, the head's share.
+    """Per pixel: the label most samples have (a tie goes to the nearer), that label's depth, the head's
+    share.
 
-    The depth is 1 over the mean 1/z of those of the label's samples that lie within 1 cm of its nearest: at the
-    pixel's centre exactly, where a plane fills the pixel.
+    The depth is 1 over the mean 1/z of those of the label's samples that lie within 1 cm of its nearest: at
+    the pixel's centre exactly, where a plane fills the pixel.
     """
     samples = supersample * supersample
+    count, near = np.zeros(5, np.int64), np.zeros(5)
     for i in range(label.shape[0]):
         for j in range(label.shape[1]):
-            count = np.zeros(5, np.int64)
-            near = np.zeros(5)
+            count[:] = 0
+            near[:] = 0.0
             for s in range(samples):
                 f = seen[i * supersample + s // supersample, j * supersample + s % supersample]
                 k = labels[f] if f >= 0 else 0
@@ -267,11 +274,7 @@ def resolve_truths(seen, inverse_depth, labels, supersample, label, depth, alpha
                 for s in range(samples):
                     row, column = i * supersample + s // supersample, j * supersample + s % supersample
                     f = seen[row, column]
-                    if (
-                        f >= 0
-                        and labels[f] == best
-                        and 1.0 / inverse_depth[row, column] < 1.0 / near[best] + 0.01
-                    ):
+                    if f >= 0 and labels[f] == best and 1.0 / inverse_depth[row, column] < 1.0 / near[best] + 0.01:
                         total += inverse_depth[row, column]
                         hits += 1
                 depth[i, j] = hits / total

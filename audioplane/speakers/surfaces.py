@@ -1,44 +1,50 @@
 """How light leaves each kind of surface: one compiled function a kind, all in linear light.
 
-Shared names: n = unit normal, v = unit vector to the eye (camera), l = unit vector to a light, h = half way between;
-`studio` is the (8, 3) array of `Studio rows`: three light directions, three light colours, sky, ground. `shadow` is the
-share of the key light that arrives, `open_sky` the ambient occlusion, both in [0, 1]. Light colours are scaled so
-that a white Lambert surface facing a light of colour 1 has radiance 1; specular terms carry the same pi.
+Shared names: n = unit normal, v, l = unit vectors to the camera and to a light, h = half way between;
+`studio` is the (8, 3) array of `Studio rows`: three light directions, three light colours, sky, ground.
+`shadow` is the share of the key light that arrives, `open_sky` the ambient occlusion, both in [0, 1]. Light
+colours are scaled so that a white Lambert surface facing a light of colour 1 has radiance 1; specular terms
+carry the same pi.
 
-Skin: two GGX lobes (Walter et al. 2007) over a diffuse term that wraps around the terminator, red farthest, and whose
-normals are blurred, red most: the cheap forms of subsurface scattering (Jimenez et al. 2010, Penner 2011).
-Hair: Kajiya and Kay 1989 with the two shifted highlights of Marschner et al. 2003, as Scheuermann 2004 combined them.
+Skin: two GGX lobes (Walter et al. 2007) over a diffuse term that wraps around the terminator, red farthest,
+and whose normals are blurred, red most: the cheap forms of subsurface scattering (Jimenez et al. 2010,
+Penner 2011). Hair: Kajiya and Kay 1989 with the two shifted highlights of Marschner et al. 2003, as
+Scheuermann 2004 combined them.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from audioplane.compiled import compiled
 from audioplane.speakers.iris import iris_paint, sclera_paint, smoothstep
 
 KEY, FILL, RIM, COLOUR, SKY, GROUND = 0, 1, 2, 3, 6, 7
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _fresnel(f0, cosine):
     t = 1.0 - min(1.0, max(0.0, cosine))
     t2 = t * t
     return f0 + (1.0 - f0) * t2 * t2 * t
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _ggx(nh, nl, nv, roughness):
-    """pi D V of GGX with Schlick's form of Smith's masking; roughness is the perceptual one (alpha = its square)."""
-    alpha2 = roughness * roughness * roughness * roughness
+@compiled(fastmath=True, inline="always")
+def _ggx(nh, nl, nv, roughness, breadth):
+    """pi D V of GGX with Schlick's form of Smith's masking, for a light whose size widens the highlight.
+
+    roughness is the perceptual one (alpha = its square); breadth, the light's, adds to alpha (Karis 2013).
+    """
+    alpha = min(1.0, roughness * roughness + breadth)
+    alpha2 = alpha * alpha
     spread = nh * nh * (alpha2 - 1.0) + 1.0
-    k = 0.5 * roughness * roughness
+    k = 0.5 * alpha
     return alpha2 / (spread * spread) * 0.25 / ((nl * (1.0 - k) + k) * (nv * (1.0 - k) + k))
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def mirrored(studio, x, y, z, blur):
-    """What the studio looks like in direction (x, y, z): its walls, the key's soft box and a paler window; (r, g, b)."""
+    """What the studio looks like in direction (x, y, z): walls, the key's soft box, a paler window."""
     up = 0.5 - 0.5 * y
     box = 0.0
     kx, ky, kz = studio[KEY, 0], studio[KEY, 1], studio[KEY, 2]
@@ -67,14 +73,14 @@ def mirrored(studio, x, y, z, blur):
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _wrapped(cosine, wrap):
     """Diffuse falloff that reaches `wrap` beyond the terminator and touches zero smoothly."""
     t = max(0.0, (cosine + wrap) / (1.0 + wrap))
     return t * (1.0 - wrap + wrap * t)
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def dielectric(
     studio, ar, ag, ab, nx, ny, nz, sx, sy, sz, vx, vy, vz, shadow, open_sky,
     scatter, roughness, second, f0, mirror, sheen,
@@ -84,11 +90,12 @@ def dielectric(
     Args:
         ar, ag, ab: albedo. nx..: the surface's normal with relief. sx..: without it. vx..: to the eye.
         scatter: how far light spreads under the surface, 0 to 1 (skin 1).
-        roughness, second: of the two highlights; f0: reflectance straight on; mirror: weight of the mirrored studio.
+        roughness, second: of the two highlights; f0: reflectance straight on; mirror: weight of the mirrored
+            studio.
         sheen: strength of grazing fuzz (cloth, down).
     """
     nv = min(1.0, max(0.02, nx * vx + ny * vy + nz * vz))
-    wrap_r, wrap_g, wrap_b = 0.36 * scatter, 0.16 * scatter, 0.09 * scatter
+    wrap_r, wrap_g, wrap_b = 0.30 * scatter, 0.17 * scatter, 0.11 * scatter
     blur_r, blur_g, blur_b = 0.85 * scatter, 0.5 * scatter, 0.3 * scatter
     dr = dg = db = 0.0
     hr = hg = hb = 0.0
@@ -96,14 +103,15 @@ def dielectric(
         lx, ly, lz = studio[k, 0], studio[k, 1], studio[k, 2]
         nl, sl = nx * lx + ny * ly + nz * lz, sx * lx + sy * ly + sz * lz
         reach = shadow if k == KEY else open_sky
-        # A shadow map calls the night side of a thing its own shadow; scattered light does reach a little around.
+        # A shadow map calls the night side of a thing its own shadow; scattered light does reach a little
+        # around.
         turn = 1.0 - smoothstep(-0.08, 0.14, sl)
-        reach_r = reach + (1.0 - reach) * turn * 0.85 * scatter if k == KEY else reach
-        reach_g = reach + (1.0 - reach) * turn * 0.5 * scatter if k == KEY else reach
+        reach_r = reach + (1.0 - reach) * turn * 0.6 * scatter if k == KEY else reach
+        reach_g = reach + (1.0 - reach) * turn * 0.45 * scatter if k == KEY else reach
         reach_b = reach + (1.0 - reach) * turn * 0.35 * scatter if k == KEY else reach
         # The edge of a shadow on skin is red: red light arrives there from beside.
-        reach_r = reach_r * (1.0 + 0.7 * scatter * (1.0 - reach_r))
-        reach_b = reach_b * (1.0 - 0.3 * scatter * (1.0 - reach_b))
+        reach_r = reach_r * (1.0 + 0.35 * scatter * (1.0 - reach_r))
+        reach_b = reach_b * (1.0 - 0.12 * scatter * (1.0 - reach_b))
         cr, cg, cb = studio[COLOUR + k, 0], studio[COLOUR + k, 1], studio[COLOUR + k, 2]
         dr += cr * reach_r * _wrapped(nl + (sl - nl) * blur_r, wrap_r)
         dg += cg * reach_g * _wrapped(nl + (sl - nl) * blur_g, wrap_g)
@@ -113,30 +121,20 @@ def dielectric(
             scale = 1.0 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
             nh = max(0.0, (nx * hx + ny * hy + nz * hz) * scale)
             lh = max(0.0, (lx * hx + ly * hy + lz * hz) * scale)
-            lobes = 0.65 * _ggx(nh, nl, nv, second) + 0.35 * _ggx(nh, nl, nv, roughness)
+            breadth = 0.08 if k == KEY else 0.30
+            lobes = 0.65 * _ggx(nh, nl, nv, second, breadth) + 0.35 * _ggx(nh, nl, nv, roughness, breadth)
             spec = min(4.0, lobes * _fresnel(f0, lh) * nl) * reach
             hr += cr * spec
             hg += cg * spec
             hb += cb * spec
-    # Light from all around, with the interreflection that keeps creases from going grey (Jimenez et al. 2016).
+    # Light from all around, with the interreflection that keeps creases from going grey (Jimenez et al.
+    # 2016).
     up = 0.5 - 0.5 * sy
     front = 0.78 + 0.22 * max(0.0, -sz)
     hollow = open_sky * (1.0 - open_sky)
-    dr += (
-        (studio[GROUND, 0] + (studio[SKY, 0] - studio[GROUND, 0]) * up)
-        * front
-        * (open_sky + 1.1 * ar * hollow)
-    )
-    dg += (
-        (studio[GROUND, 1] + (studio[SKY, 1] - studio[GROUND, 1]) * up)
-        * front
-        * (open_sky + 1.1 * ag * hollow)
-    )
-    db += (
-        (studio[GROUND, 2] + (studio[SKY, 2] - studio[GROUND, 2]) * up)
-        * front
-        * (open_sky + 1.1 * ab * hollow)
-    )
+    dr += (studio[GROUND, 0] + (studio[SKY, 0] - studio[GROUND, 0]) * up) * front * (open_sky + 0.8 * ar * hollow)
+    dg += (studio[GROUND, 1] + (studio[SKY, 1] - studio[GROUND, 1]) * up) * front * (open_sky + 0.8 * ag * hollow)
+    db += (studio[GROUND, 2] + (studio[SKY, 2] - studio[GROUND, 2]) * up) * front * (open_sky + 0.8 * ab * hollow)
     fuzz = 1.0 - nv
     fuzz = sheen * fuzz * fuzz * fuzz * open_sky
     if mirror > 0.0:
@@ -153,9 +151,9 @@ def dielectric(
     )
 
 
-@njit(cache=True, nogil=True)
-def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sky, tilt):
-    """Radiance of hair: (tx, ty, tz) runs along the strand, `tilt` in [-1, 1] shifts its highlights."""
+@compiled(fastmath=True)
+def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sky, tilt, gloss):
+    """Radiance of hair along (tx, ty, tz); `tilt` in [-1, 1] shifts and `gloss` scales its highlights."""
     shift_one, shift_two = -0.10 + 0.13 * tilt, 0.16 + 0.20 * tilt
     ax, ay, az = tx + shift_one * nx, ty + shift_one * ny, tz + shift_one * nz
     bx, by, bz = tx + shift_two * nx, ty + shift_two * ny, tz + shift_two * nz
@@ -171,9 +169,7 @@ def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sk
         hx, hy, hz = lx + vx, ly + vy, lz + vz
         norm = hx * hx + hy * hy + hz * hz + 1e-9
         ah, bh = ax * hx + ay * hy + az * hz, bx * hx + by * hy + bz * hz
-        one = max(
-            0.0, 1.0 - ah * ah * scale_a / norm
-        )  # the square of the sine between strand and half vector
+        one = max(0.0, 1.0 - ah * ah * scale_a / norm)  # the square of the sine between strand and half vector
         two = max(0.0, 1.0 - bh * bh * scale_b / norm)
         one4 = one * one
         one4 *= one4
@@ -182,8 +178,8 @@ def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sk
         two4 = two * two
         two4 *= two4
         gate = smoothstep(-0.2, 0.5, nl) if k != RIM else smoothstep(-0.5, 0.3, nl)
-        first = 0.10 * one16 * one16 * one4 * gate
-        second = 0.55 * two4 * two4 * gate
+        first = 0.10 * gloss * one16 * one16 * one4 * gate
+        second = 0.55 * gloss * two4 * two4 * gate
         red += studio[COLOUR + k, 0] * reach * (ar * (0.85 * body + second) + first)
         green += studio[COLOUR + k, 1] * reach * (ag * (0.85 * body + second) + first)
         blue += studio[COLOUR + k, 2] * reach * (ab * (0.85 * body + second) + first)
@@ -195,13 +191,14 @@ def hair(studio, ar, ag, ab, nx, ny, nz, tx, ty, tz, vx, vy, vz, shadow, open_sk
     return red, green, blue
 
 
-@njit(cache=True, nogil=True)
+@compiled(fastmath=True)
 def eye(studio, paint, blur, nx, ny, nz, ax, ay, az, ux, uy, uz, vx, vy, vz, shadow, open_sky):
-    """Radiance of an eyeball whose optical axis (outward) is (ax, ay, az) and whose rest 'down' is (ux, uy, uz).
+    """Radiance of an eyeball whose optical axis (outward) is (ax, ay, az) and whose rest 'down' is (ux, uy,
+    uz).
 
-    The normal is the ball's: it says where on the ball the point lies. Behind the cornea the eye's ray is bent and
-    meets the plane of the iris; the cornea itself bulges, so what it mirrors is smaller than a ball would show.
-    `blur` is a pixel's size in ball radii.
+    The normal is the ball's: it says where on the ball the point lies. Behind the cornea the eye's ray is
+    bent and meets the plane of the iris; the cornea itself bulges, so what it mirrors is smaller than a ball
+    would show. `blur` is a pixel's size in ball radii.
     """
     front = nx * ax + ny * ay + nz * az
     # the two directions across the axis
@@ -231,9 +228,7 @@ def eye(studio, paint, blur, nx, ny, nz, ax, ay, az, ux, uy, uz, vx, vy, vz, sha
         # light that came in through the cornea gathers on the far side of the iris
         lx, ly, lz = studio[KEY, 0], studio[KEY, 1], studio[KEY, 2]
         lift = 1.0 - 0.9 * (ix * (lx * ex + ly * ey + lz * ez) + iy * (lx * dx + ly * dy + lz * dz)) / radius
-        cover = 1.0 - smoothstep(
-            radius * 0.93 - 0.5 * blur, radius * 1.05 + 0.5 * blur, np.sqrt(ix * ix + iy * iy)
-        )
+        cover = 1.0 - smoothstep(radius * 0.93 - 0.5 * blur, radius * 1.05 + 0.5 * blur, np.sqrt(ix * ix + iy * iy))
         cover *= cornea
         wr += cover * (ir * lift * 1.25 - wr)
         wg += cover * (ig * lift * 1.25 - wg)

@@ -4,8 +4,8 @@ What a face must do (mean adult, about 42 mm wide mouth; larger and smaller face
 
 - `jawOpen` = 1 swings the jaw until the inner lips stand `JAW_GAP` mm apart and the chin has sunk about 29 mm; speech
   uses up to about 0.4. Below 1 both grow nearly in proportion.
-- `mouthClose` = w takes away exactly the opening that `jawOpen` = w makes, by the lips alone: the jaw stays where it is,
-  and with equal weights the lips just touch. Here `mouthClose` <= `jawOpen` always, and wherever lips must meet
+- `mouthClose` = w takes away exactly the opening that `jawOpen` = w makes, by the lips alone: the jaw stays where it
+  is, and with equal weights the lips just touch. Here `mouthClose` <= `jawOpen` always, and wherever lips must meet
   (p, b, m, pauses) the two are equal and no other shape parts the lips.
 - `mouthUpperUp*` and `mouthLowerDown*` = 1 (both sides) part the lips by `UPPER_GAP` and `LOWER_GAP` mm.
 - `mouthFunnel` = 1 flares the lips: `FUNNEL_GAP` mm apart, 6 mm narrower, 6 mm forward. `mouthPucker` = 1 narrows the

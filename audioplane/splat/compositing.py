@@ -22,6 +22,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audioplane.compiled import compiled
+
 from .. import threads
 from .simd import LANES, absolute, any_lane, exp2, load, minimum, prefetch, ramp, splat, store, total, where
 from .tiles import COLUMNS, CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
@@ -67,7 +69,7 @@ def _any_light(buffer, size):
     return any_lane(most > splat(_f(0.0)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _composite(start, stop, offsets, flatten_ids, footprints, colors, backgrounds, size, tile_size, grid,
                unrolled, render, alphas, light):  # fmt: skip
     """Draws tiles [start, stop) of all images."""
@@ -134,7 +136,7 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
                     render[image, y, x, c] = buffer[at + (c + 1) * area] + rest * backgrounds[image, c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, conics, opacities, colors, size,
                         tile_size, grid, unrolled, render, light, v_render, v_alphas, absgrad, rows):  # fmt: skip
     """Writes the gradient row of every pair of tiles [start, stop)."""
@@ -237,7 +239,7 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
             rows[slots[rest]] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_rows(start, stop, starts, rows, v_means2d, v_conics, v_opacities, v_colors, v_abs):
     """Adds up the gradient rows of entries [start, stop), in the order of their tiles."""
     channels = v_colors.shape[1]

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from audioplane.compiled import compiled
 
 from .. import threads
 from . import MAX_CHANNELS
@@ -35,7 +36,7 @@ _CUDA_ONLY: dict[str, Any] = {
 _MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _not_finite(start, stop, values, found):
     """Sets found[0] if any of values[start:stop] is NaN or infinite."""
     zero = splat(np.float32(0.0))

@@ -14,6 +14,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from audioplane.compiled import compiled
+
 from .. import threads
 from .projection import BLOCK
 
@@ -70,7 +72,7 @@ def _slopes(x, y, z, degree, w):
     return gx, gy, gz
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _colors(start, stop, degree, coeffs, means, centres, visible, colors):
     """Colours of entries [start, stop) of the flattened (camera, Gaussian) pairs; zero where not visible."""
     count = means.shape[0]
@@ -97,7 +99,7 @@ def _colors(start, stop, degree, coeffs, means, centres, visible, colors):
         colors[entry, 0], colors[entry, 1], colors[entry, 2] = r, g, b
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _colors_backward(start, stop, degree, coeffs, means, centres, visible, v_colors, v_coeffs, v_means, v_centres):
     """Gradients of blocks [start, stop) of Gaussians; `v_coeffs` comes zeroed, `v_centres` (blocks, C, 3) too."""
     count = means.shape[0]

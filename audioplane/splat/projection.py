@@ -16,6 +16,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from audioplane.compiled import compiled
+
 from .. import threads
 
 ALPHA_THRESHOLD = 1.0 / 255.0  # a Gaussian fainter than this at a pixel does not touch it
@@ -56,7 +58,7 @@ def _clamped_slope(slope, focal, centre, size):
     return min(highest, max(lowest, slope)), lowest <= slope <= highest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _project(start, stop, means, quats, scales, opacities, viewmats, Ks, size, limits, antialiased,
              means2d, depths, conics, radii, compensations):  # fmt: skip
     """Projects entries [start, stop) of the flattened (camera, Gaussian) pairs; those out of sight get radius 0."""
@@ -129,7 +131,7 @@ def _project(start, stop, means, quats, scales, opacities, viewmats, Ks, size, l
             compensations[entry] = compensation
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _project_backward(start, stop, means, quats, scales, viewmats, Ks, size, eps2d, antialiased, radii,
                       v_means2d, v_depths, v_conics, v_compensations,
                       v_means, v_quats, v_scales, v_viewmats):  # fmt: skip

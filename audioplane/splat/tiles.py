@@ -16,6 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audioplane.compiled import compiled
+
 from .. import threads
 
 LOG2_E = math.log2(math.e)
@@ -31,7 +33,7 @@ CX, CY, PEAK, A, SX, GY, HALF_X, HALF_Y, SY, RX, QX, RY, QY, COLUMNS = range(14)
 _f = np.float32
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _footprints(start, stop, means2d, conics, opacities, radii, footprints):
     """Completes the square of each entry's conic, in float64: thin ellipses cancel badly otherwise."""
     for n in range(start, stop):
@@ -92,7 +94,7 @@ def _columns(row, tile_row, tile_size, width, height):
     return first // tile_size, (last - 1) // tile_size + 1 if last > first else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _row_positions(order, footprints, height, tile_size, positions):
     """Where the spans of each sorted entry begin, one span for every row of tiles it reaches."""
     position = 0
@@ -103,7 +105,7 @@ def _row_positions(order, footprints, height, tile_size, positions):
     positions[order.shape[0]] = position
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _count(start, stop, bounds, order, images, footprints, positions, size, tile_size, grid,
            spans, histogram, tiles_per_gauss):  # fmt: skip
     """Cuts chunks [start, stop) of the sorted entries into spans of tiles and counts them by tile and by entry."""
@@ -127,7 +129,7 @@ def _count(start, stop, bounds, order, images, footprints, positions, size, tile
             tiles_per_gauss[n] = pairs
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _offsets(histogram, tiles_per_gauss, offsets, starts):
     """Turns counts into positions: of each tile's list, of each chunk within it, of each entry's own pairs."""
     position = 0
@@ -145,7 +147,7 @@ def _offsets(histogram, tiles_per_gauss, offsets, starts):
     starts[tiles_per_gauss.shape[0]] = position
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _fill(start, stop, bounds, order, images, positions, spans, cursors, starts, depth_bits, tiles, image_shift,
           isect_ids, flatten_ids, slots):  # fmt: skip
     """Writes the pairs of chunks [start, stop), each to its place in its tile's list."""
@@ -167,7 +169,7 @@ def _fill(start, stop, bounds, order, images, positions, spans, cursors, starts,
                     slot += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _depth_order(depths, radii):
     """Visible entries by depth, nearest first, ties in order of index: a radix sort on the bits of the depths."""
     visible = 0

@@ -36,9 +36,7 @@ class Ball:
     def vertices(self, blendshapes, extras):
         vertices = self.rest.copy()
         lips = self.vertex_groups["lips"]
-        vertices[lips, 1] += (
-            0.01 * blendshapes[17] * np.sign(vertices[lips, 1] - 0.04) + 0.001 * extras["breath"]
-        )
+        vertices[lips, 1] += 0.01 * blendshapes[17] * np.sign(vertices[lips, 1] - 0.04) + 0.001 * extras["breath"]
         return vertices
 
     def gaze_flow(self, blendshapes):

@@ -30,9 +30,7 @@ ROUNDED, SPREAD = "uʊwʃʒ", "iɪe"
 @pytest.fixture(scope="session")
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     """Twelve seconds, small."""
-    return speakers.make(
-        "adam", tmp_path_factory.mktemp("speakers") / "adam", size=96, seconds=12, progress=False
-    )
+    return speakers.make("adam", tmp_path_factory.mktemp("speakers") / "adam", size=96, seconds=12, progress=False)
 
 
 @cache
@@ -76,9 +74,7 @@ def at(subject: Subject, values: np.ndarray, start: float, end: float, how: str 
 
 
 def test_the_lips_meet_for_p_b_and_m(subject: Subject) -> None:
-    closures = [
-        at(subject, gap(subject), p.start, p.release or p.end, "min") for p in sounds(subject, BILABIAL)
-    ]
+    closures = [at(subject, gap(subject), p.start, p.release or p.end, "min") for p in sounds(subject, BILABIAL)]
     open_vowels = [at(subject, gap(subject), p.start, p.end, "max") for p in sounds(subject, "aɑæɐʌ")]
     assert max(closures) < 1.5  # millimetres, over the whole width of the inner lips
     assert np.median(closures) < 0.15 * np.median(open_vowels)

@@ -71,9 +71,7 @@ def test_camera_landmarks_pictures_and_depth_agree(tmp_path: Path) -> None:
         assert subject.viewmats[t] == pytest.approx(still_camera(SIZE)[1] @ pose, abs=1e-6)
         vertices = stage.actor.vertices(stage.play.blendshapes[t], {"breath": stage.play.breath[t]})
         points = stage.actor.landmarks(vertices)
-        assert subject.landmarks[t] == pytest.approx(
-            project(points, subject.K, subject.viewmats[t]), abs=1e-3
-        )
+        assert subject.landmarks[t] == pytest.approx(project(points, subject.K, subject.viewmats[t]), abs=1e-3)
         depth = subject.depth(t)
         assert depth is not None
         inside = np.abs(points[:, :2]).max(1) < 0.05  # where the ball is not seen from its side
@@ -83,9 +81,7 @@ def test_camera_landmarks_pictures_and_depth_agree(tmp_path: Path) -> None:
             assert depth[int(y), int(x)] == pytest.approx(z, abs=0.015)
 
 
-def test_pictures_do_not_depend_on_the_number_of_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_do_not_depend_on_the_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0}, raising=False)
     alone = make(tmp_path / "one")
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(5)), raising=False)
@@ -99,9 +95,7 @@ def test_a_speaker_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
 
-def test_other_settings_or_other_code_are_other_subjects(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_settings_or_other_code_are_other_subjects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make()
     assert make(seed=1).path != first.path
     assert make(seed=1).digest != first.digest

@@ -1,4 +1,4 @@
-"""The z-buffer against a slow exact twin, closed forms, and its own promises (no gaps, no overlap, any order)."""
+"""The z-buffer against a slow exact twin, closed forms, and its own promises."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def draw(points, faces, width=40, height=36, supersample=1, two_sided=True, sele
 
 
 def slow_twin(points, faces, width=40, height=36, supersample=1):
-    """Every triangle at every sample in Python integers; ties on an edge by moving the sample a hair right, then down."""
+    """Every triangle at every sample in Python integers; a tie moves the sample a hair right and down."""
     triangle = -np.ones((height * supersample, width * supersample), int)
     inverse = np.zeros(triangle.shape)
     bary = np.zeros((*triangle.shape, 2))
@@ -80,12 +80,8 @@ def slow_twin(points, faces, width=40, height=36, supersample=1):
 
 def sphere(rows=60, columns=90, radius=0.3, centre=(0.0, 0.0, 1.0)):
     """A ball of triangles wound outward in the camera's right-handed coordinates."""
-    theta, phi = np.meshgrid(
-        np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij"
-    )
-    points = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(
-        -1, 3
-    )
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij")
+    points = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(-1, 3)
     a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns)).ravel()
     b = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).ravel()
     faces = np.concatenate([np.stack([a, a + columns, b], 1), np.stack([b, a + columns, b + columns], 1)])
@@ -118,7 +114,8 @@ def test_neighbours_neither_gap_nor_overlap():
     covered = np.zeros((36, 40), int)
     for face in faces:
         covered += draw(flat, face[None]).triangle >= 0
-    assert covered.min() == 1 and covered.max() == 1
+    assert covered.min() == 1
+    assert covered.max() == 1
 
 
 def test_order_of_triangles_does_not_matter():
@@ -146,9 +143,7 @@ def test_a_tilted_plane_is_interpolated_in_perspective():
     b = seen.barycentric.astype(float)
     corner = points[faces[seen.triangle]]
     ours = (
-        corner[..., 0, :] * (1 - b.sum(-1))[..., None]
-        + corner[..., 1, :] * b[..., :1]
-        + corner[..., 2, :] * b[..., 1:]
+        corner[..., 0, :] * (1 - b.sum(-1))[..., None] + corner[..., 1, :] * b[..., :1] + corner[..., 2, :] * b[..., 1:]
     )
     np.testing.assert_allclose(ours, hits, atol=2e-5)
 
@@ -182,7 +177,9 @@ def test_depth_map_keeps_the_nearest():
     points = np.array([[1, 1, 2.0], [9, 1, 2.0], [1, 9, 2.0], [0, 0, 3.0], [12, 0, 3.0], [0, 12, 3.0]])
     depth = np.full((10, 10), np.inf, np.float32)
     depth_map(points, np.array([[0, 1, 2], [3, 4, 5]], np.int32), np.array([0, 1], np.int32), depth)
-    assert depth[2, 2] == 2.0 and depth[0, 0] == 3.0 and np.isinf(depth[9, 9])
+    assert depth[2, 2] == 2.0
+    assert depth[0, 0] == 3.0
+    assert np.isinf(depth[9, 9])
 
 
 def test_coverage_opens_holes():
@@ -191,5 +188,7 @@ def test_coverage_opens_holes():
         [[0, 1, 2], [0, 2, 3]],
     )
     shown = [(draw(points, faces, coverage=c).triangle >= 0).mean() for c in (0.0, 0.3, 0.5, 0.7, 1.01)]
-    assert shown[0] == 0.0 and shown[-1] == 1.0
-    assert 0.05 < shown[1] < shown[2] < shown[3] < 0.98 and 0.3 < shown[2] < 0.7
+    assert shown[0] == 0.0
+    assert shown[-1] == 1.0
+    assert 0.05 < shown[1] < shown[2] < shown[3] < 0.98
+    assert 0.3 < shown[2] < 0.7

@@ -18,12 +18,8 @@ INTRINSICS = np.array([[FOCAL, 0, SIZE / 2], [0, FOCAL, SIZE / 2], [0, 0, 1]])
 
 
 def ball(rows, columns, radius, centre):
-    theta, phi = np.meshgrid(
-        np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij"
-    )
-    unit = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(
-        -1, 3
-    )
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij")
+    unit = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(-1, 3)
     a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns)).ravel()
     b = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).ravel()
     faces = np.concatenate([np.stack([a, a + columns, b], 1), np.stack([b, a + columns, b + columns], 1)])
@@ -57,10 +53,10 @@ def toy() -> SimpleNamespace:
         flow.append(np.tile([0, 0, -1.0] if n in (1, 2) else [0, 1.0, 0], (len(p), 1)))
     rest = np.concatenate(points)
     return SimpleNamespace(
-        rest=rest, faces=np.concatenate(faces), materials=np.concatenate(materials), labels=np.concatenate(labels),
-        uv=rest[:, :2] * [900.0, 5.0], albedo=np.full(rest.shape, (0.5, 0.3, 0.2)), occlusion=np.ones(len(rest)),
-        roughness=np.full(len(rest), 0.45), flow=np.concatenate(flow), coverage=np.ones(len(rest)),
-        torso_weight=np.concatenate(weight),
+        rest=rest, faces=np.concatenate(faces), materials=np.concatenate(materials),
+        labels=np.concatenate(labels), uv=rest[:, :2] * [900.0, 5.0], albedo=np.full(rest.shape, (0.5, 0.3,
+        0.2)), occlusion=np.ones(len(rest)), roughness=np.full(len(rest), 0.45), flow=np.concatenate(flow),
+        coverage=np.ones(len(rest)), torso_weight=np.concatenate(weight),
     )  # fmt: skip
 
 
@@ -80,9 +76,11 @@ FRAME = SCENE.render(pose())
 
 
 def test_shapes_types_and_labels():
-    assert FRAME.rgb.shape == FRAME.without_head.shape == (SIZE, SIZE, 3) and FRAME.rgb.dtype == np.uint8
+    assert FRAME.rgb.shape == FRAME.without_head.shape == (SIZE, SIZE, 3)
+    assert FRAME.rgb.dtype == np.uint8
     assert FRAME.label.shape == FRAME.depth.shape == FRAME.head_alpha.shape == (SIZE, SIZE)
-    assert FRAME.depth.dtype == np.float32 and FRAME.label.dtype == np.uint8
+    assert FRAME.depth.dtype == np.float32
+    assert FRAME.label.dtype == np.uint8
     assert set(np.unique(FRAME.label)) == {0, 1, 2, 3, 4}
 
 
@@ -175,4 +173,5 @@ def test_hair_without_coverage_is_not_there():
 
 def test_a_quick_look_shows_the_mesh():
     picture = quick_look((TOY.rest, TOY.faces), 48, yaw=20)
-    assert picture.shape == (48, 48, 3) and picture.std() > 20
+    assert picture.shape == (48, 48, 3)
+    assert picture.std() > 20

@@ -1,6 +1,6 @@
 """A parametric synthetic head, made by code alone: see `Face`."""
 
-from audioplane.speakers.face.identity import Appearance, Identity, sample_identity
+from audioplane.speakers.face.identity import Identity, sample_identity
 from audioplane.speakers.face.model import EXTRAS, Face, FaceModel
 from audioplane.speakers.face.parts import Label
 from audioplane.speakers.face.shapes import NAMES

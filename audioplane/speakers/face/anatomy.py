@@ -1,8 +1,9 @@
 """Millimetres: where the landmarks of one person lie.
 
-Head coordinates throughout (x to the image's right, y down, z to the back), origin between the ears; millimetres in
-the building of a face, metres only at its edge. Means: Farkas 1994 (face height nasion-gnathion 118, bizygomatic 135,
-intercanthal 32, biocular 90, nose width 34, mouth width 52, ...), spreads about one standard deviation a z-unit.
+Head coordinates throughout (x to the image's right, y down, z to the back), origin between the ears;
+millimetres in the building of a face, metres only at its edge. Means: Farkas 1994 (face height
+nasion-gnathion 118, bizygomatic 135, intercanthal 32, biocular 90, nose width 34, mouth width 52, ...),
+spreads about one standard deviation a z-unit.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def anatomy(who: Identity) -> Anatomy:
         canthus_out=spacing - 0.3 + half_fissure,
         canthus_in_y=EYE + 1.2,
         canthus_out_y=EYE + 1.2 - tilt,
-        lid_up=4.3 + 0.45 * who.eye_opening - 0.5 * aging,
+        lid_up=3.9 + 0.45 * who.eye_opening - 0.5 * aging,
         lid_down=5.4 + 0.35 * who.eye_opening,
         crease=float(np.clip(4.0 + 1.0 * who.lid_fold, 2.0, 6.5)),
         nose_half_width=17.0 + 1.4 * who.nose_width,

@@ -8,11 +8,13 @@ from scipy.interpolate import PchipInterpolator
 from audioplane.speakers.face.anatomy import Anatomy
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.parts import Label, Material, Part, closed, sheet_faces
+from audioplane.speakers.face.strands import Obstacle
 from audioplane.speakers.face.surface_noise import lattice_noise
 from audioplane.speakers.materials import srgb_to_linear
 
 _AROUND = 96
-# Rows from the collar outwards and down: half width, depth of front and back (about z = 18), heights at front, side, back.
+# Rows from the collar outwards and down: half width, depth of front and back (about z = 18), then the
+# heights of front, side and back.
 _ROWS = np.array(
     [
         [71, 56, 62, 178, 158, 151],
@@ -64,7 +66,14 @@ def clothes(who: Identity, body: Anatomy) -> Part:
     rows_all = np.arange(points.shape[0])[:, None]
     uv = np.stack(np.broadcast_arrays(theta[None] / (2 * np.pi), rows_all / points.shape[0]), -1).reshape(-1, 2)
     return Part(
-        flat, sheet_faces(index, flip=True), Material.CLOTH, Label.TORSO, uv=uv, albedo=albedo, roughness=0.9, torso=1.0
+        flat,
+        sheet_faces(index, flip=True),
+        Material.CLOTH,
+        Label.TORSO,
+        uv=uv,
+        albedo=albedo,
+        roughness=0.9,
+        torso=1.0,
     )
 
 
@@ -79,7 +88,8 @@ def _v_neck(points: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def _collar(edge: np.ndarray, next_row: np.ndarray, who: Identity) -> np.ndarray:
-    """Rows before the collar's edge: the cloth turns over and down inside; a jumper's collar stands up first."""
+    """Rows before the collar's edge: the cloth turns over and down inside; a jumper's collar stands up
+    first."""
     centre = np.array([0.0, 0, 20.0])
     inward = (centre - edge) * [1, 0, 1]
     inward /= np.linalg.norm(inward, axis=1, keepdims=True)
@@ -89,9 +99,24 @@ def _collar(edge: np.ndarray, next_row: np.ndarray, who: Identity) -> np.ndarray
         lifts = [(1.0, 14.0), (-1.5, 17.0), (-4.0, 15.0), (-4.6, 8.0), (-3.5, 2.0)]
         rows = [edge + a * inward + b * up for a, b in [(6, -8.0), (5.0, 4.0), *lifts][::1]]
     elif who.clothes == "shirt":
-        rows = [edge + a * inward + b * up for a, b in ((8, -6.0), (4.5, 10.0), (2.5, 24.0), (0.0, 26.0), (-5.0, 20.0), (-11.0, 4.0), (-10.0, 2.0), (-5.0, 3.0))]
+        rows = [
+            edge + a * inward + b * up
+            for a, b in (
+                (8, -6.0),
+                (4.5, 10.0),
+                (2.5, 24.0),
+                (0.0, 26.0),
+                (-5.0, 20.0),
+                (-11.0, 4.0),
+                (-10.0, 2.0),
+                (-5.0, 3.0),
+            )
+        ]
     else:
-        rows = [edge + a * inward + b * up for a, b in ((6, -10.0), (3.0, -2.0), (2.4, 1.6), (0.8, 2.4), (-1.2, 1.6), (-2.0, -0.6))]
+        rows = [
+            edge + a * inward + b * up
+            for a, b in ((6, -10.0), (3.0, -2.0), (2.4, 1.6), (0.8, 2.4), (-1.2, 1.6), (-2.0, -0.6))
+        ]
     return np.stack(rows)
 
 
@@ -101,7 +126,9 @@ def _folds(points: np.ndarray, who: Identity, theta: np.ndarray) -> np.ndarray:
     amount = np.clip((rows - 0.06) * 3, 0, 1)
     flat = points.reshape(-1, 3)
     broad = lattice_noise(flat / np.array([38.0, 70.0, 45.0]), who.seed + 5)
-    fine = lattice_noise(np.stack([flat[:, 0] / 17 + flat[:, 1] / 40, flat[:, 1] / 55, flat[:, 2] / 25], -1), who.seed + 6)
+    fine = lattice_noise(
+        np.stack([flat[:, 0] / 17 + flat[:, 1] / 40, flat[:, 1] / 55, flat[:, 2] / 25], -1), who.seed + 6
+    )
     height = (5.0 * broad + 2.2 * fine).reshape(points.shape[:2]) * amount
     out = np.zeros_like(points)
     out[..., 0] = height * 0.5 * np.sin(theta)
@@ -110,7 +137,7 @@ def _folds(points: np.ndarray, who: Identity, theta: np.ndarray) -> np.ndarray:
     return out
 
 
-def glasses(body: Anatomy, ear: np.ndarray, skin_front) -> Part:
+def glasses(body: Anatomy, ear: np.ndarray, skin_front, head: Obstacle) -> Part:
     """A thin frame: two rims, a bridge, two arms to the ears."""
     eye_x, eye_y = body.eye[0], body.eye[1]
     half_width, half_height, tube = 25.5, 20.0, 1.35
@@ -129,11 +156,15 @@ def glasses(body: Anatomy, ear: np.ndarray, skin_front) -> Part:
     inner = centre_x - half_width
     bridge = np.stack([t * inner, centre_y - 7 - 2.5 * (1 - t**2), depth(t * inner) - 1.0 * (1 - t**2)], -1)
     hinge = np.array([centre_x + half_width - 0.5, centre_y - 9, float(depth(np.array(centre_x + half_width)))])
-    behind = ear + [3.5, -26.0, 4.0]
+    behind = ear + np.array((3.5, -26.0, 4.0))
     u = np.linspace(0, 1, 12)[:, None]
     arm = hinge * (1 - u) + behind * u
-    arm[:, 0] += 7.0 * np.sin(np.pi * np.clip(u[:, 0] * 1.15, 0, 1)) * (1 - u[:, 0]) + 5.5 * np.clip(u[:, 0] * 8, 0, 1) * (1 - u[:, 0])
-    arm = np.concatenate([arm, [behind + [0.5, 8, 9], behind + [0.0, 20, 13]]])
+    arm[:, 0] += 7.0 * np.sin(np.pi * np.clip(u[:, 0] * 1.15, 0, 1)) * (1 - u[:, 0]) + 5.5 * np.clip(
+        u[:, 0] * 8, 0, 1
+    ) * (1 - u[:, 0])
+    height, normal = head.height(arm)
+    arm = arm + np.clip(3.0 - height, 0, None)[:, None] * normal
+    arm = np.concatenate([arm, behind + np.array([(0.5, 8.0, 9.0), (0.0, 20.0, 13.0)])])
     pieces = []
     for sign in (1.0, -1.0):
         flip = np.array([sign, 1, 1])
@@ -144,7 +175,14 @@ def glasses(body: Anatomy, ear: np.ndarray, skin_front) -> Part:
         vertices.append(v)
         faces.append(f + offset)
         offset += len(v)
-    return Part(np.concatenate(vertices), np.concatenate(faces), Material.FRAME, Label.FACE, albedo=(0.02, 0.018, 0.018), roughness=0.25)
+    return Part(
+        np.concatenate(vertices),
+        np.concatenate(faces),
+        Material.FRAME,
+        Label.FACE,
+        albedo=(0.02, 0.018, 0.018),
+        roughness=0.25,
+    )
 
 
 def _tube(path: np.ndarray, radius: float, ring: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +193,9 @@ def _tube(path: np.ndarray, radius: float, ring: bool) -> tuple[np.ndarray, np.n
     a = np.cross(tangent, reference)
     a /= np.linalg.norm(a, axis=1, keepdims=True) + 1e-9
     b = np.cross(tangent, a)
-    points = path[:, None] + radius * (np.cos(around)[None, :, None] * a[:, None] + np.sin(around)[None, :, None] * b[:, None])
+    points = path[:, None] + radius * (
+        np.cos(around)[None, :, None] * a[:, None] + np.sin(around)[None, :, None] * b[:, None]
+    )
     index = np.arange(len(path) * 8).reshape(len(path), 8)
     if ring:
         index = np.concatenate([index, index[:1]])

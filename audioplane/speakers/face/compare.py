@@ -1,11 +1,13 @@
-"""What our blendshapes do, held against ICT-FaceKit's (a scanned head with ARKit-like shapes): measured, never copied.
+"""What our blendshapes do, held against ICT-FaceKit's (a scanned head with ARKit-like shapes): measured,
+never copied.
 
     python -m audioplane.speakers.face.compare path/to/ict_facekit.npz
 
-Both heads are brought to one frame (millimetres, eyes and mouth as reference points) and scale (distance between the
-eyes and from them to the mouth). For each shape, our displacements are compared with ICT's at the nearest skin points
-in the region where either moves: the cosine between the two fields, the ratio of their greatest displacements, and
-how far apart the centres of motion lie.
+Both heads are brought to one frame (millimetres, eyes and mouth as reference points) and scale (distance
+between the eyes and from them to the mouth). For each shape, our displacements are compared with ICT's at
+the nearest skin points
+in the region where either moves: the cosine between the two fields, the ratio of their greatest
+displacements, and how far apart the centres of motion lie.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from audioplane.errors import UserError
 from audioplane.speakers.face.identity import Identity
@@ -28,7 +30,8 @@ _BOTH_SIDES = ("cheekPuff", "browInnerUp")
 
 @dataclass(frozen=True)
 class Likeness:
-    """How one shape compares: cosine of the fields, reach over ICT's reach (1 = equal), offset of centres (mm)."""
+    """How one shape compares: cosine of the fields, reach over ICT's reach (1 = equal), offset of centres
+    (mm)."""
 
     name: str
     cosine: float
@@ -56,7 +59,8 @@ def compare(path: str | Path) -> list[Likeness]:
     """Compares all shapes that both heads have.
 
     Raises:
-        UserError: if the file is missing or has not the arrays `vertices`, `faces`, `part`, `expressions`, ...
+        UserError: if the file is missing or has not the arrays `vertices`, `faces`, `part`, `expressions`,
+            ...
     """
     try:
         ict = np.load(path)
@@ -67,7 +71,9 @@ def compare(path: str | Path) -> list[Likeness]:
     except (OSError, KeyError) as error:
         raise UserError(f"{path} is not an ICT-FaceKit file of ours ({error}); fetch it again") from error
     ict_skin = np.unique(faces[part == parts.index("M_Face")])
-    ict_eyes = np.stack([points[np.unique(faces[part == parts.index(f"M_Iris{s}")])].mean(0) for s in ("Left", "Right")])
+    ict_eyes = np.stack(
+        [points[np.unique(faces[part == parts.index(f"M_Iris{s}")])].mean(0) for s in ("Left", "Right")]
+    )
     face = Face(Identity(hair="bald", asymmetry=0.0))
     rest = face.rest.astype(float) * 1000
     skin = face.vertex_groups["skin"]
@@ -86,7 +92,7 @@ def compare(path: str | Path) -> list[Likeness]:
         wanted = _ict_names(name)
         if not set(wanted) <= set(names):
             continue
-        theirs = sum(deltas[names.index(n)][ict_skin].astype(float) for n in wanted) * [10, -10, -10] * ratio
+        theirs = sum(deltas[names.index(n)][ict_skin].astype(float) for n in wanted) * np.array([10, -10, -10]) * ratio
         weights = np.zeros(len(NAMES))
         weights[INDEX[name]] = 1.0
         if name == "mouthClose":  # ours acts together with the jaw
@@ -102,7 +108,8 @@ def compare(path: str | Path) -> list[Likeness]:
 
 
 def _lip_side(points: np.ndarray, face: Face, index: np.ndarray) -> np.ndarray:
-    """+1 where the open jaw takes the skin along, -1 elsewhere: so that lips are compared with the right lip."""
+    """+1 where the open jaw takes the skin along, -1 elsewhere: so that lips are compared with the right
+    lip."""
     weights = np.zeros(len(NAMES))
     weights[INDEX["jawOpen"]] = 1.0
     moved = face.vertices(weights).astype(float)[index] * 1000 - points
@@ -115,7 +122,7 @@ def _likeness(name, own, ours, own_sides, ict, theirs, ict_sides) -> Likeness:
         pool = np.flatnonzero(ict_sides == side) if (ict_sides == side).any() else np.arange(len(ict))
         mine = np.flatnonzero(own_sides == side)
         if len(mine):
-            _, near = cKDTree(ict[pool]).query(own[mine], k=3)
+            _, near = KDTree(ict[pool]).query(own[mine], k=3)
             matched[mine] = theirs[pool][near].mean(1)
     size, other = np.linalg.norm(ours, axis=1), np.linalg.norm(matched, axis=1)
     active = (size > 0.2 * size.max()) | (other > 0.2 * other.max())

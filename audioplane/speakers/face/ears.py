@@ -1,4 +1,5 @@
-"""Ears: an outline in the plane of the ear, rings inwards over helix, scapha, antihelix and concha, rings back to the head."""
+"""Ears: an outline in the plane of the ear, rings inwards over helix, scapha, antihelix and concha, rings
+back to the head."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from scipy.interpolate import CubicSpline
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.parts import Label, Material, Part, closed, sheet_faces
 
-# Outline about the ear canal, forward and up, millimetres, from the root of the helix over the top to the lobe.
+# Outline about the ear canal, forward and up, mm, from the root of the helix over the top to the lobe.
 _OUTLINE = np.array(
     [
         [7.0, 3.0],
@@ -31,11 +32,15 @@ _OUTLINE = np.array(
 )
 _AROUND = 52
 _CENTRE = np.array([-1.0, 0.0])
-# Rings from behind the rim to the concha: share of the way from centre to outline, and height above the ear's plane.
-_SHARE = np.array([0.55, 0.70, 0.88, 0.98, 1.0, 0.985, 0.94, 0.885, 0.83, 0.77, 0.70, 0.62, 0.54, 0.46, 0.36, 0.22, 0.08])
+# Rings from behind the rim to the concha: share of the way from centre to outline, height above the plane.
+_SHARE = np.array(
+    [0.55, 0.70, 0.88, 0.98, 1.0, 0.985, 0.94, 0.885, 0.83, 0.77, 0.70, 0.62, 0.54, 0.46, 0.36, 0.22, 0.08]
+)
 _HELIX = np.array([-15, -9.5, -4.5, -2.0, 0.2, 1.6, 1.9, 0.6, -1.8, -2.2, -0.6, 0.9, 0.2, -4.0, -8.5, -10.5, -11.0])
 _LOBE = np.array([-15, -8.0, -4.0, -2.2, -0.8, 0.4, 0.9, 1.0, 0.8, 0.5, 0.1, -0.4, -1.4, -4.0, -8.0, -10.5, -11.0])
-_TRAGUS = np.array([-15, -13, -11, -9.0, -6.5, -5.0, -4.0, -3.0, -2.2, -1.4, -0.8, -0.6, -1.5, -5.0, -9.0, -11.0, -11.5])
+_TRAGUS = np.array(
+    [-15, -13, -11, -9.0, -6.5, -5.0, -4.0, -3.0, -2.2, -1.4, -0.8, -0.6, -1.5, -5.0, -9.0, -11.0, -11.5]
+)
 
 
 def ear(side: str, where: np.ndarray, who: Identity) -> Part:

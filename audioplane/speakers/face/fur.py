@@ -11,11 +11,13 @@ from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.parts import Label, Material, Part, join, vertex_normals
 from audioplane.speakers.face.shapes import Canvas, smoothstep
 from audioplane.speakers.face.strands import STRAND, bind, ribbons
+from audioplane.speakers.face.surface_noise import lattice_noise
 from audioplane.speakers.materials import srgb_to_linear
 
 
 def brow_curve(c: Canvas, who: Identity, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(x, y) of the left brow's middle and its half thickness, from inner (t = 0) to outer end (1), millimetres."""
+    """(x, y) of the left brow's middle and its half thickness, from inner (t = 0) to outer end (1),
+    millimetres."""
     b = c.body
     x = np.interp(t, [0, 1], [9.5, 49.5]) + 0.5 * (b.eye[0] - 31.5)
     arch = 1.0 + 0.5 * who.brow_arch
@@ -56,12 +58,13 @@ def brows(c: Canvas, who: Identity, rng: np.random.Generator) -> Part:
     pz = np.where(np.isnan(pz), c.skull.front(px, py), pz) - (0.25 + 0.9 * steps * (1 - 0.5 * steps))
     path = np.stack([px, py, pz], -1)
     normals = np.broadcast_to(np.array([0.25, -0.1, -1.0]), path.shape)
-    colour = srgb_to_linear(np.array(who.hair_colour)) * 0.9
+    colour = srgb_to_linear(np.array(who.hair_colour)) * 1.15
     both = np.concatenate([path, path * [-1, 1, 1]])
     normals = np.concatenate([normals, normals * [-1, 1, 1]])
     part = ribbons(
-        both, normals, np.full(2 * count, 0.52), colour, Material.BROW, rng, label=Label.FACE, taper=(0.9, 0.05), spread=0.3,
-        coverage=(1.0, 0.8), shade=(0.75, 0.95), roll=0.1, arch=0.1,
+        both, normals, np.full(2 * count, 0.44), colour, Material.BROW, rng,
+        label=Label.FACE, taper=(0.9, 0.05),
+        spread=0.3, coverage=(1.0, 0.8), shade=(0.75, 0.95), roll=0.1, arch=0.1,
     )  # fmt: skip
     bind(part, c.points, skin)
     return part
@@ -76,7 +79,10 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
     for side, sign in (("Left", 1.0), ("Right", -1.0)):
         columns = topology.eye_columns(side)
         centre = np.array(body.eye) * [sign, 1, 1]
-        for lid, count, reach, row in (("upper", 40, 5.4 + 2.2 * woman, slit - 1), ("lower", 22, 2.8, slit + 1)):
+        for lid, count, reach, row in (
+            ("upper", 40, 5.4 + 2.2 * woman, slit - 1),
+            ("lower", 22, 2.8, slit + 1),
+        ):
             edge = c.points[mesh.upper[row, columns]]
             at = np.linspace(1.2, len(columns) - 1.6, count) + rng.normal(size=count) * 0.15
             root = np.stack([np.interp(at, np.arange(len(columns)), edge[:, k]) for k in range(3)], -1)
@@ -84,18 +90,27 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
             out /= np.linalg.norm(out, axis=1, keepdims=True)
             along = (at / (len(columns) - 1) - 0.45)[:, None]
             up = -1.0 if lid == "upper" else 1.0
-            length = reach * (0.75 + 0.35 * np.sin(np.pi * np.clip(at / len(columns), 0, 1)))[:, None] * rng.uniform(0.85, 1.1, (count, 1))
+            length = (
+                reach
+                * (0.75 + 0.35 * np.sin(np.pi * np.clip(at / len(columns), 0, 1)))[:, None]
+                * rng.uniform(0.85, 1.1, (count, 1))
+            )
             steps = np.linspace(0, 1, 4)
             path = []
             for u in steps:
                 bend = (u**2) * (0.55 if lid == "upper" else 0.35)
-                d = out * (1.15 - 0.25 * u) * u + np.array([0.0, up, 0.0]) * bend + np.array([sign, 0, 0]) * along * 0.7 * u
+                d = (
+                    out * (1.15 - 0.25 * u) * u
+                    + np.array([0.0, up, 0.0]) * bend
+                    + np.array([sign, 0, 0]) * along * 0.7 * u
+                )
                 path.append(root - 0.25 * out + length * d * 0.8)
             path = np.stack(path, 1)
             normals = np.broadcast_to(np.array([0.0, -0.5, -1.0]), path.shape)
             part = ribbons(
-                path, normals, np.full(count, 0.22 + 0.12 * woman), colour, Material.LASH, rng, label=Label.FACE, taper=(1.0, 0.15),
-                coverage=(1.0, 0.9), shade=(0.9, 1.0), roll=0.3, spread=0.05,
+                path, normals, np.full(count, 0.22 + 0.12 * woman), colour, Material.LASH, rng,
+                label=Label.FACE,
+                taper=(1.0, 0.15), coverage=(1.0, 0.9), shade=(0.9, 1.0), roll=0.3, spread=0.05,
             )  # fmt: skip
             anchors = np.repeat(root, len(steps) * 3, axis=0)
             distance = np.linalg.norm(part.vertices - centre, axis=1) / np.linalg.norm(anchors - centre, axis=1)
@@ -105,7 +120,8 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
 
 
 def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
-    """A full beard: layers of strands over the skin that thin out outwards, each hanging on the skin below."""
+    """A full beard: layers of strands over the skin that thin out outwards, each hanging on the skin
+    below."""
     if who.beard != "full":
         return None
     del rng
@@ -122,14 +138,18 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
     down = hang - (n @ hang)[:, None] * n
     down /= np.linalg.norm(down, axis=1, keepdims=True) + 1e-9
     across = np.cross(down, n)
+    wild = np.stack([lattice_noise(p / 3.5 + 11.0 * k, who.seed + k) for k in range(3)], -1)
+    flow = down + 0.9 * wild
+    flow /= np.linalg.norm(flow, axis=1, keepdims=True)
     colour = srgb_to_linear(np.array(who.hair_colour))
     layers = []
-    for k, (share, opacity) in enumerate(((0.12, 0.72), (0.4, 0.62), (0.7, 0.48), (1.0, 0.32))):
+    for k, (share, opacity) in enumerate(((0.10, 0.86), (0.38, 0.66), (0.7, 0.5), (1.0, 0.34))):
         vertices = p + n * (0.3 + share * height * amount)[:, None] + down * (1.6 * share * height * amount)[:, None]
         uv = np.stack([(p * across).sum(1) / STRAND + 37.0 * k, p[:, 1] / 9.0], -1)
         part = Part(
             vertices, faces, Material.BEARD, Label.FACE, uv=uv, albedo=colour * (0.7 + 0.3 * share),
-            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.55), 0, 1), flow=down, occlusion=0.55 + 0.4 * share,
+            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.55), 0, 1), flow=flow,
+            occlusion=0.55 + 0.4 * share,
         )  # fmt: skip
         part.bound_to = np.repeat(used[:, None], 3, 1)
         part.bound_weight = np.tile([1.0, 0.0, 0.0], (len(used), 1))

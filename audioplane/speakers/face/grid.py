@@ -1,13 +1,15 @@
-"""The skin's topology: a closed grid of rows (crown to neck) and columns (meridians), cut open at mouth and eyes.
+"""The skin's topology: a closed grid of rows (crown to neck) and columns (meridians), cut open at mouth and
+eyes.
 
-The same for every person. Rows crowd where the lips and lids are; along each of the three slits the vertices stand
-twice, one copy for the faces above, one for those below. From the mouth's two edges a second, smaller grid runs inside:
-the inner lips and the cavity. Columns run around the head: column 0 is the midline of the face, column -j the mirror of
-column j.
+The same for every person. Rows crowd where the lips and lids are; along each of the three slits the vertices
+stand twice, one copy for the faces above, one for those below. From the mouth's two edges a second, smaller
+grid runs inside: the inner lips and the cavity. Columns run around the head: column 0 is the midline of the
+face, column -j the mirror of column j.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cache
 
@@ -52,8 +54,8 @@ class Grid:
     """Index arrays of the skin mesh.
 
     Attributes:
-        upper, lower: (ROWS, COLUMNS) vertex of a grid point as seen from the faces above / below it (they differ on
-            the slits only).
+        upper, lower: (ROWS, COLUMNS) vertex of a grid point as seen from the faces above / below it (they
+            differ on the slits only).
         inner_upper, inner_lower: (INNER_ROWS, 2 * MOUTH_COLUMN + 1) inner mouth, columns -MOUTH_COLUMN ... +.
         lid_upper, lid_lower: {side: (LID_INNER_ROWS, n)} rows behind the lids' edges, side "Left" / "Right".
         faces: (F, 3) triangles.
@@ -127,10 +129,10 @@ def grid() -> Grid:
         sheet(lower[row, around], upper[row + 1, around], row)
     row = ROW_OF["stomion"]
     chain = [upper[row, mouth_all], *inner_upper]
-    for a, b in zip(chain, chain[1:], strict=False):
+    for a, b in itertools.pairwise(chain):
         sheet(a, b, -1)
     chain = [lower[row, mouth_all], *inner_lower]
-    for a, b in zip(chain, chain[1:], strict=False):
+    for a, b in itertools.pairwise(chain):
         sheet(b, a, -1)
     sheet(inner_upper[-1], inner_lower[-1], -1)
     row = ROW_OF["eye"]
@@ -138,10 +140,10 @@ def grid() -> Grid:
         cut = eye_columns(side)
         order = slice(None) if side == "Left" else slice(None, None, -1)
         chain = [upper[row, cut][order], *lids[side][0][:, order]]
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in itertools.pairwise(chain):
             sheet(a, b, -2)
         chain = [lower[row, cut][order], *lids[side][1][:, order]]
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in itertools.pairwise(chain):
             sheet(b, a, -2)
     full_mirror = np.arange(size)
     full_mirror[: len(mirror)] = mirror

@@ -1,99 +1,15 @@
-"""Hair on the head: a cap over the scalp with a soft hairline, and locks on it."""
+"""Hairstyles: short, long, a bun, buzz: a cap over the scalp, and locks on it."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
-from audioplane.speakers.face import grid as topology
 from audioplane.speakers.face.identity import Identity
-from audioplane.speakers.face.parts import Label, Material, Part, vertex_normals
+from audioplane.speakers.face.parts import Material, Part
+from audioplane.speakers.face.scalp import Scalp
 from audioplane.speakers.face.shapes import Canvas, smoothstep
-from audioplane.speakers.face.skin import column_meridians
-from audioplane.speakers.face.strands import STRAND, Obstacle, grow, obstacle, ribbons
-from audioplane.speakers.face.surface_noise import lattice_noise
+from audioplane.speakers.face.strands import grow, obstacle, ribbons
 from audioplane.speakers.materials import srgb_to_linear
-
-# Height y of the hairline over the meridians of the head (front, temple, sideburn, over the ear, nape).
-_LINE_AT = [0, 1, 2, 2.8, 3.5, 4.1, 4.65, 5.0, 5.25, 5.6, 5.85, 6.2, 6.6, 7.0, 7.5, 8.2, 9]
-_LINE = np.array([-88, -89, -91, -88, -72, -54, -38, -14, 4, 4, -16, -20, -2, 30, 58, 66, 68.0])
-
-
-class Scalp:
-    """Where hair grows: skin vertices with their depth into the hair and normals.
-
-    Attributes:
-        inside: (V,) millimetres inside the hairline (negative outside).
-        normals: (V, 3) of the skin.
-    """
-
-    def __init__(self, canvas: Canvas, who: Identity) -> None:
-        self.canvas, self.who = canvas, who
-        mesh, body = canvas.mesh, canvas.body
-        line = _LINE.copy()
-        front = np.array(_LINE_AT) < 4.3
-        line[front] += body.hairline_y + 88
-        recede = np.clip((who.age - 30) / 40, 0, 1) * float(who.masculinity > 0.5)
-        line[2:5] -= np.array([5, 9, 5]) * recede
-        if who.masculinity <= 0.5:
-            line[2:5] += [1.5, 4, 2]
-            line[8:10] -= 6
-        half = np.abs(_signed_columns())
-        height = PchipInterpolator(_LINE_AT, line)(column_meridians())[half]
-        self.inside = np.full(mesh.size, -99.0)
-        y = canvas.points[mesh.upper, 1]
-        jitter = 2.2 * lattice_noise(canvas.points[mesh.upper].reshape(-1, 3) / 6.0, who.seed).reshape(y.shape)
-        self.inside[mesh.upper] = height[None] - y + jitter
-        self.inside[mesh.upper[0]] = 60
-        self.normals = vertex_normals(canvas.points, mesh.faces)
-
-    def cap(self, thickness: np.ndarray, flow: np.ndarray, colour: np.ndarray, coverage: np.ndarray, clump: float = 0.35) -> Part:
-        """The skin of the scalp lifted by `thickness` (V,), with strands along `flow` (V, 3)."""
-        mesh, points = self.canvas.mesh, self.canvas.points
-        keep = (self.inside[mesh.faces] > -2.0).all(1) & (mesh.face_row >= 0)
-        used, faces = np.unique(mesh.faces[keep], return_inverse=True)
-        p, n = points[used], self.normals[used]
-        along = _tangent(flow[used], n)
-        across = np.cross(along, n)
-        # Clumps: ridges along the flow.
-        ridge = lattice_noise(np.stack([(p * across).sum(1) / 4.0, (p * along).sum(1) / 30.0], -1), self.who.seed + 1)
-        edge = smoothstep(self.inside[used] / 12.0)
-        lifted = p + n * ((thickness[used] * (1 + clump * ridge)) * edge + 0.35)[:, None]
-        uv = np.stack([(p * across).sum(1) / STRAND, np.full(len(p), 0.4)], -1)
-        return Part(
-            lifted,
-            faces.reshape(-1, 3),
-            Material.HAIR,
-            Label.HAIR,
-            uv=uv,
-            albedo=colour * (0.80 + 0.12 * ridge)[:, None],
-            roughness=0.4,
-            coverage=np.clip(coverage[used] * smoothstep((self.inside[used] + 1.0) / 7.0), 0, 1),
-            flow=along,
-            occlusion=0.50 + 0.30 * edge,
-        )
-
-    def roots(self, count: int, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Random points (count, 3) of the scalp, as dense as `weight` (V,)."""
-        mesh, points = self.canvas.mesh, self.canvas.points
-        faces = mesh.faces[mesh.face_row >= 0]
-        a, b, c = (points[faces[:, i]] for i in range(3))
-        area = np.linalg.norm(np.cross(b - a, c - a), axis=1) * np.clip(weight[faces].min(1), 0, None)
-        chosen = rng.choice(len(faces), size=count, p=area / area.sum())
-        u, v = rng.random((2, count, 1))
-        flip = u + v > 1
-        u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-        return a[chosen] + u * (b - a)[chosen] + v * (c - a)[chosen]
-
-
-def _signed_columns() -> np.ndarray:
-    columns = np.arange(topology.COLUMNS)
-    return np.where(columns > topology.HALF, columns - topology.COLUMNS, columns)
-
-
-def _tangent(flow: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    flow = flow - (flow * normals).sum(1, keepdims=True) * normals
-    return flow / (np.linalg.norm(flow, axis=1, keepdims=True) + 1e-9)
 
 
 def hair(canvas: Canvas, who: Identity, skin: Part, ears: list[Part], clothes: Part) -> dict[str, Part]:
@@ -109,7 +25,7 @@ def hair(canvas: Canvas, who: Identity, skin: Part, ears: list[Part], clothes: P
 
 def _areas(scalp: Scalp) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shares of the scalp (V,): top, sides and back."""
-    x, y, z = scalp.canvas.points.T
+    _, y, z = scalp.canvas.points.T
     top = smoothstep((-72 - y) / 40)
     back = smoothstep((z - 5) / 60) * (1 - top)
     return top, 1 - top - back, back
@@ -121,7 +37,8 @@ def _part_line(p: np.ndarray, at: float, side: float) -> np.ndarray:
 
 
 def _combed(p: np.ndarray, at: float, side: float, forward: float) -> np.ndarray:
-    """Short hair's directions: from the parting sideways over the top, forward at the front, down at sides and back."""
+    """Short hair's directions: from the parting sideways over the top, forward at the front, down at sides
+    and back."""
     from_part = _part_line(p, at, side)
     top = smoothstep((-62 - p[:, 1]) / 45)
     front = smoothstep((10 - p[:, 2]) / 70)
@@ -133,7 +50,9 @@ def _combed(p: np.ndarray, at: float, side: float, forward: float) -> np.ndarray
     return over * top[:, None] + down * (1 - top)[:, None]
 
 
-def _short(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator) -> dict[str, Part]:
+def _short(
+    scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator
+) -> dict[str, Part]:
     who = scalp.who
     p = scalp.canvas.points
     side = 1.0 if who.seed % 2 else -1.0
@@ -147,7 +66,13 @@ def _short(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rn
     wanted = smoothstep((scalp.inside - 2) / 5)
     for count, weight, length, width, height in (
         (230, wanted * (0.15 + top), 46.0, 9.0, 11.5),
-        (210, wanted * (0.1 + sides + back) * (1 - 0.8 * top) * smoothstep(scalp.inside / 14), 13.0, 6.0, 4.6),
+        (
+            210,
+            wanted * (0.1 + sides + back) * (1 - 0.8 * top) * smoothstep(scalp.inside / 14),
+            13.0,
+            6.0,
+            4.6,
+        ),
         (46, wanted * front * (scalp.inside < 16), 48.0, 8.0, 12.0),
     ):
         roots = scalp.roots(count, weight, rng)
@@ -174,7 +99,9 @@ def _short(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rn
     return parts
 
 
-def _buzz(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator) -> dict[str, Part]:
+def _buzz(
+    scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator
+) -> dict[str, Part]:
     p = scalp.canvas.points
     flow = _combed(p, 0, 1.0, 0.8)
     skin = srgb_to_linear(np.array(scalp.who.skin))
@@ -189,7 +116,9 @@ def _buzz(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng
     return parts
 
 
-def _long(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator) -> dict[str, Part]:
+def _long(
+    scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator
+) -> dict[str, Part]:
     who = scalp.who
     p = scalp.canvas.points
     side = 1.0 if who.seed % 2 else -1.0
@@ -197,25 +126,25 @@ def _long(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng
 
     def combed(q: np.ndarray) -> np.ndarray:
         from_part = _part_line(q, at, side)
-        top = smoothstep((-45 - q[:, 1]) / 60)
+        top = smoothstep((-62 - q[:, 1]) / 55)
         behind = smoothstep((q[:, 2] - 20) / 50)
         aside = np.stack([from_part * (1 - 0.7 * behind), 0.25 + 0.3 * behind, 0.25 + 0.8 * behind], -1)
         down = np.stack([0 * q[:, 0], np.ones(len(q)), 0.30 * smoothstep((20 - q[:, 2]) / 60)], -1)
         return aside * top[:, None] + down * (1 - top)[:, None]
 
-    thickness = np.full(len(p), 7.0) + 3.0 * smoothstep((p[:, 1] + 100) / 60)
+    thickness = np.full(len(p), 6.0)
     near_part = np.exp(-(((p[:, 0] * side - at) / 4.0) ** 2)) * smoothstep((30 - p[:, 2]) / 30)
     parts = {"hair_cap": scalp.cap(thickness * (1 - 0.75 * near_part), combed(p), colour, np.ones(len(p)), clump=0.3)}
     head = obstacle([*body, clothes])
     wanted = smoothstep((scalp.inside - 1) / 5)
     _, sides, back = _areas(scalp)
-    x, y, z = p.T
+    _, y, z = p.T
     low = smoothstep((y + 75) / 40)
     for layer, (count, weight, length, width, height) in enumerate(
         (
-            (240, wanted * low * (0.25 + sides + back), 285.0, 17.0, 6.0),
-            (190, wanted * (1 - 0.75 * low), 335.0, 14.0, 11.0),
-            (80, wanted * (1 - low) * smoothstep((-10 - z) / 30), 340.0, 9.0, 13.5),
+            (240, wanted * low * (0.25 + sides + back), 325.0, 17.0, 5.0),
+            (190, wanted * (1 - 0.75 * low), 385.0, 14.0, 7.5),
+            (80, wanted * (1 - low) * smoothstep((-10 - z) / 30), 390.0, 9.0, 9.0),
         )
     ):
         roots = scalp.roots(count, weight, rng)
@@ -239,13 +168,25 @@ def _long(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng
             return 1.0 + rise * np.interp(t, [0, 0.15, 0.5, 1], [0.3, 1.0, 1.0, 0.7])
 
         lengths = length * rng.uniform(0.86, 1.05, count)
-        path, normals = grow(roots, direction, lengths, 18, head, lift)
-        part = ribbons(path, normals, width * rng.uniform(0.6, 1.2, count), colour, Material.HAIR, rng, taper=(0.6, 0.2), roll=0.18, coverage=(1.0, 0.45))
+        path, normals = grow(roots, direction, lengths, 20, head, lift)
+        part = ribbons(
+            path,
+            normals,
+            width * rng.uniform(0.6, 1.2, count),
+            colour,
+            Material.HAIR,
+            rng,
+            taper=(0.6, 0.2),
+            roll=0.18,
+            coverage=(1.0, 0.45),
+        )
         parts[f"hair_locks_{layer}"] = part
     return parts
 
 
-def _bun(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator) -> dict[str, Part]:
+def _bun(
+    scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator
+) -> dict[str, Part]:
     p = scalp.canvas.points
     knot = np.array([0.0, -62.0, 88.0])
 
@@ -253,7 +194,10 @@ def _bun(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng:
         to = knot - q
         return to / (np.linalg.norm(to, axis=1, keepdims=True) + 1e-9)
 
-    parts = {"hair_cap": scalp.cap(np.full(len(p), 4.6), combed(p), colour, np.ones(len(p)), clump=0.30)}
+    to = p - knot
+    turn = np.arctan2(to[:, 0], -to[:, 1] - 0.5 * to[:, 2])  # strands run to the knot from all around
+    cap = scalp.cap(np.full(len(p), 4.6), combed(p), colour, np.ones(len(p)), clump=0.30, aside=85.0 * turn)
+    parts = {"hair_cap": cap}
     head = obstacle(body)
     wanted = smoothstep((scalp.inside - 0.5) / 4)
     roots = scalp.roots(330, wanted * (0.4 + (scalp.inside < 18)), rng)
@@ -265,16 +209,34 @@ def _bun(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng:
         return 0.4 + rise * np.interp(t, [0, 0.3, 1], [0.2, 0.95, 1.0])
 
     path, normals = grow(roots, lambda q, t: combed(q) + wave * (1 - t)[:, None], distance * 1.12, 12, head, lift)
-    parts["hair_locks_0"] = ribbons(path, normals, 8.0 * rng.uniform(0.5, 1.1, len(roots)), colour, Material.HAIR, rng, roll=0.12, coverage=(1.0, 0.8))
+    parts["hair_locks_0"] = ribbons(
+        path,
+        normals,
+        8.0 * rng.uniform(0.5, 1.1, len(roots)),
+        colour,
+        Material.HAIR,
+        rng,
+        roll=0.12,
+        coverage=(1.0, 0.8),
+    )
     # The knot itself: locks wound about it.
     count = 70
     turn = rng.uniform(0, 2 * np.pi, (count, 1)) + np.linspace(0, 2.6, 12)[None]
     tilt = rng.uniform(-1.25, 1.25, (count, 1)) + 0.25 * np.sin(np.linspace(0, 3, 12))[None]
     radius = 23.0 * rng.uniform(0.9, 1.05, (count, 1))
-    centre = knot + [0, -6, 16]
+    centre = knot + np.array((0, -6, 16))
     ring = np.stack([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), 0.8 * np.sin(tilt)], -1)
     path = centre + radius[..., None] * ring
-    knot_part = ribbons(path, ring, 11.0 * rng.uniform(0.6, 1.1, count), colour, Material.HAIR, rng, roll=0.1, coverage=(1.0, 0.9))
+    knot_part = ribbons(
+        path,
+        ring,
+        11.0 * rng.uniform(0.6, 1.1, count),
+        colour,
+        Material.HAIR,
+        rng,
+        roll=0.1,
+        coverage=(1.0, 0.9),
+    )
     parts["hair_bun"] = knot_part
     # Loose strands at the temples and the nape.
     loose = scalp.roots(26, wanted * (scalp.inside < 7) * (p[:, 1] > -70), rng)
@@ -285,9 +247,8 @@ def _bun(scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng:
         return np.stack([np.sign(q[:, 0]) * 0.3, np.ones(len(q)), np.full(len(q), -0.1)], -1) + bend * t[:, None]
 
     path, normals = grow(loose, hang, lengths, 8, head, lambda t: np.full(len(loose), 1.0 + 4 * t))
-    parts["hair_loose"] = ribbons(path, normals, np.full(len(loose), 1.6), colour, Material.HAIR, rng, coverage=(0.9, 0.5))
+    parts["hair_loose"] = ribbons(
+        path, normals, np.full(len(loose), 1.6), colour, Material.HAIR, rng, coverage=(0.9, 0.5)
+    )
     del clothes
     return parts
-
-
-__all__ = ["Obstacle", "Scalp", "hair"]

@@ -1,7 +1,7 @@
 """Who a synthetic person is: a few dozen numbers, most of them in standard deviations from the mean adult.
 
-Means and spreads behind the z-scores are those of adult anthropometry (Farkas, Anthropometry of the Head and Face,
-2nd ed. 1994); `anatomy.py` turns them into millimetres. No real person stands behind any of them.
+Means and spreads behind the z-scores are those of adult anthropometry (Farkas, Anthropometry of the Head and
+Face, 2nd ed. 1994); `anatomy.py` turns them into millimetres. No real person stands behind any of them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from audioplane.speakers.specs import Appearance, Colour
+
 HAIR_STYLES = ("short", "long", "bun", "buzz", "bald")
 BEARDS = ("none", "stubble", "full")
 CLOTHES = ("tshirt", "jumper", "shirt")
-
-Colour = tuple[float, float, float]
 
 SKIN_TONES: tuple[Colour, ...] = (  # sRGB of an evenly lit cheek, from fair to deep
     (0.92, 0.76, 0.68),
@@ -51,35 +51,9 @@ CLOTH_COLOURS: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True)
-class Appearance:
-    """What one may wish for in a person; everything left `None` is drawn from the seed.
-
-    Attributes:
-        masculinity: 0 (a woman's mean face) to 1 (a man's).
-        age: years, 18 to 75.
-        skin: 0 (fair) to 1 (deep).
-        hair: one of `HAIR_STYLES`.
-        beard: one of `BEARDS`.
-        clothes: one of `CLOTHES`.
-        glasses: whether a thin frame is worn.
-        hair_colour, iris_colour, cloth_colour: sRGB in [0, 1].
-    """
-
-    masculinity: float | None = None
-    age: float | None = None
-    skin: float | None = None
-    hair: str | None = None
-    beard: str | None = None
-    clothes: str | None = None
-    glasses: bool | None = None
-    hair_colour: Colour | None = None
-    iris_colour: Colour | None = None
-    cloth_colour: Colour | None = None
-
-
-@dataclass(frozen=True)
 class Identity:
-    """A synthetic person. Shape fields are z-scores (0 = mean adult, of both sexes); colours are sRGB in [0, 1].
+    """A synthetic person. Shape fields are z-scores (0 = mean adult, of both sexes); colours are sRGB in [0,
+    1].
 
     `seed` drives what is random about the surface: hair strands, folds, pores, the slight asymmetry.
     """
@@ -157,7 +131,7 @@ class Identity:
 _NOT_SHAPE = {"seed", "masculinity", "age", "redness", "freckles"}
 SHAPE_FIELDS = tuple(f.name for f in fields(Identity) if f.type == "float" and f.name not in _NOT_SHAPE)
 
-# How many standard deviations men's and women's means lie from the common mean (Farkas 1994, North American adults).
+# How many standard deviations men's and women's means lie from the common mean (Farkas 1994).
 _DIMORPHISM = {
     "head_width": 0.6,
     "head_length": 0.7,
@@ -190,7 +164,7 @@ _DIMORPHISM = {
     "lower_lip": -0.3,
     "philtrum": 0.4,
     "ear_size": 0.6,
-    "neck_width": 1.0,
+    "neck_width": 1.3,
 }
 
 
@@ -200,8 +174,8 @@ def sample_identity(seed: int, appearance: Appearance | None = None, spread: flo
     Args:
         seed: which person.
         appearance: wishes; what is `None` there is drawn.
-        spread: standard deviation of the shape z-scores about the mean of the person's sex; 1 is a population, less
-            gives more ordinary faces.
+        spread: standard deviation of the shape z-scores about the mean of the person's sex; 1 is a
+            population, less gives more ordinary faces.
     """
     wish = appearance or Appearance()
     rng = np.random.default_rng([seed, 0xFACE])

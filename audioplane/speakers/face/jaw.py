@@ -1,7 +1,8 @@
 """The jaw: a hinge near the ears, and how much of its motion each vertex of the skin shares.
 
-The share is harmonic over the skin (the smoothest field between what is fixed): 1 on the mandible, 0 on the skull and
-the neck, and along the lips' edges a profile that opens the mouth to an oval. A second share, equal on both lips, is
+The share is harmonic over the skin (the smoothest field between what is fixed): 1 on the mandible, 0 on the
+skull and the neck, and along the lips' edges a profile that opens the mouth to an oval. A second share,
+equal on both lips, is
 what the skin would follow if the lips stayed together: their difference is ARKit's mouthClose.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix, diags
@@ -39,7 +41,7 @@ def hinge(body: Anatomy) -> Hinge:
     return Hinge(np.array([0.0, -4.0, -14.0]), float(OPEN_ANGLE), np.array([0.0, 0.8, -1.0]) * OPEN_FORWARD)
 
 
-def adjacency(faces: np.ndarray, size: int) -> coo_matrix:
+def adjacency(faces: np.ndarray, size: int) -> Any:
     """Symmetric 0/1 matrix of the mesh's edges."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     both = np.concatenate([edges, edges[:, ::-1]])
@@ -123,4 +125,6 @@ def _slit_vertices() -> np.ndarray:
     mesh, m = topology.grid(), topology.MOUTH_COLUMN
     slit = np.arange(-m, m + 1)
     row = topology.ROW_OF["stomion"]
-    return np.concatenate([mesh.upper[row, slit], mesh.lower[row, slit], mesh.inner_upper.ravel(), mesh.inner_lower.ravel()])
+    return np.concatenate(
+        [mesh.upper[row, slit], mesh.lower[row, slit], mesh.inner_upper.ravel(), mesh.inner_lower.ravel()]
+    )

@@ -28,12 +28,25 @@ def landmark_vertices() -> np.ndarray:
     mesh, row = topology.grid(), topology.ROW_OF
     out = np.zeros(68, int)
     # Jaw: from beside the right ear to the chin and up again; (row, meridian) of the control net.
-    contour = [(5.4, 5.35), (6.5, 5.3), (7.6, 5.2), (9.0, 5.0), (10.3, 4.6), (10.85, 3.8), (11.0, 2.7), (11.0, 1.35), (11.0, 0)]
+    contour = [
+        (5.4, 5.35),
+        (6.5, 5.3),
+        (7.6, 5.2),
+        (9.0, 5.0),
+        (10.3, 4.6),
+        (10.85, 3.8),
+        (11.0, 2.7),
+        (11.0, 1.35),
+        (11.0, 0),
+    ]
     for k, (r, meridian) in enumerate(contour):
         out[k], out[16 - k] = mesh.upper[_row(r), -_column(meridian)], mesh.upper[_row(r), _column(meridian)]
     brow = row["brow"]
     for k, (x, rise) in enumerate([(10.5, 0), (19, 1), (28.5, 2), (38, 2), (46, 0)]):
-        out[22 + k], out[21 - k] = mesh.upper[brow - rise, _column_x(x)], mesh.upper[brow - rise, -_column_x(x)]
+        out[22 + k], out[21 - k] = (
+            mesh.upper[brow - rise, _column_x(x)],
+            mesh.upper[brow - rise, -_column_x(x)],
+        )
     eye, sub = row["eye"], row["subnasale"]
     tip = sub - 7
     for k, r in enumerate(np.round(np.linspace(eye - 1, tip, 4)).astype(int)):
@@ -42,7 +55,14 @@ def landmark_vertices() -> np.ndarray:
         out[33 + k], out[33 - k] = mesh.upper[sub - rise, _column_x(x)], mesh.upper[sub - rise, -_column_x(x)]
     a, b = topology.EYE_IN, topology.EYE_OUT
     inner, outer = a + round((b - a) * 0.33), a + round((b - a) * 0.68)
-    ring = [(mesh.upper, a), (mesh.upper, inner), (mesh.upper, outer), (mesh.upper, b), (mesh.lower, outer), (mesh.lower, inner)]
+    ring = [
+        (mesh.upper, a),
+        (mesh.upper, inner),
+        (mesh.upper, outer),
+        (mesh.upper, b),
+        (mesh.lower, outer),
+        (mesh.lower, inner),
+    ]
     for k, (copy, column) in enumerate(ring):
         out[42 + k] = copy[eye, column]
         out[[39, 38, 37, 36, 41, 40][k]] = copy[eye, -column]

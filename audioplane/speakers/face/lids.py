@@ -1,7 +1,8 @@
 """Eyelids: two folds of skin that wrap an eyeball and leave a slit.
 
-The skin around the eye is the smooth union of the face's surface and a sphere a lid's thickness larger than the
-eyeball; the slit's edges lie on the eyeball. Rows behind the edges run on to the eyeball, so that no gap shows.
+The skin around the eye is the smooth union of the face's surface and a sphere a lid's thickness larger than
+the eyeball; the slit's edges lie on the eyeball. Rows behind the edges run on to the eyeball, so that no gap
+shows.
 """
 
 from __future__ import annotations
@@ -164,7 +165,8 @@ class Chart:
         )
 
     def inner(self, above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows behind the lids' edges (LID_INNER_ROWS, n, 3), on the eyeball and then just below its surface."""
+        """Rows behind the lids' edges (LID_INNER_ROWS, n, 3), on the eyeball and then just below its
+        surface."""
         centre = np.array(self.body.eye)
         sheets = []
         for sheet, sign in ((above, -1.0), (below, 1.0)):

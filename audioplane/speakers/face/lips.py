@@ -1,8 +1,8 @@
 """Lips and the inner mouth at rest.
 
-Each column of the mouth is a profile: from the line on which the lips touch over the moist red of the lip to its border
-and on into the skin; and from the same line inwards, behind the lip, up (or down) to the fold before the teeth and back
-to the throat.
+Each column of the mouth is a profile: from the line on which the lips touch over the moist red of the lip to
+its border and on into the skin; and from the same line inwards, behind the lip, up (or down) to the fold
+before the teeth and back to the throat.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Chart:
     def line(self) -> np.ndarray:
         """Height y of the line of contact: a soft wave, the corners a little lower."""
         t = np.minimum(self.along, 1.6)
-        wave = 0.7 * np.exp(-((t / 0.22) ** 2)) - 0.5 * np.exp(-(((t - 0.5) / 0.25) ** 2)) + 0.6 * t**3 / (1 + 0.3 * t**3)
+        wave = (
+            0.7 * np.exp(-((t / 0.22) ** 2)) - 0.5 * np.exp(-(((t - 0.5) / 0.25) ** 2)) + 0.6 * t**3 / (1 + 0.3 * t**3)
+        )
         return self.body.stomion_y + wave
 
     def rows(self, above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +138,11 @@ class Chart:
         rows = np.arange(self.nose, self.slit - RED_ROWS + 2)
         columns = np.arange(12)
         x = above[np.ix_(rows, columns)][..., 0]
-        strength = np.interp(rows, [self.nose, self.nose + 2, self.slit - RED_ROWS, self.slit - RED_ROWS + 2], [0.2, 1, 0.9, 0.2])
+        strength = np.interp(
+            rows,
+            [self.nose, self.nose + 2, self.slit - RED_ROWS, self.slit - RED_ROWS + 2],
+            [0.2, 1, 0.9, 0.2],
+        )
         groove = 1.0 * np.exp(-((x / 2.6) ** 2)) - 0.75 * np.exp(-(((x - 4.8) / 2.0) ** 2))
         for sheet in (above, below):
             sheet[rows[:, None], columns, 2] += strength[:, None] * groove
@@ -153,8 +159,15 @@ class Chart:
             # The fold runs from the wing of the nose to beside the corner of the mouth.
             start = np.array([body.nose_half_width + 2.0, body.subnasale_y - 9])
             end = np.array([body.mouth_half_width + 9.0, body.stomion_y + 3])
-            s = np.clip(((x - start[0]) * (end - start)[0] + (y - start[1]) * (end - start)[1]) / ((end - start) ** 2).sum(), -0.2, 1.2)
-            fx, fy = start[0] + s * (end - start)[0] + 2.2 * np.sin(np.pi * s), start[1] + s * (end - start)[1]
+            s = np.clip(
+                ((x - start[0]) * (end - start)[0] + (y - start[1]) * (end - start)[1]) / ((end - start) ** 2).sum(),
+                -0.2,
+                1.2,
+            )
+            fx, fy = (
+                start[0] + s * (end - start)[0] + 2.2 * np.sin(np.pi * s),
+                start[1] + s * (end - start)[1],
+            )
             away = (x - fx) * 0.8 - (y - fy) * 0.6  # positive: on the cheek
             fade = np.exp(-(((s - 0.35) / 0.5) ** 2))
             depth = (0.55 + 0.9 * aging) * fade
@@ -176,7 +189,7 @@ class Chart:
             rows = np.empty((topology.INNER_ROWS, len(t), 3))
             rows[..., 0] = edge[:, 0] * _INNER_WIDTH[:, None]
             rows[..., 1] = edge[:, 1] + sign * away[:, None] * (0.06 + 0.94 * near_corner)
-            # Behind the front the sheets straighten: the cavity's cross-section is flatter than the lips' bow.
+            # Behind the front the sheets straighten: the cavity is flatter than the lips' bow.
             bend = np.interp(_INNER_BACK, [0, 8, 30], [1.0, 0.95, 0.15])
             rows[..., 2] = edge[0, 2] + (edge[:, 2] - edge[0, 2]) * bend[:, None] + _INNER_BACK[:, None]
             sheets.append(rows)

@@ -9,10 +9,13 @@ import numpy as np
 
 from audioplane.speakers.face import build
 from audioplane.speakers.face.anatomy import anatomy
+from audioplane.speakers.face.eyeballs import IRIS_SINE, PUPIL
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.landmarks import landmark_vertices
 from audioplane.speakers.face.motion import GAZE, JAW_AHEAD, JAW_ASIDE, Rig
+from audioplane.speakers.face.rigging import SPARSE
 from audioplane.speakers.face.shapes import INDEX, NAMES
+from audioplane.speakers.materials import Paint
 
 EXTRAS = ("tongueUp", "tongueForward")
 
@@ -20,7 +23,8 @@ EXTRAS = ("tongueUp", "tongueForward")
 class FaceModel(Protocol):
     """What a head must offer to be rendered and measured; `Face` does, other meshes may.
 
-    Lengths are metres in head coordinates (x to the image's right, y down, z to the back). V vertices, F faces.
+    Lengths are metres in head coordinates (x to the image's right, y down, z to the back). V vertices, F
+    faces.
 
     Attributes:
         rest: (V, 3) float32, all weights zero. faces: (F, 3) int32, wound outward by the right-hand rule.
@@ -28,6 +32,7 @@ class FaceModel(Protocol):
         uv: (V, 2). albedo: (V, 3) linear RGB. roughness, occlusion, coverage: (V,) in [0, 1].
         flow: (V, 3) strands' direction, eyes' optical axis at rest. torso_weight: (V,) 0 head to 1 torso.
         vertex_groups: named vertex indices.
+        paint: what does not vary over the mesh: iris, freckles, pores, weave.
     """
 
     rest: np.ndarray
@@ -42,6 +47,7 @@ class FaceModel(Protocol):
     flow: np.ndarray
     torso_weight: np.ndarray
     vertex_groups: dict[str, np.ndarray]
+    paint: Paint
 
     def vertices(self, blendshapes: np.ndarray, extras: Mapping[str, float] | None = None) -> np.ndarray: ...
 
@@ -56,8 +62,8 @@ class Face:
     """A parametric head (see `FaceModel` for its attributes). The same identity gives the same bytes.
 
     Args:
-        identity: who it is. All identities of one set of hair, beard, glasses and clothes share their topology; the
-            skin, eyes, teeth and tongue come first and are the same for all.
+        identity: who it is. All identities of one set of hair, beard, glasses and clothes share their
+            topology; the skin, eyes, teeth and tongue come first and are the same for all.
     """
 
     def __init__(self, identity: Identity) -> None:
@@ -78,8 +84,8 @@ class Face:
         self.flow = np.ascontiguousarray(parts.flow, f4)
         self.torso_weight = np.ascontiguousarray(parts.torso, f4)
         self.vertex_groups = parts.groups
+        self.paint = _paint(identity)
         self._landmarks = landmark_vertices()
-        self._sparse = [n for n in NAMES if n in build.SPARSE]
 
     @property
     def neutral_vertices(self) -> np.ndarray:
@@ -87,7 +93,10 @@ class Face:
         return self.rest
 
     def vertices(
-        self, blendshapes: np.ndarray, extras: Mapping[str, float] | None = None, out: np.ndarray | None = None
+        self,
+        blendshapes: np.ndarray,
+        extras: Mapping[str, float] | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """The moved vertices (V, 3) float32, metres in head coordinates.
 
@@ -105,8 +114,8 @@ class Face:
         extras = extras or {}
         if out is None:
             out = np.empty_like(self.rest)
-        weights = np.zeros(len(build.SPARSE))
-        for i, name in enumerate(build.SPARSE):
+        weights = np.zeros(len(SPARSE))
+        for i, name in enumerate(SPARSE):
             weights[i] = w[INDEX[name]] if name in INDEX else float(extras.get(name, 0.0))
         jaw = np.array(
             [
@@ -119,9 +128,7 @@ class Face:
         self._rig.run(weights, jaw, self.gaze(w), float(extras.get("tongueUp", 0.0)), out)
         return out
 
-    def vertices_batch(
-        self, blendshapes: np.ndarray, extras: Mapping[str, np.ndarray] | None = None
-    ) -> np.ndarray:
+    def vertices_batch(self, blendshapes: np.ndarray, extras: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """`vertices` of T frames: weights (T, 52) and tracks (T,) to (T, V, 3) float32."""
         out = np.empty((len(blendshapes), *self.rest.shape), np.float32)
         for t, w in enumerate(blendshapes):
@@ -129,7 +136,8 @@ class Face:
         return out
 
     def gaze(self, blendshapes: np.ndarray) -> np.ndarray:
-        """(2, 2) yaw (positive: to the image's right) and pitch (positive: down) of left and right eye, radians."""
+        """(2, 2) yaw (positive: to the image's right) and pitch (positive: down) of left and right eye,
+        radians."""
         w = np.asarray(blendshapes, np.float64)
         out = np.zeros((2, 2))
         for eye, (side, sign) in enumerate((("Left", 1.0), ("Right", -1.0))):
@@ -155,6 +163,19 @@ class Face:
         return self.landmarks(self.rest)
 
     def mouth_measures(self, vertices: np.ndarray) -> dict[str, float]:
-        """Lengths of the mouth in metres: `gap` between the lips at the midline, `largest_gap`, `width` between the
-        corners, `protrusion` of the lips' midpoint (forward, relative to rest), `red_height` border to border."""
+        """Lengths of the mouth in metres: `gap` between the lips at the midline, `largest_gap`, `width`
+        between the corners, `protrusion` of the lips' midpoint (forward, relative to
+        rest), `red_height` border to border."""
         return build.mouth_measures(np.asarray(vertices, float), np.asarray(self.rest, float))
+
+
+def _paint(who: Identity) -> Paint:
+    return Paint(
+        iris_colour=who.iris,
+        iris_radius=IRIS_SINE,
+        pupil=PUPIL,
+        freckles=float(np.clip(who.freckles, 0, 1)),
+        pores=0.6 + 0.012 * who.age,
+        ribs=1.0 if who.clothes == "jumper" else 0.0,
+        seed=who.seed,
+    )

@@ -1,7 +1,7 @@
 """From weights to vertices: the compiled step that runs once a frame.
 
-Order: displacements of the skin; lids pushed out to the eyeball; gaze; jaw; tongue; lips kept from crossing; then what
-hangs on the skin (brows, lashes, beard).
+Order: displacements of the skin; lids pushed out to the eyeball; gaze; jaw; tongue; lips kept from crossing;
+then what hangs on the skin (brows, lashes, beard).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from audioplane.compiled import compiled
 from audioplane.speakers.face.jaw import Hinge
 
 # Degrees the eyeball turns at weight 1: in, out, up, down.
@@ -24,13 +24,14 @@ class Rig:
 
     Attributes:
         rest: (V, 3). starts (S + 1,), index (n,), delta (n, 3): sparse displacements, one run a shape.
-        lid_index, lid_eye, lid_radius: vertices that must stay outside a sphere about eye 0 (left) or 1 (right).
+        lid_index, lid_eye, lid_radius: vertices that must stay outside a sphere about eye 0 (left) or 1
+            (right).
         eye_index, eye_of: vertices of the eyeballs; eye_centre (2, 3).
         jaw_index: vertices that the jaw moves; jaw_open, jaw_sealed their shares.
         hinge_centre, hinge_angle, hinge_glide: see `jaw.Hinge`.
         tongue_index, tongue_share, tongue_up: the tongue's vertices, how far each rises, and where to.
-        lip_pairs: (P, 2) upper and lower vertex of each column of the slit; lip_index, lip_pair, lip_share: vertices
-            that give way when a pair would cross (share < 0: upwards).
+        lip_pairs: (P, 2) upper and lower vertex of each column of the slit; lip_index, lip_pair, lip_share:
+            vertices that give way when a pair would cross (share < 0: upwards).
         bound_index, bound_to (B, 3), bound_weight (B, 3), bound_scale: vertices that hang on others.
     """
 
@@ -66,25 +67,30 @@ class Rig:
         Args:
             weights: (S,) of the sparse shapes.
             jaw: (4,) open, closed lips, left, forward.
-            gaze: (2, 2) yaw (positive: to the image's right) and pitch (positive: down) of both eyes, radians.
+            gaze: (2, 2) yaw (positive: to the image's right) and pitch (positive: down) of both eyes,
+                radians.
             tongue_up: 0 to 1.
             out: (V, 3) float32 or float64, contiguous.
         """
         h = self.hinge
         _move(
-            weights, jaw, gaze, tongue_up, self.rest, self.starts, self.index, self.delta, self.lid_index, self.lid_eye,
-            self.lid_radius, self.eye_index, self.eye_of, self.eye_centre, self.jaw_index, self.jaw_open, self.jaw_sealed,
-            h.centre / 1000, h.angle, h.glide / 1000, self.tongue_index, self.tongue_share, self.tongue_up, self.lip_pairs,
-            self.lip_index, self.lip_pair, self.lip_share, self.bound_index, self.bound_to, self.bound_weight,
-            self.bound_scale, out,
+            weights, jaw, gaze, tongue_up, self.rest, self.starts, self.index, self.delta,
+            self.lid_index, self.lid_eye, self.lid_radius, self.eye_index, self.eye_of, self.eye_centre,
+            self.jaw_index, self.jaw_open, self.jaw_sealed, h.centre / 1000, h.angle, h.glide / 1000,
+            self.tongue_index, self.tongue_share, self.tongue_up,
+            self.lip_pairs, self.lip_index, self.lip_pair, self.lip_share,
+            self.bound_index, self.bound_to, self.bound_weight, self.bound_scale, out,
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _move(
-    weights, jaw, gaze, tongue_up, rest, starts, index, delta, lid_index, lid_eye, lid_radius, eye_index, eye_of,
-    eye_centre, jaw_index, jaw_open, jaw_sealed, centre, angle, glide, tongue_index, tongue_share, tongue_target,
-    lip_pairs, lip_index, lip_pair, lip_share, bound_index, bound_to, bound_weight, bound_scale, out,
+    weights, jaw, gaze, tongue_up, rest, starts, index, delta,
+    lid_index, lid_eye, lid_radius, eye_index, eye_of, eye_centre,
+    jaw_index, jaw_open, jaw_sealed, centre, angle, glide,
+    tongue_index, tongue_share, tongue_target,
+    lip_pairs, lip_index, lip_pair, lip_share,
+    bound_index, bound_to, bound_weight, bound_scale, out,
 ):  # fmt: skip
     for v in range(rest.shape[0]):
         out[v, 0], out[v, 1], out[v, 2] = rest[v, 0], rest[v, 1], rest[v, 2]
@@ -116,7 +122,7 @@ def _move(
             out[v, k] = rest[v, k] + bound_scale[n] * shift
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _keep_off_balls(lid_index, lid_eye, lid_radius, eye_centre, out):
     for n in range(lid_index.shape[0]):
         v, e = lid_index[n], lid_eye[n]
@@ -129,7 +135,7 @@ def _keep_off_balls(lid_index, lid_eye, lid_radius, eye_centre, out):
             out[v, 2] = eye_centre[e, 2] + z * scale
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _turn_eyes(gaze, eye_index, eye_of, eye_centre, out):
     for n in range(eye_index.shape[0]):
         v, e = eye_index[n], eye_of[n]
@@ -143,7 +149,7 @@ def _turn_eyes(gaze, eye_index, eye_of, eye_centre, out):
         out[v, 0], out[v, 1], out[v, 2] = eye_centre[e, 0] + x, eye_centre[e, 1] + y, eye_centre[e, 2] + z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _swing_jaw(jaw, jaw_index, jaw_open, jaw_sealed, centre, angle, glide, out):
     open_, closed = jaw[0], min(jaw[1], jaw[0])
     if open_ == 0.0 and jaw[2] == 0.0 and jaw[3] == 0.0:
@@ -163,7 +169,7 @@ def _swing_jaw(jaw, jaw_index, jaw_open, jaw_sealed, centre, angle, glide, out):
         out[v, 0] += follow * jaw[2]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _part_lips(pairs, index, pair, share, out):
     count = pairs.shape[0]
     depth = np.zeros(count)

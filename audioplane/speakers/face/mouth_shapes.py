@@ -13,7 +13,8 @@ def _along(c: Canvas) -> np.ndarray:
 
 
 def _gather(c: Canvas, share: float, round_depth: float) -> np.ndarray:
-    """Draws the corners towards the midline by `share` of the width, and forward so that the lips make a ring."""
+    """Draws the corners towards the midline by `share` of the width, and forward so that the lips make a
+    ring."""
     t = np.minimum(_along(c), 2.0)
     region = c.lips(46, 20)
     inward = -share * c.x * np.where(t < 1, 1.0, 1 / np.maximum(t, 1) ** 0.8)

@@ -1,4 +1,5 @@
-"""The nose: a smooth union of simple solids on the skull's surface, onto which the skin's vertices are pulled."""
+"""The nose: a smooth union of simple solids on the skull's surface, onto which the skin's vertices are
+pulled."""
 
 from __future__ import annotations
 
@@ -18,6 +19,10 @@ def smooth_union(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
     """Union of two distance fields, rounded where they meet."""
     h = np.clip(0.5 + 0.5 * (b - a) / width, 0, 1)
     return b + (a - b) * h - width * h * (1 - h)
+
+
+def _off(point: np.ndarray, x: float, y: float, z: float) -> np.ndarray:
+    return point + np.array((x, y, z))
 
 
 def _capsule(p: Points, a, b, ra: float, rb: float) -> np.ndarray:
@@ -61,7 +66,7 @@ def landmarks(who: Identity, body: Anatomy, skull: Skull) -> Nose:
     top = float(skull.front(np.array(0.0), np.array(-21.0)))
     nasion = np.array([0.0, -21.0, top - 3.2 - 0.8 * who.nose_bridge])
     middle = 0.52 * nasion + 0.48 * tip
-    rhinion = middle + [0, 0, -0.2 - 0.9 * who.nose_hump - 0.5 * who.nose_bridge]
+    rhinion = _off(middle, 0, 0, -0.2 - 0.9 * who.nose_hump - 0.5 * who.nose_bridge)
     return Nose(
         nasion,
         rhinion,
@@ -81,12 +86,12 @@ def field(p: Points, n: Nose, skull: Skull) -> np.ndarray:
     b, t = n.bridge, n.tip_radius
     back = np.array([0, 0, 1.0])
     bridge = _capsule(q, n.nasion + back * b, n.rhinion + back * (b + 1.6), b, b + 1.6)
-    lower = _capsule(q, n.rhinion + back * (b + 1.6), n.tip + [0, -1.2, t + 1.0], b + 1.6, t)
-    wall = _capsule(q, n.nasion + [4.5, 4, 9.5], n.ala + [-4.0, -6, 1.0], 5.0, 7.6)
-    dome = _ellipsoid(q, n.tip + [2.7 + 0.12 * t, 0.2, t * 0.80], [t * 0.70, t * 0.74, t * 0.80])
-    wing = _ellipsoid(q, n.ala + [-0.6, 0.0, 0.6], [5.2, 6.4, 9.0], turn=30, pitch=-12)
-    wing_back = _ellipsoid(q, n.ala + [0.2, 1.2, 4.4], [5.0, 5.2, 5.6])
-    column = _capsule(q, n.tip + [0.0, 3.6, 6.0], n.subnasale + [0.0, -1.6, 1.0], 3.3, 3.7)
+    lower = _capsule(q, n.rhinion + back * (b + 1.6), _off(n.tip, 0, -1.2, t + 1.0), b + 1.6, t)
+    wall = _capsule(q, _off(n.nasion, 4.5, 4, 9.5), _off(n.ala, -4.0, -6, 1.0), 5.0, 7.6)
+    dome = _ellipsoid(q, _off(n.tip, 2.7 + 0.12 * t, 0.2, t * 0.80), [t * 0.70, t * 0.74, t * 0.80])
+    wing = _ellipsoid(q, _off(n.ala, -0.6, 0.0, 0.6), [5.2, 6.4, 9.0], turn=30, pitch=-12)
+    wing_back = _ellipsoid(q, _off(n.ala, 0.2, 1.2, 4.4), [5.0, 5.2, 5.6])
+    column = _capsule(q, _off(n.tip, 0.0, 3.6, 6.0), _off(n.subnasale, 0.0, -1.6, 1.0), 3.3, 3.7)
     out = smooth_union(bridge, lower, 3.0)
     out = smooth_union(out, wall, 7.0)
     out = smooth_union(out, face, 9.0)
@@ -124,7 +129,14 @@ def sculpt(sheet: np.ndarray, who: Identity, body: Anatomy, skull: Skull) -> Non
         return field(q, nose, skull)
 
     # A first guess near the surface: from the front, and for the base of the nose from below.
-    profile_y = [nose.nasion[1] - 14, nose.nasion[1], nose.rhinion[1], nose.tip[1], nose.tip[1] + 4.5, body.subnasale_y]
+    profile_y = [
+        nose.nasion[1] - 14,
+        nose.nasion[1],
+        nose.rhinion[1],
+        nose.tip[1],
+        nose.tip[1] + 4.5,
+        body.subnasale_y,
+    ]
     profile_z = np.array([0.0, 3.0, nose.rhinion[2], nose.tip[2], nose.tip[2] + 2.5, nose.subnasale[2] + 0.5])
     front = skull.front(np.zeros(len(p)), p[:, 0, 1])
     height = np.interp(p[:, 0, 1], profile_y, [0, 3.2, *(front_at(skull, profile_y[2:]) - profile_z[2:])], right=0.0)
@@ -156,9 +168,7 @@ def _relax(p: Points, value, rounds: int) -> Points:
     for _ in range(rounds):
         mirrored = np.concatenate([p[:, 1:2] * [-1, 1, 1], p], axis=1)
         mean = p.copy()
-        mean[1:-1, :-1] = (
-            mirrored[:-2, 1:-1] + mirrored[2:, 1:-1] + mirrored[1:-1, :-2] + mirrored[1:-1, 2:]
-        ) / 4
+        mean[1:-1, :-1] = (mirrored[:-2, 1:-1] + mirrored[2:, 1:-1] + mirrored[1:-1, :-2] + mirrored[1:-1, 2:]) / 4
         p = p + 0.5 * weight[..., None] * (mean - p)
         p[:, 0, 0] = 0.0
         p = _project(p, value, 1)

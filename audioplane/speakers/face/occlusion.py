@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from audioplane.compiled import compiled
 
 _SIZE = 192
 
@@ -17,7 +18,9 @@ def directions(count: int = 48) -> np.ndarray:
     return np.stack([ring * np.cos(turn), y, ring * np.sin(turn)], -1)
 
 
-def ambient(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, casters: np.ndarray, bias: float = 1.2) -> np.ndarray:
+def ambient(
+    vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, casters: np.ndarray, bias: float = 1.2
+) -> np.ndarray:
     """Cosine-weighted share (V,) of directions above each vertex that nothing of `casters` blocks.
 
     Args:
@@ -32,7 +35,7 @@ def ambient(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, caster
         side = np.cross(d, [0.0, 0, 1] if abs(d[2]) < 0.9 else [1.0, 0, 0])
         side /= np.linalg.norm(side)
         basis = np.stack([side, np.cross(d, side), -d])
-        points, probes = vertices @ basis.T, lifted @ basis.T
+        points, probes = _turned(vertices, basis), _turned(lifted, basis)
         low = points[:, :2].min(0)
         scale = (_SIZE - 4) / (points[:, :2].max(0) - low).max()
         points[:, :2] = (points[:, :2] - low) * scale + 2
@@ -44,7 +47,16 @@ def ambient(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, caster
     return seen / total
 
 
-@njit(cache=True, nogil=True)
+@compiled()
+def _turned(points, basis):
+    out = np.empty_like(points)
+    for v in range(points.shape[0]):
+        for k in range(3):
+            out[v, k] = points[v, 0] * basis[k, 0] + points[v, 1] * basis[k, 1] + points[v, 2] * basis[k, 2]
+    return out
+
+
+@compiled()
 def _draw(p, faces, depth):
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -64,7 +76,7 @@ def _draw(p, faces, depth):
                         depth[y, x] = z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count(probes, cosine, depth, slack, seen, total):
     size = depth.shape[0]
     for v in range(probes.shape[0]):

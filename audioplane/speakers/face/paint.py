@@ -33,7 +33,13 @@ def beard_region(c: Canvas) -> np.ndarray:
     corner = spots(c, c.corner[0] + 4.5, b.stomion_y + 2, 7, 12)
     neck = 1 - smoothstep((c.y - (b.gnathion_y + 10)) / 14)
     under = 1 - 0.75 * spots(c, 0, b.stomion_y + 11, 6, 4) * 0.6
-    return np.clip(np.maximum(np.maximum(cheek, mustache * 0.95), corner * 0.9), 0, 1) * neck * under * (1 - lip_red(c)) * c.skin
+    return (
+        np.clip(np.maximum(np.maximum(cheek, mustache * 0.95), corner * 0.9), 0, 1)
+        * neck
+        * under
+        * (1 - lip_red(c))
+        * c.skin
+    )
 
 
 def skin_albedo(c: Canvas, who: Identity) -> np.ndarray:
@@ -66,9 +72,9 @@ def skin_albedo(c: Canvas, who: Identity) -> np.ndarray:
     shade = (0.22 if who.masculinity > 0.5 else 0.0) * BEARD_SHADE[who.beard] / 0.5
     shade = shade if who.beard != "none" else 0.10 * float(who.masculinity > 0.5)
     if who.beard == "full":
-        shade = 0.62
+        shade = 0.85
     region = beard_region(c)[:, None]
-    colour = colour * (1 - region * shade) + region * shade * (0.35 * hair + 0.15 * base)
+    colour = colour * (1 - region * shade) + region * shade * (0.45 * hair + 0.10 * base)
     lips = lip_red(c)[:, None]
     lip_colour = base * np.array([0.74, 0.49, 0.52]) * (1 - 0.2 * depth) + np.array([0.02, 0.0, 0.003])
     lip_colour = lip_colour * (1.0 + 0.06 * (1 - who.masculinity) * np.array([1.5, -2.0, -1.0]))
@@ -96,7 +102,11 @@ def nostril_region(c: Canvas) -> np.ndarray:
 def skin_roughness(c: Canvas, who: Identity) -> np.ndarray:
     """(V,) roughness: oilier on nose and forehead, moist on the lips."""
     b = c.body
-    oily = spots(c, 0, b.subnasale_y - 14, 12, 20) + 0.6 * spots(c, 0, -60, 35, 18) + 0.4 * spots(c, 0, b.gnathion_y - 12, 16, 9)
+    oily = (
+        spots(c, 0, b.subnasale_y - 14, 12, 20)
+        + 0.6 * spots(c, 0, -60, 35, 18)
+        + 0.4 * spots(c, 0, b.gnathion_y - 12, 16, 9)
+    )
     rough = 0.50 - 0.09 * np.clip(oily, 0, 1) + 0.03 * np.clip((who.age - 40) / 30, 0, 1)
     rough = rough + lip_red(c) * (0.36 - rough)
     wet = smoothstep((0.15 - c.red) / 0.25)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Label(IntEnum):
 class Part:
     """A piece of mesh, V vertices and F triangles (millimetres while a face is being built).
 
+    One value may stand for all; it is spread out to the full array on making.
+
     Attributes:
         vertices: (V, 3). faces: (F, 3), wound outward by the right-hand rule.
         material, label: (F,) or one value for all.
@@ -38,19 +41,19 @@ class Part:
 
     vertices: np.ndarray
     faces: np.ndarray
-    material: np.ndarray | int
-    label: np.ndarray | int
-    uv: np.ndarray | None = None
-    albedo: np.ndarray | tuple[float, float, float] = (0.5, 0.5, 0.5)
-    roughness: np.ndarray | float = 0.5
-    coverage: np.ndarray | float = 1.0
-    torso: np.ndarray | float = 0.0
-    flow: np.ndarray | tuple[float, float, float] = (0.0, 1.0, 0.0)
-    jaw: np.ndarray | float = 0.0
-    occlusion: np.ndarray | float = np.nan
-    bound_to: np.ndarray | int = -1
-    bound_weight: np.ndarray | float = 0.0
-    bound_scale: np.ndarray | float = 1.0
+    material: Any
+    label: Any
+    uv: Any = None
+    albedo: Any = (0.5, 0.5, 0.5)
+    roughness: Any = 0.5
+    coverage: Any = 1.0
+    torso: Any = 0.0
+    flow: Any = (0.0, 1.0, 0.0)
+    jaw: Any = 0.0
+    occlusion: Any = np.nan
+    bound_to: Any = -1
+    bound_weight: Any = 0.0
+    bound_scale: Any = 1.0
     groups: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,7 +98,12 @@ def join(parts: dict[str, Part]) -> Part:
 
 def sheet_faces(index: np.ndarray, flip: bool = False) -> np.ndarray:
     """Triangles of a grid of vertex indices (rows, columns); degenerate ones left out."""
-    a, b, c, d = index[:-1, :-1].ravel(), index[:-1, 1:].ravel(), index[1:, 1:].ravel(), index[1:, :-1].ravel()
+    a, b, c, d = (
+        index[:-1, :-1].ravel(),
+        index[:-1, 1:].ravel(),
+        index[1:, 1:].ravel(),
+        index[1:, :-1].ravel(),
+    )
     faces = np.concatenate([np.stack([a, c, b], 1), np.stack([a, d, c], 1)])
     if flip:
         faces = faces[:, ::-1]
@@ -113,7 +121,8 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     normal = np.cross(b - a, c - a)
     out = np.stack(
-        [sum(np.bincount(faces[:, i], normal[:, k], len(vertices)) for i in range(3)) for k in range(3)], axis=-1
+        [sum(np.bincount(faces[:, i], normal[:, k], len(vertices)) for i in range(3)) for k in range(3)],
+        axis=-1,
     )
     return out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-12)
 

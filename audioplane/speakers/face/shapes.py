@@ -1,7 +1,8 @@
 """What each of the 52 ARKit blendshapes does to the skin at rest, as displacements in millimetres.
 
-Written as muscles would be: a smooth region about a place of the face, and a direction. Left shapes are written for the
-left half (x > 0) and mirrored. The jaw is not here (`jaw.py`); neither are the eyeballs' rotations.
+Written as muscles would be: a smooth region about a place of the face, and a direction. Left shapes are
+written for the left half (x > 0) and mirrored. The jaw is not here (`jaw.py`); neither are the eyeballs'
+rotations.
 """
 
 from __future__ import annotations
@@ -15,18 +16,64 @@ from audioplane.speakers.face import lids
 from audioplane.speakers.face.anatomy import Anatomy
 from audioplane.speakers.face.skull import Skull
 
-NAMES = (
-    "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight "
-    "eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft "
-    "eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward "
-    "jawLeft jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel "
-    "mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight "
-    "mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft "
-    "mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight tongueOut"
-).split()
+NAMES = [
+    "browDownLeft",
+    "browDownRight",
+    "browInnerUp",
+    "browOuterUpLeft",
+    "browOuterUpRight",
+    "cheekPuff",
+    "cheekSquintLeft",
+    "cheekSquintRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookDownLeft",
+    "eyeLookDownRight",
+    "eyeLookInLeft",
+    "eyeLookInRight",
+    "eyeLookOutLeft",
+    "eyeLookOutRight",
+    "eyeLookUpLeft",
+    "eyeLookUpRight",
+    "eyeSquintLeft",
+    "eyeSquintRight",
+    "eyeWideLeft",
+    "eyeWideRight",
+    "jawForward",
+    "jawLeft",
+    "jawOpen",
+    "jawRight",
+    "mouthClose",
+    "mouthDimpleLeft",
+    "mouthDimpleRight",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthFunnel",
+    "mouthLeft",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "mouthPucker",
+    "mouthRight",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthStretchLeft",
+    "mouthStretchRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "noseSneerLeft",
+    "noseSneerRight",
+    "tongueOut",
+]
 INDEX = {name: i for i, name in enumerate(NAMES)}
 LID_ROWS = 13  # rows above the slit that an upper lid moves
 Region = np.ndarray
+Amount = float | np.ndarray
 
 
 def smoothstep(t: np.ndarray) -> np.ndarray:
@@ -36,7 +83,8 @@ def smoothstep(t: np.ndarray) -> np.ndarray:
 
 
 class Canvas:
-    """The skin at rest with what the brushes need: distances to mouth and eyes, which lip a vertex belongs to."""
+    """The skin at rest with what the brushes need: distances to mouth and eyes, which lip a vertex belongs
+    to."""
 
     def __init__(self, points: np.ndarray, body: Anatomy, skull: Skull) -> None:
         self.points, self.body, self.skull = points, body, skull
@@ -88,7 +136,7 @@ class Canvas:
         """1 on the left half, 0 on the right, blended over the midline; left and mirrored right sum to 1."""
         return smoothstep(self.x / (2 * width) + 0.5)
 
-    def put(self, region: Region, dx=0.0, dy=0.0, dz=0.0) -> np.ndarray:
+    def put(self, region: Region, dx: Amount = 0.0, dy: Amount = 0.0, dz: Amount = 0.0) -> np.ndarray:
         """A displacement of the region."""
         return region[:, None] * np.stack(
             [np.broadcast_to(np.asarray(d, float), region.shape) for d in (dx, dy, dz)], -1
@@ -118,7 +166,8 @@ def skin_shapes(canvas: Canvas) -> dict[str, np.ndarray]:
 
 
 def lid_motion(canvas: Canvas, up: np.ndarray | float, low: np.ndarray | float) -> np.ndarray:
-    """Displacements that move the left lids' edges by `up` and `low` millimetres down (per column or one value).
+    """Displacements that move the left lids' edges by `up` and `low` millimetres down (per column or one
+    value).
 
     Rows between edge and crease slide over the eyeball; beyond, the motion fades out.
     """
@@ -160,7 +209,8 @@ def _lid_share(k: int, sign: int) -> float:
 
 
 def _slide(chart: lids.Chart, start: np.ndarray, end: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Change of depth that keeps points on their sphere about the eyeball's centre (less where they are not on it)."""
+    """Change of depth that keeps points on their sphere about the eyeball's centre (less where they are not
+    on it)."""
     centre = np.array(chart.body.eye)
     radius = np.linalg.norm(start - centre, axis=1)
     flat = (end[:, 0] - centre[0]) ** 2 + (end[:, 1] - centre[1]) ** 2

@@ -1,7 +1,7 @@
 """Where each vertex of the skin lies at rest: the skull's surface, then nose, lids and lips on it.
 
-Everything is worked out for the left half (columns 0 to HALF) and mirrored. A "chart" first places the grid's rows and
-columns over the front of the face, so that they run along the lips and lids of this person.
+Everything is worked out for the left half (columns 0 to HALF) and mirrored. A "chart" first places the
+grid's rows and columns over the front of the face, so that they run along the lips and lids of this person.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def fixed_rows() -> np.ndarray:
 
 @dataclass
 class Half:
-    """The left half of the skin: (ROWS, HALF + 1, 3) points above and below the slits, plus the inner sheets."""
+    """The left half of the skin: (ROWS, HALF + 1, 3) points above and below the slits, plus the inner
+    sheets."""
 
     above: np.ndarray
     below: np.ndarray

@@ -1,11 +1,14 @@
 """The large form of head and neck: a smooth surface through a net of anatomical control points.
 
-The net has 16 rows (crown, hairline, ..., jaw edge, ..., neck base) and 10 meridians from the midline of the face to
-that of the nape; the left half is written down, the right half is its mirror. A bicubic spline runs through it. Nose,
+The net has 16 rows (crown, hairline, ..., jaw edge, ..., neck base) and 10 meridians from the midline of the
+face to that of the nape; the left half is written down, the right half is its mirror. A bicubic spline runs
+through it. Nose,
 lids, lips and ears are not in it: it is the face as if they were filled and smoothed over.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline, RectBivariateSpline, griddata
@@ -33,26 +36,42 @@ ROW_NAMES = (
 )
 ROW = {name: i for i, name in enumerate(ROW_NAMES)}
 
-# Mean net: one line a row, (x, y, z) of meridians 0 (front) to 9 (back).
+# Mean net: two lines a row, (x, y, z) of meridians 0 (front) to 9 (back).
 _NET = """
-0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2
-0 -119 -46; 9 -119 -45; 18 -119 -41; 26 -118.5 -34; 31 -118 -25; 36 -117.5 -11; 38 -117 6; 33 -116 27; 20 -115 42; 0 -114.5 48
-0 -97 -82; 15 -97 -80; 29 -97 -73; 41 -96.5 -61; 49 -96 -45; 57 -95 -21; 60.5 -94 8; 55 -93 41; 35 -91 67; 0 -90 77
-0 -67 -98; 17 -67 -95.5; 33 -67 -87.5; 46 -67 -74; 56.5 -66 -56; 67.5 -64 -28; 72.5 -62 5; 67.5 -60 45; 43.5 -59 77; 0 -58 90
-0 -36 -101; 16 -38 -98.5; 32 -38 -92.5; 47 -38 -80; 58 -36 -64; 68 -34 -36; 73 -32 -2; 70 -30 40; 46 -30 78; 0 -30 92
-0 -20 -93; 16 -18 -85; 32 -18 -85.5; 46.5 -18 -75.5; 58 -16 -61; 67.5 -14 -35; 71 -12 0; 69 -10 40; 45 -10 76; 0 -10 89
-0 4 -95; 16 5 -90; 32 5 -87; 47 5 -78.5; 58.5 5 -62; 66.5 5 -34; 69 6 0; 65 8 36; 42 10 68; 0 10 80
-0 30 -101.5; 16 30 -96; 32 30 -87.5; 46 30 -73; 56 30 -54; 63 30 -30; 65 28 -2; 59 28 32; 40 30 56; 0 30 66
-0 52 -102; 16 52 -97; 31 52 -86; 43.5 52 -69; 52 52 -49; 57.5 52 -27; 58 48 -4; 54 45 28; 38 50 50; 0 50 58
-0 68 -96.5; 15 68 -92.5; 29 68 -81; 40 67 -64; 48 65 -45; 53.5 60 -24; 55 56 -6; 53 56 26; 38 62 48; 0 65 54
-0 84 -98; 13 84 -93; 25 83 -79; 35 80 -62; 43 76 -44; 50 69 -24; 53 63 -8; 53 66 25; 38 75 48; 0 80 53
-0 97 -89; 11 96.5 -86; 21.5 94.5 -75; 30.5 90.5 -60; 38.5 85 -43; 46.5 76.5 -25; 51 69 -9; 53 76 24; 38 88 48; 0 94 53
-0 102 -75; 9 102 -73; 18 100 -66; 26 97 -54; 34 92.5 -41; 42 85 -26; 48 78 -10; 53 88 22; 38 100 48; 0 105 54
-0 108 -50; 10 108 -48.5; 20 107.5 -46; 29 106 -41; 37 103 -34; 45 98 -24; 51 93 -10; 55 103 20; 40 115 50; 0 118 56
-0 138 -39; 13 138 -38; 25 137 -35; 35 136 -30; 43 134 -22; 50 131 -12; 56 128 2; 59 132 28; 42 138 56; 0 140 66
-0 190 -26; 15 189 -26; 30 187 -25; 44 184 -20; 56 178 -12; 66 172 -2; 74 166 12; 76 160 38; 52 160 68; 0 162 78
+0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2;
+    0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2; 0 -127 2;
+0 -119 -46; 9 -119 -45; 18 -119 -41; 26 -118.5 -34; 31 -118 -25;
+    36 -117.5 -11; 38 -117 6; 33 -116 27; 20 -115 42; 0 -114.5 48;
+0 -97 -82; 15 -97 -80; 29 -97 -73; 41 -96.5 -61; 49 -96 -45;
+    57 -95 -21; 60.5 -94 8; 55 -93 41; 35 -91 67; 0 -90 77;
+0 -67 -98; 17 -67 -95.5; 33 -67 -87.5; 46 -67 -74; 56.5 -66 -56;
+    67.5 -64 -28; 72.5 -62 5; 67.5 -60 45; 43.5 -59 77; 0 -58 90;
+0 -36 -101; 16 -38 -98.5; 32 -38 -92.5; 47 -38 -80; 58 -36 -64;
+    68 -34 -36; 73 -32 -2; 70 -30 40; 46 -30 78; 0 -30 92;
+0 -20 -93; 16 -18 -85; 32 -18 -85.5; 46.5 -18 -75.5; 58 -16 -61;
+    67.5 -14 -35; 71 -12 0; 69 -10 40; 45 -10 76; 0 -10 89;
+0 4 -95; 16 5 -90; 32 5 -87; 47 5 -78.5; 58.5 5 -62;
+    66.5 5 -34; 69 6 0; 65 8 36; 42 10 68; 0 10 80;
+0 30 -101.5; 16 30 -96; 32 30 -87.5; 46 30 -73; 56 30 -54;
+    63 30 -30; 65 28 -2; 59 28 32; 40 30 56; 0 30 66;
+0 52 -102; 16 52 -97; 31 52 -86; 43.5 52 -69; 52 52 -49;
+    57.5 52 -27; 58 48 -4; 54 45 28; 38 50 50; 0 50 58;
+0 68 -96.5; 15 68 -92.5; 29 68 -81; 40 67 -64; 48 65 -45;
+    53.5 60 -24; 55 56 -6; 53 56 26; 38 62 48; 0 65 54;
+0 84 -98; 13 84 -93; 25 83 -79; 35 80 -62; 43 76 -44;
+    50 69 -24; 53 63 -8; 53 66 25; 38 75 48; 0 80 53;
+0 97 -89; 11 96.5 -86; 21.5 94.5 -75; 30.5 90.5 -60; 38.5 85 -43;
+    46.5 76.5 -25; 51 69 -9; 53 76 24; 38 88 48; 0 94 53;
+0 102 -75; 9 102 -73; 18 100 -66; 26 97 -54; 34 92.5 -41;
+    42 85 -26; 48 78 -10; 53 88 22; 38 100 48; 0 105 54;
+0 108 -50; 10 108 -48.5; 20 107.5 -46; 29 106 -41; 37 103 -34;
+    45 98 -24; 51 93 -10; 55 103 20; 40 115 50; 0 118 56;
+0 138 -39; 13 138 -38; 25 137 -35; 35 136 -30; 43 134 -22;
+    50 131 -12; 56 128 2; 59 132 28; 42 138 56; 0 140 66;
+0 190 -26; 15 189 -26; 30 187 -25; 44 184 -20; 56 178 -12;
+    66 172 -2; 74 166 12; 76 160 38; 52 160 68; 0 162 78;
 """
-MEAN_NET = np.array([[[float(n) for n in p.split()] for p in row.split(";")] for row in _NET.strip().split("\n")])
+MEAN_NET = np.array([[float(n) for n in p.split()] for p in _NET.split(";")[:-1]]).reshape(16, 10, 3)
 
 
 def control_net(who: Identity, body: Anatomy) -> np.ndarray:
@@ -75,7 +94,7 @@ def control_net(who: Identity, body: Anatomy) -> np.ndarray:
     x *= 1 + 0.026 * who.head_width * above
     x *= 1 + side * (0.022 * who.face_width + 0.006 * who.head_width) * face
     x *= 1 + side * (0.045 * who.jaw_width + 0.008 * who.face_width) * below * (1 - neck)
-    x *= 1 + 0.05 * who.neck_width * neck
+    x *= 1 + (0.06 * who.neck_width - 0.03) * neck
     z += np.where(z0 > 10, z0 * 0.028 * who.head_length, 0.0)
     z += 2.6 * who.forehead_slope * (bump(2, 0, 0.9, 5) + 0.55 * bump(3, 0, 0.8, 5))
     z -= 1.1 * who.brow_ridge * (bump(4, 1.6, 0.5, 2.0)) - 0.3 * who.brow_ridge * bump(3.2, 1, 0.6, 2.5)
@@ -122,7 +141,8 @@ class Skull:
         start[:, 1] = 0.0  # level at the crown
         slope[0] = start * 1.25
         slope[1] = through[-1] - through[-2]
-        return CubicSpline(np.arange(16), through, bc_type=((1, slope[0]), (1, slope[1])))(self.rows).transpose(1, 0, 2)
+        ends: Any = ((1, slope[0]), (1, slope[1]))
+        return CubicSpline(np.arange(16), through, bc_type=ends)(self.rows).transpose(1, 0, 2)
 
     def at_rows(self, rows: np.ndarray) -> np.ndarray:
         """Points (K, n, 3) at row positions (K, n), one set a sampled meridian."""
@@ -142,7 +162,7 @@ class Skull:
         ys, xs = np.arange(-76, 97, 2.0), np.arange(-2, 61, 2.0)
         z = griddata(curves[:, :2], curves[:, 2], (xs[None], ys[:, None]), method="linear")
         near = griddata(curves[:, :2], curves[:, 2], (xs[None], ys[:, None]), method="nearest")
-        return RectBivariateSpline(ys, xs, np.where(np.isnan(z), near, z), s=0.0)
+        return RectBivariateSpline(ys, xs, np.where(np.isnan(z), near, z), s=0)
 
 
 def _lookup(positions: np.ndarray, table: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Locks of hair as ribbons: grown along a flow over the head, kept off it, each a tapering strip with strands on it."""
+"""Locks of hair as ribbons: grown along a flow over the head, kept off it, each a tapering strip with
+strands on it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from audioplane.speakers.face.parts import Label, Part, sheet_faces, vertex_normals
 
@@ -21,7 +22,7 @@ class Obstacle:
     normals: np.ndarray
 
     def __post_init__(self) -> None:
-        self._tree = cKDTree(self.points)
+        self._tree = KDTree(self.points)
 
     def height(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Height of points over the surface, and the surface's normal there."""
@@ -50,7 +51,8 @@ def grow(
     head: Obstacle,
     lift: Callable[[float], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Grows locks from roots (n, 3); returns their points and the normals of what lies below, (n, steps, 3) each.
+    """Grows locks from roots (n, 3); returns their points and the normals of what lies below, (n, steps, 3)
+    each.
 
     Args:
         flow: (points, share of the length grown) to directions (n, 3); need not be unit or tangent.
@@ -70,7 +72,7 @@ def grow(
         # Over the head hair lies along it; where it hangs free only gravity holds it.
         over = np.clip(1 - (p[:, 1:2] + 40) / 50, 0, 1)
         above = np.clip(height - lift(t), 0, 8)[:, None]
-        d = d - over * normal * ((d * normal).sum(1, keepdims=True).clip(0) + 0.06 * above)
+        d = d - over * normal * ((d * normal).sum(1, keepdims=True).clip(0) + 0.14 * above)
         q = p + step * d
         height, normal = head.height(q)
         q = q + np.clip(lift(t) - height, 0, None)[:, None] * normal
@@ -103,7 +105,8 @@ def ribbons(
     Args:
         width: (n,) greatest width, millimetres. taper: share of it at root and tip.
         colour: (3,) linear RGB. spread: how much locks differ in brightness.
-        coverage, shade: opacity and brightness at root and tip. roll: radians that strips turn about themselves.
+        coverage, shade: opacity and brightness at root and tip. roll: radians that strips turn about
+            themselves.
         arch: height of the vault over the width.
     """
     n, steps = path.shape[:2]
@@ -118,7 +121,12 @@ def ribbons(
     profile = np.interp(t, [0, 0.25, 0.6, 0.85, 1.0], [taper[0], 1.0, 1.0, (1 + taper[1]) / 2, taper[1]])
     half = 0.5 * width[:, None] * profile
     points = np.stack(
-        [path - half[..., None] * across, path + (2 * arch * half)[..., None] * up, path + half[..., None] * across], 2
+        [
+            path - half[..., None] * across,
+            path + (2 * arch * half)[..., None] * up,
+            path + half[..., None] * across,
+        ],
+        2,
     )
     index = np.arange(n * steps * 3).reshape(n, steps, 3)
     faces = np.concatenate([sheet_faces(index[k]) for k in range(n)]) if n else np.zeros((0, 3), int)
@@ -143,9 +151,16 @@ def ribbons(
     )
 
 
-def bind(part: Part, skin: np.ndarray, candidates: np.ndarray, anchors: np.ndarray | None = None, scale: np.ndarray | float = 1.0) -> None:
-    """Hangs a part on the skin, in place: each vertex (or its `anchors`, (V, 3)) on its three nearest of `candidates`."""
-    distance, near = cKDTree(skin[candidates]).query(part.vertices if anchors is None else anchors, k=3)
+def bind(
+    part: Part,
+    skin: np.ndarray,
+    candidates: np.ndarray,
+    anchors: np.ndarray | None = None,
+    scale: np.ndarray | float = 1.0,
+) -> None:
+    """Hangs a part on the skin, in place: each vertex (or its `anchors`, (V, 3)) on its three nearest of
+    `candidates`."""
+    distance, near = KDTree(skin[candidates]).query(part.vertices if anchors is None else anchors, k=3)
     weight = 1 / (distance + 0.2) ** 2
     part.bound_to = candidates[near]
     part.bound_weight = weight / weight.sum(1, keepdims=True)

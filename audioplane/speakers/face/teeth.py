@@ -6,9 +6,23 @@ import numpy as np
 
 from audioplane.speakers.face.parts import Label, Material, Part, closed, join, sheet_faces
 
-# Crowns of one half, from the middle: width, height, thickness in millimetres (Wheeler's Dental Anatomy, means).
-UPPER_CROWNS = ((8.5, 10.4, 6.5), (6.6, 9.0, 5.8), (7.6, 9.8, 7.2), (7.0, 8.4, 8.5), (6.8, 8.2, 8.8), (10.0, 7.4, 10))
-LOWER_CROWNS = ((5.3, 8.8, 5.6), (5.9, 9.2, 5.8), (6.8, 10.2, 7.0), (7.0, 8.6, 7.8), (7.1, 8.0, 8.4), (11.0, 7.4, 10))
+# Crowns of one half, from the middle: width, height, thickness in millimetres (Wheeler's Dental Anatomy).
+UPPER_CROWNS = (
+    (8.5, 10.4, 6.5),
+    (6.6, 9.0, 5.8),
+    (7.6, 9.8, 7.2),
+    (7.0, 8.4, 8.5),
+    (6.8, 8.2, 8.8),
+    (10.0, 7.4, 10),
+)
+LOWER_CROWNS = (
+    (5.3, 8.8, 5.6),
+    (5.9, 9.2, 5.8),
+    (6.8, 10.2, 7.0),
+    (7.0, 8.6, 7.8),
+    (7.1, 8.0, 8.4),
+    (11.0, 7.4, 10),
+)
 _AROUND, _RINGS = 12, 7
 ENAMEL, GUM, TONGUE = (0.84, 0.785, 0.66), (0.46, 0.15, 0.14), (0.50, 0.18, 0.17)
 OVERBITE, OVERJET, FREEWAY = 2.2, 2.4, 2.4
@@ -34,7 +48,8 @@ class Arch:
 
 
 def _crown(width: float, height: float, thick: float, kind: int) -> tuple[np.ndarray, np.ndarray]:
-    """A tooth's crown about its biting edge's middle: x along the arch, y from edge (0) to neck (+), z inward."""
+    """A tooth's crown about its biting edge's middle: x along the arch, y from edge (0) to neck (+), z
+    inward."""
     around = np.arange(_AROUND) / _AROUND * 2 * np.pi
     up = np.linspace(0, 1, _RINGS)
     square = 0.62
@@ -72,15 +87,19 @@ def _row(crowns, arch: Arch, edge: float, upper: bool, rng: np.random.Generator)
             wobble = rng.normal(size=3) * [0.03, 0.12, 0.12]
             h = float(heading) + wobble[0]
             lean = 0.10 if upper else -0.06  # the necks lie farther in than the edges
-            local = points + [0, drop + wobble[1], wobble[2]]
+            local = points + np.array((0, drop + wobble[1], wobble[2]))
             local[:, 2] += lean * local[:, 1]
             turned = np.stack(
-                [local[:, 0] * np.cos(h) - local[:, 2] * np.sin(h), local[:, 1], local[:, 0] * np.sin(h) + local[:, 2] * np.cos(h)],
+                [
+                    local[:, 0] * np.cos(h) - local[:, 2] * np.sin(h),
+                    local[:, 1],
+                    local[:, 0] * np.sin(h) + local[:, 2] * np.cos(h),
+                ],
                 -1,
             )
             if upper:
                 turned[:, 1] *= -1
-            vertices.append(turned + [x, edge, z])
+            vertices.append(turned + np.array((float(x), edge, float(z))))
             faces.append((triangles if not upper else triangles[:, ::-1]) + count)
             count += len(points)
             neck = np.clip(points[:, 1] / height, 0, 1)[:, None]
@@ -136,7 +155,8 @@ def _gum(crowns, arch: Arch, edge: float, upper: bool) -> Part:
 
 
 def _tongue(tip: np.ndarray, length: float, half_width: float) -> Part:
-    """A flattened, tapering body from `tip` backwards; group `tongue_tip`; uv is (around, along from the tip)."""
+    """A flattened, tapering body from `tip` backwards; group `tongue_tip`; uv is (around, along from the
+    tip)."""
     along = np.linspace(0, 1, 22)
     around = np.arange(20) / 20 * 2 * np.pi
     width = half_width * np.clip(1 - (1 - along / 0.42) ** 2, 0, 1) ** 0.5

@@ -32,7 +32,9 @@ def brow_inner_up(c: Canvas) -> np.ndarray:
 
 def brow_outer_up(c: Canvas) -> np.ndarray:
     b = c.body
-    return c.put(c.spot(43, b.brow_y - 2, 16, 13), 0.5, -8.0, 1.2) + c.put(c.spot(38, b.brow_y - 28, 18, 14), 0, -2.5, 0.3)
+    return c.put(c.spot(43, b.brow_y - 2, 16, 13), 0.5, -8.0, 1.2) + c.put(
+        c.spot(38, b.brow_y - 28, 18, 14), 0, -2.5, 0.3
+    )
 
 
 def cheek_puff(c: Canvas) -> np.ndarray:
@@ -59,7 +61,9 @@ def _bow() -> np.ndarray:
 def blink(c: Canvas) -> np.ndarray:
     up, low = _edges(c)
     rise = -1.1 * _bow()
-    return lid_motion(c, low + rise - up - 0.12 * _bow(), rise) + c.put(c.spot(c.body.eye[0], c.body.brow_y + 2, 14, 8), 0, 0.6, 0)
+    return lid_motion(c, low + rise - up - 0.12 * _bow(), rise) + c.put(
+        c.spot(c.body.eye[0], c.body.brow_y + 2, 14, 8), 0, 0.6, 0
+    )
 
 
 def squint(c: Canvas) -> np.ndarray:

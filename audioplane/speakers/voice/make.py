@@ -1,14 +1,19 @@
 """Makes the voices that ship: `python -m audioplane.speakers.voice.make [NAME ...] [--out DIR]`.
 
-A tool of the project's makers: users never need it. It needs `espeakng-loader`; same texts, same version of espeak-ng,
-same bytes. Speakers get 80 s of training, then 20 s of test; the border at 80 s lies in a pause and no sentence
-occurs twice. Driving voices are one stretch of 30 s or more.
+A tool of the project's makers: users never need it. It needs `espeakng-loader`. The same texts and the same version of
+espeak-ng give the same samples and times; each voice gets a process of its own, since espeak's flutter and breath noise
+depend on what was spoken before. Speakers get 80 s of training, then 20 s of test; the border at 80 s lies in a pause
+and no sentence occurs twice. Driving voices are one stretch of 30 s or more.
 """
+
+# ruff: noqa: RUF001 - phonetic letters that look like Latin ones are meant
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +27,8 @@ from audioplane.speakers.phonemes import PRIMARY, SECONDARY, VOICELESS_STOPS, Ph
 from audioplane.speakers.voice import FORMAT_VERSION, SAMPLE_RATE
 from audioplane.speakers.voice.espeak import Espeak, RawEvent
 
+PACKAGE = "audioplane.speakers.voice"
+MODULE = f"{PACKAGE}.make"
 TRAIN_SECONDS, TEST_SECONDS = 80.0, 20.0
 PAUSE_RANGE = (0.3, 0.9)
 LEVEL = 0.06  # root mean square of the spoken parts
@@ -69,7 +76,7 @@ def read_texts(name: str) -> dict[str, list[str]]:
     """Sentences by part: a line "# train" opens a part, every other line is one sentence."""
     parts: dict[str, list[str]] = {}
     current: list[str] = []
-    for line in (files(__package__) / "texts" / f"{name}.txt").read_text(encoding="utf8").splitlines():
+    for line in (files(PACKAGE) / "texts" / f"{name}.txt").read_text(encoding="utf8").splitlines():
         if line.startswith("#"):
             current = parts.setdefault(line[1:].strip(), [])
         elif line.strip():
@@ -123,7 +130,8 @@ def _phonemes(samples: np.ndarray, events: list[RawEvent], rate: int, language: 
         first = letters(ipa)[0][0]
         if first in VOICELESS_STOPS:
             release = start + int(np.argmax(~silent[start:end]))  # some begin with a part of the closure
-            start = max(_silence_before(silent, release, int(0.12 * rate)), 0)
+            start = _silence_before(silent, release - int(0.005 * rate), int(0.12 * rate))
+            start = start if start < release - int(0.01 * rate) else event.sample
             start = max(start, int(phonemes[-1].start * rate) + 1 if phonemes else 0)
         elif first in "bdɡɖɟ":
             release = _voiced_release(energy, start, end)
@@ -146,6 +154,7 @@ def _running_peak(values: np.ndarray, width: int) -> np.ndarray:
 
 def _silence_before(silent: np.ndarray, position: int, limit: int) -> int:
     """The start of the silence that ends at `position`, at most `limit` samples back."""
+    position = max(position, 0)
     back = silent[max(0, position - limit) : position][::-1]
     sounding = np.flatnonzero(~back)
     return position - (int(sounding[0]) if len(sounding) else len(back))
@@ -219,7 +228,9 @@ def _arrange(espeak: Espeak, name: str, recipe: Recipe) -> tuple[list[tuple[str,
             if found:
                 options.append((found[0] + 0.01 * abs(rate - recipe.rate), found[1]))
         if not options:
-            raise UserError(f"the sentences of {name}, part {part}, do not fill {end - begin:.1f} s: write more of them")
+            raise UserError(
+                f"the sentences of {name}, part {part}, do not fill {end - begin:.1f} s: write more of them"
+            )
         placed += [(part, start, sentence) for start, sentence in min(options, key=lambda option: option[0])[1]]
     return placed, TRAIN_SECONDS + TEST_SECONDS
 
@@ -247,7 +258,14 @@ def make_voice(espeak: Espeak, name: str, out: Path) -> dict[str, float]:
         "samples": len(audio),
         "sentences": [[s.text, _ms(at), _ms(at + s.seconds), part] for part, at, s in placed],
         "phonemes": [
-            [p.ipa, _ms(p.start), _ms(p.end), p.stress, int(p.word_start), None if p.release is None else _ms(p.release)]
+            [
+                p.ipa,
+                _ms(p.start),
+                _ms(p.end),
+                p.stress,
+                int(p.word_start),
+                None if p.release is None else _ms(p.release),
+            ]
             for _, at, s in placed
             for p in (phoneme.moved(at) for phoneme in s.phonemes)
         ],
@@ -271,16 +289,19 @@ def _ms(seconds: float) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m audioplane.speakers.voice.make", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"voices to make (default: all): {', '.join(RECIPES)}")
-    parser.add_argument("--out", type=Path, default=Path(str(files(__package__) / "data")))
+    parser.add_argument("--out", type=Path, default=Path(str(files(PACKAGE) / "data")))
     chosen = parser.parse_args(arguments)
-    espeak = Espeak()
-    for name in chosen.names or RECIPES:
-        if name not in RECIPES:
-            raise UserError(f"no recipe is named {name!r}; there are {', '.join(RECIPES)}")
-        made = make_voice(espeak, name, chosen.out)
-        print(f"{name}: {made['seconds']:.2f} s ({made['speech']:.1f} s of speech), {made['bytes'] / 1000:.0f} kB")
+    names = chosen.names or list(RECIPES)
+    if unknown := [name for name in names if name not in RECIPES]:
+        raise UserError(f"no recipe is named {unknown[0]!r}; there are {', '.join(RECIPES)}")
+    if len(names) == 1:
+        made = make_voice(Espeak(), names[0], chosen.out)
+        print(f"{names[0]}: {made['seconds']:.2f} s ({made['speech']:.1f} s spoken), {made['bytes'] / 1000:.0f} kB")
+        return 0
+    for name in names:
+        subprocess.run([sys.executable, "-m", MODULE, name, "--out", str(chosen.out)], check=True)
     return 0
 
 
