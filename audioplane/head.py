@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
 POSES = ("test", "still", "natural")
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
-STILL = (
-    0.004  # sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset
-)
+STILL = 0.15
+"""Sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset."""
 
 
 class TalkingHead:
@@ -80,7 +79,7 @@ class TalkingHead:
         typical = subject.train.start + compose.typical(subject.viewmats[subject.train.start : subject.train.stop])
         packs, budget = [], TORSO_BYTES
         for t in [typical, *test]:
-            image = trainer.cache[t].behind
+            image = still_torso(trainer, typical) if not packs else trainer.cache[t].behind
             data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
             budget -= len(data)
             if budget < 0:
@@ -96,7 +95,8 @@ class TalkingHead:
             state["statistics"] = torch.from_numpy(np.stack(trainer.features.statistics).astype(np.float32))
         about = {
             "kind": "head", "config": json.loads(trainer.config.to_json()), "fps": subject.fps, "name": subject.name,
-            "width": trainer.cache.width, "height": trainer.cache.height, "box": [*trainer.box.center, trainer.box.half],
+            "width": trainer.cache.width, "height": trainer.cache.height,
+            "box": [*trainer.box.center, trainer.box.half],
             "gaussians": len(model.params["means"]), "channels": trainer.windows.shape[-1],
             "iteration": trainer.iteration, "facts": trainer.facts,
         }  # fmt: skip
@@ -117,7 +117,9 @@ class TalkingHead:
         config = Config.from_json(json.dumps(about["config"]))
         state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
         sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
-        cloud = Gaussians(*(state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")), sh)
+        cloud = Gaussians(
+            sh=sh, **{name: state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")}
+        )
         *center, half = about["box"]
         box = Box((center[0], center[1], center[2]), half)
         model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
@@ -218,6 +220,7 @@ class TalkingHead:
         ends = self.extras["torso_ends"]
         start = int(ends[index - 1]) if index else 0
         image = cv2.imdecode(self.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
+        assert image is not None  # checked when the file was read
         image = np.ascontiguousarray(image[..., ::-1])
         return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -286,6 +289,29 @@ class TalkingHead:
         audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
         compose.write_video(out, self.frames(audio, poses, size, seed, mark, features), self.fps, audio, SAMPLE_RATE)
         return Path(out)
+
+
+def still_torso(trainer: Trainer, typical: int, views: int = 40) -> np.ndarray:
+    """The torso of frame `typical`, its neck continued under the head by what other frames show of it.
+
+    A torso alone ends where its own frame's head begins; another pose would look past that edge.
+    """
+    import cv2
+
+    cache, train = trainer.cache, trainer.subject.train
+    background = cv2.resize(trainer.subject.background, (cache.width, cache.height), interpolation=cv2.INTER_AREA)
+    total, count = np.zeros((*background.shape[:2], 3)), np.zeros(background.shape[:2])
+    times = np.linspace(train.start, train.stop - 1, min(views, len(train))).astype(int)
+    for t in times:
+        behind = cache[int(t)].behind
+        torso = np.abs(behind.astype(int) - background).max(axis=2) > 8
+        total[torso] += behind[torso]
+        count += torso
+    out = cache[typical].behind.copy()
+    hidden = (cache[typical].masks & 1) > 0
+    bare = hidden & (np.abs(out.astype(int) - background).max(axis=2) <= 8) & (count > 0.2 * len(times))
+    out[bare] = (total[bare] / count[bare, None]).astype(np.uint8)
+    return out
 
 
 def touched_rows(model: HeadModel) -> Tensor:
