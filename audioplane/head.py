@@ -305,7 +305,7 @@ def still_torso(trainer: Trainer, typical: int) -> np.ndarray:
     torso = np.abs(frame.behind.astype(int) - background).max(axis=2) > 8
     rim, reach = max(2, len(hidden) // 48), len(hidden) // 14
     out, filled = frame.behind.astype(np.float32), np.zeros(hidden.shape, np.uint8)
-    for x in np.flatnonzero((torso & hidden).any(axis=0))[rim // 2 : -rim // 2]:  # not at the very sides, where the neck's outline is
+    for x in np.flatnonzero((torso & hidden).any(axis=0))[rim // 2 : -rim // 2]:  # without the very sides, its outline
         top = int((torso[:, x] & hidden[:, x]).argmax())
         skin = out[top + rim : top + 2 * rim, x]
         if len(skin):
