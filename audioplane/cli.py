@@ -22,6 +22,9 @@ from audioplane.errors import UserError
 COMMANDS = {
     "speakers": "audioplane.commands.speakers",
     "subject": "audioplane.commands.subject",
+    "train": "audioplane.commands.train",
+    "speak": "audioplane.commands.speak",
+    "evaluate": "audioplane.commands.evaluate",
     "reproduce": "audioplane.reproduce",
     "doctor": "audioplane.doctor",
     "fetch": "audioplane.fetch",

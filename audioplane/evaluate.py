@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics.image import psnr, ssim
+from .metrics.image import psnr, ssim_map
 from .metrics.mouth import MouthReader, best_lag, correlation, opening
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def evaluate(subject: Subject, render: Render, frames: range | None = None, read
 
     Args:
         subject: the truth.
-        render: frame number -> (H, W, 3) float in [0, 1], the head over `subject.without_head`.
+        render: frame number -> (H, W, 3) uint8 or float in [0, 1], the head over `subject.without_head`.
         frames: default the test split.
         reader: of this subject, where one is at hand already.
 
@@ -72,9 +72,10 @@ def evaluate(subject: Subject, render: Render, frames: range | None = None, read
     for t in frames:
         picture, true = render(t), subject.frame(t)
         head, mouth = subject.head_mask(t), subject.motion_mask(t)
+        similarity = ssim_map(picture, true)
         for name, region in (("head", head), ("mouth", mouth)):
             series[f"{name}_psnr"].append(psnr(picture, true, region))
-            series[f"{name}_ssim"].append(ssim(picture, true, region))
+            series[f"{name}_ssim"].append(float(similarity[region].mean()))
         read.append(reader(picture, t))
         read_truth.append(reader(true, t))
     shapes, ceiling = np.stack(read), np.stack(read_truth)

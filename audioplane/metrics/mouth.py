@@ -55,7 +55,7 @@ def opening(mouth: NDArray) -> NDArray:
     """Mean distance between inner lips, (T,), of mouth landmarks (T, 20, 2) or all landmarks (T, 68, 2)."""
     first = 48 if mouth.shape[1] == 20 else 0
     upper, lower = (mouth[:, [k - first for k in points]] for points in (UPPER_INNER, LOWER_INNER))
-    return np.asarray(np.linalg.norm(upper - lower, axis=2).mean(axis=1), np.float64)
+    return np.linalg.norm(upper - lower, axis=2).mean(axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)

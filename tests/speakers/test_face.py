@@ -101,19 +101,19 @@ def test_same_identity_gives_the_same_bytes_and_another_another_face():
     assert np.abs(face("woman").rest[skin_of] - face("man").rest[skin_of]).max() > 0.004
 
 
+def volume(it: Face, group: str) -> float:
+    """Volume that a group's faces enclose (about, where they are not closed); positive if wound outwards."""
+    index = it.vertex_groups[group]
+    corners = it.rest[it.faces[np.isin(it.faces, index).all(1)]].astype(float) - it.rest[index].mean(0)
+    return float(np.einsum("fk,fk->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+
+
 def test_faces_wind_outwards():
-    it = face()
-    for group in ("left_eye", "upper_teeth", "skin"):
-        index = it.vertex_groups[group]
-        inside = np.isin(it.faces, index).all(1)
-        a, b, c = (it.rest[it.faces[inside, k]].astype(float) for k in range(3))
-        normal, middle = np.cross(b - a, c - a), (a + b + c) / 3
-        if group == "skin":
-            front = (middle[:, 2] < -0.06) & (middle[:, 1] < -0.05)  # the forehead
-            assert (normal[front, 2] < 0).mean() > 0.99
-        else:
-            volume = (a * np.cross(b, c)).sum() / 6
-            assert volume > 0 or group == "left_eye"
+    it = face("man")
+    for group in ("left_eye", "right_eye", "upper_teeth", "lower_teeth", "upper_gum", "lower_gum", "tongue"):
+        assert volume(it, group) > 0, group
+    for group in ("skin", "left_ear", "right_ear", "hair_cap", "hair_locks_0", "clothes", "beard", "glasses"):
+        assert volume(it, group) > 0, group
     eye = it.rest[it.vertex_groups["left_eye"]]
     assert eye[:, 0].mean() > 0  # the person's left is the image's right
 
@@ -282,6 +282,16 @@ def test_lower_lip_meets_the_upper_teeth_on_f():
     edge = teeth[(np.abs(teeth[:, 0]) < 0.008) & (teeth[:, 1] > teeth[:, 1].max() - 0.002)]
     gap = np.linalg.norm(middle[:, None] - edge[None], axis=-1).min()
     assert gap < 0.004
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("jaw", [0.05, 0.15])
+def test_labiodental_brings_the_lower_lip_to_the_teeth_exactly(person, jaw):
+    it = face(person)
+    moved = it.vertices(weights(jawOpen=jaw, mouthRollLower=0.3, mouthUpperUp=0.2), {"labiodental": 1.0})
+    lip = moved[it.vertex_groups["lips_inner_lower"]][topology.MOUTH_COLUMN]
+    teeth = moved[it.vertex_groups["upper_teeth"]]
+    assert np.linalg.norm(teeth - lip, axis=1).min() < 0.0012
 
 
 def test_landmarks_lie_on_the_skin_in_ibug_order():

@@ -67,7 +67,7 @@ def clothes(who: Identity, body: Anatomy) -> Part:
     uv = np.stack(np.broadcast_arrays(theta[None] / (2 * np.pi), rows_all / points.shape[0]), -1).reshape(-1, 2)
     return Part(
         flat,
-        sheet_faces(index, flip=True),
+        sheet_faces(index),
         Material.CLOTH,
         Label.TORSO,
         uv=uv,
@@ -199,4 +199,4 @@ def _tube(path: np.ndarray, radius: float, ring: bool) -> tuple[np.ndarray, np.n
     index = np.arange(len(path) * 8).reshape(len(path), 8)
     if ring:
         index = np.concatenate([index, index[:1]])
-    return points.reshape(-1, 3), sheet_faces(closed(index))
+    return points.reshape(-1, 3), sheet_faces(closed(index), flip=True)

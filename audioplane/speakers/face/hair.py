@@ -156,7 +156,12 @@ def _long(
         def direction(q, t, forward=forward, wave=wave, phase=phase, strength=strength):
             d = combed(q)
             hang = smoothstep((q[:, 1] + 25) / 50)[:, None]
-            fall = np.stack([0.07 * forward, np.ones(len(q)), 0.10 - 0.12 * np.abs(forward) * (q[:, 1] > 60)], -1)
+            # On the shoulders it slides forwards or backwards, not out along them.
+            low = smoothstep((q[:, 1] - 95) / 45)
+            ahead = (np.abs(forward) > 0.4).astype(float)
+            aside = 0.07 * forward * (1 - low) - 0.35 * low * np.sign(q[:, 0])
+            depth = 0.10 - 0.12 * ahead * (q[:, 1] > 60) + low * (0.8 - 1.9 * ahead)
+            fall = np.stack([aside, np.ones(len(q)), depth], -1)
             d = d * (1 - hang) + fall * hang + wave
             d[:, 0] += strength * np.sin(phase + 9 * t) * hang[:, 0]
             d[:, 2] += strength * np.cos(phase + 9 * t) * hang[:, 0]
@@ -180,6 +185,8 @@ def _long(
             roll=0.18,
             coverage=(1.0, 0.45),
         )
+        # What lies on the shoulders moves with them.
+        part.torso = 0.9 * smoothstep((part.vertices[:, 1] - 85) / 80)
         parts[f"hair_locks_{layer}"] = part
     return parts
 

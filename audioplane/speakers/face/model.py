@@ -17,7 +17,7 @@ from audioplane.speakers.face.rigging import SPARSE
 from audioplane.speakers.face.shapes import INDEX, NAMES
 from audioplane.speakers.materials import Paint
 
-EXTRAS = ("tongueUp", "tongueForward")
+EXTRAS = ("tongueUp", "tongueBetween", "tongueBack", "labiodental")
 
 
 class FaceModel(Protocol):
@@ -125,7 +125,8 @@ class Face:
                 w[INDEX["jawForward"]] * JAW_AHEAD / 1000,
             ]
         )
-        self._rig.run(weights, jaw, self.gaze(w), float(extras.get("tongueUp", 0.0)), out)
+        special = np.array([float(extras.get(name, 0.0)) for name in ("tongueUp", "labiodental")])
+        self._rig.run(weights, jaw, self.gaze(w), special, out)
         return out
 
     def vertices_batch(self, blendshapes: np.ndarray, extras: Mapping[str, np.ndarray] | None = None) -> np.ndarray:

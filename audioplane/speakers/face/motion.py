@@ -30,6 +30,8 @@ class Rig:
         jaw_index: vertices that the jaw moves; jaw_open, jaw_sealed their shares.
         hinge_centre, hinge_angle, hinge_glide: see `jaw.Hinge`.
         tongue_index, tongue_share, tongue_up: the tongue's vertices, how far each rises, and where to.
+        bite_index, bite_share: vertices of the lower lip that go to the upper teeth, so that `bite_lip` meets
+            `bite_edge` (3,).
         lip_pairs: (P, 2) upper and lower vertex of each column of the slit; lip_index, lip_pair, lip_share:
             vertices that give way when a pair would cross (share < 0: upwards).
         bound_index, bound_to (B, 3), bound_weight (B, 3), bound_scale: vertices that hang on others.
@@ -52,6 +54,10 @@ class Rig:
     tongue_index: np.ndarray
     tongue_share: np.ndarray
     tongue_up: np.ndarray
+    bite_index: np.ndarray
+    bite_share: np.ndarray
+    bite_lip: int
+    bite_edge: np.ndarray
     lip_pairs: np.ndarray
     lip_index: np.ndarray
     lip_pair: np.ndarray
@@ -61,7 +67,7 @@ class Rig:
     bound_weight: np.ndarray
     bound_scale: np.ndarray
 
-    def run(self, weights: np.ndarray, jaw: np.ndarray, gaze: np.ndarray, tongue_up: float, out: np.ndarray) -> None:
+    def run(self, weights: np.ndarray, jaw: np.ndarray, gaze: np.ndarray, extras: np.ndarray, out: np.ndarray) -> None:
         """Writes the moved vertices (V, 3) to `out`.
 
         Args:
@@ -69,15 +75,16 @@ class Rig:
             jaw: (4,) open, closed lips, left, forward.
             gaze: (2, 2) yaw (positive: to the image's right) and pitch (positive: down) of both eyes,
                 radians.
-            tongue_up: 0 to 1.
+            extras: (2,) tongue's tip raised, lower lip at the upper teeth; 0 to 1.
             out: (V, 3) float32 or float64, contiguous.
         """
         h = self.hinge
         _move(
-            weights, jaw, gaze, tongue_up, self.rest, self.starts, self.index, self.delta,
+            weights, jaw, gaze, extras, self.rest, self.starts, self.index, self.delta,
             self.lid_index, self.lid_eye, self.lid_radius, self.eye_index, self.eye_of, self.eye_centre,
             self.jaw_index, self.jaw_open, self.jaw_sealed, h.centre / 1000, h.angle, h.glide / 1000,
             self.tongue_index, self.tongue_share, self.tongue_up,
+            self.bite_index, self.bite_share, self.bite_lip, self.bite_edge,
             self.lip_pairs, self.lip_index, self.lip_pair, self.lip_share,
             self.bound_index, self.bound_to, self.bound_weight, self.bound_scale, out,
         )  # fmt: skip
@@ -85,10 +92,11 @@ class Rig:
 
 @compiled()
 def _move(
-    weights, jaw, gaze, tongue_up, rest, starts, index, delta,
+    weights, jaw, gaze, extras, rest, starts, index, delta,
     lid_index, lid_eye, lid_radius, eye_index, eye_of, eye_centre,
     jaw_index, jaw_open, jaw_sealed, centre, angle, glide,
     tongue_index, tongue_share, tongue_target,
+    bite_index, bite_share, bite_lip, bite_edge,
     lip_pairs, lip_index, lip_pair, lip_share,
     bound_index, bound_to, bound_weight, bound_scale, out,
 ):  # fmt: skip
@@ -105,12 +113,18 @@ def _move(
     _keep_off_balls(lid_index, lid_eye, lid_radius, eye_centre, out)
     _turn_eyes(gaze, eye_index, eye_of, eye_centre, out)
     _swing_jaw(jaw, jaw_index, jaw_open, jaw_sealed, centre, angle, glide, out)
+    tongue_up, bite = extras[0], extras[1]
     if tongue_up != 0.0:
         for n in range(tongue_index.shape[0]):
             v = tongue_index[n]
             share = tongue_up * tongue_share[n]
             for k in range(3):
                 out[v, k] += share * (tongue_target[n, k] - out[v, k])
+    if bite != 0.0:
+        for k in range(1, 3):
+            way = bite * (bite_edge[k] - out[bite_lip, k])
+            for n in range(bite_index.shape[0]):
+                out[bite_index[n], k] += bite_share[n] * way
     _part_lips(lip_pairs, lip_index, lip_pair, lip_share, out)
     for n in range(bound_index.shape[0]):
         v = bound_index[n]

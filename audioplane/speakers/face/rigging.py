@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from audioplane.speakers.face import grid as topology
 from audioplane.speakers.face.jaw import hinge, jaw_shares
@@ -11,7 +12,7 @@ from audioplane.speakers.face.parts import Part
 from audioplane.speakers.face.shapes import LID_ROWS, NAMES, Canvas, skin_shapes
 
 _BY_RIG = ("jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose")
-SPARSE = (*(n for n in NAMES if n not in _BY_RIG), "tongueForward")
+SPARSE = (*(n for n in NAMES if n not in _BY_RIG), "tongueBetween", "tongueBack")
 SMALLEST = 0.004  # millimetres: less is no displacement
 LID_LIFT = 1.95  # millimetres over the eyeball that lids keep
 
@@ -23,8 +24,8 @@ def rig(canvas: Canvas, whole: Part) -> Rig:
     tongue = whole.groups["tongue"]
     starts, index, delta = [0], [], []
     for name in SPARSE:
-        if name in ("tongueOut", "tongueForward"):
-            where, moved = tongue, _tongue_out(whole, tongue, name)
+        if name.startswith("tongue"):
+            where, moved = tongue, _tongue_moves(whole, tongue, name)
         else:
             moved = fields[name]
             where = np.flatnonzero(np.abs(moved).max(1) > SMALLEST)
@@ -47,6 +48,8 @@ def rig(canvas: Canvas, whole: Part) -> Rig:
     ridge = whole.vertices[whole.groups["upper_teeth"]]
     palate = np.array([0.0, ridge[:, 1].max() - 6.0, ridge[:, 2].min() + 4.5])
     rise = np.clip(1 - along / 0.75, 0, 1) ** 1.5
+    bite = _bite(canvas)
+    edge = np.array([0.0, ridge[:, 1].max() - 0.3, ridge[:, 2].min() + 0.2])
     bound = np.flatnonzero(whole.bound_to[:, 0] >= 0)
     return Rig(
         rest=whole.vertices / 1000,
@@ -66,6 +69,10 @@ def rig(canvas: Canvas, whole: Part) -> Rig:
         tongue_index=tongue,
         tongue_share=rise,
         tongue_up=(whole.vertices[tongue] + (palate - tip)) / 1000,
+        bite_index=np.flatnonzero(bite),
+        bite_share=bite[np.flatnonzero(bite)],
+        bite_lip=int(mesh.lower[topology.ROW_OF["stomion"], 0]),
+        bite_edge=edge / 1000,
         lip_pairs=lip_pairs,
         lip_index=lip_index,
         lip_pair=lip_pair,
@@ -77,14 +84,44 @@ def rig(canvas: Canvas, whole: Part) -> Rig:
     )
 
 
-def _tongue_out(whole: Part, tongue: np.ndarray, name: str) -> np.ndarray:
-    """`tongueOut` sticks the tongue out over the lower lip; `tongueForward` brings its tip between the
-    teeth."""
-    share = np.clip(1 - whole.uv[tongue, 1] / 0.95, 0, 1)
-    if name == "tongueForward":
-        return share[:, None] * np.array([0.0, -3.2, -13.0])
-    bend = np.clip(1 - whole.uv[tongue, 1] / 0.45, 0, 1) ** 1.5
-    return share[:, None] * np.array([0.0, -3.5, -38.0]) + bend[:, None] * np.array([0.0, 11.0, -1.0])
+# Where the tongue's middle line goes, tip (0) to root (1): height and depth from the lips' line of contact.
+_TONGUE_PATHS = {
+    "tongueOut": ((0, 10, -20), (0.08, 4, -18.5), (0.18, -3.5, -12), (0.32, -4.5, -1), (0.5, -2.5, 14)),
+    "tongueBetween": ((0, -0.9, 2.5), (0.12, -0.9, 8), (0.3, -1.0, 18), (0.5, 1.0, 30)),
+}
+
+
+def _tongue_moves(whole: Part, tongue: np.ndarray, name: str) -> np.ndarray:
+    """`tongueOut` sticks the tongue out over the lower lip, `tongueBetween` brings its tip between the
+    teeth, `tongueBack` raises its back."""
+    along = whole.uv[tongue, 1]
+    if name == "tongueBack":
+        return np.exp(-(((along - 0.62) / 0.22) ** 2))[:, None] * np.array([0.0, -6.5, 1.5])
+    shares = np.unique(along)
+    middle = np.stack([whole.vertices[tongue][along == t].mean(0) for t in shares])
+    contact = whole.vertices[whole.groups["lips_inner_upper"][topology.MOUTH_COLUMN]]
+    path = np.array(_TONGUE_PATHS[name], float)
+    still = shares > 0.75
+    at = np.concatenate([path[:, 0], shares[still]])
+    moved = np.zeros((len(shares), 3))
+    for k in (1, 2):
+        goal = np.concatenate([contact[k] + path[:, k], middle[still, k]])
+        moved[:, k] = PchipInterpolator(at, goal)(shares) - middle[:, k]
+    return moved[np.searchsorted(shares, along)]
+
+
+def _bite(canvas: Canvas) -> np.ndarray:
+    """Share (V,) of the lower lip's way to the upper teeth on f and v."""
+    mesh, slit, m = canvas.mesh, topology.ROW_OF["stomion"], topology.MOUTH_COLUMN
+    columns = np.arange(-m, m + 1)
+    across = np.maximum(1 - (np.abs(columns) / m) ** 2.5, 0)
+    share = np.zeros(mesh.size)
+    for k in range(12):
+        copy = mesh.lower if k == 0 else mesh.upper
+        share[copy[slit + k, columns]] = across * np.exp(-((k / 6.0) ** 2))
+    for k in range(6):
+        share[mesh.inner_lower[k, 1:-1]] = across[1:-1] * np.exp(-((k / 3.5) ** 2))
+    return np.where(share > 0.01, share, 0.0)
 
 
 def _lid_guard(canvas: Canvas, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

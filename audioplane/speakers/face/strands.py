@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 
 from audioplane.speakers.face.parts import Label, Part, sheet_faces, vertex_normals
 
+LOOSE = 3.0  # millimetres that a lock may stand off the head beyond its layer's lift, where it lies on it
 STRAND = 0.55  # millimetres between the strands drawn on a ribbon
 
 
@@ -76,8 +77,10 @@ def grow(
         q = p + step * d
         height, normal = head.height(q)
         q = q + np.clip(lift(t) - height, 0, None)[:, None] * normal
+        q = q - over * np.clip(height - lift(t) - LOOSE, 0, None)[:, None] * normal
         move = q - p
-        move *= step / (np.linalg.norm(move, axis=1, keepdims=True) + 1e-9)
+        # Never longer than a step; lengthening a move that the head has turned would throw it off the head again.
+        move *= np.minimum(1.0, step / (np.linalg.norm(move, axis=1, keepdims=True) + 1e-9))
         p = p + move
         path[:, i] = p
         normals[:, i] = 0.6 * normals[:, i - 1] + 0.4 * normal
@@ -129,7 +132,7 @@ def ribbons(
         2,
     )
     index = np.arange(n * steps * 3).reshape(n, steps, 3)
-    faces = np.concatenate([sheet_faces(index[k]) for k in range(n)]) if n else np.zeros((0, 3), int)
+    faces = np.concatenate([sheet_faces(index[k], flip=True) for k in range(n)]) if n else np.zeros((0, 3), int)
     start = rng.uniform(0, 1000, size=(n, 1, 1))
     u = start + np.array([-1.0, 0, 1])[None, None] * (half / STRAND)[..., None]
     uv = np.stack([u, np.broadcast_to(t[None, :, None], u.shape)], -1)

@@ -24,7 +24,7 @@ LOWER_CROWNS = (
     (11.0, 7.4, 10),
 )
 _AROUND, _RINGS = 12, 7
-ENAMEL, GUM, TONGUE = (0.84, 0.785, 0.66), (0.46, 0.15, 0.14), (0.50, 0.18, 0.17)
+ENAMEL, GUM, TONGUE = (0.84, 0.785, 0.66), (0.46, 0.15, 0.14), (0.53, 0.20, 0.19)
 OVERBITE, OVERJET, FREEWAY = 2.2, 2.4, 2.4
 
 
@@ -145,7 +145,7 @@ def _gum(crowns, arch: Arch, edge: float, upper: bool) -> Part:
     index = np.arange(px.size).reshape(px.shape)
     return Part(
         np.stack([px, py, pz], -1).reshape(-1, 3),
-        sheet_faces(index.T, flip=not upper),
+        sheet_faces(index.T, flip=upper),
         Material.GUM,
         Label.MOUTH,
         albedo=GUM,
@@ -177,7 +177,7 @@ def _tongue(tip: np.ndarray, length: float, half_width: float) -> Part:
     shade = (0.85 + 0.15 * np.clip(-np.tile(flat, 22), -1, 1))[:, None]
     return Part(
         points,
-        sheet_faces(index),
+        sheet_faces(index, flip=True),
         Material.TONGUE,
         Label.MOUTH,
         uv=np.stack([np.tile(around / (2 * np.pi), 22), share], -1),
