@@ -296,7 +296,12 @@ PAPER = Config().replace(
     schedule__size=512, schedule__checkpoint_every=5000, schedule__preview_every=5000, schedule__cache_mib=4000,
 )  # fmt: skip
 DEMO = Config().replace(
-    schedule__coarse=700, schedule__fine=2600, schedule__size=256, schedule__early_size=128, loss__perceptual_weight=0.2
+    schedule__coarse=700,
+    schedule__fine=2600,
+    schedule__size=256,
+    schedule__early_size=128,
+    loss__perceptual_weight=0.2,
+    field__bf16=True,
 )
 SMOKE = DEMO.replace(
     audio__pretrain_steps=40, audio__channels=16, field__resolution=16, field__levels=2, gaussians__initial=300,

@@ -291,27 +291,34 @@ class TalkingHead:
         return Path(out)
 
 
-def still_torso(trainer: Trainer, typical: int, views: int = 40) -> np.ndarray:
-    """The torso of frame `typical`, its neck continued under the head by what other frames show of it.
+def still_torso(trainer: Trainer, typical: int) -> np.ndarray:
+    """The torso of frame `typical`, its neck continued upwards under the head.
 
-    A torso alone ends where its own frame's head begins; another pose would look past that edge.
+    A torso alone ends in a cut neck where its own frame's head begins, and another pose would look into it. Under the
+    head each column of the neck goes on in the colour it has a little below the cut.
     """
     import cv2
 
-    cache, train = trainer.cache, trainer.subject.train
-    background = cv2.resize(trainer.subject.background, (cache.width, cache.height), interpolation=cv2.INTER_AREA)
-    total, count = np.zeros((*background.shape[:2], 3)), np.zeros(background.shape[:2])
-    times = np.linspace(train.start, train.stop - 1, min(views, len(train))).astype(int)
-    for t in times:
-        behind = cache[int(t)].behind
-        torso = np.abs(behind.astype(int) - background).max(axis=2) > 8
-        total[torso] += behind[torso]
-        count += torso
-    out = cache[typical].behind.copy()
-    hidden = (cache[typical].masks & 1) > 0
-    bare = hidden & (np.abs(out.astype(int) - background).max(axis=2) <= 8) & (count > 0.2 * len(times))
-    out[bare] = (total[bare] / count[bare, None]).astype(np.uint8)
-    return out
+    frame = trainer.cache[typical]
+    background = cv2.resize(trainer.subject.background, frame.image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    hidden = (frame.masks & 1) > 0
+    torso = np.abs(frame.behind.astype(int) - background).max(axis=2) > 8
+    rim, reach = max(2, len(hidden) // 48), len(hidden) // 14
+    out, filled = frame.behind.astype(np.float32), np.zeros(hidden.shape, np.uint8)
+    for x in np.flatnonzero((torso & hidden).any(axis=0))[rim // 2 : -rim // 2]:  # without the very sides, its outline
+        top = int((torso[:, x] & hidden[:, x]).argmax())
+        skin = out[top + rim : top + 2 * rim, x]
+        if len(skin):
+            rows = np.arange(max(0, top - reach), top + rim)
+            rows = rows[hidden[rows, x]]
+            out[rows, x], filled[rows, x] = np.median(skin, axis=0), 1
+    # Neighbouring columns flow into each other, and a column that was left out takes its neighbours' colour.
+    sigma, wide = len(hidden) / 100, np.ones((1, 2 * rim + 1), np.uint8)
+    share = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), sigma)[..., None]
+    smooth = cv2.GaussianBlur(out * filled[..., None], (0, 0), sigma) / np.maximum(share, 1e-3)
+    closed = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, wide) > 0
+    out[closed] = smooth[closed]
+    return np.clip(out + 0.5, 0, 255).astype(np.uint8)
 
 
 def touched_rows(model: HeadModel) -> Tensor:
