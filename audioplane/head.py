@@ -96,7 +96,8 @@ class TalkingHead:
             state["statistics"] = torch.from_numpy(np.stack(trainer.features.statistics).astype(np.float32))
         about = {
             "kind": "head", "config": json.loads(trainer.config.to_json()), "fps": subject.fps, "name": subject.name,
-            "width": trainer.cache.width, "height": trainer.cache.height, "box": [*trainer.box.center, trainer.box.half],
+            "width": trainer.cache.width, "height": trainer.cache.height,
+            "box": [*trainer.box.center, trainer.box.half],
             "gaussians": len(model.params["means"]), "channels": trainer.windows.shape[-1],
             "iteration": trainer.iteration, "facts": trainer.facts,
         }  # fmt: skip
@@ -117,7 +118,9 @@ class TalkingHead:
         config = Config.from_json(json.dumps(about["config"]))
         state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
         sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
-        cloud = Gaussians(*(state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")), sh)
+        cloud = Gaussians(
+            sh=sh, **{name: state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")}
+        )
         *center, half = about["box"]
         box = Box((center[0], center[1], center[2]), half)
         model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
@@ -218,6 +221,7 @@ class TalkingHead:
         ends = self.extras["torso_ends"]
         start = int(ends[index - 1]) if index else 0
         image = cv2.imdecode(self.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
+        assert image is not None  # checked when the file was read
         image = np.ascontiguousarray(image[..., ::-1])
         return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -60,10 +60,10 @@ class Heads(nn.Module):
         """
         weight, bias = self.fold(gain, extra)
         if self.bf16:
-            hidden = F.relu(F.linear(static.bfloat16(), weight.bfloat16()).float() + bias)
+            hidden = functional.relu(functional.linear(static.bfloat16(), weight.bfloat16()).float() + bias)
         else:
-            hidden = F.relu(F.linear(static, weight, bias))
-        inner = F.relu(self.second(hidden[:, : self.hidden]))
+            hidden = functional.relu(functional.linear(static, weight, bias))
+        inner = functional.relu(self.second(hidden[:, : self.hidden]))
         return self.offset(inner), torch.sigmoid(self.dynamism(hidden[:, self.hidden :]))
 
     def fold(self, gain: Tensor | None, extra: Tensor | None) -> tuple[Tensor, Tensor]:
