@@ -116,12 +116,18 @@ def movement(model: HeadModel, codes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(moved), torch.stack(weights)
 
 
-@torch.no_grad()
-def liveliest(model: HeadModel, codes: Tensor) -> int:
-    """The Gaussian that moves most under these codes, weighted by how opaque and large it is."""
-    moved = movement(model, codes)[0].std(dim=0).norm(dim=1)
-    cloud = model.cloud
-    return int((moved * torch.sigmoid(cloud.opacities) * cloud.scales.mean(1).exp()).argmax())
+def visibility(head: TalkingHead, view: NDArray) -> Tensor:
+    """How much of the picture each Gaussian makes up, in pixels (N,): the sum of its blending weights."""
+    values = torch.zeros(len(head.cloud), 1, requires_grad=True)
+    _draw(head, values, view, head.cloud)[0].sum().backward()
+    assert values.grad is not None
+    return values.grad[:, 0]
+
+
+def liveliest(head: TalkingHead, codes: Tensor, view: NDArray) -> int:
+    """The Gaussian whose movement under these codes shows most in the picture."""
+    moved = movement(head.model, codes)[0].std(dim=0).norm(dim=1)
+    return int((moved * visibility(head, view)).argmax())
 
 
 # Pictures of what is not colour
@@ -130,14 +136,18 @@ def liveliest(model: HeadModel, codes: Tensor) -> int:
 @torch.no_grad()
 def splat_values(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians | None = None) -> NDArray:
     """Any values (N, C) of the Gaussians drawn as if they were colours: (H, W, C), NaN where there is no head."""
+    drawn, alpha = _draw(head, values, view, head.cloud if cloud is None else cloud)
+    return torch.where(alpha > 0.5, drawn / alpha.clamp_min(1e-3), torch.nan).numpy()
+
+
+def _draw(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians) -> tuple[Tensor, Tensor]:
     from .splat import rasterization
 
-    cloud = head.cloud if cloud is None else cloud
     drawn, alpha, _ = rasterization(
         cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), values.contiguous(),
         torch.from_numpy(np.asarray(view))[None], head.K[None], head.width, head.height, packed=False,
     )  # fmt: skip
-    return torch.where(alpha > 0.5, drawn / alpha.clamp_min(1e-3), torch.nan)[0].numpy()
+    return drawn[0], alpha[0]
 
 
 def as_colors(features: Tensor) -> Tensor:
@@ -150,26 +160,29 @@ def as_colors(features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def learned_change(head: TalkingHead) -> dict[str, list[NDArray]]:
-    """How far each cell of planes and lines is from where it started, root mean square over its D features.
+def learned_change(head: TalkingHead) -> tuple[dict[str, list[NDArray]], dict[str, list[NDArray]]]:
+    """What training wrote into planes and lines: the difference to where they started.
 
     Returns:
-        "xy", "xz", "yz": pictures (sH, sH) a level, NaN where no Gaussian reads; "z", "y", "x": curves (sH,) a level.
+        "xy", "xz", "yz": pictures (sH, sH, 3) a level, the three main directions of the D features as colours, white
+        where no Gaussian reads; "z", "y", "x": curves (sH,) a level, root mean square over the features.
     """
     from .head import touched_rows
 
     start, planes = before_training(head).field.planes, head.model.field.planes
-    read = torch.zeros(len(planes.planes), dtype=torch.bool)
-    read[touched_rows(head.model)] = True
-    change = (planes.planes - start.planes).square().mean(1).sqrt().where(read, torch.nan)
-    found: dict[str, list[NDArray]] = {name: [] for name in (*PLANE_NAMES, *LINE_NAMES)}
-    for at, (size, first, _, *_) in enumerate(planes.layout.tolist()):
-        found[PLANE_NAMES[at % 3]].append(change[first : first + size * size].view(size, size).numpy())
+    rows = touched_rows(head.model)
+    pictures: dict[str, list[NDArray]] = {name: [] for name in PLANE_NAMES}
+    for at, (size, first, *_) in enumerate(planes.layout.tolist()):
+        read = rows[(rows >= first) & (rows < first + size * size)]
+        picture = torch.ones(size * size, 3)
+        picture[read - first] = as_colors(planes.planes[read] - start.planes[read])
+        pictures[PLANE_NAMES[at % 3]].append(picture.view(size, size, 3).numpy())
+    curves: dict[str, list[NDArray]] = {name: [] for name in LINE_NAMES}
     for level in range(1, planes.levels + 1):
         for name in LINE_NAMES:
-            curve = (planes.line(level, name) - start.line(level, name)).square().mean(1).sqrt()
-            found[name].append(curve.numpy())
-    return found
+            change = planes.line(level, name) - start.line(level, name)
+            curves[name].append(change.square().mean(1).sqrt().numpy())
+    return pictures, curves
 
 
 # Memory

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,27 +18,26 @@ if TYPE_CHECKING:
 INK, PAPER = "#1b2a41", "0.93"
 
 
-def planes(change: Mapping[str, Sequence[NDArray]]) -> Figure:
-    """What training wrote into each table (`inside.learned_change`): planes as pictures, the line of k under each."""
-    columns, levels = (("xy", "z"), ("xz", "y"), ("yz", "x")), len(change["xy"])
+def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Sequence[NDArray]]) -> Figure:
+    """The tables of `inside.learned_change`: one column a level; a row for each plane, and the lines under them."""
+    levels = len(pictures["xy"])
     figure, axes = plt.subplots(
-        levels * 2, 3, figsize=(7.6, 2.6 * levels), layout="constrained", squeeze=False,
-        height_ratios=[5, 1] * levels,
-    )  # fmt: skip
+        4, levels, figsize=(2.6 * levels, 9), layout="constrained", squeeze=False, height_ratios=[3, 3, 3, 1]
+    )
     for level in range(levels):
-        top = np.nanpercentile(np.concatenate([change[plane][level].ravel() for plane, _ in columns]), 99)
-        for column, (plane, line) in enumerate(columns):
-            picture, curve = axes[2 * level, column], axes[2 * level + 1, column]
-            shown, names = change[plane][level], plane.upper()
-            if plane == "yz":  # rows are z and columns y: stand it up, face to the left
-                shown, names = shown.T, "ZY"
-            picture.imshow(shown, cmap="magma", vmin=0, vmax=top, interpolation="nearest")
-            picture.set(xticks=[], yticks=[], facecolor=PAPER, xlabel=names[0].lower(), ylabel=names[1].lower())
-            size = len(change[line][level])
-            picture.set_title(f"$P^{level + 1}_{{{plane.upper()}}}$   {size} x {size}", fontsize=9)
-            curve.fill_between(np.linspace(0, 1, size), change[line][level], color="C1", alpha=0.8, linewidth=0)
-            curve.set(xlim=(0, 1), ylim=(0, None), xticks=[], yticks=[], ylabel=f"$L^{level + 1}_{line.upper()}$")
-            _bare(curve)
+        for cell, (name, own) in zip(axes[:3, level], pictures.items(), strict=True):
+            # Stood up as one would look at the head: yz comes with rows z and columns y.
+            picture, across, down = (own[level].transpose(1, 0, 2), "z", "y") if name == "yz" else (own[level], *name)
+            cell.imshow(picture, interpolation="nearest")
+            cell.set(xticks=[], yticks=[], xlabel=across, ylabel=down)
+            cell.set_title(f"$P^{level + 1}_{{{name.upper()}}}$, {len(picture)} x {len(picture)}", fontsize=9)
+        for name, own in curves.items():
+            at = np.linspace(0, 1, len(own[level]))
+            axes[3, level].plot(at, own[level], linewidth=1, label=f"$L_{name.upper()}$")
+        axes[3, level].set(xlim=(0, 1), ylim=(0, None), xticks=[0, 1], xticklabels=["0", "box side"], yticks=[])
+        _bare(axes[3, level])
+    axes[3, 0].set_ylabel("change of lines")
+    axes[3, -1].legend(fontsize=7, frameon=False, ncols=3)
     plt.close(figure)
     return figure
 
@@ -69,7 +69,7 @@ def attention(
     shown = shown[np.argsort(shown.argmax(axis=1), kind="stable")]
     grid.imshow(
         shown, aspect="auto", cmap="magma", interpolation="nearest", extent=(first / fps, last / fps, len(shown), 0),
-        vmax=np.percentile(shown, 99.7),
+        norm=PowerNorm(0.5, 0, float(np.percentile(shown, 99.8))),
     )  # fmt: skip
     grid.set(yticks=[], ylabel=f"{len(shown)} prototypes of $A$")
     times = (np.arange(first, last) + 0.5) / fps
@@ -135,20 +135,21 @@ def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: S
 
 def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time."""
-    figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
     length = np.asarray(seconds, float)
-    colors = dict(zip(table.index, ("0.45", "C3", "C0", INK), strict=False))
+    styles = dict(zip(table.index, (("0.45", 1.5), ("C3", 1.5), ("C0", 5), (INK, 1.5)), strict=True))
     for name, row in table.iterrows():
-        size = row["tables"]
-        if row["per second"] and name != "dense 4D grid":
-            axes.plot(length, np.maximum(size, row["per second"] * length), "--", color=colors[name])
-        if name == "dense 4D grid":
-            axes.plot(length, row["per second"] * length, "--", color=colors[name], label=f"{name} (computed)")
-        else:
-            axes.plot(length, np.full_like(length, size), color=colors[name], label=f"{name}: {size:.1f} MiB")
-    axes.set(xscale="log", yscale="log", xlabel="seconds of video", ylabel="MiB of tables")
+        color, width = styles[name]
+        size, slope, dense = row["tables"], row["per second"], name == "dense 4D grid"
+        if slope:
+            label = f"{name}, one cell a frame: + {slope:.1f} MiB/s"
+            axes.plot(length, slope * length, "--", color=color, label=label, linewidth=width)
+        if not dense:
+            flat = np.full_like(length, size)
+            axes.plot(length, flat, color=color, label=f"{name}: {size:.1f} MiB", linewidth=width)
+    axes.set(xscale="log", yscale="log", xlabel="seconds of video", ylabel="MiB of tables", ylim=(1, None))
     axes.grid(color="0.92", which="major")
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.legend(fontsize=7.5, frameon=False)
     _bare(axes)
     plt.close(figure)
     return figure
