@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
 POSES = ("test", "still", "natural")
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
-STILL = (
-    0.004  # sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset
-)
+STILL = 0.15
+"""Sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset."""
 
 
 class TalkingHead:
@@ -80,7 +79,7 @@ class TalkingHead:
         typical = subject.train.start + compose.typical(subject.viewmats[subject.train.start : subject.train.stop])
         packs, budget = [], TORSO_BYTES
         for t in [typical, *test]:
-            image = trainer.cache[t].behind
+            image = still_torso(trainer, typical) if not packs else trainer.cache[t].behind
             data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
             budget -= len(data)
             if budget < 0:
@@ -290,6 +289,29 @@ class TalkingHead:
         audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
         compose.write_video(out, self.frames(audio, poses, size, seed, mark, features), self.fps, audio, SAMPLE_RATE)
         return Path(out)
+
+
+def still_torso(trainer: Trainer, typical: int, views: int = 40) -> np.ndarray:
+    """The torso of frame `typical`, its neck continued under the head by what other frames show of it.
+
+    A torso alone ends where its own frame's head begins; another pose would look past that edge.
+    """
+    import cv2
+
+    cache, train = trainer.cache, trainer.subject.train
+    background = cv2.resize(trainer.subject.background, (cache.width, cache.height), interpolation=cv2.INTER_AREA)
+    total, count = np.zeros((*background.shape[:2], 3)), np.zeros(background.shape[:2])
+    times = np.linspace(train.start, train.stop - 1, min(views, len(train))).astype(int)
+    for t in times:
+        behind = cache[int(t)].behind
+        torso = np.abs(behind.astype(int) - background).max(axis=2) > 8
+        total[torso] += behind[torso]
+        count += torso
+    out = cache[typical].behind.copy()
+    hidden = (cache[typical].masks & 1) > 0
+    bare = hidden & (np.abs(out.astype(int) - background).max(axis=2) <= 8) & (count > 0.2 * len(times))
+    out[bare] = (total[bare] / count[bare, None]).astype(np.uint8)
+    return out
 
 
 def touched_rows(model: HeadModel) -> Tensor:

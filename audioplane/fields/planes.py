@@ -149,7 +149,7 @@ class _Sample(torch.autograd.Function):
         threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts)
         first = np.concatenate([[0], np.cumsum(counts)])
 
-        v_planes, v_lines = torch.zeros(int(first[-1]), features), torch.zeros(lines.shape)
+        v_planes, v_lines = torch.empty(int(first[-1]), features), torch.zeros(lines.shape)
         v_points = torch.empty(sets, count, 3)
         threads.run(
             plane_kernels.scatter, each, points, layout, features, *tables, use_lines,
