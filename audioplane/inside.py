@@ -18,7 +18,7 @@ from .config import Config
 from .fields import build
 from .fields.audio_plane import AudioPlane
 from .fields.planes import LINE_NAMES, PLANE_NAMES, TRIPLES, sample_dense
-from .gaussians import Gaussians
+from .gaussians import Gaussians, Picture
 from .model import HeadModel, offset_scales
 
 if TYPE_CHECKING:
@@ -38,6 +38,19 @@ def before_training(head: TalkingHead) -> HeadModel:
     """The same cloud under the field that training started from (same seed, same draws)."""
     generator = torch.Generator().manual_seed(head.config.seed * 7919 + 3)
     return HeadModel(head.config, head.cloud, head.model.box, int(head.about["channels"]), generator).eval()
+
+
+def at_rest(head: TalkingHead) -> TalkingHead:
+    """The head with its mouth held still: the canonical cloud, whatever it hears."""
+    from .head import TalkingHead
+
+    return TalkingHead(before_training(head), head.about, head.extras, sparse=False)
+
+
+@torch.no_grad()
+def moment(head: TalkingHead, code: Tensor, view: NDArray) -> Picture:
+    """Picture and dynamism map of one moment as training sees them: Eq. 4 and 14, one pass."""
+    return head.model(code, torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
 
 
 # Attention
@@ -94,15 +107,14 @@ def factors(model: HeadModel, point: int, audio: Tensor) -> dict[str, Tensor]:
     Returns:
         "P", "f_k", "f_a" and their "product": (levels, 3, D) each, sets in the order XY·Z, XZ·Y, YZ·X.
     """
-    planes = model.field.planes
+    field = model.field
+    assert isinstance(field, AudioPlane)
+    planes = field.planes
     at, shape = model.points()[point : point + 1], (planes.levels, 3, planes.features)
-    alone = sample_dense(at, planes.planes, None, planes.layout)
-    both = sample_dense(at, planes.planes, planes.lines, planes.layout)
-    lines = sample_dense(at, torch.ones_like(planes.planes), planes.lines, planes.layout)
-    torch.testing.assert_close(both, alone * lines)
-    audio_code = model.field.audio_code(audio)[:, None].expand(shape)
-    P, f_k = alone.view(shape), lines.view(shape)
-    return {"P": P, "f_k": f_k, "f_a": audio_code, "product": P * f_k * audio_code}
+    P = sample_dense(at, planes.planes, None, planes.layout).view(shape)
+    f_k = sample_dense(at, torch.ones_like(planes.planes), planes.lines, planes.layout).view(shape)
+    f_a = field.audio_code(audio)[:, None].expand(shape)
+    return {"P": P, "f_k": f_k, "f_a": f_a, "product": P * f_k * f_a}
 
 
 @torch.no_grad()

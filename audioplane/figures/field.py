@@ -92,12 +92,11 @@ def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, A
         blocks += [(f"$f_a$  {title}", own["f_a"]), ("$=$ product", own["product"])]
     rows = (len(blocks) + 1) // 2
     figure, axes = plt.subplots(rows, 2, figsize=(10, 0.55 + 0.85 * rows), layout="constrained", squeeze=False)
-    image = None
     for cell, (title, block) in zip(axes.ravel(), blocks, strict=False):
         values = np.asarray(block)
         levels, _, features = values.shape
         table = values.transpose(1, 0, 2).reshape(3, levels * features)
-        image = cell.imshow(table, aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2, interpolation="nearest")
+        cell.imshow(table, aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2, interpolation="nearest")
         for level in range(1, levels):
             cell.axvline(level * features - 0.5, color="white", linewidth=2)
         cell.set(xticks=(np.arange(levels) + 0.5) * features - 0.5, yticks=range(3))
@@ -106,7 +105,7 @@ def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, A
         cell.tick_params(length=0)
         cell.set_title(title, fontsize=9)
         cell.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
+    figure.colorbar(axes[0, 0].images[0], ax=axes, shrink=0.6, aspect=30)
     plt.close(figure)
     return figure
 
@@ -120,15 +119,14 @@ def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: S
     """
     count = len(pictures)
     figure, axes = plt.subplots(2, count, figsize=(2.1 * count + 0.8, 4.3), layout="constrained", squeeze=False)
-    image = None
     for column in range(count):
         axes[0, column].imshow(pictures[column])
         axes[0, column].set_title(titles[column], fontsize=10)
-        image = axes[1, column].imshow(moved[column], cmap="magma", vmin=0, vmax=top)
+        axes[1, column].imshow(moved[column], cmap="magma", vmin=0, vmax=top)
     for cell in axes.ravel():
         cell.set(xticks=[], yticks=[], facecolor=PAPER)
         cell.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes[1], label="moved, mm", shrink=0.9)
+    figure.colorbar(axes[1, 0].images[0], ax=axes[1], label="moved, mm", shrink=0.9)
     plt.close(figure)
     return figure
 
@@ -138,12 +136,14 @@ def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
     length = np.asarray(seconds, float)
     styles = dict(zip(table.index, (("0.45", 1.5), ("C3", 1.5), ("C0", 5), (INK, 1.5)), strict=True))
-    for name, row in table.iterrows():
+    for name in table.index:
+        row = table.loc[name]
         color, width = styles[name]
         size, slope, dense = row["tables"], row["per second"], name == "dense 4D grid"
         if slope:
-            label = f"{name}, one cell a frame: + {slope:.1f} MiB/s"
-            axes.plot(length, slope * length, "--", color=color, label=label, linewidth=width)
+            label = f"{name}, one cell a frame: {slope:.1f} MiB more a second"
+            still = 0.0 if dense else table.loc["(b) tri-plane + audio", "tables"]  # its planes over space
+            axes.plot(length, still + slope * length, "--", color=color, label=label, linewidth=width)
         if not dense:
             flat = np.full_like(length, size)
             axes.plot(length, flat, color=color, label=f"{name}: {size:.1f} MiB", linewidth=width)

@@ -66,15 +66,15 @@ def band(inside: NDArray, outside: NDArray, margin: float) -> Figure:
 def margins(dynamism_map: NDArray, mask: NDArray, head: NDArray) -> Figure:
     """Which pixels of one map Eq. 15 still pulls at, margin by margin: red up, blue down; gray is free."""
     figure, axes = plt.subplots(1, len(MARGINS), figsize=(2.3 * len(MARGINS) + 0.9, 2.7), layout="constrained")
-    gap, image = mask.astype(float) - dynamism_map, None
+    gap = mask.astype(float) - dynamism_map
     for cell, margin in zip(axes, MARGINS, strict=True):
         excess = np.sign(gap) * np.maximum(0, np.abs(gap) - margin)
-        image = cell.imshow(excess, cmap="RdBu_r", vmin=-0.6, vmax=0.6)
+        cell.imshow(excess, cmap="RdBu_r", vmin=-0.6, vmax=0.6)
         cell.contour(mask, [0.5], colors="black", linewidths=0.7)
         cell.contour(head, [0.5], colors="0.6", linewidths=0.5)
         cell.set(xticks=[], yticks=[])
         cell.spines[:].set_visible(False)
         cell.set_title(f"margin {margin}\nloss {np.abs(excess).mean():.4f}", fontsize=9)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="pull on g")
+    figure.colorbar(axes[0].images[0], ax=axes, shrink=0.8, label="pull on g")
     plt.close(figure)
     return figure
