@@ -162,6 +162,12 @@ def _draw(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians) ->
     return drawn[0], alpha[0]
 
 
+def trembling(head: TalkingHead, codes: Tensor, view: NDArray) -> NDArray:
+    """How far each place strays from its mean position under these codes, drawn: (H, W) mm, NaN where no head is."""
+    moved = movement(head.model, codes)[0]
+    return splat_values(head, (moved - moved.mean(0)).norm(dim=2).mean(0)[:, None], view)[..., 0]
+
+
 def as_colors(features: Tensor) -> Tensor:
     """The three main directions of features (N, W) as red, green and blue in [0, 1]: (N, 3)."""
     centred = features - features.mean(0)
