@@ -80,6 +80,12 @@ def sounds(subject: Subject) -> list[str]:
     return spoken
 
 
+def moments(opening: NDArray, frames: range, count: int = 4) -> list[int]:
+    """`count` of `frames` from the least to the most open mouth, evenly by rank; `opening` (T,) of the whole clip."""
+    order = np.argsort(opening[frames.start : frames.stop], kind="stable")
+    return [frames.start + int(order[k]) for k in np.linspace(0, len(order) - 1, count).astype(int)]
+
+
 def mean_by_sound(values: NDArray, spoken: list[str]) -> tuple[list[str], NDArray]:
     """Names of the classes that occur, and the mean of `values` (T, F) over the frames of each: (classes, F)."""
     labels = np.array(spoken)
@@ -143,6 +149,11 @@ def liveliest(head: TalkingHead, codes: Tensor, view: NDArray) -> int:
 
 
 # Pictures of what is not colour
+
+
+def mean_inside(maps: list[NDArray], masks: list[NDArray]) -> float:
+    """The mean of maps (H, W) over the pixels of their masks, NaN left out."""
+    return float(np.nanmean(np.concatenate([values[mask] for values, mask in zip(maps, masks, strict=True)])))
 
 
 @torch.no_grad()

@@ -75,6 +75,13 @@ def is_quiet() -> bool:
     return preset() == "smoke"
 
 
+def compact_pictures(quality: int = 88) -> None:
+    """Embeds figures as JPEG from here on: photographs as PNG would make a clone of the repository heavy."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality})
+
+
 def trained(subject: Subject, config: Config) -> Path:
     """The folder of a finished run in the user's cache; trains on first use.
 
