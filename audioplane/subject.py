@@ -275,6 +275,11 @@ class Subject:
         return None if self._mesh is None else self._mesh["faces"]
 
     @property
+    def rest_vertices(self) -> np.ndarray | None:
+        """The true mesh at rest, V x 3 float32 metres in head coordinates, or None."""
+        return None if self._mesh is None else self._mesh["rest"]
+
+    @property
     def vertex_groups(self) -> dict[str, np.ndarray]:
         """Named vertex index lists of the true mesh; empty when there is none."""
         mesh = self._mesh or {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,8 +52,6 @@ def bring_together(name: str, size: int, seconds: float, seed: int, voice: str |
 
     spec = find(name)
     play = perform(spec, seconds, seed, voice)
-    # The articulation's tongue between the teeth is what the face calls forward.
-    play = replace(play, extras={**play.extras, "tongueForward": play.extras["tongueBetween"]})
     identity = identity_of(spec)
     face = Face(identity)
     K, rest_pose = still_camera(size)

@@ -125,7 +125,9 @@ class Face:
                 w[INDEX["jawForward"]] * JAW_AHEAD / 1000,
             ]
         )
-        special = np.array([float(extras.get(name, 0.0)) for name in ("tongueUp", "labiodental")])
+        # A tip between the teeth cannot be at the ridge behind them as well.
+        tongue_up = float(extras.get("tongueUp", 0.0)) * (1 - float(extras.get("tongueBetween", 0.0)))
+        special = np.array([tongue_up, float(extras.get("labiodental", 0.0))])
         self._rig.run(weights, jaw, self.gaze(w), special, out)
         return out
 

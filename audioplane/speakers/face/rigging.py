@@ -46,7 +46,7 @@ def rig(canvas: Canvas, whole: Part) -> Rig:
     along = whole.uv[tongue, 1]
     tip = whole.vertices[tongue][along == 0].mean(0)
     ridge = whole.vertices[whole.groups["upper_teeth"]]
-    palate = np.array([0.0, ridge[:, 1].max() - 6.0, ridge[:, 2].min() + 4.5])
+    palate = np.array([0.0, ridge[:, 1].max() - 3.0, ridge[:, 2].min() + 4.5])
     rise = np.clip(1 - along / 0.75, 0, 1) ** 1.5
     bite = _bite(canvas)
     edge = np.array([0.0, ridge[:, 1].max() - 0.3, ridge[:, 2].min() + 0.2])
@@ -87,7 +87,7 @@ def rig(canvas: Canvas, whole: Part) -> Rig:
 # Where the tongue's middle line goes, tip (0) to root (1): height and depth from the lips' line of contact.
 _TONGUE_PATHS = {
     "tongueOut": ((0, 10, -20), (0.08, 4, -18.5), (0.18, -3.5, -12), (0.32, -4.5, -1), (0.5, -2.5, 14)),
-    "tongueBetween": ((0, -0.9, 2.5), (0.12, -0.9, 8), (0.3, -1.0, 18), (0.5, 1.0, 30)),
+    "tongueBetween": ((0, 2.2, 8.5), (0.12, 2.0, 13), (0.3, 1.6, 22), (0.5, 2.0, 32)),
 }
 
 

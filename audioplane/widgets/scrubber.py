@@ -1,0 +1,87 @@
+"""Scrubs through a Subject, frame by frame or from sound to sound."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import numpy as np
+
+from audioplane import moment
+
+if TYPE_CHECKING:
+    from audioplane.subject import Subject
+
+
+class WithStill(ipywidgets.VBox):
+    """A box of widgets that brings a picture along, for pages that have no kernel to run it."""
+
+    still: bytes = b""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data and self.still:
+            data["image/png"] = base64.b64encode(self.still).decode()
+        return bundle
+
+
+def speaker_scrubber(subject: Subject, start: int | None = None) -> WithStill:
+    """A slider over the frames and a menu of the sounds; both show `moment.draw` of the frame they are at.
+
+    Args:
+        subject: what to look at.
+        start: the frame shown first; None: in the first sound that opens the mouth widely, else the middle one.
+
+    Returns:
+        A widget. `children[0].value` is the picture (PNG); without a kernel a page shows that of `start`.
+
+    Raises:
+        ValueError: `start` is no frame of the Subject.
+    """
+    if start is None:
+        start = _telling_frame(subject)
+    if not 0 <= start < subject.num_frames:
+        raise ValueError(f"start must be a frame of {subject.name!r}, 0 to {subject.num_frames - 1}; got {start}")
+    picture = ipywidgets.Image(value=_png(subject, start), format="png", layout={"max_width": "960px"})
+    frame = ipywidgets.IntSlider(
+        start, 0, subject.num_frames - 1, description="frame", continuous_update=False, layout={"width": "520px"}
+    )
+    sounds = [(f"{p.ipa}   {p.start:.2f} s", _middle(subject, p.start, p.end)) for p in subject.phonemes or []]
+    sound = ipywidgets.Dropdown(options=[("…", -1), *sounds], description="sound", layout={"width": "220px"})
+
+    def show(change: dict[str, Any]) -> None:
+        picture.value = _png(subject, change["new"])
+
+    def jump(change: dict[str, Any]) -> None:
+        if change["new"] >= 0:
+            frame.value = change["new"]
+
+    frame.observe(show, "value")
+    sound.observe(jump, "value")
+    box = WithStill([picture, ipywidgets.HBox([frame, sound])])
+    box.still = picture.value
+    return box
+
+
+def _middle(subject: Subject, start: float, end: float) -> int:
+    return min(int((start + end) / 2 * subject.fps), subject.num_frames - 1)
+
+
+def _telling_frame(subject: Subject) -> int:
+    wide = [p for p in subject.phonemes or [] if p.ipa[:1] in "aɑæɐ" and p.end - p.start > 0.06]  # noqa: RUF001
+    return _middle(subject, wide[0].start, wide[0].end) if wide else subject.num_frames // 2
+
+
+def _png(subject: Subject, t: int) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(moment.draw(subject, t))
+    canvas.draw()
+    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    out = io.BytesIO()
+    Image.fromarray(pixels).quantize(200).save(out, format="PNG", optimize=True)  # small: it travels at each move
+    return out.getvalue()
