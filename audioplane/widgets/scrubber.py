@@ -21,7 +21,7 @@ class WithStill(ipywidgets.VBox):
     still: bytes = b""
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
+        bundle: Any = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data and self.still:
             data["image/png"] = base64.b64encode(self.still).decode()

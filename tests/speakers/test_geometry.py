@@ -1,6 +1,6 @@
 """Phonetics and people on the geometry of all six faces: lips, teeth, tongue, jaw and lids do what the tracks ask."""
 
-# ruff: noqa: RUF001 (IPA)
+
 
 from __future__ import annotations
 
