@@ -6,6 +6,7 @@ Colours are transferred from our fitted skin grid, so that one `Identity` gives 
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import griddata
 from scipy.spatial import KDTree
 
 from audioplane.speakers.face import grid as topology
@@ -17,7 +18,7 @@ from audioplane.speakers.face.occlusion import ambient
 from audioplane.speakers.face.parts import Label, Material, Part, join, vertex_normals
 from audioplane.speakers.face.shapes import smoothstep
 from audioplane.speakers.face.skin import fixed_rows
-from audioplane.speakers.face.strands import bind, obstacle
+from audioplane.speakers.face.strands import bind, obstacle, ribbons
 from audioplane.speakers.ict.fit import (
     EYES,
     FACE,
@@ -48,7 +49,7 @@ def person(kit: Kit, fitted: Fit) -> Part:
         parts[f"{side}_eye"] = _piece(kit, fitted, where, material=Material.EYE, label=Label.FACE,
                                       albedo=(0.72, 0.68, 0.66), roughness=0.08, flow=(0.0, 0.0, -1.0))  # fmt: skip
     parts |= _mouth(kit, fitted)
-    parts["lashes"] = _lashes(kit, fitted)
+    parts |= _lashes(kit, fitted)
     parts |= _ours(fitted, parts)
     whole = join(parts)
     whole.occlusion = _occlusion(whole, fitted)
@@ -144,20 +145,36 @@ def _mouth(kit: Kit, fitted: Fit) -> dict[str, Part]:
     return out
 
 
-def _lashes(kit: Kit, fitted: Fit) -> Part:
-    """The kit's strips of lashes; each fifth of a millimetre is a strand, from the lid (0) to the tip (1)."""
+def _lashes(kit: Kit, fitted: Fit) -> dict[str, Part]:
+    """Lashes along the kit's strips: six of an eye, three above; the strips' vertices stay, unseen, to carry them."""
+    rng = np.random.default_rng([fitted.who.seed, 0x1A5])
+    woman = 1 - fitted.who.masculinity
     uv = kit.vertex_uv()[LASHES].reshape(12, -1, 2)
-    low, high = uv.min(1, keepdims=True), uv.max(1, keepdims=True)
-    along, across = ((uv - low) / (high - low))[..., 1], (uv - low)[..., 0] / 0.48
     points = fitted.points[LASHES].reshape(12, -1, 3)
-    eye = fitted.eyes[[0] * 6 + [1] * 6]
-    reach = np.linalg.norm(points - eye[:, None], axis=-1)
-    outward = np.array([np.corrcoef(a, r)[0, 1] for a, r in zip(along, reach, strict=True)])
-    along = np.where(outward[:, None] > 0, along, 1 - along)
-    strands = np.stack([across * 85 + 31.0 * np.arange(12)[:, None], along], -1).reshape(-1, 2)
-    return Part(fitted.points[LASHES], _faces(kit, LASHES), Material.LASH, Label.FACE, uv=strands,
-                albedo=(0.012, 0.010, 0.009), roughness=0.4, coverage=(0.62 - 0.5 * strands[:, 1]).clip(0, 1),
-                flow=(0.0, -0.5, -1.0), occlusion=0.8)  # fmt: skip
+    height = KDTree(fitted.points[FACE]).query(points)[0]
+    steps = np.linspace(0.03, 0.97, 5)
+    paths = []
+    for strip in range(12):
+        low, high = uv[strip].min(0), uv[strip].max(0)
+        across, along = ((uv[strip] - low) / (high - low)).T
+        if np.corrcoef(along, height[strip])[0, 1] < 0:
+            along = 1 - along
+        count, reach = (17, 0.8 + 0.2 * woman) if strip % 6 < 3 else (10, 0.62)
+        at = (np.arange(count) + rng.uniform(0.2, 0.8, count)) / count
+        long = reach * rng.uniform(0.75, 1.0, (count, 1)) * steps
+        lean = at[:, None] + rng.normal(size=(count, 1)) * 0.012 * steps
+        paths.append(griddata((across, along), points[strip], (np.clip(lean, 0.01, 0.99), long), method="linear"))
+    path = np.concatenate(paths)
+    path = path[np.isfinite(path).all((1, 2))]
+    normals = np.broadcast_to(np.array([0.0, -0.5, -1.0]), path.shape)
+    strands = ribbons(path, normals, np.full(len(path), 0.20 + 0.12 * woman), np.array([0.012, 0.010, 0.009]),
+                      Material.LASH, rng, label=Label.FACE, taper=(1.0, 0.15), coverage=(1.0, 0.9),
+                      shade=(0.9, 1.0), roll=0.3, spread=0.05)  # fmt: skip
+    first = len(kit_vertices()) - len(fitted.points[LASHES])
+    strips = Part(fitted.points[LASHES], np.zeros((0, 3), np.int32), Material.LASH, Label.FACE, occlusion=0.8)
+    bind(strands, fitted.points[LASHES], np.arange(len(strips.vertices)))
+    strands.bound_to = strands.bound_to + first
+    return {"lash_strips": strips, "lashes": strands}
 
 
 def _ours(fitted: Fit, parts: dict[str, Part]) -> dict[str, Part]:

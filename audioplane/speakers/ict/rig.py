@@ -6,6 +6,8 @@ closes exactly, lips never cross, lids keep off the eyeballs where two shapes ad
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.spatial import KDTree
 
@@ -23,6 +25,7 @@ _BOTH_SIDES = ("browInnerUp", "cheekPuff")
 _OWN = ("tongueOut", "tongueForward")  # the kit has no shape of the tongue
 SMALLEST = 0.004  # millimetres: less is no displacement
 PAIRS = 41
+AT_REST = 0.15  # of the kit's gap between the lips at rest (about a millimetre) is left
 
 
 def kit_names(name: str) -> tuple[str, ...]:
@@ -54,7 +57,12 @@ def rig(kit: Kit, fitted: Fit, whole: Part) -> tuple[Rig, dict[str, np.ndarray]]
     lower = _lower_lip(moved["jawOpen"])
     pairs, groups = _lip_pairs(fitted, whole, lower)
     guard = _lip_guard(fitted.points, pairs, lower)
-    moved["mouthClose"] += _exact_closure(whole.vertices[: len(order)], moved, pairs, guard)
+    skin = whole.vertices[: len(order)].copy()
+    whole.vertices = whole.vertices.copy()
+    whole.vertices[: len(order)] += _pulled(guard, len(order), lambda out: _gap(skin + out, pairs) * (1 - AT_REST))
+    # mouthClose of the kit rolls both lips 3 mm over each other at weight 1: with jawOpen they shall only touch.
+    closed = moved["jawOpen"] + moved["mouthClose"]
+    moved["mouthClose"] += _pulled(guard, len(order), lambda out: _gap(closed + out, pairs))
     starts, index, delta = [0], [], []
     for name in SPARSE:
         where = np.flatnonzero(np.abs(moved[name]).max(1) > SMALLEST)
@@ -160,16 +168,15 @@ def _lip_guard(points: np.ndarray, pairs: np.ndarray, lower: np.ndarray) -> Guar
     return np.repeat(near, 3), pair.ravel(), share.ravel()
 
 
-def _exact_closure(rest: np.ndarray, moved: dict[str, np.ndarray], pairs: np.ndarray, guard: Guard) -> np.ndarray:
-    """What mouthClose lacks for the lips to touch, not cross, where jaw and lips close alike.
+def _gap(points: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    return points[pairs[:, 1]] - points[pairs[:, 0]]
 
-    The kit's own rolls both lips 3 mm over each other at weight 1.
-    """
-    out = np.zeros_like(rest)
+
+def _pulled(guard: Guard, size: int, excess: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Displacements (size, 3) after which `excess` of them, (P, 3) between the pairs, has gone."""
+    out = np.zeros((size, 3))
     for _ in range(8):
-        at = rest + moved["jawOpen"] + moved["mouthClose"] + out
-        depth = rest[pairs[:, 1], 1] - rest[pairs[:, 0], 1] - (at[pairs[:, 1], 1] - at[pairs[:, 0], 1])
-        np.add.at(out[:, 1], guard[0], guard[2] * depth[guard[1]])
+        np.add.at(out, guard[0], -guard[2][:, None] * excess(out)[guard[1]])
     return out
 
 
