@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.interpolate import griddata
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from audioplane.speakers.face import grid as topology
@@ -129,13 +131,17 @@ def _inside_the_cloth(points: np.ndarray, fitted: Fit) -> np.ndarray:
 
 
 def _mouth(kit: Kit, fitted: Fit) -> dict[str, Part]:
-    """Teeth, gums and tongue. Gums and tongue are one mesh: the tongue is a place of its texture."""
+    """Teeth, gums and tongue. Gums and tongue are one mesh: the tongue is those pieces of its texture that lie in the
+    middle and go with the jaw."""
     out = {}
     for name, where in (("upper_teeth", TEETH_UP), ("lower_teeth", TEETH_LOW)):
         out[name] = _piece(kit, fitted, where, material=Material.TEETH, label=Label.MOUTH, albedo=ENAMEL, roughness=0.2)
-    uv, jaw = kit.vertex_uv()[GUMS], np.abs(kit.delta("jawOpen")[GUMS]).max(1)
-    tongue = (uv[:, 0] < 2.3) & (uv[:, 1] < 0.43) & (jaw > 0.3)
+    jaw = np.linalg.norm(kit.delta("jawOpen")[GUMS], axis=1)
     faces = _faces(kit, GUMS)
+    tongue = np.zeros(len(jaw), bool)
+    for piece in _texture_pieces(kit, GUMS):
+        if np.abs(kit.vertices[GUMS][piece, 0]).max() < 2.1 and jaw[piece].min() > 1.0:
+            tongue[piece] = True
     material = np.where(tongue[faces].all(1), int(Material.TONGUE), int(Material.GUM))
     out["gums"] = Part(fitted.points[GUMS], faces, material, Label.MOUTH,
                        albedo=np.where(tongue[:, None], TONGUE, GUM), roughness=0.3,
@@ -143,6 +149,16 @@ def _mouth(kit: Kit, fitted: Fit) -> dict[str, Part]:
                                "lower_gum": np.flatnonzero(~tongue & (jaw > 0.3)),
                                "upper_gum": np.flatnonzero(jaw <= 0.3)})  # fmt: skip
     return out
+
+
+def _texture_pieces(kit: Kit, where: slice) -> list[np.ndarray]:
+    """The vertices (counted from the start of `where`) of each connected piece of the texture."""
+    inside = ((kit.faces >= where.start) & (kit.faces < where.stop)).all(1)
+    corners, size = kit.faces_uv[inside], len(kit.uv)
+    edges = np.concatenate([corners[:, :2], corners[:, 1:]])
+    _, piece = connected_components(coo_matrix((np.ones(len(edges)), edges.T), shape=(size, size)), directed=False)
+    of_face, faces = piece[corners[:, 0]], kit.faces[inside] - where.start
+    return [np.unique(faces[of_face == k]) for k in np.unique(of_face)]
 
 
 def _lashes(kit: Kit, fitted: Fit) -> dict[str, Part]:
@@ -221,7 +237,7 @@ def _occlusion(whole: Part, fitted: Fit) -> np.ndarray:
     casters = np.flatnonzero(~inner[whole.faces].any(1) & (whole.material != Material.LASH))
     out = ambient(whole.vertices, normals, whole.faces, casters)
     depth = whole.vertices[:, 2] - fitted.points[LANDMARKS[62], 2]
-    out = np.where(inner, np.interp(depth, [0, 5, 9, 20, 35, 55], [1.0, 1.0, 1.0, 0.9, 0.5, 0.1]), out)
+    out = np.where(inner, np.interp(depth, [0, 7, 14, 26, 45], [1.0, 0.95, 0.75, 0.4, 0.06]), out)
     # Lips and lids are seen open as well: never as dark as their touching edges are at rest.
     lips = whole.groups["skin"][np.unique(whole.faces[whole.material == Material.LIPS])]
     out[lips] = np.maximum(out[lips], 0.62)

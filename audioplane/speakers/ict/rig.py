@@ -25,6 +25,7 @@ _BOTH_SIDES = ("browInnerUp", "cheekPuff")
 _OWN = ("tongueOut", "tongueForward")  # the kit has no shape of the tongue
 SMALLEST = 0.004  # millimetres: less is no displacement
 PAIRS = 41
+TONGUE_SINKS = np.array([0.0, 6.0, 3.0])  # millimetres that its tip goes down and back as the jaw opens, to the kit's own
 AT_REST = 0.15  # of the kit's gap between the lips at rest (about a millimetre) is left
 
 
@@ -54,6 +55,7 @@ def rig(kit: Kit, fitted: Fit, whole: Part) -> tuple[Rig, dict[str, np.ndarray]]
     for name in _OWN:
         moved[name] = np.zeros((len(order), 3))
         moved[name][tongue] = _tongue_out(name, share)
+    moved["jawOpen"][tongue] += share[:, None] * TONGUE_SINKS
     lower = _lower_lip(moved["jawOpen"])
     pairs, groups = _lip_pairs(fitted, whole, lower)
     guard = _lip_guard(fitted.points, pairs, lower)
