@@ -85,7 +85,10 @@ def bring_together(
     K, rest_pose = still_camera(size)
     room = background(KINDS[spec.background_seed % len(KINDS)], size, size, spec.background_seed)
     paint = Paint(
-        iris_colour=identity.iris, iris_radius=face.paint.iris_radius, freckles=identity.freckles, seed=spec.identity_seed
+        iris_colour=identity.iris,
+        iris_radius=face.paint.iris_radius,
+        freckles=identity.freckles,
+        seed=spec.identity_seed,
     )
     light = studio(-1.0 if spec.background_seed % 2 else 1.0)
     scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))

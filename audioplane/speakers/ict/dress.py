@@ -37,7 +37,7 @@ from audioplane.speakers.ict.kit import Kit
 from audioplane.speakers.materials import srgb_to_linear
 
 LINING, GUM, TONGUE = (0.24, 0.055, 0.05), (0.46, 0.17, 0.15), (0.42, 0.14, 0.12)
-ENAMEL = (0.62, 0.57, 0.47)
+ENAMEL = np.array([0.62, 0.57, 0.47])
 NECK_ROW = topology.ROW_OF["jaw"] + 3  # grid row from which on skin is torso
 
 
@@ -104,11 +104,15 @@ def _skin(kit: Kit, fitted: Fit) -> Part:
     label = np.where(lips, int(Label.MOUTH), int(Label.FACE))
     label[(row[faces].mean(1) >= NECK_ROW) & ~socket] = Label.TORSO
     front = points[LANDMARKS[62], 2]
-    in_mouth = socket & (np.abs(points[faces, 0]).mean(1) < 60) & (points[faces, 1].mean(1) > fitted.body.subnasale_y - 6)
+    in_mouth = (
+        socket & (np.abs(points[faces, 0]).mean(1) < 60) & (points[faces, 1].mean(1) > fitted.body.subnasale_y - 6)
+    )
     material[in_mouth], label[in_mouth] = Material.MOUTH, Label.MOUTH
     albedo[SOCKETS] = LINING
     deep = smoothstep((points[SOCKETS, 2] - front - 4) / 8)[:, None]
-    albedo[SOCKETS] = albedo[SOCKETS] * deep + (1 - deep) * np.median(albedo[:SOCKETS.start][red[:SOCKETS.start] > 0.8], 0)
+    albedo[SOCKETS] = albedo[SOCKETS] * deep + (1 - deep) * np.median(
+        albedo[: SOCKETS.start][red[: SOCKETS.start] > 0.8], 0
+    )
     rough[SOCKETS] = 0.3
     torso = smoothstep((np.interp(row, np.arange(topology.ROWS), fixed_rows()) - 12.3) / 2.2)
     torso[SOCKETS] = 0.0
@@ -121,11 +125,11 @@ def _inside_the_cloth(points: np.ndarray, fitted: Fit) -> np.ndarray:
     """The kit's bust, drawn in below the collar so that it stays in our clothes."""
     out = points.copy()
     collar = clothes(fitted.who, fitted.body).vertices[:, 1].min()
-    low = smoothstep((points[:, 1] - collar - 4) / 40)
+    low = smoothstep((points[:, 1] - collar - 4) / (40 if fitted.who.clothes == "shirt" else 14))
     centre = np.array([0.0, 0.0, 18.0])
     offset = (points - centre) * [1, 0, 1]
     radius = np.linalg.norm(offset, axis=1)
-    target = np.minimum(radius, 58.0)
+    target = np.minimum(radius, 52.0)
     out += offset * (low * (target / np.maximum(radius, 1e-9) - 1))[:, None]
     return out
 
@@ -135,7 +139,10 @@ def _mouth(kit: Kit, fitted: Fit) -> dict[str, Part]:
     middle and go with the jaw."""
     out = {}
     for name, where in (("upper_teeth", TEETH_UP), ("lower_teeth", TEETH_LOW)):
-        out[name] = _piece(kit, fitted, where, material=Material.TEETH, label=Label.MOUTH, albedo=ENAMEL, roughness=0.2)
+        depth = fitted.points[where, 2] - fitted.points[LANDMARKS[62], 2]
+        dim = np.interp(depth, [8, 18, 40], [1.0, 0.6, 0.25])[:, None]  # the shader lets no tooth be dark; cheeks do
+        out[name] = _piece(kit, fitted, where, material=Material.TEETH, label=Label.MOUTH, albedo=dim * ENAMEL,
+                           roughness=0.2)  # fmt: skip
     jaw = np.linalg.norm(kit.delta("jawOpen")[GUMS], axis=1)
     faces = _faces(kit, GUMS)
     tongue = np.zeros(len(jaw), bool)

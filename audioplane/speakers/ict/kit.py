@@ -121,7 +121,7 @@ def from_files(names: Sequence[str], text: Callable[[str], str]) -> Kit:
     """
     if NEUTRAL not in names:
         raise UserError(f"an ICT-FaceKit has a {NEUTRAL}.obj; there are only {', '.join(names) or 'no files'}")
-    vertices, *mesh = _mesh(text(NEUTRAL))
+    vertices, faces, uv, faces_uv, part, part_names = _mesh(text(NEUTRAL))
     shapes = {}
     for name in names:
         if name != NEUTRAL:
@@ -135,7 +135,10 @@ def from_files(names: Sequence[str], text: Callable[[str], str]) -> Kit:
     def stack(chosen: list[str]) -> np.ndarray:
         return np.array([shapes[name] for name in chosen], np.float16).reshape(len(chosen), len(vertices), 3)
 
-    kit = Kit(vertices.astype(np.float32), *mesh, np.array(expressions, str), stack(expressions), stack(identities))
+    kit = Kit(
+        vertices.astype(np.float32), faces, uv, faces_uv, part, part_names,
+        np.array(expressions, str), stack(expressions), stack(identities),
+    )  # fmt: skip
     _check(kit, NEUTRAL)
     return kit
 
@@ -158,7 +161,7 @@ def _vertices(obj: str) -> np.ndarray:
         raise UserError(f"an OBJ file of the ICT-FaceKit is damaged ({error}); get it again") from error
 
 
-def _mesh(obj: str) -> tuple[np.ndarray, ...]:
+def _mesh(obj: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Vertices, triangles, texture positions, the triangles' texture corners, their materials and these' names."""
     uv, faces, faces_uv, part = [], [], [], []
     material, materials = "", []

@@ -25,7 +25,10 @@ _BOTH_SIDES = ("browInnerUp", "cheekPuff")
 _OWN = ("tongueOut", "tongueForward")  # the kit has no shape of the tongue
 SMALLEST = 0.004  # millimetres: less is no displacement
 PAIRS = 41
-TONGUE_SINKS = np.array([0.0, 6.0, 3.0])  # millimetres that its tip goes down and back as the jaw opens, to the kit's own
+TONGUE_SINKS = np.array(
+    [0.0, 6.0, 3.0]
+)  # millimetres that its tip goes down and back as the jaw opens, to the kit's own
+LID = 0.7  # millimetres that lids keep off the eyeball
 AT_REST = 0.15  # of the kit's gap between the lips at rest (about a millimetre) is left
 
 
@@ -47,7 +50,7 @@ def rig(kit: Kit, fitted: Fit, whole: Part) -> tuple[Rig, dict[str, np.ndarray]]
     moved = {}
     for name in NAMES:
         if name not in _OWN:
-            delta = to_head(sum(kit.delta(n) for n in kit_names(name)))[order]
+            delta = to_head(np.sum([kit.delta(n) for n in kit_names(name)], axis=0))[order]
             delta[np.concatenate([whole.groups[f"{side}_eye"] for side in EYES])] = 0.0  # they turn instead
             moved[name] = delta
     tongue = whole.groups["tongue"]
@@ -65,6 +68,8 @@ def rig(kit: Kit, fitted: Fit, whole: Part) -> tuple[Rig, dict[str, np.ndarray]]
     # mouthClose of the kit rolls both lips 3 mm over each other at weight 1: with jawOpen they shall only touch.
     closed = moved["jawOpen"] + moved["mouthClose"]
     moved["mouthClose"] += _pulled(guard, len(order), lambda out: _gap(closed + out, pairs))
+    for side, mark in (("Right", (37, 38, 40, 41)), ("Left", (43, 44, 46, 47))):
+        moved[f"eyeBlink{side}"] *= _full_blink(fitted.points, moved[f"eyeBlink{side}"], LANDMARKS[list(mark)])
     starts, index, delta = [0], [], []
     for name in SPARSE:
         where = np.flatnonzero(np.abs(moved[name]).max(1) > SMALLEST)
@@ -159,8 +164,8 @@ def _lip_guard(points: np.ndarray, pairs: np.ndarray, lower: np.ndarray) -> Guar
     """What gives way, to which pair, and how much (negative: upwards) when the lips would cross."""
     middle = points[pairs].mean(1)
     reach = np.arange(SOCKETS.stop)
-    offset = points[reach] - points[pairs[np.argmin(np.abs(points[reach, None, 0] - middle[:, 0]), axis=1)]].mean(1)
-    near = reach[np.linalg.norm(offset, axis=1) < 22]
+    _, beside = KDTree(middle[:, [0]]).query(points[reach][:, [0]])
+    near = reach[np.linalg.norm(points[reach] - middle[beside], axis=1) < 22]
     distance, pair = KDTree(middle[:, [0]]).query(points[near][:, [0]], k=3)
     weight = 1 / (distance + 0.4)
     weight /= weight.sum(1, keepdims=True)
@@ -182,8 +187,17 @@ def _pulled(guard: Guard, size: int, excess: Callable[[np.ndarray], np.ndarray])
     return out
 
 
+def _full_blink(points: np.ndarray, blink: np.ndarray, lids: np.ndarray) -> float:
+    """The factor with which the lids meet: the kit's leave a seventh of the eye open."""
+    up, low = lids[:2], lids[:1:-1]
+    before = (points[low, 1] - points[up, 1]).mean()
+    closing = before - (points[low, 1] + blink[low, 1] - points[up, 1] - blink[up, 1]).mean()
+    return float(np.clip((before - 0.3) / closing, 1.0, 1.25))
+
+
 def _lids(fitted: Fit, moved: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices of the lids, which eye they cover, and how near its centre they come in any one shape."""
+    """Vertices of the lids, which eye they cover, and how near its centre they may come: as near as in any one shape,
+    but over the cornea not nearer than the ball (as far as that costs less than a millimetre at rest)."""
     index, eye, radius = [], [], []
     points = fitted.points[: FACE.stop]
     for e, side in enumerate(("Left", "Right")):
@@ -192,6 +206,14 @@ def _lids(fitted: Fit, moved: dict[str, np.ndarray]) -> tuple[np.ndarray, np.nda
         least = np.linalg.norm(offset[near], axis=1)
         for name in (f"eyeBlink{side}", f"eyeLookDown{side}", f"eyeWide{side}", f"eyeSquint{side}"):
             least = np.minimum(least, np.linalg.norm(offset[near] + moved[name][near], axis=1))
+        blink = moved[f"eyeBlink{side}"][near]
+        ball = fitted.points[EYES[side.lower()]] - fitted.eyes[e]
+        reach = np.linalg.norm(ball, axis=1)
+        towards = offset[near] + blink
+        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+        over = reach[KDTree(ball / reach[:, None]).query(towards)[1]] + LID
+        over = np.minimum(over, np.linalg.norm(offset[near], axis=1) + 0.8)
+        least = np.where(np.linalg.norm(blink, axis=1) > 2.0, np.maximum(least, over), least)
         index.append(near)
         eye.append(np.full(len(near), e))
         radius.append(least)
