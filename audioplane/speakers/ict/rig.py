@@ -29,6 +29,7 @@ TONGUE_SINKS = np.array(
     [0.0, 6.0, 3.0]
 )  # millimetres that its tip goes down and back as the jaw opens, to the kit's own
 LID = 0.7  # millimetres that lids keep off the eyeball
+NEAR = 2.0  # millimetres between two vertices of the lips that meet, in the kit's neutral face
 AT_REST = 0.15  # of the kit's gap between the lips at rest (about a millimetre) is left
 
 
@@ -123,19 +124,20 @@ def _lip_pairs(fitted: Fit, whole: Part, lower: np.ndarray) -> tuple[np.ndarray,
     """(P, 2) vertices of upper and lower lip that meet, from corner to corner, and the lips' groups."""
     points = fitted.points
     mark = LANDMARKS
-    half = 0.94 * abs(points[mark[48], 0])
+    half = 0.9 * float(np.abs(points[mark[48], 0]))
     line = np.array([points[mark[k]] for k in (48, 60, 61, 62, 63, 64, 54)])
     row = np.arange(FACE.stop)
     height = np.interp(points[row, 0], line[:, 0], line[:, 1])
     depth = np.interp(points[row, 0], line[:, 0], line[:, 2])
     near = row[(np.abs(points[row, 0]) < half) & (np.abs(points[row, 1] - height) < 5) & (points[row, 2] < depth + 2.5)
                & (points[row, 2] > depth - 9)]  # fmt: skip
-    up, low = near[lower[near] < 0.5], near[lower[near] >= 0.5]
-    distance, other = KDTree(points[low]).query(points[up])
+    up, low = near[lower[near] < 0.25], near[lower[near] > 0.75]
+    distance, found = KDTree(points[low]).query(points[up])
+    other = np.asarray(found)
     bins = np.round((points[up, 0] / half + 1) * (PAIRS - 1) / 2).astype(int)
     pairs = []
     for k in range(PAIRS):
-        inside = np.flatnonzero((bins == k) & (points[low][other, 1] >= points[up, 1]))
+        inside = np.flatnonzero((bins == k) & (distance < NEAR) & (points[low][other, 1] >= points[up, 1]))
         if len(inside):
             best = inside[np.argmin(distance[inside])]
             pairs.append((up[best], low[other[best]]))

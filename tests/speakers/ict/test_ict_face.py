@@ -95,7 +95,7 @@ def test_rounding_narrows_and_smiling_widens() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shape_moves_something_on_its_side(name: str) -> None:
     it = face()
-    moved = it.vertices(shapes(jawOpen=1.0, **{name: 1.0})) - it.vertices(shapes(jawOpen=float(name != "jawOpen")))
+    moved = it.vertices(shapes(**{"jawOpen": 1.0, name: 1.0})) - it.vertices(shapes(jawOpen=float(name != "jawOpen")))
     size = np.linalg.norm(moved, axis=1)
     assert size.max() > 0.0015
     if name.endswith(("Left", "Right")) and not name.startswith(("jaw", "mouthLeft", "mouthRight")):
@@ -131,7 +131,8 @@ def test_landmarks_lie_on_the_skin(person: str) -> None:
     assert points.shape == (68, 3)
     assert (np.diff(points[:17, 0]) > 0).all()  # the jaw from the image's left to its right
     assert np.abs(points[[8, 27, 30, 33, 51, 57, 62, 66], 0]).max() < 0.004
-    assert (points[0, 1] < points[8, 1]) and (points[30, 2] == points[:, 2].min())
+    assert points[0, 1] < points[8, 1]
+    assert points[30, 2] == points[:, 2].min()
 
 
 def test_same_identity_same_bytes_and_others_differ() -> None:
