@@ -47,7 +47,8 @@ def make(
         The Subject, opened.
 
     Raises:
-        UserError: no such speaker, an impossible size or length, `out` holds something else, or the backend's files are missing.
+        UserError: no such speaker, an impossible size or length, `out` holds something else, or the backend's files
+            are missing.
     """
     from audioplane.speakers.making import make as make_speaker
 

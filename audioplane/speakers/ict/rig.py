@@ -124,7 +124,7 @@ def _lip_pairs(fitted: Fit, whole: Part, lower: np.ndarray) -> tuple[np.ndarray,
     """(P, 2) vertices of upper and lower lip that meet, from corner to corner, and the lips' groups."""
     points = fitted.points
     mark = LANDMARKS
-    half = 0.9 * float(np.abs(points[mark[48], 0]))
+    half = 0.84 * float(np.abs(points[mark[48], 0]))
     line = np.array([points[mark[k]] for k in (48, 60, 61, 62, 63, 64, 54)])
     row = np.arange(FACE.stop)
     height = np.interp(points[row, 0], line[:, 0], line[:, 1])
