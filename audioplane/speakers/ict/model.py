@@ -17,7 +17,6 @@ from audioplane.speakers.ict.kit import Kit, load
 from audioplane.speakers.ict.rig import SPARSE, rig
 
 NAME = "ict-facekit"
-LICENCE = "MIT (ICT-FaceKit, (c) 2020 USC Institute for Creative Technologies)"
 IRIS_SINE = 0.58  # of the normal at the iris' edge: the kit's eyeballs bulge with the cornea
 
 
