@@ -1,7 +1,5 @@
 """Phonetics and people on the geometry of all six faces: lips, teeth, tongue, jaw and lids do what the tracks ask."""
 
-
-
 from __future__ import annotations
 
 import numpy as np
