@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AROUND = 0.6  # seconds of sound to either side
 BARS = 12
-REACH = 8.0  # millimetres of motion at the end of the colour scale
+REACH = 15.0  # millimetres of motion at the end of the colour scale
 
 
 def draw(subject: Subject, t: int) -> Figure:

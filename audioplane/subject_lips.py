@@ -40,7 +40,7 @@ def lips_at_sounds(subject: Subject) -> pd.DataFrame:
     if marks is None or subject.phonemes is None:
         raise UserError(f"{subject.name!r} has no true mesh or no phonemes: only embedded speakers do")
     points = np.stack([np.asarray(subject.vertices(t))[marks] for t in range(subject.num_frames)])
-    gap = 1000 * (points[:, 66, 1] - points[:, 62, 1])
+    gap = 1000 * np.maximum(points[:, 66, 1] - points[:, 62, 1], 0)
     width = 1000 * np.linalg.norm(points[:, 54] - points[:, 48], axis=1)
     times = (np.arange(subject.num_frames) + 0.5) / subject.fps
     rows = []

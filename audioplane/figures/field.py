@@ -34,10 +34,11 @@ def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Seque
         for name, own in curves.items():
             at = np.linspace(0, 1, len(own[level]))
             axes[3, level].plot(at, own[level], linewidth=1, label=f"$L_{name.upper()}$")
-        axes[3, level].set(xlim=(0, 1), ylim=(0, None), xticks=[0, 1], xticklabels=["0", "box side"], yticks=[])
+        top = 1.4 * max(own[level].max() for own in curves.values())
+        axes[3, level].set(xlim=(0, 1), ylim=(0, top), xticks=[0, 1], xticklabels=["0", "box side"], yticks=[])
         _bare(axes[3, level])
     axes[3, 0].set_ylabel("change of lines")
-    axes[3, -1].legend(fontsize=7, frameon=False, ncols=3)
+    axes[3, -1].legend(fontsize=7, frameon=False, ncols=3, loc="upper right")
     plt.close(figure)
     return figure
 

@@ -24,7 +24,7 @@ class WithStill(ipywidgets.VBox):
         bundle: Any = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data and self.still:
-            data["image/png"] = base64.b64encode(self.still).decode()
+            data["image/jpeg"] = base64.b64encode(self.still).decode()
         return bundle
 
 
@@ -36,7 +36,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> WithStill:
         start: the frame shown first; None: in the first sound that opens the mouth widely, else the middle one.
 
     Returns:
-        A widget. `children[0].value` is the picture (PNG); without a kernel a page shows that of `start`.
+        A widget. `children[0].value` is the picture (JPEG); without a kernel a page shows that of `start`.
 
     Raises:
         ValueError: `start` is no frame of the Subject.
@@ -45,7 +45,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> WithStill:
         start = _telling_frame(subject)
     if not 0 <= start < subject.num_frames:
         raise ValueError(f"start must be a frame of {subject.name!r}, 0 to {subject.num_frames - 1}; got {start}")
-    picture = ipywidgets.Image(value=_png(subject, start), format="png", layout={"max_width": "960px"})
+    picture = ipywidgets.Image(value=_jpeg(subject, start), format="jpeg", layout={"max_width": "960px"})
     frame = ipywidgets.IntSlider(
         start, 0, subject.num_frames - 1, description="frame", continuous_update=False, layout={"width": "520px"}
     )
@@ -53,7 +53,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> WithStill:
     sound = ipywidgets.Dropdown(options=[("…", -1), *sounds], description="sound", layout={"width": "220px"})
 
     def show(change: dict[str, Any]) -> None:
-        picture.value = _png(subject, change["new"])
+        picture.value = _jpeg(subject, change["new"])
 
     def jump(change: dict[str, Any]) -> None:
         if change["new"] >= 0:
@@ -75,7 +75,7 @@ def _telling_frame(subject: Subject) -> int:
     return _middle(subject, wide[0].start, wide[0].end) if wide else subject.num_frames // 2
 
 
-def _png(subject: Subject, t: int) -> bytes:
+def _jpeg(subject: Subject, t: int) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -83,5 +83,5 @@ def _png(subject: Subject, t: int) -> bytes:
     canvas.draw()
     pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
     out = io.BytesIO()
-    Image.fromarray(pixels).quantize(200).save(out, format="PNG", optimize=True)  # small: it travels at each move
+    Image.fromarray(pixels).save(out, format="JPEG", quality=75)  # small: it travels at each move
     return out.getvalue()

@@ -13,6 +13,7 @@ import pytest
 from audioplane import speakers
 from audioplane.speakers.filming import project
 from audioplane.subject import FACE, HAIR, MOUTH, TORSO, Phoneme, Subject
+from audioplane.subject_lips import lips_at_sounds
 from audioplane.subject_masks import mouth_opening
 from audioplane.subject_sync import mouth_sound_sync
 
@@ -70,6 +71,13 @@ def test_the_lips_meet_for_p_b_and_m(subject: Subject) -> None:
     open_vowels = [at(subject, gap(subject), p.start, p.end, "max") for p in sounds(subject, "aɑæɐʌ")]
     assert max(closures) < 1.5  # millimetres, over the whole width of the inner lips
     assert np.median(closures) < 0.15 * np.median(open_vowels)
+
+
+def test_the_table_of_lips_says_the_same(subject: Subject) -> None:
+    typical = lips_at_sounds(subject).groupby("kind")[["gap", "width"]].median()
+    assert typical.gap["lips meet (p b m)"] < 1
+    assert typical.gap["open (a …)"] > 6
+    assert typical.width["rounded (u w ʃ …)"] < typical.width["spread (i e)"] - 4
 
 
 def test_mouth_and_voice_are_in_step(subject: Subject) -> None:

@@ -171,7 +171,7 @@ def occlude(whole: Part, parts: dict[str, Part]) -> np.ndarray:
     out = ambient(whole.vertices, normals, whole.faces, casters)
     front = whole.vertices[whole.groups["lips_inner_upper"], 2].min()
     depth = whole.vertices[:, 2] - front
-    within = np.interp(depth, [0, 5, 9, 20, 35, 55], [1.0, 1.0, 1.0, 0.9, 0.5, 0.1])
+    within = np.interp(depth, [0, 5, 9, 16, 25, 40, 55], [1.0, 1.0, 0.95, 0.65, 0.4, 0.2, 0.08])
     out = np.where(inner, within, out)
     # Lips and lids are seen open as well: never as dark as their touching edges are at rest.
     for name, least in (

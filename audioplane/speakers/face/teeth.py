@@ -204,7 +204,7 @@ def mouth_parts(contact: np.ndarray, arch_scale: float, rng: np.random.Generator
         "lower_teeth": _row(LOWER_CROWNS, lower, low_edge, False, rng),
         "upper_gum": _gum(UPPER_CROWNS, upper, edge, True),
         "lower_gum": _gum(LOWER_CROWNS, lower, low_edge, False),
-        "tongue": _tongue(np.array([0.0, low_edge + 4.6, front + OVERJET + 7.5]), 52.0, 19.0 * arch_scale),
+        "tongue": _tongue(np.array([0.0, low_edge + 5.8, front + OVERJET + 7.5]), 52.0, 17.5 * arch_scale),
     }
     return parts
 
