@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# torch's idle threads would spin and take the cores from the kernels; it reads this when it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SANITIZERS = Path(__file__).parent / "notebooks" / "sanitize.cfg"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes a bare `pytest --nbval` the right one: this environment's kernel, and our sanitizers."""
+    """Makes a bare `pytest --nbval` the right one: this environment's kernel, our sanitizers, the quickest preset."""
     if getattr(config.option, "nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_sanitize_with = config.option.nbval_sanitize_with or str(SANITIZERS)
+        os.environ.setdefault("AUDIOPLANE_PRESET", "smoke")  # kernels inherit it

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["UserError", "__version__"]
+__all__ = ["Config", "Subject", "TalkingHead", "UserError", "__version__", "rasterization"]
 
 # public name -> the module it lives in
 _HOME = {
+    "Config": "audioplane.config",
+    "Subject": "audioplane.subject",
+    "TalkingHead": "audioplane.head",
     "UserError": "audioplane.errors",
+    "rasterization": "audioplane.splat",
 }
 
 if TYPE_CHECKING:
+    from audioplane.config import Config
     from audioplane.errors import UserError
+    from audioplane.head import TalkingHead
+    from audioplane.splat import rasterization
+    from audioplane.subject import Subject
 
 
 def __getattr__(name: str) -> Any:

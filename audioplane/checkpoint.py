@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .errors import UserError
 
@@ -67,7 +68,7 @@ def touched_rows(table: Tensor, untouched: Tensor) -> Tensor:
     return (table != untouched).any(dim=1).nonzero()[:, 0]
 
 
-def pack_optimizer(name: str, optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, str]) -> dict[str, Tensor]:
+def pack_optimizer(name: str, optimizer: torch.optim.Optimizer, names: Mapping[Any, str]) -> dict[str, Tensor]:
     """The state tensors of an optimizer, by the names of its parameters; tables by the rows that ever moved."""
     out = {}
     for param, state in optimizer.state.items():
@@ -83,7 +84,7 @@ def pack_optimizer(name: str, optimizer: torch.optim.Optimizer, names: dict[nn.P
 
 
 def unpack_optimizer(
-    name: str, optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, str], tensors: dict[str, Tensor]
+    name: str, optimizer: torch.optim.Optimizer, names: Mapping[Any, str], tensors: dict[str, Tensor]
 ) -> None:
     """Puts back what `pack_optimizer` returned."""
     for param, own in names.items():

@@ -39,8 +39,8 @@ def composite(rgb: np.ndarray, alpha: np.ndarray, behind: np.ndarray) -> np.ndar
         (H, W, 3) uint8.
     """
     out = np.empty(behind.shape, np.uint8)
-    arrays = (rgb, alpha, behind, out)
-    _composite(*(np.ascontiguousarray(array).reshape(-1) for array in arrays[:3]), out.reshape(-1))
+    flat_rgb, flat_alpha, flat_behind = (np.ascontiguousarray(array).reshape(-1) for array in (rgb, alpha, behind))
+    _composite(flat_rgb, flat_alpha, flat_behind, out.reshape(-1))
     return out
 
 
@@ -132,12 +132,16 @@ def write_video(
         UserError: the file cannot be written.
     """
     import av
+    from av.error import FFmpegError
 
     path = Path(path)
     part = path.with_name(path.name + ".tmp")
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} could not be written ({error})") from error
+    try:
         with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as out:
             out.metadata["comment"], out.metadata["synthetic"] = note, "true"
             video: Any = out.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
@@ -155,7 +159,7 @@ def write_video(
             if sound is not None and audio is not None:
                 _write_sound(out, sound, audio, rate)
         part.replace(path)
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         part.unlink(missing_ok=True)
         raise UserError(f"{path} could not be written ({error})") from error
     except BaseException:

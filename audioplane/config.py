@@ -2,8 +2,8 @@
 
 Each field says what it is, whether the paper states its default (`paper`) or we chose it (`ours`), and which values
 are possible. `Config.replace("saliency.margin=0.1", ...)` changes fields by their dotted path, `PRESETS` holds the
-three starting points: `smoke` (seconds, proves the wiring), `demo` (about a minute and a half on two cores, photographic
-on an embedded speaker) and `paper` (the settings of Sec. IV-A).
+three starting points: `smoke` (seconds, proves the wiring), `demo` (about a minute and a half on two cores,
+photographic on an embedded speaker) and `paper` (the settings of Sec. IV-A).
 """
 
 from __future__ import annotations
@@ -55,13 +55,14 @@ class AudioConfig:
         "Sec. III-C and its reference 48", 8, "neighbouring frames fused by the temporal filter", low=1, high=64
     )
     code: int = ours(32, "D of a, size of the audio code; the paper uses the planes' 16", low=1, high=512)
-    channels: int = ours(64, "width of the window encoder", low=4, high=512)
+    channels: int = ours(96, "width of the window encoder", low=4, high=512)
     normalise: str = ours("voice", "statistics that features are standardised by", "subject", "voice")
-    pretrain_steps: int = ours(400, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
-    pretrain_batch: int = ours(128, "frames in one such step", low=1)
-    pretrain_rate: float = ours(2e-3, "its Adam learning rate")
-    lip_components: int = ours(8, "principal components of the lip landmarks that are its targets", low=1, high=40)
-    augment: float = ours(1.0, "strength of gain, noise, masking and vocal-tract changes while pre-training", high=4.0)
+    pretrain_steps: int = ours(800, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
+    pretrain_batch: int = ours(64, "frames in one such step", low=1)
+    pretrain_rate: float = ours(5e-3, "its Adam learning rate")
+    lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
+    dropout: float = ours(0.2, "share of the encoder's numbers dropped while pre-training", high=0.9)
+    augment: float = ours(0.6, "strength of gain, noise, masking and vocal-tract changes while pre-training", high=4.0)
     fine_rate: float = ours(0.0, "learning rate of the encoder in the fine stage; 0 keeps it as pre-trained")
 
 
@@ -295,7 +296,12 @@ PAPER = Config().replace(
     schedule__size=512, schedule__checkpoint_every=5000, schedule__preview_every=5000, schedule__cache_mib=4000,
 )  # fmt: skip
 DEMO = Config().replace(
-    schedule__coarse=700, schedule__fine=2600, schedule__size=256, schedule__early_size=128, loss__perceptual_weight=0.2
+    schedule__coarse=700,
+    schedule__fine=2600,
+    schedule__size=256,
+    schedule__early_size=128,
+    loss__perceptual_weight=0.2,
+    field__bf16=True,
 )
 SMOKE = DEMO.replace(
     audio__pretrain_steps=40, audio__channels=16, field__resolution=16, field__levels=2, gaussians__initial=300,

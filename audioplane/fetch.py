@@ -10,6 +10,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from importlib import import_module
 from pathlib import Path
 
 from audioplane import weights
@@ -51,15 +52,22 @@ def download(file: ModelFile) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
             partial = Path(folder) / target.name
-            _copy(file.url, partial)
-            if not weights.digest(partial).startswith(file.sha256):
-                raise UserError(f"{file.url} gave a file with another sha256 than {file.sha256[:12]}...: not kept.")
+            if file.maker:
+                import_module(file.maker).make(file.url, partial, _checked)
+            else:
+                _checked(file.url, partial, file.sha256)
             partial.replace(target)
     except urllib.error.URLError as error:
         raise UserError(f"{file.name!r}: {file.url} cannot be reached ({error.reason}).") from error
     except OSError as error:
         raise UserError(f"{file.name!r} cannot be written to {target} ({error}). Set {weights.VARIABLE}.") from error
     return target
+
+
+def _checked(url: str, path: Path, sha256: str) -> None:
+    _copy(url, path)
+    if not weights.digest(path).startswith(sha256):
+        raise UserError(f"{url} gave a file with another sha256 than {sha256[:12]}...: not kept.")
 
 
 def _copy(url: str, path: Path) -> None:

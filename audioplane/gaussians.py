@@ -178,8 +178,8 @@ def morton_order(points: Tensor) -> Tensor:
 def _ply_names(bands: int) -> list[str]:
     rest = [f"f_rest_{i}" for i in range(3 * (bands - 1))]
     return [
-        "x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", *rest, "opacity", "scale_0", "scale_1", "scale_2",
-        "rot_0", "rot_1", "rot_2", "rot_3",
+        "x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", *rest, "opacity",
+        "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3",
     ]  # fmt: skip
 
 

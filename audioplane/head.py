@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
 POSES = ("test", "still", "natural")
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
-STILL = (
-    0.004  # sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset
-)
+STILL = 0.15
+"""Sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset."""
 
 
 class TalkingHead:
@@ -80,7 +79,7 @@ class TalkingHead:
         typical = subject.train.start + compose.typical(subject.viewmats[subject.train.start : subject.train.stop])
         packs, budget = [], TORSO_BYTES
         for t in [typical, *test]:
-            image = trainer.cache[t].behind
+            image = still_torso(trainer, typical) if not packs else trainer.cache[t].behind
             data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
             budget -= len(data)
             if budget < 0:
@@ -96,7 +95,8 @@ class TalkingHead:
             state["statistics"] = torch.from_numpy(np.stack(trainer.features.statistics).astype(np.float32))
         about = {
             "kind": "head", "config": json.loads(trainer.config.to_json()), "fps": subject.fps, "name": subject.name,
-            "width": trainer.cache.width, "height": trainer.cache.height, "box": [*trainer.box.center, trainer.box.half],
+            "width": trainer.cache.width, "height": trainer.cache.height,
+            "box": [*trainer.box.center, trainer.box.half],
             "gaussians": len(model.params["means"]), "channels": trainer.windows.shape[-1],
             "iteration": trainer.iteration, "facts": trainer.facts,
         }  # fmt: skip
@@ -117,7 +117,9 @@ class TalkingHead:
         config = Config.from_json(json.dumps(about["config"]))
         state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
         sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
-        cloud = Gaussians(*(state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")), sh)
+        cloud = Gaussians(
+            sh=sh, **{name: state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")}
+        )
         *center, half = about["box"]
         box = Box((center[0], center[1], center[2]), half)
         model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
@@ -218,6 +220,7 @@ class TalkingHead:
         ends = self.extras["torso_ends"]
         start = int(ends[index - 1]) if index else 0
         image = cv2.imdecode(self.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
+        assert image is not None  # checked when the file was read
         image = np.ascontiguousarray(image[..., ::-1])
         return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -286,6 +289,36 @@ class TalkingHead:
         audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
         compose.write_video(out, self.frames(audio, poses, size, seed, mark, features), self.fps, audio, SAMPLE_RATE)
         return Path(out)
+
+
+def still_torso(trainer: Trainer, typical: int) -> np.ndarray:
+    """The torso of frame `typical`, its neck continued upwards under the head.
+
+    A torso alone ends in a cut neck where its own frame's head begins, and another pose would look into it. Under the
+    head each column of the neck goes on in the colour it has a little below the cut.
+    """
+    import cv2
+
+    frame = trainer.cache[typical]
+    background = cv2.resize(trainer.subject.background, frame.image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    hidden = (frame.masks & 1) > 0
+    torso = np.abs(frame.behind.astype(int) - background).max(axis=2) > 8
+    rim, reach = max(2, len(hidden) // 48), len(hidden) // 14
+    out, filled = frame.behind.astype(np.float32), np.zeros(hidden.shape, np.uint8)
+    for x in np.flatnonzero((torso & hidden).any(axis=0))[rim // 2 : -rim // 2]:  # without the very sides, its outline
+        top = int((torso[:, x] & hidden[:, x]).argmax())
+        skin = out[top + rim : top + 2 * rim, x]
+        if len(skin):
+            rows = np.arange(max(0, top - reach), top + rim)
+            rows = rows[hidden[rows, x]]
+            out[rows, x], filled[rows, x] = np.median(skin, axis=0), 1
+    # Neighbouring columns flow into each other, and a column that was left out takes its neighbours' colour.
+    sigma, wide = len(hidden) / 100, np.ones((1, 2 * rim + 1), np.uint8)
+    share = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), sigma)[..., None]
+    smooth = cv2.GaussianBlur(out * filled[..., None], (0, 0), sigma) / np.maximum(share, 1e-3)
+    closed = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, wide) > 0
+    out[closed] = smooth[closed]
+    return np.clip(out + 0.5, 0, 255).astype(np.uint8)
 
 
 def touched_rows(model: HeadModel) -> Tensor:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from . import threads
 from .config import LossConfig
@@ -38,7 +38,7 @@ def margin_loss(dynamism_map: Tensor, motion_mask: Tensor, margin: float) -> Ten
     Args:
         dynamism_map: g, (H, W). motion_mask: m, (H, W) in {0, 1}. margin: in [0, 1].
     """
-    return F.relu((motion_mask - dynamism_map).abs() - margin).mean()
+    return functional.relu((motion_mask - dynamism_map).abs() - margin).mean()
 
 
 def perceptual_loss(config: LossConfig, device: torch.device) -> Perceptual | None:
@@ -80,7 +80,7 @@ def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
     bell = torch.from_numpy(KERNEL).to(image)
     window = (bell[:, None] * bell[None]).expand(3, 1, -1, -1)
     x, y = image.permute(2, 0, 1), target.permute(2, 0, 1)
-    blur = lambda z: F.conv2d(z[None], window, padding=REACH, groups=3)[0]  # noqa: E731
+    blur = lambda z: functional.conv2d(z[None], window, padding=REACH, groups=3)[0]  # noqa: E731
     mx, my = blur(x), blur(y)
     xx, yy, xy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
     similar = (2 * mx * my + float(C1)) * (2 * xy + float(C2))

@@ -52,7 +52,8 @@ def _update(start, stop, rows, features, grads, values, first, second, beta1, be
             v = b2 * load(second, target + c) + c2 * g * g
             store(first, target + c, m)
             store(second, target + c, v)
-            store(values, target + c, load(values, target + c) - speed * m / (_root(v) + tiny))
+            root = _root(v)  # type: ignore[call-arg]
+            store(values, target + c, load(values, target + c) - speed * m / (root + tiny))
 
 
 class RowAdam(torch.optim.Optimizer):

@@ -151,7 +151,7 @@ class Trainer:
         self.model = HeadModel(config, cloud, self.box, self.windows.shape[-1], self._generator(3))
         self._untouched = self.model.field.planes.planes.detach().clone()
         if fresh and config.audio.pretrain_steps:
-            shapes = lip_shapes(subject.landmarks, config.audio.lip_components)
+            shapes = lip_shapes(subject.landmarks, config.audio.lip_components, subject.viewmats)
             if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() > 50:
                 reached = pretrain(
                     self.model.encoder, self.windows, shapes, subject.train, config.audio, self._generator(4)
@@ -219,7 +219,11 @@ class Trainer:
         sample = sample.to(self.device)
         view, K = cache.viewmats[sample.index].to(self.device), cache.K.to(self.device)
         code = None if coarse else self.audio_code(sample.index)
-        picture = self.model(code, view, K, cache.width, cache.height, self.time(sample.index))
+        try:
+            picture = self.model(code, view, K, cache.width, cache.height, self.time(sample.index))
+        except ValueError as error:  # the rasterizer refuses NaN
+            why = is_dead(self.model.cloud.detach()) or "the field moves Gaussians to infinity"
+            raise UserError(self._stopped(why)) from error
         loss, terms = losses(picture, sample, config, self.perceptual, not coarse)
         if coarse:
             self.densifier.before_backward(self.model.params, self.cloud_optimizers, iteration, picture.meta)

@@ -41,8 +41,8 @@ class Progress:
         left = (report.total - done) / rate if rate else 0.0
         terms = "  ".join(f"{name} {value:.4f}" for name, value in report.terms.items())
         line = (
-            f"{report.stage:6} {done:>6}/{report.total}  {terms}  PSNR {self._psnr:5.2f}  {report.gaussians} Gaussians  "
-            f"{rate:5.1f} it/s  {int(left) // 60}:{int(left) % 60:02} left"
+            f"{report.stage:6} {done:>6}/{report.total}  {terms}  PSNR {self._psnr:5.2f}  "
+            f"{report.gaussians} Gaussians  {rate:5.1f} it/s  {int(left) // 60}:{int(left) % 60:02} left"
         )
         end = "\r" if self.stream.isatty() else "\n"
         if end == "\n":

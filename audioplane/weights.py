@@ -3,7 +3,7 @@
 None ships with audioplane and none is downloaded behind the user's back: `audioplane fetch NAME` is the
 user's act, and what needs a missing file says so. A file is looked for, in this order,
 
-1. in the assets folder (`AUDIOPLANE_ASSETS`, else `assets` in the user's cache folder), at `models/<place>`;
+1. in the assets folder (`AUDIOPLANE_ASSETS`, else `assets` in the user's cache folder), mostly at `models/<place>`;
 2. where the library that made it known keeps its own download (torch hub's or TensorFlow's folder).
 """
 
@@ -34,6 +34,9 @@ class ModelFile:
         sha256: all of it or, as torch hub writes them into file names, its first digits; "" if not published.
         by_hand: how to get it where `audioplane fetch` cannot.
         elsewhere: the folder in which another library keeps it: "torch", "tensorflow" or "" for none.
+        folder: of the assets folder, in which its place is.
+        maker: the module whose `make(url, path, copy)` downloads the pieces below `url` and makes one file of them; ""
+            for a file that is downloaded as it is.
     """
 
     name: str
@@ -44,6 +47,8 @@ class ModelFile:
     sha256: str = ""
     by_hand: str = ""
     elsewhere: str = ""
+    folder: str = "models"
+    maker: str = ""
 
     @property
     def how(self) -> str:
@@ -52,7 +57,7 @@ class ModelFile:
 
     def candidates(self) -> list[Path]:
         """Where it may be, the first first."""
-        places = [assets_folder() / "models" / self.place]
+        places = [assets_folder() / self.folder / self.place]
         if self.elsewhere:
             places.append(_library_folder(self.elsewhere) / Path(self.place).name)
         return places
@@ -66,6 +71,7 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 _FACE_ALIGNMENT = "https://www.adrianbulat.com/downloads/python-fan/"
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-"
 _HUGGING_FACE = "https://huggingface.co/facebook/"
+_ICT_FACEKIT = "https://raw.githubusercontent.com/ICT-VGL/ICT-FaceKit/da5f95a607f5e6b37755b38d3385d7f2853732e5/"
 
 _FILES = (
     ModelFile(
@@ -177,6 +183,15 @@ _FILES = (
         url="https://github.com/osmr/deepspeech_features/releases/tag/v0.0.1",
         by_hand="unzip deepspeech-0_1_0-b90017e8.pb.zip of github.com/osmr/deepspeech_features (v0.0.1)",
         elsewhere="tensorflow",
+    ),
+    ModelFile(
+        name="ict-facekit",
+        purpose="speakers on a scanned head (--backend ict)",
+        place="ict_facekit.npz",
+        licence="MIT (USC Institute for Creative Technologies)",
+        url=_ICT_FACEKIT + "FaceXModel/",
+        folder="mesh",
+        maker="audioplane.speakers.ict.download",
     ),
 )
 

@@ -79,8 +79,8 @@ def test_colours_are_the_rasterizers_own(degree: int) -> None:
 
     made, (viewmat, K, width, height) = cloud(degree=degree), camera()
     expected, alpha, _ = rasterization(
-        made.means, made.quats, made.scales.exp(), made.opacities.sigmoid(), made.sh, viewmat[None], K[None], width, height,
-        sh_degree=degree,
+        made.means, made.quats, made.scales.exp(), made.opacities.sigmoid(), made.sh, viewmat[None], K[None], width,
+        height,        sh_degree=degree,
     )  # fmt: skip
     got = splat(made, viewmat, K, width, height)
     torch.testing.assert_close(got.rgb, expected[0], atol=1e-5, rtol=1e-5)

@@ -19,8 +19,9 @@ from audioplane.train import CHECKPOINT, Report, Trainer, losses
 from tests.tiny_subject import TinySubject
 
 TINY = SMOKE.replace(
-    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, field__resolution=8, field__features=8,
-    field__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4, gaussians__densify_every=4,
+    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, field__resolution=8,
+    field__features=8, field__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4,
+    gaussians__densify_every=4,
     schedule__coarse=16, schedule__fine=10, schedule__size=0, schedule__early_size=20, schedule__checkpoint_every=7,
     schedule__preview_every=0,
 )  # fmt: skip

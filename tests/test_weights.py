@@ -51,7 +51,7 @@ def test_missing_says_where_and_how(empty_home, name):
     with pytest.raises(UserError) as caught:
         weights.require(name)
     message = str(caught.value)
-    assert str(empty_home / "cache" / "assets" / "models") in message
+    assert str(empty_home / "cache" / "assets" / weights.REGISTRY[name].folder) in message
     assert weights.REGISTRY[name].how in message
 
 

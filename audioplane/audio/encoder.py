@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..config import AudioConfig
 from ..fields.heads import linear
@@ -21,10 +21,26 @@ class Convolution(nn.Module):
         nn.init.kaiming_normal_(self.weight, generator=generator)
 
     def forward(self, steps: Tensor) -> Tensor:
-        padded = F.pad(steps, (0, 0, 1, 1))
+        padded = functional.pad(steps, (0, 0, 1, 1))
         last = padded.shape[1] - 3
         groups = [padded[:, tap : tap + last + 1 : self.stride] for tap in range(3)]
-        return F.linear(torch.cat(groups, dim=2), self.weight, self.bias)
+        return functional.linear(torch.cat(groups, dim=2), self.weight, self.bias)
+
+
+class Dropout(nn.Module):
+    """Drops a share of the numbers while `generator` is set, and only then: no global generator, no mode to forget."""
+
+    generator: torch.Generator | None = None
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.generator is None or self.share == 0.0:
+            return values
+        kept = torch.empty_like(values).bernoulli_(1.0 - self.share, generator=self.generator)
+        return values * kept / (1.0 - self.share)
 
 
 class AudioEncoder(nn.Module):
@@ -44,14 +60,18 @@ class AudioEncoder(nn.Module):
         self.neighbours = config.filter
         layers, steps, width = [], config.window, channels
         while steps > 1:
-            layers += [Convolution(width, config.channels, 2, generator), nn.LeakyReLU(0.02)]
+            layers += [Convolution(width, config.channels, 2, generator), nn.LeakyReLU(0.02), Dropout(config.dropout)]
             steps, width = (steps + 1) // 2, config.channels
         self.window = nn.Sequential(*layers)
         self.code = linear(width, config.code, generator)
         self.attend = nn.Sequential(
             Convolution(config.code, 16, 1, generator), nn.LeakyReLU(0.02), Convolution(16, 1, 1, generator)
         )
-        nn.init.zeros_(self.attend[2].weight)  # at first a plain mean
+        nn.init.zeros_(
+            self.attend[2].get_parameter("weight")
+        )  # at first a bell around the frame; a flat mean would blur the lips
+        places = torch.arange(config.filter) - config.filter // 2
+        self.place = nn.Parameter(-0.5 * places.float() ** 2)
         self.register_buffer("shift", torch.zeros(config.code))
         self.register_buffer("spread", torch.ones(config.code))
 
@@ -78,7 +98,7 @@ class AudioEncoder(nn.Module):
     def filter(self, codes: Tensor) -> Tensor:
         """The temporal filter: each frame's neighbours weigh in by what they say; (..., T, code)."""
         groups = codes.unfold(-2, self.neighbours, 1)  # (..., T', code, filter)
-        scores = self.attend(groups.reshape(-1, *groups.shape[-2:]).transpose(1, 2))[:, :, 0]
+        scores = self.attend(groups.reshape(-1, *groups.shape[-2:]).transpose(1, 2))[:, :, 0] + self.place
         weights = scores.softmax(dim=-1).view(*groups.shape[:-2], 1, self.neighbours)
         return (groups * weights).sum(dim=-1)
 
@@ -89,6 +109,12 @@ class AudioEncoder(nn.Module):
         return torch.cat([
             self(padded[start : min(start + piece, count) + self.neighbours - 1]) for start in range(0, count, piece)
         ])  # fmt: skip
+
+    def drop_by(self, generator: torch.Generator | None) -> None:
+        """Switches dropout on with a generator, off with None."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
 
     @torch.no_grad()
     def standardise_over(self, windows: Tensor) -> None:

@@ -61,6 +61,7 @@ def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
 
 def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
@@ -69,7 +70,7 @@ def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
             rate = container.streams.audio[0].rate
             to_float = av.AudioResampler(format="fltp", layout="mono", rate=rate)
             parts = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in to_float.resample(frame)]
-    except (av.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         raise UserError(f"{path} cannot be read as sound ({error}); convert it to wav") from error
     return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
 

@@ -36,8 +36,12 @@ class LipShapes:
     opening: np.ndarray
 
 
-def lip_shapes(landmarks: np.ndarray, components: int) -> LipShapes:
-    """Lips of (T, 68, 2) landmarks, each frame moved onto the mean face by a similarity of its rigid points."""
+def lip_shapes(landmarks: np.ndarray, components: int, viewmats: np.ndarray | None = None) -> LipShapes:
+    """Lips of (T, 68, 2) landmarks, each frame moved onto the mean face by a similarity of its rigid points.
+
+    With the cameras (T, 4, 4), what the head's turning still explains of the lips (they lie in front of the axis) is
+    taken out as well: no voice can tell it.
+    """
     good = np.isfinite(landmarks).all(axis=(1, 2))
     scores = np.full((len(landmarks), components), np.nan, np.float32)
     opening = np.full(len(landmarks), np.nan, np.float32)
@@ -55,6 +59,9 @@ def lip_shapes(landmarks: np.ndarray, components: int) -> LipShapes:
     lips = aligned[:, LIPS]
     data = np.concatenate([lips.real, lips.imag], axis=1)
     data = data - data.mean(axis=0)
+    if viewmats is not None:
+        seen = _pose_terms(viewmats[good])
+        data = data - seen @ np.linalg.lstsq(seen, data, rcond=None)[0]
     _, sizes, axes = np.linalg.svd(data, full_matrices=False)
     axes = axes[:components] * np.sign(axes[:components].sum(axis=1, keepdims=True) + 1e-12)
     projected = data @ axes.T
@@ -63,6 +70,18 @@ def lip_shapes(landmarks: np.ndarray, components: int) -> LipShapes:
     opening[good] = np.abs(aligned[:, [61, 62, 63]] - aligned[:, [67, 66, 65]]).mean(axis=1) / eyes
     share = sizes[:components] ** 2 / max((sizes**2).sum(), 1e-12)
     return LipShapes(scores, share, opening)
+
+
+def _pose_terms(viewmats: np.ndarray) -> np.ndarray:
+    """(T, 4, 4) -> what lips depend on when a head turns: (T, 13)."""
+    from scipy.spatial.transform import Rotation
+
+    turns = Rotation.from_matrix(viewmats[:, :3, :3].astype(np.float64)).as_rotvec()
+    pose = np.concatenate([turns, viewmats[:, :3, 3]], axis=1)
+    pose = (pose - pose.mean(axis=0)) / np.maximum(pose.std(axis=0), 1e-6)
+    x, y, z = pose[:, 0], pose[:, 1], pose[:, 2]
+    products = np.stack([np.ones(len(pose)), x * x, y * y, z * z, x * y, y * z, x * z], axis=1)
+    return np.concatenate([pose, products], axis=1)
 
 
 def pretrain(
@@ -93,6 +112,7 @@ def pretrain(
     weights = weights / weights.mean()
     length = min(SEGMENT, len(targets))
     segments, frames = max(1, config.pretrain_batch // length), torch.arange(length + encoder.neighbours - 1)
+    encoder.drop_by(generator)
     for step in range(config.pretrain_steps):
         for group in optimizer.param_groups:
             group["lr"] = config.pretrain_rate * (1.0 - step / config.pretrain_steps)
@@ -103,6 +123,7 @@ def pretrain(
         optimizer.zero_grad(set_to_none=True)
         error.mean().backward()
         optimizer.step()
+    encoder.drop_by(None)
     with torch.no_grad():
         predicted = readout(encoder.all_codes(windows[train.start : train.stop]))[known]
         reached = float(correlation(predicted, targets[known])[0]) if known.any() else 0.0

@@ -9,6 +9,10 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAME = "speak"
 HELP = "let a trained head speak a voice: an mp4"
@@ -17,7 +21,10 @@ HELP = "let a trained head speak a voice: an mp4"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, or a head.safetensors")
-    parser.add_argument("voice", type=Path, metavar="VOICE", help="a sound file: any format, rate, channels, length")
+    parser.add_argument(
+        "voice", type=Path, metavar="VOICE",
+        help="a sound file of any format, rate, channels, length; or the name of an embedded voice",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="MP4", help="the film to write")
     parser.add_argument("--poses", default="test", help="test, still or natural (default: test)")
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
@@ -40,6 +47,13 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
     head = TalkingHead.load(args.run, sparse=not args.dense)
     started = time.monotonic()
-    head.speak(args.voice, args.out, args.poses, args.size, args.seed, not args.no_mark, args.features)
+    head.speak(_voice(args.voice), args.out, args.poses, args.size, args.seed, not args.no_mark, args.features)
     print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0
+
+
+def _voice(name: Path) -> Path | np.ndarray:
+    """The file, or the samples of the embedded voice of that name where there is no such file."""
+    from audioplane.speakers.voice import load_voice, voice_names
+
+    return load_voice(str(name)).audio if not name.exists() and str(name) in voice_names() else name

@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--seconds", type=float, default=100, help="length (default: 100)")
     make.add_argument("--seed", type=int, default=0, help="of blinks, gaze and head motion (default: 0)")
     make.add_argument("--voice", help="another voice that drives this face (default: the speaker's own)")
+    make.add_argument("--backend", default="ours", choices=("ours", "ict"), help="whose head: ours (default), or that of"
+                      " ICT-FaceKit (`audioplane fetch ict-facekit`)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     chosen = speakers.names() if args.name == "all" else [args.name]
     for name in chosen:
         out = args.out / name if args.name == "all" else args.out
-        subject = speakers.make(name, out, args.size, args.seconds, args.seed, voice=args.voice)
+        subject = speakers.make(name, out, args.size, args.seconds, args.seed, voice=args.voice, backend=args.backend)
         print(f"{subject} at {out}")
     return 0

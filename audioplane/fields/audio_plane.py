@@ -23,7 +23,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..config import FieldConfig
 from .heads import Heads, linear
@@ -94,7 +94,7 @@ class AudioPlane(nn.Module):
             query = self.query(audio) / math.sqrt(self.config.features)
             scores = [grid @ query for grid in self.prototypes]
         else:
-            hidden = F.relu(self.score_hidden(audio))
+            hidden = functional.relu(self.score_hidden(audio))
             scores = [layer(hidden) for layer in self.scores]
         return [score.softmax(dim=0) for score in scores]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -22,6 +22,12 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices faster than float32 ones."""
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.cuda.is_available() or (check is not None and bool(check()))
+
+
 class Heads(nn.Module):
     """D1 (two layers and a zero-initialised last one) and D2 (one hidden layer, sigmoid), first layers side by side.
 
@@ -31,7 +37,7 @@ class Heads(nn.Module):
         outputs: numbers a Gaussian's offset has.
         hidden: width of D1. dynamism_hidden: width of D2.
         generator: of the initial weights.
-        bf16: multiply the first layer in bfloat16.
+        bf16: multiply the first layer in bfloat16, where the processor has it.
     """
 
     def __init__(
@@ -39,7 +45,8 @@ class Heads(nn.Module):
         bf16: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.width, self.hidden, self.bf16 = width, hidden, bf16
+        self.width, self.hidden = width, hidden
+        self.bf16 = bf16 and has_bf16()
         self.first = linear(width + extra, hidden + dynamism_hidden, generator)
         self.second = linear(hidden, hidden, generator)
         self.offset = linear(hidden, outputs, generator)
@@ -60,10 +67,10 @@ class Heads(nn.Module):
         """
         weight, bias = self.fold(gain, extra)
         if self.bf16:
-            hidden = F.relu(F.linear(static.bfloat16(), weight.bfloat16()).float() + bias)
+            hidden = functional.relu(functional.linear(static.bfloat16(), weight.bfloat16()).float() + bias)
         else:
-            hidden = F.relu(F.linear(static, weight, bias))
-        inner = F.relu(self.second(hidden[:, : self.hidden]))
+            hidden = functional.relu(functional.linear(static, weight, bias))
+        inner = functional.relu(self.second(hidden[:, : self.hidden]))
         return self.offset(inner), torch.sigmoid(self.dynamism(hidden[:, self.hidden :]))
 
     def fold(self, gain: Tensor | None, extra: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -96,13 +96,15 @@ def scatter(start, stop, points, layout, features, planes, lines, use_lines, v_p
             v_planes, v_lines, v_points):  # fmt: skip
     """Gradients of sets [start, stop): of touched plane rows, of lines, and of each point by set.
 
-    `first` (sets + 1,) is where each set's rows begin in `v_planes` (touched rows x D); `v_planes` and `v_lines` come
-    zeroed; `v_points` (sets, N, 3) is overwritten.
+    `first` (sets + 1,) is where each set's rows begin in `v_planes` (touched rows x D); `v_lines` comes
+    zeroed, `v_planes` and `v_points` (sets, N, 3) are overwritten.
     """
     one, zero = np.float32(1.0), np.float32(0.0)
     sets = layout.shape[0]
     for s in range(start, stop):
         size = layout[s, SIZE]
+        for c in range(first[s] * features, first[s + 1] * features, LANES):
+            store(v_planes, c, splat(zero))
         ai, aj, ak = layout[s, AXIS_I], layout[s, AXIS_J], layout[s, AXIS_K]
         for n in range(points.shape[0]):
             column, wx, slope_x = _cell(points[n, ai], size)

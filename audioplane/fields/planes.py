@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from .. import threads
 
@@ -114,7 +114,7 @@ def sample_dense(points: Tensor, planes: Tensor, lines: Tensor | None, layout: n
 
 def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
     """(rows, columns, D) at grid (N, 2) in [-1, 1]: (N, D)."""
-    values = F.grid_sample(
+    values = functional.grid_sample(
         table.permute(2, 0, 1)[None], grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=True
     )
     return values[0, :, :, 0].T
@@ -149,7 +149,7 @@ class _Sample(torch.autograd.Function):
         threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts)
         first = np.concatenate([[0], np.cumsum(counts)])
 
-        v_planes, v_lines = torch.zeros(int(first[-1]), features), torch.zeros(lines.shape)
+        v_planes, v_lines = torch.empty(int(first[-1]), features), torch.zeros(lines.shape)
         v_points = torch.empty(sets, count, 3)
         threads.run(
             plane_kernels.scatter, each, points, layout, features, *tables, use_lines,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..config import FieldConfig
 from .audio_plane import fuse
@@ -48,6 +48,6 @@ class SixPlanes(nn.Module):
         for table in self.moments:
             at = min(max(time, 0.0), 1.0) * (len(table) - 1)
             left = min(int(at), len(table) - 2)
-            near = F.embedding(torch.tensor([left, left + 1], device=table.device), table, sparse=True)
+            near = functional.embedding(torch.tensor([left, left + 1], device=table.device), table, sparse=True)
             cuts.append(torch.lerp(near[0], near[1], at - left).view(-1, self.config.features))
         return torch.cat(cuts)

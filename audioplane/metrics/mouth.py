@@ -55,7 +55,7 @@ def opening(mouth: NDArray) -> NDArray:
     """Mean distance between inner lips, (T,), of mouth landmarks (T, 20, 2) or all landmarks (T, 68, 2)."""
     first = 48 if mouth.shape[1] == 20 else 0
     upper, lower = (mouth[:, [k - first for k in points]] for points in (UPPER_INNER, LOWER_INNER))
-    return np.asarray(np.linalg.norm(upper - lower, axis=2).mean(axis=1), np.float64)
+    return np.linalg.norm(upper - lower, axis=2).mean(axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class MouthFrame:
         blur = max(width / CROP[1], 1.0) / 2
         smooth = cv2.GaussianBlur(as_float(picture), (0, 0), blur)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(smooth, warp, (CROP[1], CROP[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE).ravel()
+        crop = cv2.warpAffine(smooth, warp, (CROP[1], CROP[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(crop, np.float64).ravel()
 
     def to_metres(self, landmarks: NDArray) -> NDArray[np.float64]:
         """Mouth landmarks (T, 68, 2) pixels -> (T, 20, 2) metres in the image plane from the crop's centre."""

@@ -29,6 +29,7 @@ def make(
     seed: int = 0,
     progress: bool = True,
     voice: str | None = None,
+    backend: str = "ours",
 ) -> Subject:
     """Makes an embedded speaker, or opens it where it has been made already.
 
@@ -40,13 +41,15 @@ def make(
         seed: of everything that is random in the performance (blinks, gaze, head motion).
         progress: show a progress bar.
         voice: another voice that drives this face, such as another speaker's; None: the speaker's own.
+        backend: whose head: "ours", or "ict" for that of ICT-FaceKit (first: `audioplane fetch ict-facekit`).
 
     Returns:
         The Subject, opened.
 
     Raises:
-        UserError: no such speaker, an impossible size or length, or `out` holds something else.
+        UserError: no such speaker, an impossible size or length, `out` holds something else, or the backend's files
+            are missing.
     """
     from audioplane.speakers.making import make as make_speaker
 
-    return make_speaker(name, out, size, seconds, seed, progress, voice)
+    return make_speaker(name, out, size, seconds, seed, progress, voice, backend)

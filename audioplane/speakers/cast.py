@@ -9,8 +9,12 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.speakers.face import Face, Identity, sample_identity
+from audioplane.speakers.face.model import RiggedFace
 from audioplane.speakers.filming import Production, still_camera
 from audioplane.speakers.specs import SPEAKERS, SpeakerSpec, held_out_spec
+
+BACKENDS = ("ours", "ict")
+"""Whose head: ours, made by code alone, or that of ICT-FaceKit for users who fetched it."""
 
 HELD_OUT = re.compile(r"held_out_(\d{1,6})")
 
@@ -34,7 +38,24 @@ def identity_of(spec: SpeakerSpec) -> Identity:
     return sample_identity(spec.identity_seed, spec.appearance)
 
 
-def bring_together(name: str, size: int, seconds: float, seed: int, voice: str | None) -> Production:
+def head(identity: Identity, backend: str) -> RiggedFace:
+    """The head of a person.
+
+    Raises:
+        UserError: no such backend, or its files are missing.
+    """
+    if backend == "ours":
+        return Face(identity)
+    if backend == "ict":
+        from audioplane.speakers.ict.model import IctFace
+
+        return IctFace(identity)
+    raise UserError(f"there is no backend {backend!r}; there are {', '.join(BACKENDS)}")
+
+
+def bring_together(
+    name: str, size: int, seconds: float, seed: int, voice: str | None, backend: str = "ours"
+) -> Production:
     """All that is filmed for the speaker `name`.
 
     Args:
@@ -43,6 +64,10 @@ def bring_together(name: str, size: int, seconds: float, seed: int, voice: str |
         seconds: length of the performance.
         seed: of its motion.
         voice: what is spoken; None: the speaker's own voice.
+        backend: whose head it is, one of `BACKENDS`.
+
+    Raises:
+        UserError: there is no such speaker or voice, or the backend's files are missing.
     """
     from audioplane.speakers.backgrounds import KINDS, background
     from audioplane.speakers.lights import studio
@@ -53,10 +78,15 @@ def bring_together(name: str, size: int, seconds: float, seed: int, voice: str |
     spec = find(name)
     play = perform(spec, seconds, seed, voice)
     identity = identity_of(spec)
-    face = Face(identity)
+    face = head(identity, backend)
     K, rest_pose = still_camera(size)
     room = background(KINDS[spec.background_seed % len(KINDS)], size, size, spec.background_seed)
-    paint = Paint(iris_colour=identity.iris, freckles=identity.freckles, seed=spec.identity_seed)
+    paint = Paint(
+        iris_colour=identity.iris,
+        iris_radius=face.paint.iris_radius,
+        freckles=identity.freckles,
+        seed=spec.identity_seed,
+    )
     light = studio(-1.0 if spec.background_seed % 2 else 1.0)
     scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from audioplane import cache
+from audioplane import cache, weights
 from audioplane.errors import UserError
 from audioplane.speakers import cast
 from audioplane.speakers.filming import Take, film
@@ -23,12 +23,15 @@ except ImportError:  # Windows: two makers at once make it twice, and the first 
 
 SIZES = (32, 1024)
 SECONDS = (2.0, 600.0)
-LICENCE = "CC0-1.0"
+LICENCES = {
+    "ours": "CC0-1.0",
+    "ict": "CC0-1.0; the head's shape: ICT-FaceKit, MIT, (c) 2020 USC Institute for Creative Technologies",
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a made speaker depends on."""
+    """What a made speaker depends on; `mesh` is the sha256 of the file that the backend's head comes from."""
 
     speaker: str
     size: int
@@ -36,6 +39,8 @@ class Settings:
     seed: int
     voice: str | None
     code: str
+    backend: str = "ours"
+    mesh: str = ""
 
 
 def code_version() -> str:
@@ -56,6 +61,7 @@ def make(
     seed: int,
     progress: bool,
     voice: str | None,
+    backend: str = "ours",
 ) -> Subject:
     """See `audioplane.speakers.make`."""
     cast.find(name)
@@ -63,11 +69,15 @@ def make(
         raise UserError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, got {size}")
     if not SECONDS[0] <= seconds <= SECONDS[1]:
         raise UserError(f"seconds must be {SECONDS[0]:g} to {SECONDS[1]:g}, got {seconds:g}")
-    settings = Settings(name, size, float(seconds), seed, voice, code_version())
+    if backend not in cast.BACKENDS:
+        raise UserError(f"there is no backend {backend!r}; there are {', '.join(cast.BACKENDS)}")
+    mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
+    settings = Settings(name, size, float(seconds), seed, voice, code_version(), backend, mesh)
     if out is not None:
         return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
-    folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}-{key}"
+    suffix = "" if backend == "ours" else f"-{backend}"
+    folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}{suffix}-{key}"
     with _one_maker(folder):
         return _make_at(folder, settings, progress)
 
@@ -105,11 +115,12 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
     if subject is not None:
         return subject
     name, size = settings.speaker, settings.size
-    production = cast.bring_together(name, size, settings.seconds, settings.seed, settings.voice)
+    production = cast.bring_together(name, size, settings.seconds, settings.seed, settings.voice, settings.backend)
     count = len(production.play.blendshapes)
     provenance = {
         "made_by": "audioplane speakers make",
         "about": production.about,
+        "backend": settings.backend,
         "settings": asdict(settings),
     }
 
@@ -118,7 +129,7 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
 
         return tqdm(takes, total=count, desc=name, unit="frame", disable=not progress)
 
-    with SubjectWriter(folder, name, size, size, licence=LICENCE, provenance=provenance) as writer:
+    with SubjectWriter(folder, name, size, size, licence=LICENCES[settings.backend], provenance=provenance) as writer:
         film(writer, production.actor, production.play, production.camera, production.background, bar)
         boundary = production.play.train_frames
         writer.set_split((0, boundary), (boundary, count))

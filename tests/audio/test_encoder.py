@@ -45,9 +45,27 @@ def test_a_code_hears_its_neighbours_and_no_one_else() -> None:
 
 
 @torch.no_grad()
-def test_filter_starts_as_a_mean() -> None:
-    codes = torch.randn(20, 6, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(make().filter(codes), codes.unfold(0, 8, 1).mean(dim=-1))
+def test_filter_starts_as_a_bell_around_the_frame() -> None:
+    impulse = torch.zeros(21, 6)
+    impulse[10] = 1.0
+    answer = make().filter(impulse)[:, 0]
+    bell = torch.exp(-0.5 * torch.arange(-4.0, 4.0) ** 2)
+    torch.testing.assert_close(answer[3:11].flip(0), bell / bell.sum())
+    assert int(answer.argmax()) == 10 - CONFIG.filter // 2  # entry i is frame i + filter // 2
+
+
+def test_dropout_is_the_generators_and_off_by_itself() -> None:
+    encoder, heard = make(), windows()
+    quiet = encoder(heard)
+    assert torch.equal(quiet, encoder(heard))
+    noisy = []
+    for seed in (0, 0, 1):
+        encoder.drop_by(torch.Generator().manual_seed(seed))
+        noisy.append(encoder(heard))
+    encoder.drop_by(None)
+    assert torch.equal(noisy[0], noisy[1])
+    assert not torch.equal(noisy[0], noisy[2])
+    assert torch.equal(quiet, encoder(heard))
 
 
 @torch.no_grad()
@@ -96,6 +114,20 @@ def test_lip_shapes_do_not_see_the_head_move() -> None:
     assert shapes.share[:2].sum() > 0.98
     assert abs(np.corrcoef(shapes.scores[:, 0], opening)[0, 1]) > 0.99
     np.testing.assert_allclose(shapes.scores.std(axis=0)[:2], 1.0, atol=1e-3)
+
+
+def test_what_the_pose_explains_is_taken_out() -> None:
+    from scipy.spatial.transform import Rotation
+
+    landmarks, opening = face(400)
+    yaw = 0.1 * np.sin(np.arange(400) / 17)
+    landmarks[:, 48:, 0] += 60 * yaw[:, None] * np.linspace(0.5, 1.5, 20)
+    viewmats = np.tile(np.eye(4), (400, 1, 1))
+    viewmats[:, :3, :3] = Rotation.from_rotvec(np.stack([0 * yaw, yaw, 0 * yaw], axis=1)).as_matrix()
+    with_pose, without = lip_shapes(landmarks, 4, viewmats), lip_shapes(landmarks, 4)
+    heard = [abs(np.corrcoef(shapes.scores[:, 0], opening)[0, 1]) for shapes in (with_pose, without)]
+    assert heard[0] > 0.9
+    assert heard[0] > heard[1]
 
 
 def test_frames_without_landmarks_have_no_shape() -> None:

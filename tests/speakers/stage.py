@@ -46,7 +46,9 @@ class Ball:
         return vertices[self._marks]
 
 
-def production(name: str, size: int, seconds: float, seed: int, voice: str | None = None) -> Production:
+def production(
+    name: str, size: int, seconds: float, seed: int, voice: str | None = None, backend: str = "ours"
+) -> Production:
     """Stand-ins for everything."""
     rng = np.random.default_rng(seed)
     count = round(seconds * 25)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from audioplane.speakers.face.eyeballs import IRIS_SINE, PUPIL
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.landmarks import landmark_vertices
 from audioplane.speakers.face.motion import GAZE, JAW_AHEAD, JAW_ASIDE, Rig
+from audioplane.speakers.face.parts import Part
 from audioplane.speakers.face.rigging import SPARSE
 from audioplane.speakers.face.shapes import INDEX, NAMES
 from audioplane.speakers.materials import Paint
@@ -58,19 +60,11 @@ class FaceModel(Protocol):
     def mouth_measures(self, vertices: np.ndarray) -> dict[str, float]: ...
 
 
-class Face:
-    """A parametric head (see `FaceModel` for its attributes). The same identity gives the same bytes.
+class RiggedFace(ABC):
+    """What all heads with a rig share: the mesh's attributes (see `FaceModel`), gaze and landmarks."""
 
-    Args:
-        identity: who it is. All identities of one set of hair, beard, glasses and clothes share their
-            topology; the skin, eyes, teeth and tongue come first and are the same for all.
-    """
-
-    def __init__(self, identity: Identity) -> None:
-        self.identity = identity
-        self.anatomy = anatomy(identity)
-        parts, rig = build.build(identity, self.anatomy)
-        self._rig: Rig = rig
+    def adopt(self, parts: Part, paint: Paint, landmarks: np.ndarray) -> None:
+        """Takes the joined parts (millimetres) as this head's mesh; `landmarks` (68,) are vertices of it."""
         f4 = np.float32
         self.rest = np.ascontiguousarray(parts.vertices / 1000, f4)
         self.faces = np.ascontiguousarray(parts.faces, np.int32)
@@ -84,26 +78,22 @@ class Face:
         self.flow = np.ascontiguousarray(parts.flow, f4)
         self.torso_weight = np.ascontiguousarray(parts.torso, f4)
         self.vertex_groups = parts.groups
-        self.paint = _paint(identity)
-        self._landmarks = landmark_vertices()
+        self.paint = paint
+        self._landmarks = landmarks
 
-    @property
-    def neutral_vertices(self) -> np.ndarray:
-        """(V, 3) float32 metres, all weights zero."""
-        return self.rest
-
+    @abstractmethod
     def vertices(
         self,
         blendshapes: np.ndarray,
         extras: Mapping[str, float] | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The moved vertices (V, 3) float32, metres in head coordinates.
+        """The moved vertices (V, 3) float32, metres in head coordinates."""
 
-        Args:
-            blendshapes: (52,) weights in [0, 1] in the order of `NAMES`.
-            extras: tracks beyond ARKit's, of `EXTRAS`, in [0, 1]; others are left unread.
-            out: written to and returned if given.
+    def checked(
+        self, blendshapes: np.ndarray, extras: Mapping[str, float] | None, out: np.ndarray | None
+    ) -> tuple[np.ndarray, Mapping[str, float], np.ndarray]:
+        """The arguments of `vertices` as it works with them.
 
         Raises:
             ValueError: if `blendshapes` is not (52,) and finite.
@@ -111,25 +101,12 @@ class Face:
         w = np.asarray(blendshapes, np.float64)
         if w.shape != (len(NAMES),) or not np.isfinite(w).all():
             raise ValueError(f"blendshapes must be ({len(NAMES)},) finite weights; got shape {w.shape}")
-        extras = extras or {}
-        if out is None:
-            out = np.empty_like(self.rest)
-        weights = np.zeros(len(SPARSE))
-        for i, name in enumerate(SPARSE):
-            weights[i] = w[INDEX[name]] if name in INDEX else float(extras.get(name, 0.0))
-        jaw = np.array(
-            [
-                w[INDEX["jawOpen"]],
-                w[INDEX["mouthClose"]],
-                (w[INDEX["jawLeft"]] - w[INDEX["jawRight"]]) * JAW_ASIDE / 1000,
-                w[INDEX["jawForward"]] * JAW_AHEAD / 1000,
-            ]
-        )
-        # A tip between the teeth cannot be at the ridge behind them as well.
-        tongue_up = float(extras.get("tongueUp", 0.0)) * (1 - float(extras.get("tongueBetween", 0.0)))
-        special = np.array([tongue_up, float(extras.get("labiodental", 0.0))])
-        self._rig.run(weights, jaw, self.gaze(w), special, out)
-        return out
+        return w, extras or {}, np.empty_like(self.rest) if out is None else out
+
+    @property
+    def neutral_vertices(self) -> np.ndarray:
+        """(V, 3) float32 metres, all weights zero."""
+        return self.rest
 
     def vertices_batch(self, blendshapes: np.ndarray, extras: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """`vertices` of T frames: weights (T, 52) and tracks (T,) to (T, V, 3) float32."""
@@ -165,6 +142,56 @@ class Face:
         """The 68 landmarks at rest (68, 3)."""
         return self.landmarks(self.rest)
 
+
+class Face(RiggedFace):
+    """A parametric head (see `FaceModel` for its attributes). The same identity gives the same bytes.
+
+    Args:
+        identity: who it is. All identities of one set of hair, beard, glasses and clothes share their
+            topology; the skin, eyes, teeth and tongue come first and are the same for all.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.anatomy = anatomy(identity)
+        parts, rig = build.build(identity, self.anatomy)
+        self._rig: Rig = rig
+        self.adopt(parts, face_paint(identity), landmark_vertices())
+
+    def vertices(
+        self,
+        blendshapes: np.ndarray,
+        extras: Mapping[str, float] | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The moved vertices (V, 3) float32, metres in head coordinates.
+
+        Args:
+            blendshapes: (52,) weights in [0, 1] in the order of `NAMES`.
+            extras: tracks beyond ARKit's, of `EXTRAS`, in [0, 1]; others are left unread.
+            out: written to and returned if given.
+
+        Raises:
+            ValueError: if `blendshapes` is not (52,) and finite.
+        """
+        w, extras, out = self.checked(blendshapes, extras, out)
+        weights = np.zeros(len(SPARSE))
+        for i, name in enumerate(SPARSE):
+            weights[i] = w[INDEX[name]] if name in INDEX else float(extras.get(name, 0.0))
+        jaw = np.array(
+            [
+                w[INDEX["jawOpen"]],
+                w[INDEX["mouthClose"]],
+                (w[INDEX["jawLeft"]] - w[INDEX["jawRight"]]) * JAW_ASIDE / 1000,
+                w[INDEX["jawForward"]] * JAW_AHEAD / 1000,
+            ]
+        )
+        # A tip between the teeth cannot be at the ridge behind them as well.
+        tongue_up = float(extras.get("tongueUp", 0.0)) * (1 - float(extras.get("tongueBetween", 0.0)))
+        special = np.array([tongue_up, float(extras.get("labiodental", 0.0))])
+        self._rig.run(weights, jaw, self.gaze(w), special, out)
+        return out
+
     def mouth_measures(self, vertices: np.ndarray) -> dict[str, float]:
         """Lengths of the mouth in metres: `gap` between the lips at the midline, `largest_gap`, `width`
         between the corners, `protrusion` of the lips' midpoint (forward, relative to
@@ -172,7 +199,8 @@ class Face:
         return build.mouth_measures(np.asarray(vertices, float), np.asarray(self.rest, float))
 
 
-def _paint(who: Identity) -> Paint:
+def face_paint(who: Identity) -> Paint:
+    """What does not vary over a person's mesh."""
     return Paint(
         iris_colour=who.iris,
         iris_radius=IRIS_SINE,

@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 
 from audioplane.speakers.face.parts import Label, Part, sheet_faces, vertex_normals
 
+LOOSE = 3.0  # millimetres that a lock may stand off the head beyond its layer's lift, where it lies on it
 STRAND = 0.55  # millimetres between the strands drawn on a ribbon
 
 
@@ -76,8 +77,10 @@ def grow(
         q = p + step * d
         height, normal = head.height(q)
         q = q + np.clip(lift(t) - height, 0, None)[:, None] * normal
+        q = q - over * np.clip(height - lift(t) - LOOSE, 0, None)[:, None] * normal
         move = q - p
-        move *= step / (np.linalg.norm(move, axis=1, keepdims=True) + 1e-9)
+        # Never longer than a step; lengthening a move that the head has turned would throw it off the head again.
+        move *= np.minimum(1.0, step / (np.linalg.norm(move, axis=1, keepdims=True) + 1e-9))
         p = p + move
         path[:, i] = p
         normals[:, i] = 0.6 * normals[:, i - 1] + 0.4 * normal

@@ -1,0 +1,211 @@
+"""What the notebooks share: how large their runs are, and a speaker and a head that are made once and found again.
+
+`AUDIOPLANE_PRESET` chooses: `smoke` (seconds; the tests), `demo` (the default), `paper` (hours, on a GPU).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audioplane import cache, config
+from audioplane.config import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audioplane.evaluate import Evaluation
+    from audioplane.head import TalkingHead
+    from audioplane.subject import Subject
+    from audioplane.train import Report, Trainer
+
+try:
+    import fcntl
+except ImportError:  # Windows: two notebooks at once train it twice, and the first to finish stays
+    fcntl = None
+
+VARIABLE = "AUDIOPLANE_PRESET"
+CLIPS = {"smoke": (10.0, 64), "demo": (40.0, 192), "paper": (240.0, 512)}  # seconds, pixels
+ROOMS = (
+    "audio", "fields", "splat", "checkpoint.py", "compose.py", "config.py", "densify.py", "gaussians.py", "head.py",
+    "loader.py", "losses.py", "model.py", "row_adam.py", "schedule.py", "ssim_kernels.py", "train.py",
+)  # fmt: skip
+
+
+def preset() -> str:
+    """The preset of this session.
+
+    Raises:
+        UserError: the variable names none.
+    """
+    name = os.environ.get(VARIABLE) or "demo"
+    config.preset(name)
+    return name
+
+
+def settings() -> Config:
+    """The session's preset at the size of its clip."""
+    name, size = preset(), CLIPS[preset()][1]
+    chosen = config.preset(name).replace(schedule__size=size)
+    return chosen.replace(schedule__early_size=size // 2) if chosen.schedule.early_size else chosen
+
+
+def subject(name: str = "adam", seconds: float = 0.0, size: int = 0) -> Subject:
+    """An embedded speaker from the speakers' cache, made on first use.
+
+    Args:
+        name: of the speaker. seconds, size: of the clip; 0 for the preset's.
+    """
+    from audioplane import speakers
+
+    length, pixels = CLIPS[preset()]
+    return speakers.make(name, None, size or pixels, seconds or length, progress=not is_quiet())
+
+
+def is_quiet() -> bool:
+    """Whether bars stay away, as they do under test."""
+    return preset() == "smoke"
+
+
+def compact_pictures(quality: int = 88) -> None:
+    """Embeds figures as JPEG from here on: photographs as PNG would make a clone of the repository heavy."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality})
+
+
+def trained(subject: Subject, config: Config) -> Path:
+    """The folder of a finished run in the user's cache; trains on first use.
+
+    A run is found again by subject, settings and the code it depends on.
+    """
+    key = hashlib.sha256(f"{subject.digest} {config.to_json()} {_code_version()}".encode()).hexdigest()[:12]
+    folder = cache.make("runs") / f"{subject.name}-{key}"
+    with _one_at_a_time(folder):
+        if not (folder / "head.safetensors").is_file():
+            _train(subject, config, folder)
+    return folder
+
+
+def scalars(run: Path) -> dict[str, np.ndarray]:
+    """What was noted while training, one array a quantity; NaN where a stage lacks it."""
+    rows = [json.loads(line) for line in (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()]
+    names = [name for name in rows[-1] if name != "stage"]
+    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+
+
+def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:
+    """The head's measures on the subject's test frames, driven by its own voice (`evaluate`)."""
+    from audioplane.evaluate import evaluate
+
+    codes = head.encode(subject.audio)
+    return evaluate(subject, lambda t: draw(subject, head, codes, t))
+
+
+def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarray:
+    """Frame t of the subject as the head speaks it, over the true torso: (H, W, 3) uint8."""
+    return head.render(codes[t], subject.viewmats[t], subject.without_head(t))
+
+
+def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 27) -> Any:
+    """A video with sound that lives inside the notebook.
+
+    Args:
+        name: of its file in the cache. frames: (H, W, 3) uint8. audio: (n,) float32 at 16 kHz.
+        quality: x264's constant rate factor.
+    """
+    from IPython.display import Video
+
+    from audioplane.compose import write_video
+
+    path = cache.make("films") / f"{name}.mp4"
+    count = write_video(path, frames, 25.0, audio, quality=quality)
+    assert count == -(-len(audio) // 640), "one frame for every 640 samples"
+    return Video(str(path), embed=True, mimetype="video/mp4", html_attributes="controls loop", width=384)
+
+
+def beside_truth(subject: Subject, head: TalkingHead, frames: range) -> Iterator[np.ndarray]:
+    """The truth and, right of it, the head: (H, 2 W, 3) uint8, marked as synthetic."""
+    from audioplane.compose import mark_stamp, put_mark
+
+    codes, stamp = head.encode(subject.audio), mark_stamp(subject.width)
+    for t in frames:
+        pair = np.concatenate([subject.frame(t), draw(subject, head, codes, t)], axis=1)
+        put_mark(pair, stamp)
+        yield pair
+
+
+def sound_of(subject: Subject, frames: range) -> np.ndarray:
+    """The voice of these frames: (n,) float32 at 16 kHz."""
+    samples = int(16_000 / subject.fps)
+    return subject.audio[frames.start * samples : frames.stop * samples]
+
+
+def other_voice(name: str, seconds: float) -> np.ndarray:
+    """The beginning of a voice that ships: (n,) float32 at 16 kHz."""
+    from audioplane.speakers.voice import load_voice
+
+    return load_voice(name).audio[: int(16_000 * seconds)].copy()
+
+
+class _Bar:
+    """A bar that vanishes when the run is done."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet, self._bar = quiet, None
+
+    def step(self, trainer: Trainer, report: Report) -> None:
+        from tqdm.auto import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=report.total, disable=self._quiet, leave=False, unit="it", mininterval=0.5)
+        self._bar.update()
+        if report.iteration % 50 == 0:
+            postfix = {"psnr": f"{report.psnr:.1f}", "gaussians": report.gaussians}
+            self._bar.set_description(report.stage, refresh=False)
+            self._bar.set_postfix(postfix, refresh=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _train(subject: Subject, config: Config, folder: Path) -> None:
+    from audioplane.head import TalkingHead
+    from audioplane.train import Trainer
+    from audioplane.watch import Scalars
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    trainer = Trainer(config, subject, folder, [_Bar(is_quiet()), Scalars(folder, every=10)])
+    trainer.run()
+    TalkingHead.export(trainer, folder / "head.safetensors")
+    (folder / "state.safetensors").unlink()  # only resuming needs it, and it is the larger part
+
+
+def _code_version() -> str:
+    """A hash of the sources a trained head depends on."""
+    root, digest = Path(__file__).parent, hashlib.sha256()
+    for room in ROOMS:
+        for file in sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / room]:
+            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Holds the run's lock: a second notebook waits, and then finds it trained."""
+    if fcntl is None:
+        yield
+        return
+    with open(folder.with_name(f".{folder.name}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
