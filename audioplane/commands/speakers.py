@@ -19,8 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--seconds", type=float, default=100, help="length (default: 100)")
     make.add_argument("--seed", type=int, default=0, help="of blinks, gaze and head motion (default: 0)")
     make.add_argument("--voice", help="another voice that drives this face (default: the speaker's own)")
-    make.add_argument("--backend", default="ours", choices=("ours", "ict"), help="whose head: ours (default), or that of"
-                      " ICT-FaceKit (`audioplane fetch ict-facekit`)")  # fmt: skip
+    make.add_argument(
+        "--backend",
+        default="ours",
+        choices=("ours", "ict"),
+        help="whose head: ours (default), or that of ICT-FaceKit (`audioplane fetch ict-facekit`)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
