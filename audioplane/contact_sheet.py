@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from audioplane.subject import Phoneme, Subject
-from audioplane.subject_masks import LABEL_COLOURS, LABEL_NAMES, mouth_opening
+from audioplane.subject.masks import LABEL_COLOURS, LABEL_NAMES, mouth_opening
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,10 +14,10 @@ import soundfile
 
 from audioplane.errors import UserError
 from audioplane.subject import Subject, SubjectWriter
-from audioplane.subject_check import ERROR, WARNING, check
-from audioplane.subject_masks import mouth_opening
-from audioplane.subject_pack import PackWriter
-from audioplane.subject_sync import mouth_sound_sync
+from audioplane.subject.check import ERROR, WARNING, check
+from audioplane.subject.masks import mouth_opening
+from audioplane.subject.pack import PackWriter
+from audioplane.subject.sync import mouth_sound_sync
 from tests.subject_cases import fill, make_case, write_case
 
 CASE = make_case(frames=75)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioplane.subject_pack import DamagedPackError, PackReader, PackWriter
+from audioplane.subject.pack import DamagedPackError, PackReader, PackWriter
 
 
 def write(path: Path, images: list[np.ndarray], base: np.ndarray | None = None) -> tuple[str, int]:

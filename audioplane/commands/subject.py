@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from audioplane.subject_check import WARNING, check
-    from audioplane.subject_format import read_manifest
+    from audioplane.subject.check import WARNING, check
+    from audioplane.subject.format import read_manifest
 
     manifest = read_manifest(args.folder)
     pictures = manifest.num_frames * sum(name.endswith(".pack") for name in manifest.parts)
@@ -73,7 +73,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     from audioplane.subject import Subject
-    from audioplane.subject_ad_nerf import convert
+    from audioplane.subject.ad_nerf import convert
 
     layout = convert(args.folder, args.out, progress=True)
     print(Subject.open(args.out))

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from audioplane.subject_masks import FACE, MOUTH
-from audioplane.subject_writer import SubjectWriter
+from audioplane.subject.masks import FACE, MOUTH
+from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
 

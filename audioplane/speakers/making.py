@@ -14,7 +14,7 @@ from audioplane.errors import UserError
 from audioplane.speakers import cast
 from audioplane.speakers.filming import Take, film
 from audioplane.subject import Subject, SubjectWriter
-from audioplane.subject_format import VERSION
+from audioplane.subject.format import VERSION
 
 try:
     import fcntl

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from audioplane.speakers.articulation import find_pauses
 from audioplane.speakers.specs import SPEAKERS
-from audioplane.subject_sync import mouth_sound_sync
+from audioplane.subject.sync import mouth_sound_sync
 from tests.speakers.takes import HEIGHT, OPEN_VOWELS, ROUNDED, SPREAD, closures, measured
 
 pytestmark = pytest.mark.parametrize("name", SPEAKERS)

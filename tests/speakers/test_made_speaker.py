@@ -13,9 +13,9 @@ import pytest
 from audioplane import speakers
 from audioplane.speakers.filming import project
 from audioplane.subject import FACE, HAIR, MOUTH, TORSO, Phoneme, Subject
-from audioplane.subject_lips import lips_at_sounds
-from audioplane.subject_masks import mouth_opening
-from audioplane.subject_sync import mouth_sound_sync
+from audioplane.subject.lips import lips_at_sounds
+from audioplane.subject.masks import mouth_opening
+from audioplane.subject.sync import mouth_sound_sync
 
 BILABIAL = "pbm"
 
@@ -126,7 +126,7 @@ def test_labels_cover_the_picture_with_what_belongs_there(each: Subject) -> None
 
 def test_the_picture_without_the_head_is_the_frame_beside_it(each: Subject) -> None:
     """Away from the head, its shadow on the torso and thin strands, both pictures are the same."""
-    from audioplane.subject_masks import grow
+    from audioplane.subject.masks import grow
 
     for t in (0, each.num_frames - 1):
         beside = ~grow(each.head_mask(t), 1.5)

@@ -13,7 +13,7 @@ from PIL import Image
 from audioplane import moment
 from audioplane.errors import UserError
 from audioplane.subject import Subject, SubjectWriter
-from audioplane.subject_lips import lips_at_sounds
+from audioplane.subject.lips import lips_at_sounds
 from audioplane.widgets import scrubber
 from tests.subject_cases import make_case, write_case
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.subject_format import FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, Part, read_manifest
-from audioplane.subject_masks import HAIR, MOUTH, mouth_opening
-from audioplane.subject_pack import DamagedPackError, PackReader
-from audioplane.subject_sync import mouth_sound_sync
+from audioplane.subject.format import FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, Part, read_manifest
+from audioplane.subject.masks import HAIR, MOUTH, mouth_opening
+from audioplane.subject.pack import DamagedPackError, PackReader
+from audioplane.subject.sync import mouth_sound_sync
 
 ERROR, WARNING = "error", "warning"
 LISTED = 4  # frames named in one message

@@ -28,9 +28,9 @@ import cv2
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.subject_format import FPS, SAMPLE_RATE
-from audioplane.subject_masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO
-from audioplane.subject_writer import SubjectWriter
+from audioplane.subject.format import FPS, SAMPLE_RATE
+from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO
+from audioplane.subject.writer import SubjectWriter
 
 COLOURS = {  # RGB
     (255, 255, 255): BACKGROUND,

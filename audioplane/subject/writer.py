@@ -24,9 +24,9 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.subject_format import DEPTH_UNIT, FPS, MANIFEST, SAMPLE_RATE, Manifest, Part
-from audioplane.subject_motion import MotionBasis
-from audioplane.subject_pack import HashedFile, PackWriter, encode_png
+from audioplane.subject.format import DEPTH_UNIT, FPS, MANIFEST, SAMPLE_RATE, Manifest, Part
+from audioplane.subject.motion import MotionBasis
+from audioplane.subject.pack import HashedFile, PackWriter, encode_png
 
 try:
     import fcntl

@@ -1,4 +1,4 @@
-"""`Subject`: one speaker, ready to learn from. A folder, read lazily; see `subject_format` for its files.
+"""`Subject`: one speaker, ready to learn from. A folder, read lazily; see `subject.format` for its files.
 
     subject = Subject.open("subjects/ada")
     subject.frame(0), subject.head_mask(0), subject.viewmats[0], subject.audio
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from audioplane import subject_masks as masks
 from audioplane.errors import UserError
-from audioplane.subject_format import (
+from audioplane.subject import masks
+from audioplane.subject.format import (
     DEPTH_UNIT,
     FPS,
     REQUIRED,
@@ -28,12 +28,12 @@ from audioplane.subject_format import (
     Manifest,
     read_manifest,
 )
-from audioplane.subject_masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
-from audioplane.subject_pack import PackReader
-from audioplane.subject_writer import SubjectWriter
+from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
+from audioplane.subject.pack import PackReader
+from audioplane.subject.writer import SubjectWriter
 
 if TYPE_CHECKING:
-    from audioplane.subject_check import Problem
+    from audioplane.subject.check import Problem
 
 __all__ = [
     "BACKGROUND",
@@ -199,7 +199,7 @@ class Subject:
         return self.label(t) == TORSO
 
     def motion_mask(self, t: int) -> np.ndarray:
-        """What speech moves in frame t (see `subject_masks.motion_mask`): H x W bool."""
+        """What speech moves in frame t (see `subject.masks.motion_mask`): H x W bool."""
         return masks.motion_mask(self.label(t), self.landmarks[t], self._face_height)
 
     @cached_property
@@ -321,14 +321,14 @@ class Subject:
 
     def validate(self) -> list[Problem]:
         """Reads everything and lists what is wrong with it; empty when all is well."""
-        from audioplane.subject_check import check
+        from audioplane.subject.check import check
 
         return check(self.path)
 
     @classmethod
     def from_ad_nerf(cls, folder: str | Path, out: str | Path, progress: bool = False) -> Subject:
         """Turns a folder in the layout of AD-NeRF, ER-NeRF or TalkingGaussian into a Subject at `out`."""
-        from audioplane.subject_ad_nerf import convert
+        from audioplane.subject.ad_nerf import convert
 
         convert(Path(folder), Path(out), progress=progress)
         return cls.open(out)

@@ -1,8 +1,8 @@
 """What stands in a Subject's folder: the names of its parts, the manifest, and how it is read back.
 
     manifest.json         written last; a folder without it is not a Subject
-    frames.pack           T pictures, H x W x 3 uint8 RGB                     (packs: see subject_pack)
-    labels.pack           T label pictures, H x W uint8                       (labels: see subject_masks)
+    frames.pack           T pictures, H x W x 3 uint8 RGB                     (packs: see subject.pack)
+    labels.pack           T label pictures, H x W uint8                       (labels: see subject.masks)
     without_head.pack     T pictures of torso and background, or one still `without_head.png`
     background.png        H x W x 3 uint8 RGB
     audio.flac            16 kHz mono
