@@ -274,7 +274,7 @@ def test_a_living_writer_is_left_alone(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_told_and_leaves_nothing(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audioplane import subject_pack
+    from audioplane.subject import pack
 
     real = subject_pack.HashedFile.write
 
@@ -283,7 +283,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(case: Case, tmp_path: Path, monk
             raise OSError(28, "No space left on device")
         real(file, data)
 
-    monkeypatch.setattr(subject_pack.HashedFile, "write", write)
+    monkeypatch.setattr(pack.HashedFile, "write", write)
     with pytest.raises(UserError, match="no space left"):
         write_case(tmp_path / "x", case)
     assert list(tmp_path.iterdir()) == []
