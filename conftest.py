@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# torch's idle threads would spin and take the cores from the kernels; it reads this when it is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import audioplane  # noqa: F401 - before torch, see there
 
 SANITIZERS = Path(__file__).parent / "notebooks" / "sanitize.cfg"
 

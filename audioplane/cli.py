@@ -30,9 +30,6 @@ COMMANDS = {
     "fetch": "audioplane.fetch",
 }
 
-# torch's idle threads would spin and take the cores from whatever else runs; it reads this when it is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numba import njit
 
+import audioplane  # noqa: F401 - before torch, see there
 from audioplane.splat import rasterization, reference
 from audioplane.splat.compositing import _block_columns, _block_rows
 from audioplane.splat.projection import Lens, project

@@ -276,9 +276,9 @@ def test_a_living_writer_is_left_alone(case: Case, tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_leaves_nothing(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from audioplane.subject import pack
 
-    real = subject_pack.HashedFile.write
+    real = pack.HashedFile.write
 
-    def write(file: subject_pack.HashedFile, data: bytes) -> None:
+    def write(file: pack.HashedFile, data: bytes) -> None:
         if file.size > 20_000:
             raise OSError(28, "No space left on device")
         real(file, data)
