@@ -15,6 +15,18 @@ from tests.splat.scenes import NAMES, Scene, doubtful, draw, draw_twin, scene
 KINDS = ("cloud", "needles", "huge", "pile", "faint", "opaque", "edge")
 
 
+def same_gradients(ours: dict[str, torch.Tensor], twin: dict[str, torch.Tensor], tolerance: float) -> None:
+    """Every gradient agrees to `tolerance` of its largest entry."""
+    for name in NAMES:
+        wanted, got = twin[name].grad, ours[name].grad
+        assert wanted is not None
+        assert got is not None
+        scale = wanted.abs().max().item() + tolerance
+        torch.testing.assert_close(
+            got / scale, (wanted / scale).float(), atol=tolerance, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
+        )
+
+
 def compare(
     s: Scene, monkeypatch: pytest.MonkeyPatch, seed: int, antialiased: bool = False, tile_size: int = 16
 ) -> None:
@@ -33,14 +45,7 @@ def compare(
     v_alphas = torch.randn(alphas.shape, generator=g) * sure
     ((colors * v_colors).sum() + (alphas * v_alphas).sum()).backward()
     ((colors_twin * v_colors).sum() + (alphas_twin * v_alphas).sum()).backward()
-    for name in NAMES:
-        wanted, got = twin[name].grad, ours[name].grad
-        assert wanted is not None
-        assert got is not None
-        scale = wanted.abs().max().item() + 1e-3
-        torch.testing.assert_close(
-            got / scale, (wanted / scale).float(), atol=1e-3, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
-        )
+    same_gradients(ours, twin, 1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,14 +69,7 @@ def test_random_scenes_agree_with_the_twin(monkeypatch, seed, kind, count, width
     torch.testing.assert_close(alphas * sure, (alphas_twin * sure).float(), atol=5e-4, rtol=0)
     (colors.square() * sure).sum().backward()
     (colors_twin.square() * sure).sum().backward()
-    for name in NAMES:
-        wanted, got = twin[name].grad, ours[name].grad
-        assert wanted is not None
-        assert got is not None
-        scale = wanted.abs().max().item() + 1e-2
-        torch.testing.assert_close(
-            got / scale, (wanted / scale).float(), atol=3e-3, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
-        )
+    same_gradients(ours, twin, 3e-3)
 
 
 def frontal(size: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
