@@ -114,18 +114,11 @@ class TalkingHead:
         tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
         if about.get("kind") != "head":
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
-        config = Config.from_json(json.dumps(about["config"]))
-        state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
-        sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
-        cloud = Gaussians(
-            sh=sh, **{name: state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")}
-        )
-        *center, half = about["box"]
-        box = Box((center[0], center[1], center[2]), half)
-        model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
-        planes = torch.zeros_like(model.field.planes.planes)
-        planes[tensors.pop("touched")] = state["field.planes.planes"]
-        model.load_state_dict({**state, "field.planes.planes": planes})
+        try:
+            model = _rebuild(tensors, about)
+        except (KeyError, RuntimeError, IndexError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} does not fit this version of audioplane ({reason}); train it again") from error
         return TalkingHead(model, about, {n: t for n, t in tensors.items() if not n.startswith("model/")}, sparse)
 
     @property
@@ -319,6 +312,21 @@ def still_torso(trainer: Trainer, typical: int) -> np.ndarray:
     closed = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, wide) > 0
     out[closed] = smooth[closed]
     return np.clip(out + 0.5, 0, 255).astype(np.uint8)
+
+
+def _rebuild(tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadModel:
+    """The model that a head's file describes; takes "touched" out of `tensors`."""
+    config = Config.from_json(json.dumps(about["config"]))
+    state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
+    sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
+    cloud = Gaussians(sh=sh, **{name: state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")})
+    *center, half = about["box"]
+    box = Box((center[0], center[1], center[2]), half)
+    model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
+    planes = torch.zeros_like(model.field.planes.planes)
+    planes[tensors.pop("touched")] = state["field.planes.planes"]
+    model.load_state_dict({**state, "field.planes.planes": planes})
+    return model
 
 
 def touched_rows(model: HeadModel) -> Tensor:

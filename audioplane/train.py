@@ -332,7 +332,10 @@ class Trainer:
         model["field.planes.planes"] = planes
         for name in self.model.params:
             self.model.params[name] = torch.nn.Parameter(model[f"params.{name}"].to(self.device))
-        self.model.load_state_dict(model)
+        try:
+            self.model.load_state_dict(model)
+        except RuntimeError as error:
+            raise UserError(f"{self.folder} was begun by another version of audioplane; start anew") from error
         self._make_optimizers()
         names = {param: name for name, param in self.model.named_parameters()}
         for name, optimizer in self._optimizers().items():

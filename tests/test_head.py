@@ -119,6 +119,12 @@ def test_bad_input_is_refused_in_words(trained: tuple[Trainer, Path], tmp_path: 
     checkpoint.save(tmp_path / "other.safetensors", {}, {"kind": "state"})
     with pytest.raises(UserError, match="not a talking head"):
         TalkingHead.load(tmp_path / "other.safetensors")
+    tensors, about = checkpoint.load(trained[1])
+    renamed = {name.replace("model/encoder.", "model/listener."): tensor for name, tensor in tensors.items()}
+    for missing in (renamed, {name: tensor for name, tensor in tensors.items() if name != "touched"}):
+        checkpoint.save(tmp_path / "old.safetensors", missing, about)
+        with pytest.raises(UserError, match="does not fit this version of audioplane"):
+            TalkingHead.load(tmp_path / "old.safetensors")
     assert not (tmp_path / "x.mp4").exists()
 
 
