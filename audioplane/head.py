@@ -117,7 +117,7 @@ class TalkingHead:
         try:
             model = _rebuild(tensors, about)
         except (KeyError, RuntimeError, IndexError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[-1].strip()[:120]
             raise UserError(f"{path} does not fit this version of audioplane ({reason}); train it again") from error
         return TalkingHead(model, about, {n: t for n, t in tensors.items() if not n.startswith("model/")}, sparse)
 
