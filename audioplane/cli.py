@@ -21,6 +21,7 @@ from audioplane.errors import UserError
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
     "speakers": "audioplane.commands.speakers",
+    "prepare": "audioplane.commands.prepare",
     "subject": "audioplane.commands.subject",
     "train": "audioplane.commands.train",
     "speak": "audioplane.commands.speak",

@@ -69,17 +69,9 @@ def mean_shape(points: np.ndarray) -> np.ndarray:
     return shape
 
 
-def to_head_axes(shape: np.ndarray, landmarks: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """The similarity (s, R, t) that lays a shape onto the generic face.
-
-    Args:
-        shape: unused beyond its unit. landmarks: its 68 points, 68 x 3.
-    """
-    del shape
+def to_head_axes(landmarks: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """The similarity (s, R, t) that lays 68 landmarks (68 x 3) onto the generic face: its axes, its distance of eyes."""
     steady = [*STEADY, 0, 1, 15, 16]
-    s, R, t = similarity(landmarks[steady], GENERIC[steady])
-    eyes = np.linalg.norm(landmarks[45] - landmarks[36])
-    wanted = np.linalg.norm(GENERIC[45] - GENERIC[36])
-    middle, moved = GENERIC[[36, 45]].mean(0), landmarks[[36, 45]].mean(0)
-    s = float(wanted / eyes)
-    return s, R, middle - s * R @ moved
+    _, R, _ = similarity(landmarks[steady], GENERIC[steady])
+    s = float(np.linalg.norm(GENERIC[45] - GENERIC[36]) / np.linalg.norm(landmarks[45] - landmarks[36]))
+    return s, R, GENERIC[[36, 45]].mean(0) - s * R @ landmarks[[36, 45]].mean(0)

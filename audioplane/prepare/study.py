@@ -9,6 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from audioplane.prepare.bundle import Poses
 
+FACE = np.array([0.0, 0.0, -0.08])  # metres, head coordinates: between eyes and mouth
+
 
 @dataclass(frozen=True)
 class PoseError:
@@ -53,14 +55,18 @@ def tremble(series: np.ndarray, breaks: tuple[int, ...] = ()) -> float:
 
 
 def compare(poses: Poses, truth: Poses, breaks: tuple[int, ...] = ()) -> PoseError:
-    """The errors of poses (T) against true ones (T)."""
+    """The errors of poses (T) against true ones (T).
+
+    Where a head is told by its skin: `move` is that of a point between eyes and mouth.
+    """
     U, _, Vt = np.linalg.svd((truth.R.transpose(0, 2, 1) @ poses.R).mean(0))
     axes = U @ np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))]) @ Vt
-    turn = Rotation.from_matrix(poses.R @ (truth.R @ axes).transpose(0, 2, 1)).as_rotvec(degrees=True)
-    # t = s t_true + R_true g + (0, 0, h): unit, origin of the head, and the distance that the focal length hides
-    count = len(poses)
-    rows = np.zeros((count, 3, 5))
-    rows[:, :, 0], rows[:, :, 1:4], rows[:, 2, 4] = truth.t, truth.R, 1
+    turned = poses.R @ axes.T
+    turn = Rotation.from_matrix(turned @ truth.R.transpose(0, 2, 1)).as_rotvec(degrees=True)
+    # poses.t = s (seen - turned c) + turned g + (0, 0, h), seen = R_true c + t_true: unit, origin of the head, and the
+    # distance that the focal length hides
+    seen = truth.R @ FACE + truth.t
+    rows = np.zeros((len(poses), 3, 5))
+    rows[:, :, 0], rows[:, :, 1:4], rows[:, 2, 4] = seen - turned @ FACE, turned, 1
     x = np.linalg.lstsq(rows.reshape(-1, 5), poses.t.reshape(-1), rcond=None)[0]
-    move = (poses.t - rows @ x) / x[0]
-    return PoseError(turn, 1000 * move, breaks)
+    return PoseError(turn, 1000 * (poses.t - rows @ x) / x[0], breaks)

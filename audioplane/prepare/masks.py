@@ -1,0 +1,216 @@
+"""What each pixel shows: from a person matte, a hair mask and the landmarks, steady in time.
+
+The networks see one frame at a time and flicker along the hair. Head and hair move with the skull, so their masks are
+averaged over neighbouring frames after these were moved onto one another by the head's pose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from audioplane import weights
+from audioplane.prepare.bundle import Lens, Poses, project
+from audioplane.prepare.face_mesh import infer, interpreter
+from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO, fill_hull
+from audioplane.subject.pack import decode_png, encode_png
+
+SIDE, HAIR_SIDE = 256, 512
+HAIR_EVERY = 2  # hair is looked for in every second frame: its network is the slowest
+AROUND = (1, 2, 3, 2, 1)  # weights of the frames that are averaged
+EDGE = 0.012  # reach, in sides of the picture, in which outlines are drawn to edges of the frame
+
+
+class Pictures:
+    """T gray pictures, kept as PNG: `blob` and the T + 1 `offsets` of them in it."""
+
+    def __init__(self, blob: np.ndarray, offsets: np.ndarray) -> None:
+        self.blob, self.offsets = blob, offsets
+        self._read = lru_cache(maxsize=16)(self._decode)
+
+    @classmethod
+    def of(cls, pictures: Iterable[np.ndarray]) -> Pictures:
+        """H x W uint8 each."""
+        data = [np.frombuffer(encode_png(picture), np.uint8) for picture in pictures]
+        return cls(np.concatenate(data), np.cumsum([0, *map(len, data)]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, t: int) -> np.ndarray:
+        return self._read(int(t))
+
+    def _decode(self, t: int) -> np.ndarray:
+        image = decode_png(self.blob[self.offsets[t] : self.offsets[t + 1]].tobytes())
+        assert image is not None
+        return image
+
+
+def mattes(
+    frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]
+) -> tuple[Pictures, Pictures | None]:
+    """Person and hair, 0 to 255, 256 x 256 each; hair for every second frame, None without.
+
+    Args:
+        frames: T pictures, H x W x 3 uint8. with_hair: whether to look for hair. progress: called with 1 a frame.
+
+    Raises:
+        MissingWeightsError: a model file is missing.
+    """
+    selfie = interpreter(weights.require("selfie"))
+    net = interpreter(weights.require("hair")) if with_hair else None
+    people, hairs = [], []
+    before = np.zeros((HAIR_SIDE, HAIR_SIDE, 1), np.float32)
+    for t, frame in enumerate(frames):
+        small = _resized(frame, SIDE)
+        people.append(_encoded(infer(selfie, small[None].astype(np.float32) / 255)[0][0, ..., 0]))
+        if net is not None and t % HAIR_EVERY == 0:
+            seen = np.concatenate([_resized(frame, HAIR_SIDE).astype(np.float32) / 255, 0 * before], 2)
+            none, hair = np.moveaxis(infer(net, seen[None])[0][0], 2, 0)
+            hairs.append(_encoded(_resized(1 / (1 + np.exp(np.clip(none - hair, -60, 60))), SIDE)))
+        progress(1)
+    return Pictures.of(people), Pictures.of(hairs) if hairs else None
+
+
+def _resized(image: np.ndarray, side: int) -> np.ndarray:
+    if image.shape[:2] == (side, side):
+        return image
+    way = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_LINEAR
+    return cv2.resize(image, (side, side), interpolation=way)
+
+
+def _encoded(share: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """Draws label pictures.
+
+    Attributes:
+        size: side of the pictures. people, hairs: mattes. landmarks: T x 68 x 2 pixels, no NaN. poses, lens: of the
+            head. breaks: frames that do not go on from the one before.
+    """
+
+    size: int
+    people: Pictures
+    hairs: Pictures | None
+    landmarks: np.ndarray
+    poses: Poses
+    lens: Lens
+    breaks: Sequence[int] = ()
+
+    def __call__(self, t: int, frame: np.ndarray) -> np.ndarray:
+        """H x W uint8 labels of frame t."""
+        points = self.landmarks[t]
+        person, hair = self._averaged(t)
+        person = to_edges(person, frame, EDGE)
+        head_side = above_jaw(points, self.size)
+        up, across, middle = _axes(points)
+        grid = np.stack(np.meshgrid(*[np.arange(self.size) + 0.5] * 2), -1) - middle
+        rise, aside = grid @ up, np.abs(grid @ across)
+        tall = float(np.linalg.norm(points[27] - points[8]))
+        near = (aside < 1.15 * tall) & (rise > -1.0 * tall)
+        hairy = (hair > 0.5) & near
+        label = np.where(person > 0.5, TORSO, BACKGROUND).astype(np.uint8)
+        head = (person > 0.5) & (head_side | hairy) & near
+        head = _largest(head)
+        inner = fill_hull(np.concatenate([points[:17], points[17:27]]), self.size, self.size)
+        label[head] = FACE
+        label[head & hairy & ~(inner & (rise < 0.05 * tall))] = HAIR
+        lips = fill_hull(points[list(OUTER_LIPS)], self.size, self.size)
+        label[lips] = MOUTH
+        return _without_crumbs(label)
+
+    def _averaged(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Person and hair in frame t, in [0, 1], steadied."""
+        half, total = len(AROUND) // 2, 0.0
+        person = np.zeros((SIDE, SIDE), np.float32)
+        hair = np.zeros((SIDE, SIDE), np.float32)
+        first = max([c for c in self.breaks if c <= t], default=0)
+        last = min([c for c in self.breaks if c > t], default=len(self.people))
+        for s in range(max(t - half, first), min(t + half + 1, last)):
+            weight = AROUND[s - t + half]
+            warp = self._between(s, t)
+            flags = cv2.INTER_LINEAR
+            size = (SIDE, SIDE)
+            person += weight * cv2.warpAffine(self.people[s], warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            if self.hairs is not None:
+                at = min(s // HAIR_EVERY, len(self.hairs) - 1)
+                warp = self._between(at * HAIR_EVERY, t)
+                hair += weight * cv2.warpAffine(
+                    self.hairs[at], warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+                )
+            total += 255 * weight
+        full = (self.size, self.size)
+        return tuple(cv2.resize(m / total, full, interpolation=cv2.INTER_LINEAR) for m in (person, hair))  # type: ignore[return-value]
+
+    def _between(self, s: int, t: int) -> np.ndarray:
+        """The 2 x 3 similarity that moves the head of frame s onto that of frame t, in pixels of the mattes."""
+        corners = np.array([[-0.08, 0, -0.03], [0.08, 0, -0.03], [0, -0.1, -0.03]])
+        a, b = project(corners, self.poses[[s, t]], self.lens) * (SIDE / self.size) - 0.5
+        za, zb = (complex(*(p[1] - p[0])) for p in (a, b))
+        turn = zb / za
+        matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+        return np.column_stack([matrix, b.mean(0) - matrix @ a.mean(0)])
+
+
+def _axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors up and across the face, and the bridge of the nose's foot between the eyes: pixels."""
+    across = points[42:48].mean(0) - points[36:42].mean(0)
+    across = across / np.linalg.norm(across)
+    return np.array([across[1], -across[0]]), across, points[36:48].mean(0)
+
+
+def above_jaw(points: np.ndarray, size: int) -> np.ndarray:
+    """H x W bool: above the line of the jaw, which goes on sideways from the lobes of the ears."""
+    up, across, _ = _axes(points)
+    far = 4 * size
+    jaw = points[2:15]
+    outline = np.concatenate([
+        jaw, [jaw[-1] + far * across, jaw[-1] + far * (across + up), jaw[0] + far * (up - across), jaw[0] - far * across]
+    ])  # fmt: skip
+    picture = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(picture, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
+    return picture.astype(bool)
+
+
+def to_edges(share: np.ndarray, frame: np.ndarray, reach: float) -> np.ndarray:
+    """A guided filter (He et al. 2013): the mask's outline moves to edges of the frame nearby.
+
+    Args:
+        share: H x W in [0, 1]. frame: H x W x 3 uint8. reach: in widths of the picture.
+    """
+    side = (2 * max(round(reach * len(share) / 2), 1) + 1,) * 2
+    guide = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    share = share.astype(np.float32)
+    mean_g, mean_s = cv2.blur(guide, side), cv2.blur(share, side)
+    slope = (cv2.blur(guide * share, side) - mean_g * mean_s) / (cv2.blur(guide * guide, side) - mean_g**2 + 1e-3)
+    return cv2.blur(slope, side) * guide + cv2.blur(mean_s - slope * mean_g, side)
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    """The largest connected piece, holes filled."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    if count <= 1:
+        return mask
+    mask = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros(mask.shape, np.uint8)
+    cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
+    return filled.astype(bool)
+
+
+def _without_crumbs(label: np.ndarray) -> np.ndarray:
+    """Other people and specks of torso become background."""
+    whole = (label > BACKGROUND).astype(np.uint8)
+    count, pieces = cv2.connectedComponents(whole, connectivity=4)
+    if count > 2:
+        kept = np.bincount(pieces[label >= HAIR], minlength=count)
+        kept[0] = 0
+        label[(whole > 0) & (pieces != int(kept.argmax()))] = BACKGROUND
+    return label

@@ -1,0 +1,152 @@
+"""Will this video do? What was found, in numbers and in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audioplane.prepare.bundle import Lens, Poses
+from audioplane.prepare.source import Source
+from audioplane.prepare.study import tremble
+from audioplane.prepare.survey import silences
+from audioplane.subject.format import FPS
+from audioplane.subject.masks import face_height
+
+if TYPE_CHECKING:
+    from audioplane.prepare.pipeline import Look
+
+SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
+SHORT = 45.0  # seconds below which a voice is hardly learnt
+LATE = 1.5  # frames
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found in a video.
+
+    Attributes:
+        file: its name. width, height, rate, codec: of its pictures. frames, seconds, start: of what was taken.
+        crop: left, top, side in its pixels. face_pixels: from the bridge of the nose to the chin, in its pixels.
+        face_share: of the frames that have a face. focal: in sides of the picture.
+        cuts: seconds at which it jumps. silences: (start, end) seconds without speech. other_faces: share of the
+            frames with a second face. jitter_degrees, jitter_mm: root mean square second difference of the head's
+            pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
+            up-down, roll). background_seen: share of the background that was ever visible. change: usual change
+            from frame to frame of the background. damaged: what is wrong with the file, or "".
+        sound: see `Piece.sound`. clipping: share of samples at full scale.
+    """
+
+    file: str
+    width: int
+    height: int
+    rate: float
+    codec: str
+    start: float
+    frames: int
+    seconds: float
+    crop: tuple[int, int, int]
+    face_pixels: float
+    face_share: float
+    focal: float
+    cuts: list[float]
+    silences: list[tuple[float, float]]
+    other_faces: float
+    jitter_degrees: float
+    jitter_mm: float
+    turns_degrees: tuple[float, float, float]
+    background_seen: float
+    damaged: str
+    sound: dict[str, Any] = field(default_factory=dict)
+    clipping: float = 0.0
+
+    @staticmethod
+    def gather(
+        look: Look, source: Source, start: float, count: int, box: tuple[int, int, int, int], size: int,
+        breaks: list[int], seen: np.ndarray, landmarks: np.ndarray, poses: Poses, lens: Lens, background_seen: float,
+        samples: np.ndarray, sound: dict[str, Any],
+    ) -> Facts:  # fmt: skip
+        """From what the steps found; landmarks T x 68 x 2 pixels of the crop resized to `size`."""
+        from scipy.spatial.transform import Rotation
+
+        turns = Rotation.from_matrix(poses.R).as_rotvec(degrees=True)
+        face = np.array([0.0, 0.0, -0.08])
+        places = 1000 * (poses.R @ face + poses.t)[:, :2]
+        relative = Rotation.from_matrix(poses.R @ poses.R[len(poses) // 2].T).as_rotvec(degrees=True)
+        return Facts(
+            file=source.path.name, width=source.width, height=source.height, rate=round(source.rate, 3),
+            codec=source.codec, start=round(start, 3), frames=count, seconds=round(count / FPS, 2),
+            crop=(box[0], box[1], box[2]), face_pixels=round(face_height(landmarks) * box[2] / size, 1),
+            face_share=round(float(seen.mean()), 4), focal=round(lens.focal / size, 3),
+            cuts=[round(t / FPS, 2) for t in breaks],
+            silences=[(round(a, 2), round(b, 2)) for a, b in silences(samples)],
+            other_faces=round(look.seen.others, 3), jitter_degrees=round(tremble(relative, tuple(breaks)), 3),
+            jitter_mm=round(tremble(places, tuple(breaks)), 3),
+            turns_degrees=tuple(round(float(turns[:, k].std()), 1) for k in (1, 0, 2)),  # type: ignore[arg-type]
+            background_seen=round(background_seen, 3), damaged=look.damaged, sound=sound,
+            clipping=round(float((np.abs(samples) > 0.999).mean()), 5),
+        )  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def troubles(self) -> list[str]:
+        """What may hurt, the worst first; each one sentence."""
+        out = []
+        if self.damaged:
+            out.append(f"the file is damaged: {self.damaged}; only what can be read was taken")
+        if self.face_share < 0.98:
+            out.append(f"{1 - self.face_share:.0%} of the frames have no face and are not to be learnt from")
+        if self.face_pixels < SMALL_FACE:
+            out.append(f"the face is small ({self.face_pixels:.0f} pixels from nose bridge to chin): lips will be soft")
+        if self.seconds < SHORT:
+            out.append(f"{self.seconds:.0f} s are little: a voice wants a minute or more")
+        lag, sure = self.sound.get("lag_frames"), self.sound.get("lag_correlation")
+        if lag is None or sure is None or sure < 0.15:
+            out.append("mouth and sound hardly go together: is this the speaker's own voice?")
+        elif abs(lag) > LATE:
+            order = "after" if lag > 0 else "before"
+            moved = self.sound.get("shifted")
+            done = f"the sound was shifted by {moved:+.2f} s" if moved else "--shift-audio auto corrects it"
+            out.append(f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}")
+        if self.other_faces > 0.1:
+            out.append(f"there is a second face in {self.other_faces:.0%} of the frames; the larger was taken")
+        if self.cuts:
+            times = ", ".join(f"{t:g}" for t in self.cuts[:6])
+            out.append(f"the picture jumps at {times} s{' and later' if len(self.cuts) > 6 else ''}: see --split")
+        if self.silences:
+            quiet = sum(b - a for a, b in self.silences)
+            out.append(f"nobody speaks for {quiet:.0f} s of it")
+        if self.sound.get("rate", 48000) < 16000:
+            out.append(f"the sound was recorded at {self.sound['rate'] / 1000:g} kHz: it lacks what tells f, s and sh apart")
+        if self.clipping > 0.001:
+            out.append("the sound is clipped")
+        if max(self.turns_degrees[:2]) < 1.0:
+            out.append("the head hardly turns: its sides stay unknown")
+        return out
+
+    def verdict(self) -> str:
+        """One word: good, usable or poor."""
+        poor = bool(self.damaged) or self.face_share < 0.8 or self.face_pixels < 0.6 * SMALL_FACE or self.seconds < 8
+        troubles = len(self.troubles())
+        return "poor" if poor else "good" if troubles == 0 else "usable"
+
+    def report(self) -> str:
+        """Plain words for the user."""
+        sound = self.sound
+        lag = sound.get("lag_frames")
+        told = "unknown" if lag is None else f"{lag:+.1f} frames (correlation {sound['lag_correlation']:.2f})"
+        x, y, side = self.crop
+        lines = [
+            f"{self.file}: {self.width}x{self.height} {self.codec} at {self.rate:g} a second, "
+            f"sound {sound['rate'] / 1000:g} kHz x{sound['channels']}",
+            f"  taken     {self.frames} frames, {self.seconds:.1f} s from {self.start:g} s on; crop {side} pixels at {x}, {y}",
+            f"  face      in {self.face_share:.1%} of the frames, {self.face_pixels:.0f} pixels from nose bridge to chin",
+            f"  pose      focal length {self.focal:.2f} sides; tremble {self.jitter_degrees:.2f} degrees, "
+            f"{self.jitter_mm:.2f} mm a frame squared",
+            f"  lag       {told}",
+            f"  verdict   {self.verdict()}" + "".join(f"\n            - {trouble}" for trouble in self.troubles()),
+        ]
+        return "\n".join(lines)
