@@ -27,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="seconds to learn from, the rest is held out (default: four fifths)")  # fmt: skip
     parser.add_argument("--landmarks", default="mediapipe", help="mediapipe or face-alignment (default: mediapipe)")
     parser.add_argument("--shift-audio", default="0", metavar="S",
-                        help="put the sound so many seconds later, or auto: where mouth and voice go together")  # fmt: skip
+                        help="put the sound so many seconds later; auto: where it fits the mouth")  # fmt: skip
     parser.add_argument("--focal", type=float, default=0.0, metavar="F",
                         help="focal length in sides of the crop (default: searched)")  # fmt: skip
     parser.add_argument("--skip", action="append", default=[], metavar="PART",
-                        help="leave out a part: hair, flow, weights, bundle, inertia, refine; may be repeated")  # fmt: skip
+                        help="leave out hair, flow, weights, bundle, inertia or refine; may be repeated")  # fmt: skip
     parser.add_argument("--split", action="store_true", help="cut the video where it jumps: one Subject a piece in DIR")
     parser.add_argument("--seed", type=int, default=0, help="of the cloud that poses are refined with (default: 0)")
     parser.add_argument("--forget", action="store_true", help="remove the kept steps of this video when it is done")
@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepares; returns the exit status."""
     from audioplane.errors import UserError
-    from audioplane.prepare.pipeline import Preparation, Settings, prepare
+    from audioplane.prepare.looking import Preparation
+    from audioplane.prepare.pipeline import prepare
+    from audioplane.prepare.settings import Settings
 
     try:
         shift: Any = args.shift_audio if args.shift_audio == "auto" else float(args.shift_audio)

@@ -1,12 +1,11 @@
 """From a video of a person to a Subject, in steps that are each made once.
 
-    source, survey     what is in the file; where its face is; the crop          Subject's frames and sound
-    landmarks          the face in every frame                                   its landmarks, blendshapes
-    bundle, flow, trajectory, refine   the head's pose in every frame            its cameras
-    masks, background  what each pixel shows; what lies behind                   its labels, pictures without the head
-    verdict            whether it will do
+`source` and `survey` read the file, find its face and choose the crop; `landmarks` follows the face; `bundle`, `flow`,
+`trajectory` and `refine` tell the head's pose; `masks` what each pixel shows, `background` what lies behind; `verdict`
+whether it will do. `pipeline` runs them in order.
 """
 
-from audioplane.prepare.pipeline import Settings, prepare
+from audioplane.prepare.pipeline import prepare
+from audioplane.prepare.settings import Settings
 
 __all__ = ["Settings", "prepare"]

@@ -11,9 +11,9 @@ from audioplane.prepare.masks import Pictures
 from audioplane.subject.masks import BACKGROUND, HAIR, TORSO
 
 SAMPLES = 160  # frames that the background is taken from
-FEW = 3  # frames in which a pixel must have been background
+FEW = 0.04  # share of them in which a pixel must have been background
 RIM = 0.012  # reach, in sides of the picture, around people that is not trusted
-NECK = 0.3  # how far the neck is drawn up under the head, in heights of the head
+NECK = 0.22  # how far the neck is drawn up under the head, in heights of the head
 
 
 def still_background(
@@ -44,7 +44,7 @@ def still_background(
         stack.sort(axis=0)  # what was not free is at the end
         middle = np.maximum(count[rows] - 1, 0) // 2
         result[rows] = np.take_along_axis(stack, middle[None, ..., None], 0)[0]
-    seen = count >= FEW
+    seen = count >= max(FEW * len(free), 1)
     return _painted_in(result, ~seen), float(seen.mean())
 
 

@@ -71,7 +71,7 @@ def project(points: np.ndarray, poses: Poses, lens: Lens) -> np.ndarray:
 
 
 def derivatives(points: np.ndarray, poses: Poses, lens: Lens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Projections T x N x 2, and their derivatives by the poses' steps T x N x 2 x 6 and by the points T x N x 2 x 3."""
+    """Projections T x N x 2; derivatives by the poses' steps T x N x 2 x 6 and by the points T x N x 2 x 3."""
     turned = points @ poses.R.transpose(0, 2, 1)
     seen = turned + poses.t[:, None]
     depth = seen[..., 2]

@@ -60,7 +60,8 @@ class Steps:
         part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with part.open("wb") as out:
-                np.savez(out, **{key: np.asarray(value) for key, value in arrays.items() if value is not None})
+                known: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items() if value is not None}
+                np.savez(out, **known)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -90,5 +91,3 @@ def _lives(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-

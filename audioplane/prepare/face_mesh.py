@@ -1,8 +1,8 @@
 """MediaPipe's face landmarker without MediaPipe: the three networks of its .task file, run by `ai-edge-litert`.
 
-A .task file is a zip of a detector (128 x 128), a mesh of 478 points (256 x 256) and a regressor of 52 blendshapes. What
-lies between them is short and is written here: the detector's anchors, the turned square that is cut out around a
-face, and following it from frame to frame by its own points.
+A .task file is a zip of a detector (128 x 128), a mesh of 478 points (256 x 256) and a regressor of 52 blendshapes.
+What lies between them is short and is written here: the detector's anchors, the turned square that is cut out around
+a face, and following it from frame to frame by its own points.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def interpreter(model: bytes | Path, threads: int = 1) -> Any:
     except ImportError as error:
         raise UserError("preparing a video needs the package ai-edge-litert: pip install ai-edge-litert") from error
     try:
-        net = Interpreter(**({"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}),
-                          num_threads=threads)  # fmt: skip
+        content = model if isinstance(model, bytes) else model.read_bytes()
+        net = Interpreter(model_content=content, num_threads=threads)
         net.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{'the model' if isinstance(model, bytes) else model} is not a LiteRT network") from error

@@ -71,7 +71,8 @@ class FaceAlignment:
         found = self._net.get_landmarks_from_image(image, detected_faces=around)
         if not found:
             return Face(np.full((68, 3), np.nan), 0.0)
-        points = np.column_stack([found[0][:, :2] + 0.5, np.full(68, np.nan)])
+        flat = np.asarray(found[0], np.float64)[:, :2] + 0.5
+        points = np.column_stack([flat, np.full(68, np.nan)])
         spread = np.ptp(points[:, :2], axis=0).max()
         return Face(points, float(0.5 < spread / box.size < 2.0))
 

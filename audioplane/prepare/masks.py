@@ -64,12 +64,12 @@ def mattes(
     selfie = interpreter(weights.require("selfie"))
     net = interpreter(weights.require("hair")) if with_hair else None
     people, hairs = [], []
-    before = np.zeros((HAIR_SIDE, HAIR_SIDE, 1), np.float32)
+    nothing = np.zeros((HAIR_SIDE, HAIR_SIDE, 1), np.float32)  # its fourth channel: no earlier mask
     for t, frame in enumerate(frames):
         small = _resized(frame, SIDE)
         people.append(_encoded(infer(selfie, small[None].astype(np.float32) / 255)[0][0, ..., 0]))
         if net is not None and t % HAIR_EVERY == 0:
-            seen = np.concatenate([_resized(frame, HAIR_SIDE).astype(np.float32) / 255, 0 * before], 2)
+            seen = np.concatenate([_resized(frame, HAIR_SIDE).astype(np.float32) / 255, nothing], 2)
             none, hair = np.moveaxis(infer(net, seen[None])[0][0], 2, 0)
             hairs.append(_encoded(_resized(1 / (1 + np.exp(np.clip(none - hair, -60, 60))), SIDE)))
         progress(1)
@@ -129,25 +129,23 @@ class Labeller:
     def _averaged(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """Person and hair in frame t, in [0, 1], steadied."""
         half, total = len(AROUND) // 2, 0.0
-        person = np.zeros((SIDE, SIDE), np.float32)
-        hair = np.zeros((SIDE, SIDE), np.float32)
+        person, hair = np.zeros((2, SIDE, SIDE), np.float32)
         first = max([c for c in self.breaks if c <= t], default=0)
         last = min([c for c in self.breaks if c > t], default=len(self.people))
         for s in range(max(t - half, first), min(t + half + 1, last)):
-            weight = AROUND[s - t + half]
-            warp = self._between(s, t)
-            flags = cv2.INTER_LINEAR
-            size = (SIDE, SIDE)
-            person += weight * cv2.warpAffine(self.people[s], warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            weight = float(AROUND[s - t + half])
+            person += weight * self._moved(self.people[s], s, t)
             if self.hairs is not None:
                 at = min(s // HAIR_EVERY, len(self.hairs) - 1)
-                warp = self._between(at * HAIR_EVERY, t)
-                hair += weight * cv2.warpAffine(
-                    self.hairs[at], warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-                )
+                hair += weight * self._moved(self.hairs[at], at * HAIR_EVERY, t)
             total += 255 * weight
         full = (self.size, self.size)
         return tuple(cv2.resize(m / total, full, interpolation=cv2.INTER_LINEAR) for m in (person, hair))  # type: ignore[return-value]
+
+    def _moved(self, matte: np.ndarray, s: int, t: int) -> np.ndarray:
+        """A matte of frame s where it would be in frame t: 256 x 256 float32."""
+        moved = cv2.warpAffine(matte, self._between(s, t), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+        return moved.astype(np.float32)
 
     def _between(self, s: int, t: int) -> np.ndarray:
         """The 2 x 3 similarity that moves the head of frame s onto that of frame t, in pixels of the mattes."""
@@ -170,10 +168,9 @@ def above_jaw(points: np.ndarray, size: int) -> np.ndarray:
     """H x W bool: above the line of the jaw, which goes on sideways from the lobes of the ears."""
     up, across, _ = _axes(points)
     far = 4 * size
-    jaw = points[2:15]
-    outline = np.concatenate([
-        jaw, [jaw[-1] + far * across, jaw[-1] + far * (across + up), jaw[0] + far * (up - across), jaw[0] - far * across]
-    ])  # fmt: skip
+    jaw, first, last = points[2:15], points[2], points[14]
+    beyond = [last + far * across, last + far * (across + up), first + far * (up - across), first - far * across]
+    outline = np.concatenate([jaw, beyond])
     picture = np.zeros((size, size), np.uint8)
     cv2.fillPoly(picture, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
     return picture.astype(bool)

@@ -1,8 +1,9 @@
 """Poses made finer by the pictures themselves, against a still cloud of Gaussians, outside of what speech moves.
 
-A small cloud is fitted to all frames as if the head were stiff. With the cloud held, each frame's camera moves to where
-the render agrees best: the rasterizer gives the exact gradient by `viewmats`, and a Gauss-Newton matrix from the image's
-slopes and the rendered depth says how far to go. What comes out is held together by the inertia of `trajectory`.
+A small cloud is fitted to all frames as if the head were stiff. With the cloud held, each frame's camera moves to
+where the render agrees best: the rasterizer gives the exact gradient by `viewmats`, and a Gauss-Newton matrix from the
+image's slopes and the rendered depth says how far to go. What comes out is held together by inertia, as in
+`trajectory`.
 
 The mouth, the chin and all that lies below the nose have no say, brows and lids little. It uses frames that are held
 out later, as all of `prepare` does: the pose is an input of every test, and the protocol says so.

@@ -17,6 +17,7 @@ from typing import Any
 import av
 import av.error
 import numpy as np
+from av.stream import Disposition
 
 from audioplane.errors import UserError
 from audioplane.subject.format import FPS, SAMPLE_RATE
@@ -67,6 +68,12 @@ def _open(path: Path) -> Any:
         raise UserError(f"{path} is not a video that can be read, or is damaged ({_words(error)})") from error
 
 
+def _moving(file: Any) -> list[Any]:
+    """The video streams that are not the picture of a cover."""
+    cover = Disposition.attached_pic
+    return [stream for stream in file.streams.video if not stream.disposition & cover]
+
+
 @dataclass(frozen=True)
 class Source:
     """A video file.
@@ -92,8 +99,7 @@ class Source:
         """
         path = Path(path)
         with _open(path) as file:
-            still = [s for s in file.streams.video if s.disposition & av.stream.Disposition.attached_pic]
-            streams = [s for s in file.streams.video if s not in still]
+            streams = _moving(file)
             if not streams:
                 what = "only sound" if file.streams.audio else "no pictures"
                 raise UserError(f"{path} has {what}: prepare needs a video of a face")
@@ -113,9 +119,7 @@ class Source:
     def _decoded(self) -> Iterator[tuple[float, float, Any]]:
         """(time, duration, frame) in the order of time, until the end or the first damage."""
         with _open(self.path) as file:
-            stream = next(
-                s for s in file.streams.video if not s.disposition & av.stream.Disposition.attached_pic
-            )  # fmt: skip
+            stream = _moving(file)[0]
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = 2
             usual, first, last = 1 / float(stream.average_rate or stream.base_rate or 25), None, -math.inf
@@ -230,7 +234,7 @@ class Source:
             end = step[0] + step[1]
             corrupt += bool(step[2].is_corrupt)
         with _open(self.path) as file:
-            stream = next(s for s in file.streams.video if not s.disposition & av.stream.Disposition.attached_pic)
+            stream = _moving(file)[0]
             declared = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
         if not damaged and declared and end < declared - 0.5:
             damaged = f"it says {declared:.1f} s but ends after {end:.1f} s"
@@ -265,9 +269,11 @@ def cut_out(image: np.ndarray, box: tuple[int, int, int, int] | None, size: int)
 
     if box is not None:
         left, top, width, height = box
-        reach = [max(-top, 0), max(top + height - image.shape[0], 0), max(-left, 0), max(left + width - image.shape[1], 0)]
+        tall, wide = image.shape[:2]
+        reach = [max(-top, 0), max(top + height - tall, 0), max(-left, 0), max(left + width - wide, 0)]
         if any(reach):
-            image = cv2.copyMakeBorder(image, *reach, cv2.BORDER_REPLICATE)
+            above, below, before, after = reach
+            image = cv2.copyMakeBorder(image, above, below, before, after, cv2.BORDER_REPLICATE)
         y, x = top + reach[0], left + reach[2]
         image = image[y : y + height, x : x + width]
     if size and image.shape[:2] != (size, size):

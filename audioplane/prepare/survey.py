@@ -67,9 +67,7 @@ class Survey:
         return np.stack([np.interp(np.arange(count), at[good], main[good, k]) for k in range(3)], 1)
 
 
-def survey(
-    source: Source, finder: Landmarker, start: float, count: int, progress: Callable[[int], object]
-) -> Survey:
+def survey(source: Source, finder: Landmarker, start: float, count: int, progress: Callable[[int], object]) -> Survey:
     """Looks at all frames, and for faces in every eighth.
 
     Raises:

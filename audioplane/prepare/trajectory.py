@@ -1,4 +1,4 @@
-"""The head's path through the whole video: all that was seen, and that heads have inertia, in one least-squares problem.
+"""The head's path through the whole video: all that was seen, and that heads have inertia, in one problem.
 
     minimise  sum_landmarks w |r|^2 / s_l^2  +  sum_tracks |r|^2 / s_f^2  +  sum_t |acceleration_t|^2 / s_a^2
 

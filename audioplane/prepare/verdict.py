@@ -15,7 +15,7 @@ from audioplane.subject.format import FPS
 from audioplane.subject.masks import face_height
 
 if TYPE_CHECKING:
-    from audioplane.prepare.pipeline import Look
+    from audioplane.prepare.looking import Look
 
 SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
 SHORT = 45.0  # seconds below which a voice is hardly learnt
@@ -120,7 +120,7 @@ class Facts:
             quiet = sum(b - a for a, b in self.silences)
             out.append(f"nobody speaks for {quiet:.0f} s of it")
         if self.sound.get("rate", 48000) < 16000:
-            out.append(f"the sound was recorded at {self.sound['rate'] / 1000:g} kHz: it lacks what tells f, s and sh apart")
+            out.append(f"the sound was recorded at {self.sound['rate'] / 1000:g} kHz: f, s and sh sound alike in it")
         if self.clipping > 0.001:
             out.append("the sound is clipped")
         if max(self.turns_degrees[:2]) < 1.0:
@@ -142,8 +142,8 @@ class Facts:
         lines = [
             f"{self.file}: {self.width}x{self.height} {self.codec} at {self.rate:g} a second, "
             f"sound {sound['rate'] / 1000:g} kHz x{sound['channels']}",
-            f"  taken     {self.frames} frames, {self.seconds:.1f} s from {self.start:g} s on; crop {side} pixels at {x}, {y}",
-            f"  face      in {self.face_share:.1%} of the frames, {self.face_pixels:.0f} pixels from nose bridge to chin",
+            f"  taken     {self.frames} frames, {self.seconds:.1f} s from {self.start:g} s on; crop {side} at {x}, {y}",
+            f"  face      in {self.face_share:.1%} of frames, {self.face_pixels:.0f} pixels from nose bridge to chin",
             f"  pose      focal length {self.focal:.2f} sides; tremble {self.jitter_degrees:.2f} degrees, "
             f"{self.jitter_mm:.2f} mm a frame squared",
             f"  lag       {told}",
