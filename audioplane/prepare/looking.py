@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from audioplane import cache, weights
 from audioplane.errors import UserError
 from audioplane.prepare import cached
-from audioplane.prepare.landmarks import landmarker
+from audioplane.prepare.landmarks import Landmarker, landmarker
 from audioplane.prepare.settings import SHORTEST, Progress, Settings
 from audioplane.prepare.source import Source
 from audioplane.prepare.survey import EVERY, Survey, cuts, frame_count, survey
@@ -51,10 +52,14 @@ class Preparation:
         self.source = Source.open(video)
         if not self.source.has_sound:
             raise UserError(f"{video} has no sound track: a talking head cannot be learnt without the voice")
-        self.finder = landmarker(settings.landmarks)
         digest = weights.digest(video)
         self.steps = cached.Steps(cache.make("prepare", digest[:16]), digest)
         cached.remove_leftovers(self.steps.folder)
+
+    @cached_property
+    def finder(self) -> Landmarker:
+        """Of faces; made when it is first needed, so that a file that cannot be used is refused without it."""
+        return landmarker(self.settings.landmarks)
 
     def bar(self, name: str, total: int) -> Callable[[int], object]:
         return self.progress(name, total)
