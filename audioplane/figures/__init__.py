@@ -2,6 +2,7 @@
 
 from .basic import side_by_side, training
 from .field import attention, deformation, factors, memory, planes
+from .preparing import trajectories
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
 
@@ -19,4 +20,5 @@ __all__ = [
     "planes",
     "side_by_side",
     "training",
+    "trajectories",
 ]

@@ -147,34 +147,48 @@ def _turned(gradient: np.ndarray, poses: Poses) -> np.ndarray:
 
 
 def align(still: Still, frames: np.ndarray, poses: Poses, lens: Lens, steps: int = STEPS) -> tuple[Poses, np.ndarray]:
-    """Moves the cameras of some frames to where the render agrees best.
+    """Moves the cameras of some frames to where the render agrees best, never to where it agrees less.
+
+    Levenberg and Marquardt's steps: a frame whose render got worse goes back and tries a shorter way.
 
     Returns:
         poses, and how sure they are: B x 6 x 6, the Gauss-Newton matrix over the noise.
     """
-    start, matrix = poses, np.zeros((len(frames), 6, 6))
     image = torch.from_numpy(still.stage.images[frames]).float() / 255
     look = torch.from_numpy((still.stage.heads[frames] >> 1).astype(np.float32))[..., None]
-    leash = np.diag(1 / LEASH**2)
-    for k in range(steps):
+    leash, start = np.diag(1 / LEASH**2), poses
+    damping, least = np.full(len(frames), 0.05), np.full(len(frames), np.inf)
+    best, slope, matrix, sigma = poses, np.zeros((len(frames), 6)), np.zeros((len(frames), 6, 6)), 0.0
+    for k in range(steps + 1):
         viewmats = torch.from_numpy(poses.matrices()).float().requires_grad_()
         out, alpha = still.render(viewmats, depth=k == 0)
         r = out[..., :3] - alpha * image
-        with torch.no_grad():
-            size = r.abs().mean(-1, keepdim=True)
-            sigma = max(float(size[look > 0].median()), 0.004)
-            w = look * (2 * sigma / size.clamp_min(1e-6)).clamp_max(1.0) / (NOISE * sigma**2)
-        (0.5 * w * r.square()).sum().backward()
+        size = r.detach().abs().mean(-1, keepdim=True)
+        if k == 0:
+            sigma = max(float(size[look > 0].median()), 0.004) if bool((look > 0).any()) else 1.0
+        w = look * (2 * sigma / size.clamp_min(1e-6)).clamp_max(1.0) / (NOISE * sigma**2)
+        loss = (w * r.square()).sum((1, 2, 3))
         if k == 0:
             picture, depth = out[..., :3].detach().numpy(), out[..., 3].detach().numpy()
             J = slopes(picture, np.where(depth > 0.1, depth, poses.t[:, 2, None, None]), poses, lens)
             flat = (J * np.sqrt(w.numpy())[..., None]).reshape(len(frames), -1, 6)
             matrix = flat.transpose(0, 2, 1) @ flat
-        assert viewmats.grad is not None
         moved = _difference(poses, start)
-        gradient = _turned(viewmats.grad.numpy().astype(np.float64), poses) + moved @ leash
-        poses = poses.moved(-np.linalg.solve(matrix + leash, gradient[..., None])[..., 0])
-    return poses, matrix
+        worth = loss.detach().double().numpy() + np.einsum("bi,ij,bj->b", moved, leash, moved)
+        better = worth < least
+        damping = np.where(better, damping / 3, damping * 8)
+        least = np.where(better, worth, least)
+        if k < steps:
+            (0.5 * loss).sum().backward()
+            assert viewmats.grad is not None
+            gradient = _turned(viewmats.grad.numpy().astype(np.float64), poses) + moved @ leash
+            slope = np.where(better[:, None], gradient, slope)
+        chosen = better[:, None]
+        best = Poses(np.where(chosen[..., None], poses.R, best.R), np.where(chosen, poses.t, best.t))
+        whole = matrix + leash
+        damped = whole + damping[:, None, None] * whole * np.eye(6)
+        poses = best.moved(-np.linalg.solve(damped, slope[..., None])[..., 0])
+    return best, matrix
 
 
 def _difference(poses: Poses, start: Poses) -> np.ndarray:

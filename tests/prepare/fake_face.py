@@ -15,13 +15,14 @@ from pathlib import Path
 import clips
 import cv2
 import numpy as np
-from audioplane.prepare import bundle, cached, landmarks, looking, masks, refine
+from scipy.spatial.transform import Rotation
+
+from audioplane.prepare import bundle, cached, looking, masks, refine
 from audioplane.prepare.bundle import Lens, Poses
 from audioplane.prepare.face_mesh import Box, Face
 from audioplane.prepare.face_shape import GENERIC
 from audioplane.prepare.pipeline import prepare
 from audioplane.prepare.settings import Settings
-from scipy.spatial.transform import Rotation
 
 SIZE = 64
 LENS = Lens(2.9 * SIZE, SIZE / 2, SIZE / 2)
@@ -43,7 +44,7 @@ def paint(poses: Poses, opening: np.ndarray, heads: int = 1) -> list[np.ndarray]
         image[:, ::8] = (50, 70, 190)
         cv2.ellipse(image, (SIZE // 2, SIZE + 8), (26, 24), 0, 0, 360, (200, 30, 30), -1)
         for k in range(heads):
-            face(image, seen + [14 * (2 * k - 1) if heads > 1 else 0, 0], wide, 1.0 - 0.3 * k * (heads > 1))
+            face(image, seen + np.array([14 * (2 * k - 1) if heads > 1 else 0, 0]), wide, 1.0 - 0.3 * k * (heads > 1))
         frames.append(image)
     return frames
 
@@ -61,7 +62,7 @@ def face(image: np.ndarray, seen: np.ndarray, wide: float, scale: float) -> None
     for part in (slice(36, 42), slice(42, 48)):
         polygon(seen[part], (30, 120, 40))
     polygon(seen[27:36], (180, 120, 90))
-    lower = seen[54:60] + [0, 4 * wide]
+    lower = seen[54:60] + np.array([0, 4 * wide])
     polygon(np.concatenate([seen[48:55], lower]), (150, 40, 60))
 
 
@@ -117,7 +118,6 @@ def mattes(
 def install(set_attribute: Callable[..., object] = setattr, finder: type = Finder) -> None:
     """Networks out, fakes in; the still cloud learns for a moment only."""
     set_attribute(looking, "landmarker", lambda kind: finder())
-    set_attribute(landmarks, "landmarker", lambda kind: finder())
     set_attribute(masks, "mattes", mattes)
     set_attribute(refine, "FIRST", 30)
 

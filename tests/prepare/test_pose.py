@@ -5,11 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from audioplane.prepare import bundle, flow, trajectory
 from audioplane.prepare.bundle import Lens, Poses
 from audioplane.prepare.face_shape import GENERIC, STEADY, mean_shape, semantic_weights, similarity, to_head_axes
 from audioplane.prepare.study import compare
-from scipy.spatial.transform import Rotation
 
 LENS = Lens(740.0, 128.0, 128.0)
 

@@ -13,6 +13,7 @@ import clips
 import fake_face
 import numpy as np
 import pytest
+
 from audioplane import cli
 from audioplane.errors import UserError
 from audioplane.prepare import bundle, prepare
@@ -63,7 +64,7 @@ def test_a_video_becomes_a_subject(tmp_path: Path) -> None:
 def test_the_head_stays_still_where_the_poses_are_taken_out(tmp_path: Path) -> None:
     subject, _ = run(tmp_path, fake_face.video(tmp_path / "talk.mkv"), skip=())
     truth, found = fake_face.moving(75), Poses.of(subject.viewmats)
-    # across the picture the head goes where the truth goes, to a part of a pixel (rotation is out of this finder's sight)
+    # across the picture the head goes where the truth goes (this finder cannot see it turn)
     centre = np.array([[0.0, 0.02, -0.08]])
     error = bundle.project(centre, found, fake_face.LENS) - bundle.project(centre, truth, fake_face.LENS)
     assert np.abs(error - error.mean(0)).max() < 1.5
@@ -189,7 +190,10 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
 def test_a_missing_model_file_is_said_with_how_to_get_it(tmp_path: Path, empty_home: Path) -> None:
     from audioplane.prepare.landmarks import landmarker
 
-    for kind, command in (("mediapipe", "audioplane fetch face-landmarker"), ("face-alignment", "audioplane fetch s3fd")):
+    for kind, command in (
+        ("mediapipe", "audioplane fetch face-landmarker"),
+        ("face-alignment", "audioplane fetch s3fd"),
+    ):
         with pytest.raises(UserError, match=command):
             landmarker(kind)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
+
 from audioplane.errors import UserError
 from audioplane.prepare.source import Source, cut_out
 

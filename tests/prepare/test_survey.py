@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from audioplane.prepare.looking import _longest
 from audioplane.prepare.survey import EVERY, Survey, crop, cuts, frame_count, silences
 

@@ -1,0 +1,137 @@
+"""Labels that hold still, the background behind a moving person, and what is kept between runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import fake_face
+import numpy as np
+import pytest
+
+from audioplane.prepare import background, bundle, cached, masks
+from audioplane.prepare.face_shape import GENERIC
+from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
+
+
+def labeller(count: int, flicker: float = 0.0) -> tuple[masks.Labeller, list[np.ndarray]]:
+    poses = fake_face.moving(count)
+    frames = fake_face.paint(poses, fake_face.babble(count))
+    people, hairs = fake_face.mattes(frames, True, lambda done: None)
+    if flicker:  # the outline breathes from frame to frame, as networks' do
+        rng = np.random.default_rng(0)
+        people = masks.Pictures.of(
+            cv2.dilate(people[t], np.ones((1 + 2 * int(rng.uniform(0, flicker)),) * 2, np.uint8)) for t in range(count)
+        )
+    points = bundle.project(GENERIC, poses, fake_face.LENS)
+    return masks.Labeller(fake_face.SIZE, people, hairs, points, poses, fake_face.LENS), frames
+
+
+def test_labels_say_what_was_painted_in_every_frame() -> None:
+    draw, frames = labeller(12)
+    for t, frame in enumerate(frames):  # the first and last ones too, which have fewer neighbours
+        label = draw(t, frame)
+        points = draw.landmarks[t]
+        at = lambda point: label[int(point[1]), int(point[0])]  # noqa: B023, E731
+        assert at(points[30]) == FACE
+        assert at(points[48:60].mean(0)) == MOUTH
+        assert at(points[[19, 24]].mean(0) + 0.38 * (points[27] - points[8])) == HAIR
+        assert at((32, 60)) == TORSO
+        assert at((3, 3)) == BACKGROUND
+        wall = (frame[..., 2].astype(int) > frame[..., 0] + 60) & (np.arange(64)[:, None] < 44)
+        assert (label[wall] == BACKGROUND).mean() > 0.9
+
+
+def test_averaging_takes_the_flicker_out() -> None:
+    draw, frames = labeller(20, flicker=9)
+    steady, _ = labeller(20)
+
+    def area(t: int) -> float:
+        return float((draw(t, frames[t]) >= HAIR).sum() / (steady(t, frames[t]) >= HAIR).sum())
+
+    def raw(t: int) -> float:
+        return float((draw.people[t] > 127).sum() / (steady.people[t] > 127).sum())
+
+    once, averaged = (np.diff([f(t) for t in range(2, 18)]).std() for f in (raw, area))
+    assert averaged < 0.7 * once
+
+
+def test_nothing_is_averaged_over_a_cut() -> None:
+    draw, frames = labeller(10)
+    cut = masks.Labeller(draw.size, draw.people, draw.hairs, draw.landmarks, draw.poses, draw.lens, (5,))
+    dark = masks.Pictures.of([draw.people[t] if t < 5 else 0 * draw.people[t] for t in range(10)])
+    broken = masks.Labeller(draw.size, dark, draw.hairs, draw.landmarks, draw.poses, draw.lens, (5,))
+    np.testing.assert_array_equal(cut(4, frames[4]), broken(4, frames[4]))
+
+
+def test_the_guided_filter_moves_an_outline_to_an_edge() -> None:
+    frame = np.zeros((64, 64, 3), np.uint8)
+    frame[:, 30:] = 200
+    rough = np.zeros((64, 64), np.float32)
+    rough[:, 28:] = 1
+    refined = masks.to_edges(cv2.GaussianBlur(rough, (0, 0), 1.5), frame, 0.12) > 0.5
+    assert abs(int(refined[32].argmax()) - 30) <= 1
+
+
+def test_the_background_is_what_is_behind_the_person() -> None:
+    rng = np.random.default_rng(0)
+    wall = rng.integers(0, 255, (64, 64, 3), np.uint8)
+    frames, labels = [], []
+    for t in range(40):
+        label = np.zeros((64, 64), np.uint8)
+        label[16:48, t : t + 16] = FACE
+        label[60:, 20:40] = TORSO  # never moves away
+        noise = rng.normal(0, 3, wall.shape)
+        frames.append(np.where(label[..., None] > 0, 0, np.clip(wall + noise, 0, 255)).astype(np.uint8))
+        labels.append(label)
+    found, share = background.still_background(frames, masks.Pictures.of(labels), lambda done: None)
+    hidden = np.zeros((64, 64), bool)
+    hidden[58:, 18:42] = True
+    assert np.abs(found.astype(int) - wall)[~hidden].mean() < 3
+    assert share == pytest.approx(1 - hidden.mean(), abs=0.02)
+    assert 60 < found[hidden].mean() < 195  # painted from around, not black
+
+
+def test_without_its_head_a_frame_keeps_all_else() -> None:
+    draw, frames = labeller(8)
+    wall = np.full((64, 64, 3), (0, 255, 0), np.uint8)
+    for t in (0, 5):
+        label = draw(t, frames[t])
+        made = background.without_head(frames[t], label, wall)
+        far = cv2.dilate((label >= HAIR).astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
+        np.testing.assert_array_equal(made[far], frames[t][far])
+        high = (label >= HAIR) & (np.arange(64)[:, None] < 24)
+        assert (made[high] == (0, 255, 0)).all()
+    empty = np.zeros((64, 64), np.uint8)
+    np.testing.assert_array_equal(background.without_head(frames[0], empty, wall), frames[0])
+
+
+def test_steps_are_made_once_and_again_when_what_they_depend_on_changes(tmp_path: Path) -> None:
+    made = []
+
+    def make(value: int) -> dict[str, np.ndarray]:
+        made.append(value)
+        return {"x": np.full(3, value)}
+
+    def run(first: int, second: int) -> int:
+        steps = cached.Steps(tmp_path, "video")
+        steps("one", lambda: make(first), {"a": first})
+        return int(steps("two", lambda: make(10 * second), {"b": second}, ("one",))["x"][0])
+
+    assert run(1, 2) == 20
+    assert run(1, 2) == 20
+    assert made == [1, 20]
+    run(1, 3)
+    assert made == [1, 20, 30]
+    run(2, 3)
+    assert made == [1, 20, 30, 2, 30]
+
+
+def test_what_killed_processes_left_is_removed_and_what_lives_is_not(tmp_path: Path) -> None:
+    dead, own = tmp_path / ".pose-1.npz.999999999.tmp", tmp_path / f".pose-2.npz.{os.getpid()}.tmp"
+    for path in (dead, own):
+        path.write_bytes(b"half")
+    cached.remove_leftovers(tmp_path)
+    assert not dead.exists()
+    assert own.exists()
