@@ -40,7 +40,8 @@ def test_labels_say_what_was_painted_in_every_frame() -> None:
         assert at((32, 60)) == TORSO
         assert at((3, 3)) == BACKGROUND
         wall = (frame[..., 2].astype(int) > frame[..., 0] + 60) & (np.arange(64)[:, None] < 44)
-        assert (label[wall] == BACKGROUND).mean() > 0.9
+        wall = cv2.erode(wall.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        assert (label[wall] == BACKGROUND).mean() > 0.95
 
 
 def test_averaging_takes_the_flicker_out() -> None:
