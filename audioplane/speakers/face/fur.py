@@ -128,7 +128,7 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
     region = paint.beard_region(c)
     mesh = c.mesh
     normals = vertex_normals(c.points, mesh.faces)
-    keep = (region[mesh.faces] > 0.06).all(1) & (mesh.face_row >= 0)
+    keep = (region[mesh.faces] > 0.02).all(1) & (mesh.face_row >= 0)
     used, faces = np.unique(mesh.faces[keep], return_inverse=True)
     faces = faces.reshape(-1, 3)
     p, n, amount = c.points[used], normals[used], region[used]
@@ -148,7 +148,7 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
         uv = np.stack([(p * across).sum(1) / STRAND + 37.0 * k, p[:, 1] / 9.0], -1)
         part = Part(
             vertices, faces, Material.BEARD, Label.FACE, uv=uv, albedo=colour * (0.7 + 0.3 * share),
-            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.55), 0, 1), flow=flow,
+            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.75), 0, 1), flow=flow,
             occlusion=0.55 + 0.4 * share,
         )  # fmt: skip
         part.bound_to = np.repeat(used[:, None], 3, 1)
