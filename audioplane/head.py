@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 POSES = ("test", "still", "natural")
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 STILL = 0.15
 """Sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset."""
 
@@ -167,7 +168,8 @@ class TalkingHead:
         """
         windows = torch.from_numpy(self.features(check_audio(audio), self.fps, model=features))
         with torch.no_grad():
-            return self.model.encoder.all_codes(windows)
+            codes = self.model.encoder.all_codes(windows)
+        return as_loud_as_training(codes) if self.config.audio.normalise == "voice" else codes
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
@@ -282,6 +284,18 @@ class TalkingHead:
         audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
         compose.write_video(out, self.frames(audio, poses, size, seed, mark, features), self.fps, audio, SAMPLE_RATE)
         return Path(out)
+
+
+def as_loud_as_training(codes: Tensor) -> Tensor:
+    """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
+
+    An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
+    would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
+    than twofold: a cough or a pause is not made speech.
+    """
+    own = len(codes) / (len(codes) + FAMILIAR)
+    spread = (own * codes.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
+    return (codes - own * codes.mean(dim=0)) / spread.clamp_min(0.5)
 
 
 def still_torso(trainer: Trainer, typical: int, views: int = 64) -> np.ndarray:
