@@ -2,7 +2,7 @@
 
 from .basic import side_by_side, training
 from .field import attention, deformation, factors, memory, planes
-from .preparing import trajectories
+from .preparing import prepared, trajectories, trusted_points
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
 
@@ -18,7 +18,9 @@ __all__ = [
     "margins",
     "memory",
     "planes",
+    "prepared",
     "side_by_side",
     "training",
     "trajectories",
+    "trusted_points",
 ]

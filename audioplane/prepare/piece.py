@@ -24,10 +24,11 @@ from audioplane.prepare.survey import cuts
 from audioplane.prepare.verdict import Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
-from audioplane.subject.sync import mouth_sound_sync
+from audioplane.subject.sync import MAX_LAG, mouth_sound_sync
 from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
+TELLING = 5.0  # seconds below which mouth and sound go together by chance at some lag
 LATE = 1.5  # frames by which sound and picture must differ before `--shift-audio auto` moves the sound
 
 
@@ -186,6 +187,8 @@ class Piece:
         shift: float | str = self.settings.shift_audio
         plain = self.whole.source.sound(self.start, seconds)
         sync = mouth_sound_sync(opening, plain.samples)
+        if sync is not None and (self.count < TELLING * FPS or abs(sync.lag) > MAX_LAG - 1):
+            sync = None  # too little to tell, or no peak within reach
         facts: dict[str, Any] = {
             "rate": plain.rate, "channels": plain.channels, "codec": plain.codec, "starts_at": round(plain.start, 4),
             "lag_frames": None if sync is None else round(sync.lag, 2),

@@ -170,7 +170,7 @@ def pose_study(subject: Subject, video: Path, rounds: int = 2, side: int = 128) 
         head, moving = subject.head_mask(t), subject.motion_mask(t)
         inner = cv2.erode((head & ~moving).astype(np.uint8), np.ones((5, 5), np.uint8))
         small = [cv2.resize(m.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) for m in (head, inner)]
-        heads.append(small[0] | small[1] << 1)
+        heads.append(np.asarray(small[0] + 2 * small[1], np.uint8))
         images.append(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA))
     K = path.lens.K.copy()
     K[:2] *= side / subject.width
@@ -179,3 +179,8 @@ def pose_study(subject: Subject, video: Path, rounds: int = 2, side: int = 128) 
     poses["+ pictures"] = refine.refine(stage, start, [], rounds, 0, lambda done: None)
     truth = Poses.of(subject.viewmats)
     return Study(truth, poses, {name: compare(found, truth) for name, found in poses.items()}, came_from)
+
+
+def degrees(poses: Poses) -> np.ndarray:
+    """Rotations from the middle frame on, T x 3 degrees about the camera's axes."""
+    return Rotation.from_matrix(poses.R @ poses.R[len(poses) // 2].T).as_rotvec(degrees=True)

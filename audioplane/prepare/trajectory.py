@@ -21,6 +21,9 @@ TURN, MOVE = np.radians(0.25), 0.0008
 CORRELATED = 12.0
 """Errors of neighbouring landmarks go together: so many count as one."""
 
+DRIFT = 0.6
+"""Pixels of a 256 picture by which followed points go astray: together, so more than each trembles."""
+
 LOOSE = 0.004
 """Metres by which a followed point may leave where the landmarks put it."""
 
@@ -128,6 +131,6 @@ def solve(
         add_landmarks(band, points, shape, weights, poses, lens, seen)
         add_inertia(band, poses, breaks, inertia)
         if tracks is not None and where is not None:
-            where = where + add_tracks(band, tracks, where, poses, lens, 0.3 * lens.x / 256)
+            where = where + add_tracks(band, tracks, where, poses, lens, DRIFT * max(lens.x / 128, 1.0))
         poses = poses.moved(band.solve())
     return poses

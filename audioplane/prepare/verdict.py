@@ -104,7 +104,9 @@ class Facts:
         if self.seconds < SHORT:
             out.append(f"{self.seconds:.0f} s are little: a voice wants a minute or more")
         lag, sure = self.sound.get("lag_frames"), self.sound.get("lag_correlation")
-        if lag is None or sure is None or sure < 0.15:
+        if lag is None or sure is None:
+            out.append("whether mouth and sound are in step cannot be told from it")
+        elif sure < 0.12:
             out.append("mouth and sound hardly go together: is this the speaker's own voice?")
         elif abs(lag) > LATE:
             order = "after" if lag > 0 else "before"

@@ -140,7 +140,8 @@ def test_30_pictures_a_second_come_out_in_step(tmp_path: Path) -> None:
     video = clips.write(tmp_path / "a.mkv", [frames[k] for k in shown], 30, sound=fake_face.voice(opening))
     subject, facts = run(tmp_path, video)
     assert subject.num_frames == 75
-    assert abs(facts.sound["lag_frames"]) < 1
+    assert facts.sound["lag_frames"] is None  # three seconds do not tell
+    assert any("cannot be told" in trouble for trouble in facts.troubles())
     np.testing.assert_array_equal(subject.frame(50), frames[50])
 
 
