@@ -20,6 +20,8 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 
+VERSION = 1  # goes up when a step would make something else of the same inputs
+
 
 @dataclass
 class Steps:
@@ -44,7 +46,8 @@ class Steps:
             name: of the step. make: makes its arrays. settings: all that it depends on besides the video.
             after: steps whose results it uses.
         """
-        text = json.dumps([name, self.source, dict(settings), [self.keys[step] for step in after]], sort_keys=True)
+        before = [self.keys[step] for step in after]
+        text = json.dumps([VERSION, name, self.source, dict(settings), before], sort_keys=True)
         self.keys[name] = hashlib.sha256(text.encode()).hexdigest()
         path = self.folder / f"{name}-{self.keys[name][:16]}.npz"
         self.seconds[name] = 0.0
