@@ -22,6 +22,7 @@ from audioplane.subject.pack import decode_png, encode_png
 SIDE, HAIR_SIDE = 256, 512
 HAIR_EVERY = 2  # hair is looked for in every second frame: its network is the slowest
 AROUND = (1, 2, 3, 2, 1)  # weights of the frames that are averaged
+LOBE = 0.003  # share of the picture below which a piece of torso is none
 EDGE = 0.012  # reach, in sides of the picture, in which outlines are drawn to edges of the frame
 
 
@@ -203,11 +204,14 @@ def _largest(mask: np.ndarray) -> np.ndarray:
 
 
 def _without_crumbs(label: np.ndarray) -> np.ndarray:
-    """Other people and specks of torso become background."""
+    """Other people become background, lobes of ears part of the face."""
     whole = (label > BACKGROUND).astype(np.uint8)
     count, pieces = cv2.connectedComponents(whole, connectivity=4)
     if count > 2:
         kept = np.bincount(pieces[label >= HAIR], minlength=count)
         kept[0] = 0
         label[(whole > 0) & (pieces != int(kept.argmax()))] = BACKGROUND
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats((label == TORSO).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < LOBE * label.size
+    label[small[pieces] & (pieces > 0)] = FACE  # what hangs below the line of the jaw but is no neck: lobes of ears
     return label
