@@ -110,7 +110,7 @@ def ms_ssim(picture: Picture, truth: Picture) -> float:
     return float(value.mean())
 
 
-MS_SSIM_SIDE = 161
+MS_SSIM_SIDE, HAARPSI_SIDE = 161, 16
 
 
 def _halved(x: NDArray) -> NDArray:
@@ -157,8 +157,8 @@ def haarpsi(picture: Picture, truth: Picture) -> float:
         ValueError: shapes differ, or a side is shorter than 16.
     """
     a, b = _pair(picture, truth, None)
-    if min(a.shape[:2]) < 16:
-        raise ValueError(f"picture: HaarPSI needs sides of 16 pixels or more, received {a.shape[:2]}")
+    if min(a.shape[:2]) < HAARPSI_SIDE:
+        raise ValueError(f"picture: HaarPSI needs sides of {HAARPSI_SIDE} pixels or more, received {a.shape[:2]}")
     (ya, *ca), (yb, *cb) = (_yiq_halved(x) for x in (a, b))
     total, weight_sum, weights = 0.0, 0.0, []
 

@@ -43,9 +43,7 @@ class SyncScore:
         return {**asdict(self), "curve": [round(value, 4) for value in self.curve]}
 
 
-def shift_distances(
-    sights: NDArray, sounds: NDArray, most: int = SHIFTS, beyond: str = "zeros"
-) -> NDArray[np.float64]:
+def shift_distances(sights: NDArray, sounds: NDArray, most: int = SHIFTS, beyond: str = "zeros") -> NDArray[np.float64]:
     """Euclidean distances of each picture's code to those of the sounds around it.
 
     Args:
@@ -65,9 +63,7 @@ def shift_distances(
         raise ValueError(f"beyond: expected 'zeros' or 'nothing', received {beyond!r}")
     fill = 0.0 if beyond == "zeros" else np.nan
     padded = np.pad(sounds.astype(np.float64), ((most, most), (0, 0)), constant_values=fill)
-    columns = [
-        np.linalg.norm(sights - padded[s : s + len(sights)] + 1e-6, axis=1) for s in range(2 * most + 1)
-    ]
+    columns = [np.linalg.norm(sights - padded[s : s + len(sights)] + 1e-6, axis=1) for s in range(2 * most + 1)]
     return np.stack(columns, axis=1)
 
 

@@ -1,8 +1,8 @@
 """Mouths that speak, to learn from: people who do not exist, close to the camera, with voices that do not ship.
 
 Faces are `held_out_N`, whom no table shows. Their voices are espeak-ng's, in variants of which none is a voice that
-ships, and they say the sentences of the shipped voices' training parts: the shipped voices, their test sentences and the
-driving texts stay unheard. Only the skin and teeth around the mouth are rendered, 6 ms a frame.
+ships, and they say the sentences of the shipped voices' training parts: the shipped voices, their test sentences and
+the driving texts stay unheard. Only the skin and teeth around the mouth are rendered, 6 ms a frame.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ VARIANTS = (
 
 FIRST_FOR_TESTS = 900_000
 """`held_out_N` from this N on are never trained on."""
+
+TESTS = (  # voices that ship, from a second on, for so many seconds: nothing of it is trained on
+    *((name, 80.0, 18.0) for name in ("english_a", "english_b", "chinese_m", "french_m", "french_f", "german_f")),
+    *((name, 0.0, 18.0) for name in ("english_drive", "chinese_drive", "french_drive", "german_drive")),
+    *((name, 18.0, 18.0) for name in ("english_drive", "chinese_drive")),
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ class _Part:
 
 
 def _shoot(name: str, face: RiggedFace, play: Performance, rng: np.random.Generator) -> Mouth:
-    centre = face.landmarks(face.rest)[48:68].mean(axis=0) + [0.0, 0.004, 0.0]
+    centre = face.landmarks(face.rest)[48:68].mean(axis=0) + np.array([0.0, 0.004, 0.0])
     away = np.abs(face.rest - centre)
     part: Any = _Part(face, (away[:, :2].max(axis=1) < REACH) & (face.rest[:, 2] < centre[2] + 0.09))
     room = np.full((PIXELS, PIXELS, 3), rng.integers(30, 226, 3), np.uint8)
@@ -186,9 +192,7 @@ def _film_to(path: Path, person: int, script: Script) -> None:
     film(person, script).save(path)
 
 
-def make(
-    people: range, seconds: float, jobs: int = 2, told: Callable[[str], Any] = lambda line: None
-) -> list[Mouth]:
+def make(people: range, seconds: float, jobs: int = 2, told: Callable[[str], Any] = lambda line: None) -> list[Mouth]:
     """The mouths of `people`, from the cache where they have been made already.
 
     One fresh process speaks for all of them in order, which makes what espeak says repeatable.
@@ -196,24 +200,38 @@ def make(
     Raises:
         UserError: espeak-ng is not installed.
     """
+
+    def scripts() -> list[Script]:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return pool.submit(_speak_all, people, seconds).result()
+
+    return _made(f"{people} {seconds}", list(people), scripts, jobs, told)
+
+
+def make_tests(jobs: int = 2, told: Callable[[str], Any] = lambda line: None) -> list[Mouth]:
+    """Held-out people with held-out voices and words: the shipped voices' test parts and the driving voices."""
+    people = [FIRST_FOR_TESTS + k for k in range(len(TESTS))]
+    return _made(f"tests {TESTS}", people, lambda: [shipped(*test) for test in TESTS], jobs, told)
+
+
+def _made(
+    asked: str, people: list[int], scripts: Callable[[], list[Script]], jobs: int, told: Callable[[str], Any]
+) -> list[Mouth]:
     from audioplane.speakers.making import code_version
 
-    asked = f"{code_version()} {Path(__file__).read_text(encoding='utf-8')} {people} {seconds}"
-    folder = cache.make("sync") / hashlib.sha256(asked.encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{code_version()} {Path(__file__).read_text(encoding='utf-8')} {asked}".encode())
+    folder = cache.make("sync") / key.hexdigest()[:12]
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{person}.npz" for person in people]
     if not all(path.exists() for path in paths):
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            scripts = pool.submit(_speak_all, people, seconds).result()
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
             waiting = [
                 pool.submit(_film_to, path, person, script)
-                for person, path, script in zip(people, paths, scripts, strict=True)
+                for person, path, script in zip(people, paths, scripts(), strict=True)
                 if not path.exists()
             ]
             for done, future in enumerate(waiting, 1):
                 future.result()
-                if done % 16 == 0 or done == len(waiting):
+                if done % 12 == 0 or done == len(waiting):
                     told(f"filmed {done} of {len(waiting)} people")
     return [Mouth.load(path) for path in paths]

@@ -139,7 +139,7 @@ def controls(scorer: Scorer, frames: Iterable[NDArray[np.uint8]], landmarks: NDA
 
 
 def save_built_in(network: SyncNet, path: Path, about: dict[str, Any]) -> None:
-    """Writes a trained scorer in half precision: a third of its size gone would change no score's third digit."""
+    """Writes a trained scorer in half precision, which is precise enough for every digit that is shown."""
     from safetensors.torch import save_file
 
     state = {
@@ -149,6 +149,7 @@ def save_built_in(network: SyncNet, path: Path, about: dict[str, Any]) -> None:
     }
     beside = path.with_name(f".{path.name}.tmp")
     save_file(state, beside, {key: str(value) for key, value in about.items()})
+    beside.chmod(0o644)  # safetensors lets only the owner read
     beside.replace(path)
 
 

@@ -1,6 +1,6 @@
 """Teaches the built-in scorer: which of many sounds belongs to this mouth, and which of many mouths to this sound?
 
-A batch holds a second of each of twelve people. Codes lie on the unit sphere; the loss is the cross-entropy of finding
+A batch holds a second of each of eight people. Codes lie on the unit sphere; the loss is the cross-entropy of finding
 each window's own partner by cosine, both ways, (1) among the windows of the same second and (2) among all windows of
 the batch, half each, with a learned temperature. The first asks for timing to the frame, the second for the sounds.
 Pictures are moved, turned, scaled, mirrored, blurred, relit and made noisy; voices are given other rooms, microphones,
@@ -42,10 +42,10 @@ class Settings:
             seed gives the same bytes.
     """
 
-    people: int = 96
+    people: int = 72
     seconds: float = 16.0
-    steps: int = 1500
-    clips: int = 12
+    steps: int = 1200
+    clips: int = 8
     windows: int = 24
     rate: float = 2e-3
     decay: float = 0.02
@@ -62,7 +62,7 @@ def stack_windows(frames: NDArray[np.uint8]) -> torch.Tensor:
 def stack_columns(cepstra: NDArray, count: int) -> torch.Tensor:
     """Cepstra (columns, 13) to the windows of `count` frames: (count, 1, 13, 20), float32."""
     views = np.lib.stride_tricks.sliding_window_view(cepstra, COLUMNS, axis=0)  # (n, 13, 20)
-    return torch.from_numpy(np.ascontiguousarray(views[:: 4][:count], np.float32))[:, None]
+    return torch.from_numpy(np.ascontiguousarray(views[::4][:count], np.float32))[:, None]
 
 
 def train(
@@ -150,9 +150,7 @@ def _batch(
     return torch.cat(sights), torch.cat(sounds)
 
 
-def _filmed(
-    mouth: Mouth, warps: NDArray, first: int, length: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _filmed(mouth: Mouth, warps: NDArray, first: int, length: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Crops of a stretch as another camera would have them."""
     angle, scale = np.radians(rng.normal(0, 4)), np.exp(rng.normal(0, 0.08))
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
