@@ -167,8 +167,8 @@ def haarpsi(picture: Picture, truth: Picture) -> float:
 
     def add(likeness: NDArray, weight: NDArray) -> None:
         nonlocal total, weight_sum
-        total += float((weight / (1 + np.exp(-4.2 * likeness))).sum())
-        weight_sum += float(weight.sum())
+        total += float((weight / (1 + np.exp(-4.2 * likeness))).sum(dtype=np.float64))
+        weight_sum += float(weight.sum(dtype=np.float64))
 
     for across in (False, True):
         fine_a, mid_a, coarse_a = (_haar(ya, k, across) for k in (2, 4, 8))
