@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +102,11 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     shown = frames[:: max(1, len(frames) // 20)]
     maps = [inside.moment(head, codes[t], subject.viewmats[t]).dynamism.numpy() for t in shown]
     overlap = np.mean([iou(g, subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True)])
-    return {**asdict(deformation(points, weights, vertices, lips)), "dynamism_iou": float(overlap)}
+    try:
+        moved = asdict(deformation(points, weights, vertices, lips))
+    except ValueError as error:
+        moved = {"missing": str(error)}
+    return {**moved, "dynamism_iou": float(overlap)}
 
 
 def _time(subject: Subject, t: int) -> float:
@@ -212,8 +217,10 @@ def follow(path: Any) -> tuple[NDArray, NDArray]:
     Raises:
         UserError: MediaPipe's files are missing, or there is no face.
     """
-    from audioplane.prepare import landmarks as finding
-
+    try:
+        finding: Any = import_module("audioplane.prepare.landmarks")
+    except ImportError as error:
+        raise UserError(f"finding faces in a film is not possible here ({error})") from error
     finder = finding.landmarker("mediapipe")
     frames = list(at_rate(path))
     first = next((boxes[0] for boxes in map(finder.detect, frames[:25]) if boxes), None)

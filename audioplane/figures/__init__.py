@@ -2,13 +2,17 @@
 
 from .basic import side_by_side, training
 from .field import attention, deformation, factors, memory, planes
+from .measuring import by_length, damage, differences, renderings, sync_curves
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
 
 __all__ = [
     "attention",
     "band",
+    "by_length",
+    "damage",
     "deformation",
+    "differences",
     "dynamism",
     "factors",
     "held_out",
@@ -17,6 +21,8 @@ __all__ = [
     "margins",
     "memory",
     "planes",
+    "renderings",
     "side_by_side",
+    "sync_curves",
     "training",
 ]
