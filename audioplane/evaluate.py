@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = protocols.DEFAULT.name
 Render = Callable[[int], NDArray]
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)

@@ -100,13 +100,13 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])
     shown = frames[:: max(1, len(frames) // 20)]
-    maps = [inside.moment(head, codes[t], subject.viewmats[t]).dynamism.numpy() for t in shown]
-    overlap = np.mean([iou(g, subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True)])
+    maps = [inside.moment(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
+    overlaps = [iou(g.numpy(), subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True) if g is not None]
     try:
         moved = asdict(deformation(points, weights, vertices, lips))
     except ValueError as error:
         moved = {"missing": str(error)}
-    return {**moved, "dynamism_iou": float(overlap)}
+    return {**moved, "dynamism_iou": float(np.mean(overlaps)) if overlaps else None}
 
 
 def _time(subject: Subject, t: int) -> float:

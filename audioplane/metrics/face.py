@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from audioplane import blendshapes
 
@@ -197,14 +197,14 @@ def deformation(points: NDArray, weights: NDArray, vertices: NDArray, lips: NDAr
     places, skin = points.mean(axis=0), vertices.mean(axis=0)
     moved, true = points - places, vertices - skin
     lively = np.linalg.norm(true, axis=2).max(axis=0) > 1e-3
-    distance, nearest = cKDTree(skin).query(places)
+    distance, nearest = KDTree(skin).query(places)
     near = (distance < reach) & lively[nearest]
     if not near.any():
         raise ValueError(f"points: expected some within {1e3 * reach:g} mm of skin that moves, found none")
     share = weights[near] / weights[near].sum()
     wrong = np.linalg.norm(moved[:, near] - true[:, nearest[near]], axis=2)
     still = np.linalg.norm(true[:, nearest[near]], axis=2)
-    around = cKDTree(places).query_ball_point(skin[lips], reach)
+    around = KDTree(places).query_ball_point(skin[lips], reach)
     known = np.array([len(index) > 0 for index in around])
     followed = np.stack(
         [np.average(moved[:, index], axis=1, weights=weights[index]) for index in around if index] or [true[:, 0] * 0],

@@ -123,7 +123,7 @@ def _luma(x: NDArray) -> NDArray[np.float32]:
     """Y of YIQ in 0 to 255, (H, W); a single channel is taken as it is."""
     weights = np.array([[0.299, 0.587, 0.114]], np.float32)
     scaled = (x * 255.0).astype(np.float32)
-    return np.asarray(cv2.transform(scaled, weights) if x.shape[2] == 3 else scaled[..., 0])
+    return np.asarray(cv2.transform(scaled, weights) if x.shape[2] == 3 else scaled[..., 0], np.float32)
 
 
 def gmsd(picture: Picture, truth: Picture) -> float:

@@ -96,7 +96,9 @@ def cut_mouth(
     if shrink > 1.2:  # against aliasing
         grey = cv2.GaussianBlur(grey, (0, 0), 0.45 * shrink)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(grey, full, (pixels, pixels), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(
+        cv2.warpAffine(grey, full, (pixels, pixels), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
 
 
 def face_boxes(landmarks: NDArray) -> NDArray[np.float64]:
@@ -136,4 +138,4 @@ def cut_face(picture: NDArray[np.uint8], box: NDArray) -> NDArray[np.uint8]:
     wide = np.pad(picture, ((pad, pad), (pad, pad), (0, 0)), constant_values=110)
     rows = slice(int(y + pad - half), int(y + pad + half * 1.8))
     columns = slice(int(x + pad - half * 1.4), int(x + pad + half * 1.4))
-    return np.asarray(cv2.resize(np.ascontiguousarray(wide[rows, columns]), (FACE_PIXELS, FACE_PIXELS)))
+    return np.asarray(cv2.resize(np.ascontiguousarray(wide[rows, columns]), (FACE_PIXELS, FACE_PIXELS)), np.uint8)

@@ -133,7 +133,8 @@ def controls(scorer: Scorer, frames: Iterable[NDArray[np.uint8]], landmarks: NDA
     sights, sounds = scorer.see(frames, landmarks)[:count], scorer.hear(audio, count)
     found = {"truth": scorer.score(sights, sounds)}
     for shift in CONTROL_SHIFTS:
-        found[f"truth {shift} late"] = scorer.score(sights[: count - shift], sounds[shift:])
+        late = shift_distances(sights[: count - shift], sounds[shift:], SHIFTS, scorer.beyond)
+        found[f"truth {shift} late"] = score(late)
     found["unrelated audio"] = scorer.score(sights, scorer.hear(unrelated, count))
     return found
 
