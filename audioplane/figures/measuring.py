@@ -10,6 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 
+ALIKE = 0.005
+"""Share of the yardstick's value below which a change is drawn as none."""
+
+
 def damage(values: Mapping[str, Mapping[str, float]], better: Mapping[str, int]) -> Figure:
     """How each measure moves when a rendering is spoilt, one small panel a measure.
 
@@ -21,7 +25,8 @@ def damage(values: Mapping[str, Mapping[str, float]], better: Mapping[str, int])
     figure, axes = plt.subplots(1, len(names), figsize=(1.75 * len(names), 2.6), layout="constrained", squeeze=False)
     for cell, name in zip(axes[0], names, strict=True):
         numbers = [values[method][name] for method in methods]
-        colours = ["0.35"] + ["C3" if better[name] * (n - numbers[0]) < 0 else "C2" for n in numbers[1:]]
+        gains = [better[name] * (n - numbers[0]) / (abs(numbers[0]) + 1e-9) for n in numbers]
+        colours = ["0.35", *("0.7" if abs(g) < ALIKE else "C2" if g > 0 else "C3" for g in gains[1:])]
         cell.barh(range(len(methods)), numbers, color=colours)
         low, high = min(0.0, *numbers), max(0.0, *numbers)
         if low == 0.0 and min(numbers) > 0.6 * high:  # all large: show where they differ

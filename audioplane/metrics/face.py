@@ -197,7 +197,7 @@ def deformation(points: NDArray, weights: NDArray, vertices: NDArray, lips: NDAr
     places, skin = points.mean(axis=0), vertices.mean(axis=0)
     moved, true = points - places, vertices - skin
     lively = np.linalg.norm(true, axis=2).max(axis=0) > 1e-3
-    distance, nearest = KDTree(skin).query(places)
+    distance, nearest = (np.asarray(found) for found in KDTree(skin).query(places))
     near = (distance < reach) & lively[nearest]
     if not near.any():
         raise ValueError(f"points: expected some within {1e3 * reach:g} mm of skin that moves, found none")
