@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-
 ALIKE = 0.005
 """Share of the yardstick's value below which a change is drawn as none."""
 
