@@ -57,6 +57,9 @@ class AudioConfig:
     code: int = ours(32, "D of a, size of the audio code; the paper uses the planes' 16", low=1, high=512)
     channels: int = ours(96, "width of the window encoder", low=4, high=512)
     normalise: str = ours("voice", "whose statistics features and codes are standardised by", "subject", "voice")
+    emphasis: float = ours(
+        1.15, "times the codes when speaking, normalise=voice: sounds not learned by heart spread less", high=4.0
+    )
     pretrain_steps: int = ours(1600, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
     pretrain_batch: int = ours(64, "frames in one such step", low=1)
     pretrain_rate: float = ours(5e-3, "its Adam learning rate")

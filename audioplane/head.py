@@ -169,7 +169,8 @@ class TalkingHead:
         windows = torch.from_numpy(self.features(check_audio(audio), self.fps, model=features))
         with torch.no_grad():
             codes = self.model.encoder.all_codes(windows)
-        return as_loud_as_training(codes) if self.config.audio.normalise == "voice" else codes
+        own = self.config.audio
+        return own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
