@@ -51,8 +51,9 @@ class Heads(nn.Module):
         self.second = linear(hidden, hidden, generator)
         self.offset = linear(hidden, outputs, generator)
         self.dynamism = linear(dynamism_hidden, 1, generator)
+        # Offsets start at zero: the head is then the static head whatever d is. D2 starts at random: from zero its
+        # hidden units would learn nothing until the last layer has left zero, and it ended as a constant.
         nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.dynamism.weight)
 
     def forward(self, static: Tensor, gain: Tensor | None = None, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism of each Gaussian.
