@@ -2,8 +2,10 @@
 
 from .basic import side_by_side, training
 from .field import attention, deformation, factors, memory, planes
+from .looking import moment, plane_level, prototypes
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
+from .study import user_study
 
 __all__ = [
     "attention",
@@ -16,7 +18,11 @@ __all__ = [
     "lips",
     "margins",
     "memory",
+    "moment",
+    "plane_level",
     "planes",
+    "prototypes",
     "side_by_side",
     "training",
+    "user_study",
 ]

@@ -17,6 +17,7 @@ from torch import Tensor
 from audioplane import inside
 from audioplane.audio.features import SAMPLE_RATE
 from audioplane.fields.audio_plane import AudioPlane
+from audioplane.widgets.page import jpeg
 
 if TYPE_CHECKING:
     from audioplane.head import TalkingHead
@@ -49,11 +50,11 @@ def bake_head(head: TalkingHead) -> Packed:
     """Everything of a head that does not depend on what it hears.
 
     Returns:
-        arrays, with N Gaussians of which the first M move, P numbers each, W features, H1 + H2 first units (each
-        padded to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,) their numbers in the head;
-        `static` (M, W); the networks; `prototypes` (rows of all levels, D); `mean_code`, f_a over the training voice; for colouring, of all N, `still_dynamism`,
-        `still_moved` (mm), `density` (Gaussians a cm^3), `strength` (N, levels x sets) root mean square of Interp(P_ij)
-        f_k; `behind`, the torso as JPEG; `palette` (256, 3).
+        arrays of N Gaussians, of which the first M move, P numbers each, W features, H1 + H2 first units (each padded
+        to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head;
+        `static` (M, W); the networks; `prototypes` (rows of all levels, D); `mean_code`, f_a over the training voice;
+        for colours, of all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3), `strength`
+        (N, levels x sets), root mean square of Interp(P_ij) f_k; `behind`, the torso as JPEG; `palette` (256, 3).
     """
     from matplotlib import colormaps
 
@@ -73,7 +74,7 @@ def bake_head(head: TalkingHead) -> Packed:
         "still_dynamism": _half(dynamism.mean(0)[order]),
         "still_moved": _half(moved.mean(0).norm(dim=1)[order]),
         "density": _half(torch.from_numpy(density(head.cloud.means.numpy()))[order]),
-        "behind": _jpeg(head._torso(0, head.width, head.height)),
+        "behind": np.frombuffer(jpeg(head._torso(0, head.width, head.height), 92), np.uint8),
         "palette": np.round(255 * colormaps["viridis"](np.arange(256))[:, :3]).astype(np.uint8),
         "scales": model.scales.numpy(),
     }
@@ -158,10 +159,10 @@ def encode_sound(audio: NDArray) -> NDArray:
 
 def density(points: NDArray) -> NDArray:
     """Gaussians a cm^3 around each of (N, 3) metres, from the distance of the eighth neighbour."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     count = min(NEIGHBOURS, len(points) - 1)
-    far = cKDTree(points).query(points, count + 1)[0][:, -1]
+    far = KDTree(points).query(points, count + 1)[0][:, -1]
     return (count / (4 / 3 * np.pi * np.maximum(100 * far, 1e-3) ** 3)).astype(np.float32)
 
 
@@ -187,11 +188,3 @@ def _padded(table: Tensor, rows: bool = True, columns: bool = True) -> Tensor:
 
 def _half(table: Tensor) -> NDArray:
     return table.detach().clamp(-65_504, 65_504).numpy().astype(np.float16)
-
-
-def _jpeg(image: NDArray) -> NDArray:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "JPEG", quality=92)
-    return np.frombuffer(out.getvalue(), np.uint8)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLORS = ("appearance", "dynamism", "displacement", "opacity", "scale", "density", "reach")
 STYLES = ("splats", "ellipsoids", "points")
-CODE = page.script("field.js", "splats.js", "viewer.js")
+CODE = page.script("elements.js", "parts.js", "field.js", "splats.js", "viewer.js")
 
 
 class GaussianViewer(page.WithStill, anywidget.AnyWidget):

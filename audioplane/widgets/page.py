@@ -36,6 +36,15 @@ def png(image: NDArray) -> bytes:
     return out.getvalue()
 
 
+def jpeg(image: NDArray, quality: int = 86) -> bytes:
+    """(H, W, 3) uint8 as JPEG."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
 def figure_pixels(figure: Any) -> NDArray:
     """A matplotlib figure as (H, W, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -48,8 +57,8 @@ def figure_pixels(figure: Any) -> NDArray:
 class WithStill:
     """Brings a picture and words along, for pages that have no kernel or no JavaScript to run a widget."""
 
-    still: bytes  # PNG or JPEG
-    label: str  # what the picture shows
+    still: Any = b""  # PNG or JPEG
+    label: Any = ""  # what the picture shows
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]

@@ -13,22 +13,6 @@ const TURN = 0.01, STEP = 0.08; // radians a pixel of dragging, and a press of a
 const PAPER = [0.953, 0.945, 0.925];
 const SLOW = 70; // milliseconds between two pictures beyond which a moving one is drawn at half the size
 
-/** An element with attributes and children; texts are children too. */
-function make(tag, attributes = {}, ...children) {
-  const isShape = ["svg", "polyline", "circle", "line", "text"].includes(tag);
-  const element = isShape ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes))
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== null) element.setAttribute(name, value === true ? "" : value);
-  element.append(...children);
-  return element;
-}
-
-/** A control under its label. */
-function labelled(text, control) {
-  return make("label", { class: "ap-control" }, make("span", {}, text), control);
-}
-
 function share(values, part) {
   const sorted = Float32Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
@@ -84,8 +68,8 @@ class Viewer {
     this.stage = make("div", { class: "ap-stage", style: `width:${size}px;height:${height}px` }, this.canvas, this.overlay,
       make("span", { class: "ap-mark" }, "synthetic"));
     const colors = Object.keys(COLORS).filter((key) => key !== "reach" || facts.prototypes);
-    this.colorChoice = this.choice(colors, this.color, (key) => COLORS[key].label, (key) => this.setColor(key));
-    this.styleChoice = this.choice(STYLES, this.style, (key) => key, (key) => this.setStyle(key));
+    this.colorChoice = choice(colors, this.color, (key) => COLORS[key].label, (key) => this.setColor(key));
+    this.styleChoice = choice(STYLES, this.style, (key) => key, (key) => this.setStyle(key));
     this.torsoChoice = make("input", { type: "checkbox", checked: true, onchange: (event) => {
       this.torso = event.target.checked;
       this.draw();
@@ -98,7 +82,8 @@ class Viewer {
       labelled("torso (front view)", this.torsoChoice), ...this.steering(), this.details);
     this.playButton = make("button", { type: "button", class: "ap-play", onclick: () => this.toggle() }, "Play");
     this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "time",
-      oninput: (event) => this.seek(Number(event.target.value)) });
+      oninput: (event) => this.seek(Number(event.target.value)),
+      onchange: () => this.state.picked >= 0 && this.describe() });
     this.clock = make("output", { class: "ap-clock" }, "0.00 s");
     this.sound = make("audio", { preload: "auto", onended: () => this.stopped(), onpause: () => this.stopped() });
     this.player = make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound);
@@ -107,15 +92,10 @@ class Viewer {
       make("div", { class: "ap-columns" }, make("div", {}, this.stage, this.player), this.panel), this.status));
   }
 
-  choice(keys, chosen, label, onpick) {
-    const options = keys.map((key) => make("option", { value: key, selected: key === chosen }, label(key)));
-    return make("select", { onchange: (event) => onpick(event.target.value) }, ...options);
-  }
-
   steering() {
     const sizes = this.facts.prototypes;
     if (!sizes) return [];
-    const level = this.choice(sizes.map((_, s) => String(s)), "0", (s) => `${Number(s) + 1} (${sizes[s]} rows)`, (s) => {
+    const level = choice(sizes.map((_, s) => String(s)), "0", (s) => `${Number(s) + 1} (${sizes[s]} rows)`, (s) => {
       this.state.level = Number(s);
       row.max = sizes[s] - 1;
       this.steer(Math.min(this.state.row, sizes[s] - 1), this.state.amount);
@@ -340,6 +320,7 @@ class Viewer {
     this.isRunning = false;
     if (typeof reason === "string") this.status.textContent = reason;
     this.tell("frame", this.state.frame);
+    if (this.state.picked >= 0) this.describe();
     this.draw();
   }
 
@@ -444,7 +425,7 @@ class Viewer {
     if (talk) words.push(`a frame: ${(talk.parts.codes.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
     else if (!facts.cannot.length) words.push("no voice: it is silent until speak() is called");
     if (this.isRunning) words.push(`${this.stamps.length} pictures a second`);
-    if (this.field && this.field.count && !this.field.isFast) words.push("this browser moves them without shaders: slowly");
+    if (this.field && this.field.count && !this.field.isFast) words.push("moved by the processor, for there is no GPU");
     words.push(...facts.cannot.map((what) => `This head cannot ${what}`));
     const text = words.join(" · ");
     if (this.isRunning ? performance.now() - (this.said ?? 0) > 1000 : this.status.textContent !== text)
