@@ -55,18 +55,18 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
     Raises:
         ValueError: a rating that is none.
     """
-    checked = [{name: row[name] for name in COLUMNS} for row in rows]
-    for row in checked:
+    rows = list(rows)
+    for row in rows:
         if row["criterion"] not in CRITERIA or row["rating"] not in range(SCALE[0], SCALE[1] + 1):
             raise ValueError(f"rating: expected 1 to 6 on one of {', '.join(CRITERIA)}; received {row}")
     path = Path(path)
     is_new = not path.exists()
     with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(COLUMNS))
+        writer = csv.writer(file)
         if is_new:
-            writer.writeheader()
-        writer.writerows(checked)
-    return len(checked)
+            writer.writerow(COLUMNS)
+        writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    return len(rows)
 
 
 def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -65,7 +66,8 @@ def prototypes(
         totals: (sH,) mm, mean reach of each prototype. title: of the face.
     """
     figure = plt.figure(figsize=(10.4, 6.4), layout="constrained")
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.35, 1]))
+    halves: Any = figure.subfigures(1, 2, width_ratios=[2.35, 1])
+    left, right = halves
     axes = left.subplots(4, 1, height_ratios=[1, 2.3, 0.7, 2.0])
     order = draw_attention(*axes[:3], **sentence)
     at, place = (frame + 0.5) / sentence["fps"], int(np.flatnonzero(order == chosen)[0])
