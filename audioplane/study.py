@@ -7,6 +7,7 @@ from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that a
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,40 @@ class Clip:
     identity: str
     method: str
     film: bytes
+
+
+def record(identity: str, method: str, frames: Iterable[NDArray], audio: NDArray, fps: float = 25.0) -> Clip:
+    """A clip from frames (H, W, 3) uint8 and their sound (n,) at 16 kHz."""
+    from .compose import write_video
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, frames, fps, audio, quality=20)
+        return Clip(identity, method, path.read_bytes())
+
+
+def simulated(
+    identities: Sequence[str], qualities: Mapping[str, Sequence[float]], people: int, seed: int, taste: float = 0.6,
+    noise: float = 0.7,
+) -> pd.DataFrame:  # fmt: skip
+    """Ratings that nobody gave, to try the analysis with: never to be shown as a result.
+
+    Args:
+        identities: names. qualities: method -> what its clips are worth on each criterion, 1 to 6.
+        people: how many. seed: of the draws. taste: spread of what people add to all their ratings. noise: of each.
+    """
+    import pandas as pd
+
+    generator, rows = np.random.default_rng(seed), []
+    for person in range(people):
+        shift = taste * generator.standard_normal()
+        for identity in identities:
+            for position, method in enumerate(generator.permutation(list(qualities))):
+                for criterion, worth in zip(CRITERIA, qualities[method], strict=True):
+                    value = round(worth + shift + noise * generator.standard_normal())
+                    rating = min(max(value, SCALE[0]), SCALE[1])
+                    rows.append((f"simulated {person + 1}", identity, str(method), criterion, rating, position))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def check(clips: Sequence[Clip]) -> None:

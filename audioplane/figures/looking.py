@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -79,7 +80,8 @@ def prototypes(
     axes[2].set_ylabel("lips")
     axes[1].plot([0, 0.008], [place + 0.5] * 2, transform=axes[1].get_yaxis_transform(), color="#56b4e9", linewidth=5)
     shown = means[:, order]
-    axes[3].imshow(shown, aspect="auto", cmap="magma", interpolation="nearest", vmin=0)
+    scale = PowerNorm(0.5, 0, max(float(shown.max()), 1e-6))
+    axes[3].imshow(shown, aspect="auto", cmap="magma", interpolation="nearest", norm=scale)
     axes[3].set_yticks(range(len(sounds)), sounds, fontsize=7)
     axes[3].set(xticks=[place], xticklabels=[f"{chosen}"], xlabel="mean attention by sound; prototypes as above")
     axes[3].tick_params(length=3)

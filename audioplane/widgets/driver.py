@@ -56,7 +56,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
         first = self._head()
         self.still = page.png(first.render(first.extras["codes"].mean(0), first.viewmats[0]))
         super().__init__([self.who, self.source, self.voices, self.file, self.text, self.language, self.poses,
-                          ipywidgets.HBox([self.speak, self.progress]), self.status, self.video,
+                          ipywidgets.HBox([self.speak, self.progress]), self.status, self.screen,
                           ipywidgets.HBox([self.name, self.save])])  # fmt: skip
 
     def _build(self) -> None:
@@ -67,7 +67,9 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self.who = menu("head", list(self.heads), "which trained head speaks")
         self.source = menu("says", [("a voice that ships", "ships"), ("a sound file", "file"), (typed, "text")],
                            "where the voice comes from")  # fmt: skip
-        self.voices = menu("voice", sorted(voice_names(), key=lambda name: "drive" not in name), "a voice that ships")
+        self.voices = menu(
+            "voice", sorted(voice_names(), key=lambda name: not name.startswith("english")), "a voice that ships"
+        )
         self.file = ipywidgets.FileUpload(accept="audio/*,video/*", description="choose a file", layout=WIDE)
         self.text = ipywidgets.Textarea("Anything you type, I can say.", description="text", layout=WIDE, style=LABELS)
         self.language = menu("spoken by", list(typed_voice.VOICES), "the synthetic voice that reads the text")
@@ -76,7 +78,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self.speak = ipywidgets.Button(description="Speak", button_style="primary", tooltip="make the film")
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')
-        self.video = ipywidgets.Video(value=b"", autoplay=False, loop=False, layout={"display": "none"}, width=384)
+        self.screen = ipywidgets.VBox()
         self.name = ipywidgets.Text("talk.mp4", description="file", style=LABELS, layout={"width": "300px"})
         self.save = ipywidgets.Button(description="Save", disabled=True, tooltip="write the film beside the notebook")
         self.source.observe(self._show_source, "value")
@@ -144,7 +146,8 @@ class Driver(page.WithStill, ipywidgets.VBox):
             path = Path(folder) / "talk.mp4"
             compose.write_video(path, counted(), head.fps, audio, SAMPLE_RATE)
             self.film = path.read_bytes()
-        self.video.value, self.video.layout.display, self.save.disabled = self.film, None, False
+        self.screen.children = [ipywidgets.Video(value=self.film, autoplay=False, loop=False, width=384)]
+        self.save.disabled = False
         return f"{count} frames, {count / head.fps:.1f} s, marked as synthetic"
 
     def _save(self) -> str:

@@ -64,8 +64,7 @@ class WithStill:
         bundle: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data and self.still:
-            kind = "image/png" if self.still.startswith(b"\x89PNG") else "image/jpeg"
-            data[kind] = base64.b64encode(self.still).decode()
+            data[_kind(self.still)] = base64.b64encode(self.still).decode()
             data["text/html"] = picture_tag(self.still, self.label)
             data["text/plain"] = f"{self.label} {NO_SCRIPT}"
         return bundle
@@ -73,12 +72,15 @@ class WithStill:
 
 def picture_tag(still: bytes, label: str) -> str:
     """A still picture with its words as HTML."""
-    kind = "image/png" if still.startswith(b"\x89PNG") else "image/jpeg"
     data = base64.b64encode(still).decode()
     return (
-        f'<figure><img src="data:{kind};base64,{data}" alt="{html.escape(label)}" style="max-width:100%">'
+        f'<figure><img src="data:{_kind(still)};base64,{data}" alt="{html.escape(label)}" style="max-width:100%">'
         f"<figcaption>{html.escape(label)} {NO_SCRIPT}</figcaption></figure>"
     )
+
+
+def _kind(still: bytes) -> str:
+    return "image/png" if still.startswith(b"\x89PNG") else "image/jpeg"
 
 
 def save(path: str | Path, title: str, code: str, values: dict[str, Any], still: bytes, label: str) -> Path:

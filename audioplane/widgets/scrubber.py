@@ -51,7 +51,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Scrubber:
     frame.observe(show, "value")
     sound.observe(jump, "value")
     box = Scrubber([picture, ipywidgets.HBox([frame, sound])])
-    box.still, box.label = picture.value, f"{subject.name}, frame {start}."
+    box.still, box.label = bytes(picture.value), f"{subject.name}, frame {start}."
     return box
 
 

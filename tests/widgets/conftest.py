@@ -28,7 +28,11 @@ ARGUMENTS = [
     "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--autoplay-policy=no-user-gesture-required", "--mute-audio",
 ]  # fmt: skip
-QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource")  # JupyterLab asks for what need not be there
+QUIET = (
+    "favicon",
+    "ERR_INTERNET_DISCONNECTED",
+    "Failed to load resource",
+)  # JupyterLab asks for what need not be there
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +63,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("console", note)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("pageerror", lambda error: wrong.append(f"{error} {error.stack}"))
         page.goto(where.as_uri() if isinstance(where, Path) else where)
         return page
 
@@ -98,7 +102,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
         "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
     environment = {
-        **os.environ, "PYTHONPATH": str(repository), "AUDIOPLANE_PRESET": "smoke", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        **os.environ, "PYTHONPATH": str(repository), "AUDIOPLANE_PRESET": "smoke",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "JUPYTER_CONFIG_DIR": str(folder / "overrides"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "overrides"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "overrides"), "JUPYTER_PLATFORM_DIRS": "1",
     }  # fmt: skip
@@ -117,7 +122,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
 
         def write(name: str, *cells: str, notebook: Path | None = None) -> str:
             book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-            book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            book.metadata["kernelspec"] = {
+                "name": "python3",
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+            }
             text = notebook.read_text(encoding="utf-8") if notebook else json.dumps(book)
             (folder / name).write_text(text, encoding="utf-8")
             return f"{address}/lab/tree/{name}?token={token}"
@@ -134,3 +143,6 @@ def run_all(page: Page) -> None:
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     page.click('.lm-MenuBar-itemLabel:text-is("Run")')
     page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+    page.wait_for_selector(".jp-InputPrompt:text('[*]'), .jp-InputPrompt:text('[1]'), .jp-Dialog")
+    if page.locator(".jp-Dialog").count():  # it asks for a kernel when it is slow to find the running one
+        page.click(".jp-Dialog button.jp-mod-accept")
