@@ -95,7 +95,9 @@ def prototypes(
     for cell in (top, middle):
         _empty(cell)
     right.colorbar(drawn, ax=middle, shrink=0.8).ax.tick_params(labelsize=7)
-    bottom.bar(np.arange(len(totals)), totals, width=1.0, color=["#0072b2" if k == chosen else "0.75" for k in order])
+    bottom.bar(
+        np.arange(len(totals)), totals[order], width=1.0, color=["#0072b2" if k == chosen else "0.75" for k in order]
+    )
     bottom.set_title("mean reach of each, mm", **TITLE)
     bottom.set(xticks=[], xlim=(-0.5, len(totals) - 0.5))
     bottom.tick_params(labelsize=7)

@@ -28,11 +28,8 @@ ARGUMENTS = [
     "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--autoplay-policy=no-user-gesture-required", "--mute-audio",
 ]  # fmt: skip
-QUIET = (
-    "favicon",
-    "ERR_INTERNET_DISCONNECTED",
-    "Failed to load resource",
-)  # JupyterLab asks for what need not be there
+# What JupyterLab says of itself: it asks for files that need not be there.
+QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state")
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +58,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(offline=offline, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(150_000)  # for a machine that does other things too
         page.on("console", note)
         page.on("pageerror", lambda error: wrong.append(f"{error} {error.stack}"))
         page.goto(where.as_uri() if isinstance(where, Path) else where)
@@ -95,7 +92,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (folder / "overrides").mkdir()
+    settings = {
+        "notebook-extension/tracker": {"autoStartDefaultKernel": True},  # else it may ask which one
+        "apputils-extension/notification": {"fetchNews": "false"},
+    }
+    for name, values in settings.items():
+        file = folder / "overrides" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}",
         f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0",
@@ -143,6 +147,3 @@ def run_all(page: Page) -> None:
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     page.click('.lm-MenuBar-itemLabel:text-is("Run")')
     page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
-    page.wait_for_selector(".jp-InputPrompt:text('[*]'), .jp-InputPrompt:text('[1]'), .jp-Dialog")
-    if page.locator(".jp-Dialog").count():  # it asks for a kernel when it is slow to find the running one
-        page.click(".jp-Dialog button.jp-mod-accept")
