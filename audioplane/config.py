@@ -56,8 +56,11 @@ class AudioConfig:
     )
     code: int = ours(32, "D of a, size of the audio code; the paper uses the planes' 16", low=1, high=512)
     channels: int = ours(96, "width of the window encoder", low=4, high=512)
-    normalise: str = ours("voice", "statistics that features are standardised by", "subject", "voice")
-    pretrain_steps: int = ours(800, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
+    normalise: str = ours("voice", "whose statistics features and codes are standardised by", "subject", "voice")
+    emphasis: float = ours(
+        1.15, "times the codes when speaking, normalise=voice: sounds not learned by heart spread less", high=4.0
+    )
+    pretrain_steps: int = ours(1600, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
     pretrain_batch: int = ours(64, "frames in one such step", low=1)
     pretrain_rate: float = ours(5e-3, "its Adam learning rate")
     lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
@@ -145,7 +148,7 @@ class LossConfig:
         "dssim", "lpips-alex, lpips-vgg (the paper's kind), dssim, or none", "dssim", "lpips-alex", "lpips-vgg", "none"
     )
     perceptual_weight: float = paper("Sec. IV-A, as lambda_LPIPS", 0.05, "weight of the perceptual term")
-    mouth_weight: float = ours(3.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
+    mouth_weight: float = ours(5.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
     fade_weight: float = ours(0.0, "mean |d| of Gaussians, favours stillness; 0 is the paper")
 
 
@@ -300,6 +303,7 @@ DEMO = Config().replace(
     schedule__fine=2600,
     schedule__size=256,
     schedule__early_size=128,
+    gaussians__sh_degree=1,
     loss__perceptual_weight=0.2,
     field__bf16=True,
 )

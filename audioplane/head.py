@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 POSES = ("test", "still", "natural")
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 STILL = 0.15
 """Sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset."""
 
@@ -167,7 +168,9 @@ class TalkingHead:
         """
         windows = torch.from_numpy(self.features(check_audio(audio), self.fps, model=features))
         with torch.no_grad():
-            return self.model.encoder.all_codes(windows)
+            codes = self.model.encoder.all_codes(windows)
+        own = self.config.audio
+        return own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
@@ -284,34 +287,72 @@ class TalkingHead:
         return Path(out)
 
 
-def still_torso(trainer: Trainer, typical: int) -> np.ndarray:
-    """The torso of frame `typical`, its neck continued upwards under the head.
+def as_loud_as_training(codes: Tensor) -> Tensor:
+    """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
 
-    A torso alone ends in a cut neck where its own frame's head begins, and another pose would look into it. Under the
-    head each column of the neck goes on in the colour it has a little below the cut.
+    An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
+    would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
+    than twofold: a cough or a pause is not made speech.
+    """
+    own = len(codes) / (len(codes) + FAMILIAR)
+    spread = (own * codes.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
+    return (codes - own * codes.mean(dim=0)) / spread.clamp_min(0.5)
+
+
+def still_torso(trainer: Trainer, typical: int, views: int = 64) -> np.ndarray:
+    """The torso of frame `typical` as it goes on under the head, for poses that are not its own.
+
+    A torso alone ends in a cut neck and in the shadow of the jaw where its own frame's head begins, and another pose
+    would look into both. Near the head the median of what other frames show there takes its place; what no frame
+    shows goes on, column by column, in the colour it has a little below.
     """
     import cv2
 
-    frame = trainer.cache[typical]
+    train, frame = trainer.subject.train, trainer.cache[typical]
+    out, hidden = frame.behind.astype(np.float32), (frame.masks & 1) > 0
+    rim = max(2, len(hidden) // 48)
+    wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
+    near = cv2.dilate(hidden.astype(np.uint8), wide, iterations=2) > 0
+
+    times = np.linspace(train.start, train.stop - 1, min(views, len(train))).astype(int)
+    others = [trainer.cache[int(t)] for t in times]
+    seen = np.stack([cv2.dilate(other.masks & 1, wide)[near] == 0 for other in others])
+    colors = np.stack([other.behind[near] for other in others]).astype(np.float32)
+    colors[~seen] = np.nan
+    shown = seen.sum(axis=0) >= 3
+    replaced = out[near]
+    replaced[shown] = np.nanmedian(colors[:, shown], axis=0)
+    out[near] = replaced
+    known = ~near
+    known[near] = shown
+
     background = cv2.resize(trainer.subject.background, frame.image.shape[1::-1], interpolation=cv2.INTER_AREA)
-    hidden = (frame.masks & 1) > 0
-    torso = np.abs(frame.behind.astype(int) - background).max(axis=2) > 8
-    rim, reach = max(2, len(hidden) // 48), len(hidden) // 14
-    out, filled = frame.behind.astype(np.float32), np.zeros(hidden.shape, np.uint8)
-    for x in np.flatnonzero((torso & hidden).any(axis=0))[rim // 2 : -rim // 2]:  # without the very sides, its outline
-        top = int((torso[:, x] & hidden[:, x]).argmax())
-        skin = out[top + rim : top + 2 * rim, x]
-        if len(skin):
-            rows = np.arange(max(0, top - reach), top + rim)
-            rows = rows[hidden[rows, x]]
-            out[rows, x], filled[rows, x] = np.median(skin, axis=0), 1
-    # Neighbouring columns flow into each other, and a column that was left out takes its neighbours' colour.
-    sigma, wide = len(hidden) / 100, np.ones((1, 2 * rim + 1), np.uint8)
-    share = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), sigma)[..., None]
-    smooth = cv2.GaussianBlur(out * filled[..., None], (0, 0), sigma) / np.maximum(share, 1e-3)
-    closed = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, wide) > 0
-    out[closed] = smooth[closed]
-    return np.clip(out + 0.5, 0, 255).astype(np.uint8)
+    _continue_upwards(out, known & (np.abs(out - background).max(axis=2) > 8), known, rim)
+    # Towards the outer edge of the replaced band the frame itself fades in.
+    share = cv2.GaussianBlur(cv2.erode(near.astype(np.float32), wide), (0, 0), rim / 2)[..., None]
+    return np.clip(out * share + frame.behind * (1.0 - share) + 0.5, 0, 255).astype(np.uint8)
+
+
+def _continue_upwards(image: np.ndarray, torso: np.ndarray, known: np.ndarray, rim: int) -> None:
+    """Fills what is unknown above a torso's top edge with the colour of the column below it, in place.
+
+    Args:
+        image: (H, W, 3) float32. torso: (H, W) bool, known torso. known: (H, W) bool. rim: pixels that a colour is
+            taken from; the neck goes on for eight of them.
+    """
+    import cv2
+
+    filled = np.zeros(known.shape, np.uint8)
+    for x in np.flatnonzero(torso.any(axis=0)):
+        top = int(torso[:, x].argmax())
+        rows = np.arange(max(0, top - 8 * rim), top)
+        rows = rows[~known[rows, x]]
+        if len(rows) and rows[-1] == top - 1:  # hidden right above, not the outline of a shoulder
+            image[rows, x], filled[rows, x] = np.median(image[top : top + rim, x], axis=0), 1
+    # Neighbouring columns flow into each other.
+    share = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), rim / 2)[..., None]
+    smooth = cv2.GaussianBlur(image * filled[..., None], (0, 0), rim / 2) / np.maximum(share, 1e-3)
+    image[filled > 0] = smooth[filled > 0]
 
 
 def _rebuild(tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadModel:

@@ -36,7 +36,7 @@ def poses(face: Face, count: int) -> list[Pose]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hair", nargs="*", default=["short", "long", "bun", "buzz"])
+    parser.add_argument("--hair", nargs="*", default=["short", "long", "bob", "bun", "buzz"])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()

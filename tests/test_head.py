@@ -7,7 +7,7 @@ import torch
 from audioplane import checkpoint
 from audioplane.errors import UserError
 from audioplane.gaussians import load_ply, save_ply
-from audioplane.head import TalkingHead, touched_rows
+from audioplane.head import TalkingHead, as_loud_as_training, touched_rows
 from audioplane.train import Trainer
 from tests.test_train import TINY
 from tests.tiny_subject import TinySubject
@@ -28,7 +28,8 @@ def voice(seconds: float) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["audio_plane", "tri_plane", "six_planes"])
 def test_folded_inference_is_the_training_path(kind: str, tmp_path: Path) -> None:
-    trainer = Trainer(TINY.replace(field__kind=kind, schedule__fine=30), TinySubject())
+    settings = TINY.replace(field__kind=kind, schedule__fine=30, audio__normalise="subject")  # codes as in training
+    trainer = Trainer(settings, TinySubject())
     trainer.run()
     head = TalkingHead.export(trainer, tmp_path / "head.safetensors")
     head = TalkingHead.load(tmp_path, sparse=False)
@@ -45,6 +46,19 @@ def test_folded_inference_is_the_training_path(kind: str, tmp_path: Path) -> Non
             torch.testing.assert_close(
                 mine, trainer.model.deform(trainer.audio_code(t), trainer.time(t))[0].pack(), atol=1e-4, rtol=1e-4
             )
+
+
+def test_a_faint_voice_moves_lips_as_far_as_the_training_voice() -> None:
+    known = torch.randn(2000, 6, generator=torch.Generator().manual_seed(0))
+    known = (known - known.mean(0)) / known.std(0)
+    torch.testing.assert_close(as_loud_as_training(known), known, atol=1e-3, rtol=1e-3)
+    heard = as_loud_as_training(0.6 * known + 0.4)
+    torch.testing.assert_close(heard.std(0), torch.ones(6), atol=0.08, rtol=0)
+    assert heard.mean(0).abs().max() < 0.1
+    for count in (1, 5, 2000):  # short or dull: hardly touched, never blown up
+        dull = as_loud_as_training(0.01 * known[:count])
+        assert dull.isfinite().all()
+        assert dull.std(0, unbiased=False).max() <= 2 * (0.01 * known[:count]).std(0, unbiased=False).max() + 1e-6
 
 
 def test_sparse_evaluation_is_close(trained: tuple[Trainer, Path]) -> None:

@@ -38,6 +38,7 @@ class Actor(Protocol):
         faces: F x 3.
         labels: F segmentation labels.
         torso_weight: V shares of the torso's pose, 0 head to 1 torso.
+        sway: V shares of the swing of hanging hair.
         vertex_groups: index lists by name.
     """
 
@@ -45,6 +46,7 @@ class Actor(Protocol):
     faces: np.ndarray
     labels: np.ndarray
     torso_weight: np.ndarray
+    sway: np.ndarray
 
     @property
     def vertex_groups(self) -> Mapping[str, np.ndarray]: ...
@@ -70,6 +72,7 @@ class Play(Protocol):
         phonemes: objects with ipa, start, end.
         blendshapes: T x 52.
         head_pose, torso_pose: T x 6: rotation vector (radians) and translation (metres), head axes.
+        hair_swing: T x 3 metres, head axes: how far hanging hair strays.
         breath: T.
         extras: further tracks of the face by name, T each.
         train_frames: the frames before this one are for training, the rest is held out.
@@ -89,6 +92,9 @@ class Play(Protocol):
 
     @property
     def torso_pose(self) -> np.ndarray: ...
+
+    @property
+    def hair_swing(self) -> np.ndarray: ...
 
     @property
     def breath(self) -> np.ndarray: ...
@@ -224,10 +230,12 @@ def film(
     count = len(play.blendshapes)
     kept, triangles, groups = skin_of(actor)
     share = actor.torso_weight[kept, None]
+    hanging = np.flatnonzero(actor.sway)
 
     def shoot(t: int) -> Take:
         extras = {name: float(track[t]) for name, track in play.extras.items()} | {"breath": float(play.breath[t])}
         vertices = actor.vertices(play.blendshapes[t], extras)
+        vertices[hanging] += actor.sway[hanging, None] * play.hair_swing[t]
         picture = camera(vertices, heads[t], torsos[t], actor.gaze_flow(play.blendshapes[t]))
         skin = vertices[kept]
         if share.any():  # the neck's upper end follows the torso a little: where that is, seen from the head
@@ -251,4 +259,6 @@ def film(
     writer.set_phonemes(play.phonemes)
     writer.set_blendshapes(play.blendshapes)
     tracks = {"head_pose": play.head_pose, "torso_pose": play.torso_pose, "breath": play.breath}
+    if len(hanging):
+        tracks["hair_swing"] = play.hair_swing
     writer.set_tracks({**tracks, **{f"extra_{name}": track for name, track in play.extras.items()}})

@@ -48,7 +48,7 @@ def sclera_paint(x, y, front, seed):
     veins = (1.0 - smoothstep(0.02, 0.14, vein)) * side * side * (0.5 + 0.5 * noise_2d(x * 3.0, y * 3.0 + seed))
     blush = 0.10 * side * side + 0.10 * max(0.0, 0.55 - front)
     cloud = 0.03 * wander
-    red = 0.66 - 0.05 * veins + cloud
-    green = 0.615 - 0.26 * max(0.0, veins) - 0.7 * blush + cloud
-    blue = 0.585 - 0.26 * max(0.0, veins) - 0.8 * blush + cloud
+    red = 0.72 - 0.05 * veins + cloud
+    green = 0.68 - 0.26 * max(0.0, veins) - 0.7 * blush + cloud
+    blue = 0.65 - 0.26 * max(0.0, veins) - 0.8 * blush + cloud
     return red, green, blue

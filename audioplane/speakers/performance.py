@@ -14,6 +14,7 @@ from audioplane.speakers.idle.blinks import blinks
 from audioplane.speakers.idle.body import Body, body
 from audioplane.speakers.idle.expression import expression
 from audioplane.speakers.idle.gaze import gaze, look_shapes
+from audioplane.speakers.idle.swing import swing
 from audioplane.speakers.idle.timing import Timing, listen
 from audioplane.speakers.phonemes import Phoneme
 from audioplane.speakers.script import Script, script_for
@@ -38,6 +39,7 @@ class Performance:
         head_pose: (T, 6) float32, rotation vector (radians) and translation (metres) of the head about its mean pose,
             in head axes (x image right, y down, z back): positive x nods down, positive y turns to the image left.
         torso_pose: (T, 6) float32, the same for the torso; small.
+        hair_swing: (T, 3) float32, metres in head axes: how far hair that hangs free strays.
         breath: (T,) float32, filling of the lungs, 0..1.
         opening: (T,) float32, the inner-lip distance that the articulation asks for, mm of a mean adult face.
     """
@@ -50,6 +52,7 @@ class Performance:
     extras: dict[str, np.ndarray]
     head_pose: np.ndarray
     torso_pose: np.ndarray
+    hair_swing: np.ndarray
     breath: np.ndarray
     opening: np.ndarray
 
@@ -123,6 +126,7 @@ def _act(spec: SpeakerSpec, script: Script, frames: int, seed: int, fps: float) 
         extras=extras,
         head_pose=(head - head.mean(axis=0)).astype(np.float32),
         torso_pose=_sample(moves.torso, times).astype(np.float32),
+        hair_swing=_sample(swing(moves.head, TRACK_RATE), times).astype(np.float32),
         breath=_sample(moves.breath, times).astype(np.float32),
         opening=_sample(articulation.aperture, times).astype(np.float32),
     )

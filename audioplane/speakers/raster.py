@@ -136,7 +136,7 @@ def rasterize(faces, selection, two_sided, cutout, strands, corners, inverse_dep
                         if cutout[f]:
                             b0 = 1.0 - b1 - b2
                             coverage = b0 * strands[a, 2] + b1 * strands[b, 2] + b2 * strands[c, 2]
-                            keep = coverage > 1.0 or coverage > strand_alpha(
+                            keep = coverage > 0.999 or coverage > strand_alpha(
                                 b0 * strands[a, 0] + b1 * strands[b, 0] + b2 * strands[c, 0],
                                 b0 * strands[a, 1] + b1 * strands[b, 1] + b2 * strands[c, 1],
                             )
@@ -165,19 +165,26 @@ def depth_map(points, faces, selection, depth):
         area = bx * cy - by * cx
         if abs(area) < 1e-9:
             continue
+        scale = 1.0 / area
         left = max(0, int(np.ceil(ax + min(0.0, bx, cx) - 0.5)))
         right = min(width - 1, int(np.floor(ax + max(0.0, bx, cx) - 0.5)))
         top = max(0, int(np.ceil(ay + min(0.0, by, cy) - 0.5)))
         bottom = min(height - 1, int(np.floor(ay + max(0.0, by, cy) - 0.5)))
+        # b1 and b2 are linear over the texels: what they are at the first, and their steps right and down.
+        right_1, right_2, down_1, down_2 = cy * scale, -by * scale, -cx * scale, bx * scale
+        x, y = left + 0.5 - ax, top + 0.5 - ay
+        first_1, first_2 = x * right_1 + y * down_1, x * right_2 + y * down_2
         for i in range(top, bottom + 1):
-            y = i + 0.5 - ay
+            b1, b2 = first_1, first_2
             for j in range(left, right + 1):
-                x = j + 0.5 - ax
-                b1, b2 = (x * cy - y * cx) / area, (y * bx - x * by) / area
                 if b1 >= 0.0 and b2 >= 0.0 and b1 + b2 <= 1.0:
                     z = az + b1 * bz + b2 * cz
                     if z < depth[i, j]:
                         depth[i, j] = z
+                b1 += right_1
+                b2 += right_2
+            first_1 += down_1
+            first_2 += down_2
 
 
 @compiled()

@@ -108,7 +108,7 @@ class Scene:
         self._labels = np.ascontiguousarray(surface.labels, np.uint8)
         index = np.arange(len(self._faces), dtype=np.int32)
         self._torso = index[self._labels == TORSO_LABEL]
-        self._head = self._outermost_hair_first(index[self._labels != TORSO_LABEL])
+        self._head = self._hair_last(index[self._labels != TORSO_LABEL])
         self._casters = index[~np.isin(self._materials, [int(k) for k in m.CASTS_NO_SHADOW])]
         self._two_sided = np.isin(self._materials, [int(k) for k in m.TWO_SIDED]) | (self._labels == TORSO_LABEL)
         self._cutout = np.isin(self._materials, [int(k) for k in m.CUTOUT])
@@ -125,12 +125,12 @@ class Scene:
             self.shadow_size,
         )
 
-    def _outermost_hair_first(self, selection: np.ndarray) -> np.ndarray:
-        """Solid faces, then hair from the outside in: hidden hair fails the z-test before its holes cost."""
+    def _hair_last(self, selection: np.ndarray) -> np.ndarray:
+        """Solid faces, then hair from the front backwards: hidden hair fails the z-test before its holes cost."""
         hairy = np.isin(self._materials[selection], [int(k) for k in m.CUTOUT])
         hair = selection[hairy]
-        reach = np.linalg.norm(np.asarray(self.surface.rest)[self._faces[hair]].mean(1), axis=1)
-        return np.concatenate([selection[~hairy], hair[np.argsort(-reach, kind="stable")]])
+        depth = np.asarray(self.surface.rest)[self._faces[hair], 2].mean(1)
+        return np.concatenate([selection[~hairy], hair[np.argsort(depth, kind="stable")]])
 
     def _still_columns(self) -> np.ndarray:
         """The per-vertex columns of `materials` that do not change from frame to frame."""

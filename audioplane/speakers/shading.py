@@ -123,7 +123,7 @@ def shade_sample(material, p, turns, studio, paint, pixel, shadow_depth, shadow_
         # Light wanders through enamel and between wet walls: the mouth is never as dark as its few open rays
         # say.
         open_sky = 0.28 + 0.72 * open_sky
-        shadow = max(shadow, 0.5 * open_sky)
+        shadow = max(shadow, 0.65 * open_sky)
         scatter, roughness, second, f0, mirror = 0.6, 0.22, 0.45, 0.045, 0.6
     elif material == CLOTH:
         n0, x0, y0, z0 = noise_3d(qx * 17.0 + seed, qy * 8.0, qz * 17.0)

@@ -249,5 +249,5 @@ def eye(studio, paint, blur, nx, ny, nz, ax, ay, az, ux, uy, uz, vx, vy, vz, sha
     )  # fmt: skip
     gv = min(1.0, max(0.02, gx * vx + gy * vy + gz * vz))
     er, eg, eb = mirrored(studio, 2.0 * gv * gx - vx, 2.0 * gv * gy - vy, 2.0 * gv * gz - vz, 0.03)
-    wet = _fresnel(0.03, gv) * (0.25 + 0.75 * sky) * (0.3 + 0.7 * shadow)
+    wet = 1.5 * _fresnel(0.03, gv) * (0.25 + 0.75 * sky) * (0.5 + 0.5 * shadow)
     return r + wet * er, g + wet * eg, b + wet * eb

@@ -80,7 +80,7 @@ def mouth_shapes(
     put("mouthPucker", pucker)
     put("mouthRollLower", 0.14 * press + 0.50 * labiodental)
     put("mouthRollUpper", 0.10 * press)
-    put_both("mouthPress", 0.22 * press + 0.04 * np.maximum(closure - press, 0))
+    put_both("mouthPress", 0.22 * press + 0.12 * np.maximum(closure - press, 0))
     put_both("mouthStretch", 0.6 * spread)
     put_both("mouthSmile", 0.4 * spread)
     put_both("mouthUpperUp", upper + 0.10 * labiodental)

@@ -89,7 +89,8 @@ def test_the_loops_agree(fusion: str, scores: str) -> None:
 def test_nothing_moves_at_the_start(kind: str) -> None:
     offsets, dynamism = make(small(kind=kind), awake=False)(points(), audio(), 0.3)
     assert torch.equal(offsets, torch.zeros(20, OUTPUTS))
-    assert float(dynamism.min()) > 0 and float(dynamism.max()) < 1
+    assert float(dynamism.min()) > 0
+    assert float(dynamism.max()) < 1
 
 
 def test_dynamism_learns_where_and_when_from_its_first_values() -> None:

@@ -30,6 +30,7 @@ class Ball:
         mouth = (np.abs(middle[:, 0]) < 0.03) & (np.abs(middle[:, 1] - 0.04) < 0.015)
         self.labels = np.concatenate([np.where(mouth, 4, np.where(middle[:, 1] < -0.05, 2, 3)), [1, 1]])
         self.torso_weight = np.concatenate([np.zeros(169), np.ones(4)])
+        self.sway = np.zeros(173)
         self.vertex_groups = {"lips": np.unique(ball_faces[mouth])}
         self._marks = np.linspace(14, 154, 68).astype(int)
 
@@ -62,6 +63,7 @@ def production(
         blendshapes=blendshapes,
         head_pose=rng.normal(0, 0.02, (count, 6)),
         torso_pose=rng.normal(0, 0.002, (count, 6)),
+        hair_swing=np.zeros((count, 3)),
         breath=np.sin(np.arange(count) / 30),
         extras={"tongueUp": np.zeros(count)},
         train_frames=round(0.8 * count),

@@ -76,11 +76,11 @@ class Anatomy:
 
 def anatomy(who: Identity) -> Anatomy:
     """The lengths of this person."""
-    subnasale = SUBNASALE + 2.6 * who.nose_length
-    stomion = subnasale + 22.0 + 1.6 * who.philtrum
+    subnasale = SUBNASALE - 3.2 + 2.4 * who.nose_length
+    stomion = subnasale + 21.5 + 1.6 * who.philtrum
     gnathion = stomion + 45.0 + 3.2 * who.lower_face
     spacing = 31.5 + 1.5 * who.eye_spacing
-    half_fissure = 14.8 + 0.55 * who.eye_size
+    half_fissure = 15.1 + 0.65 * who.eye_size
     depth = -74.8 + 1.4 * who.eye_depth
     tilt = 2.0 + 0.9 * who.eye_tilt
     aging = max(0.0, who.age - 35.0) / 30.0
@@ -97,10 +97,10 @@ def anatomy(who: Identity) -> Anatomy:
         canthus_out=spacing - 0.3 + half_fissure,
         canthus_in_y=EYE + 1.2,
         canthus_out_y=EYE + 1.2 - tilt,
-        lid_up=3.9 + 0.45 * who.eye_opening - 0.5 * aging,
+        lid_up=4.5 + 0.5 * who.eye_opening - 0.5 * aging,
         lid_down=5.4 + 0.35 * who.eye_opening,
         crease=float(np.clip(4.0 + 1.0 * who.lid_fold, 2.0, 6.5)),
-        nose_half_width=17.0 + 1.4 * who.nose_width,
+        nose_half_width=17.6 + 1.5 * who.nose_width,
         mouth_half_width=25.8 + 1.7 * who.mouth_width,
         upper_vermilion=float(np.clip(8.0 + 1.2 * who.upper_lip - 1.2 * aging, 4.0, 13.0)),
         lower_vermilion=float(np.clip(9.0 + 1.2 * who.lower_lip - 0.8 * aging, 5.0, 15.0)),

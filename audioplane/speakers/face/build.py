@@ -18,6 +18,7 @@ from audioplane.speakers.face.motion import Rig
 from audioplane.speakers.face.occlusion import ambient
 from audioplane.speakers.face.parts import Label, Material, Part, join, vertex_normals
 from audioplane.speakers.face.rigging import rig
+from audioplane.speakers.face.scalp import Scalp
 from audioplane.speakers.face.shapes import Canvas, smoothstep
 from audioplane.speakers.face.skin import fixed_rows, skin
 from audioplane.speakers.face.strands import obstacle
@@ -101,6 +102,9 @@ def skin_part(canvas: Canvas, who: Identity) -> Part:
     albedo = paint.skin_albedo(canvas, who)
     brow = 0.36 * brow_region(canvas, who)[:, None]
     albedo = albedo * (1 - brow) + brow * (0.7 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.1 * albedo)
+    if who.hair != "bald":  # hair too fine to be drawn, and its shade, darken the skin toward the hairline
+        shade = 0.85 * smoothstep((Scalp(canvas, who).inside + 3.0) / 11.0)[:, None]
+        albedo = albedo * (1 - shade) + shade * (0.55 * paint.srgb_to_linear(np.array(who.hair_colour)) + 0.08 * albedo)
     return Part(
         canvas.points,
         mesh.faces,
@@ -185,6 +189,8 @@ def occlude(whole: Part, parts: dict[str, Part]) -> np.ndarray:
     ):
         index = whole.groups[name]
         out[index] = np.maximum(out[index], least)
+    for name in ("lips_inner_upper", "lips_inner_lower"):  # between closed lips it is dark, and only just open to light
+        out[whole.groups[name]] = 0.42
     given = ~np.isnan(whole.occlusion)
     out[given] = whole.occlusion[given]
     return np.clip(out, 0, 1)

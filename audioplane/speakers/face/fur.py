@@ -53,13 +53,15 @@ def brows(c: Canvas, who: Identity, rng: np.random.Generator) -> Part:
     px = root_x[:, None] + (length * np.cos(angle))[:, None] * steps
     py = root_y[:, None] - (length * np.sin(angle))[:, None] * steps + 0.6 * steps**2
     skin = _front_skin(c, c.body.brow_y - 16, c.body.brow_y + 14)
-    left = skin[c.x[skin] > -5]
-    pz = griddata(c.points[left][:, :2], c.points[left][:, 2], (px, py), method="linear")
-    pz = np.where(np.isnan(pz), c.skull.front(px, py), pz) - (0.25 + 0.9 * steps * (1 - 0.5 * steps))
-    path = np.stack([px, py, pz], -1)
-    normals = np.broadcast_to(np.array([0.25, -0.1, -1.0]), path.shape)
+    sides = []
+    for sign in (1.0, -1.0):  # no face is symmetric: each brow lies on its own side's skin
+        own = c.points[skin[sign * c.x[skin] > -5]]
+        pz = griddata(own[:, :2] * [sign, 1], own[:, 2], (px, py), method="linear")
+        pz = np.where(np.isnan(pz), c.skull.front(px, py), pz) - (0.25 + 0.9 * steps * (1 - 0.5 * steps))
+        sides.append(np.stack([sign * px, py, pz], -1))
+    both = np.concatenate(sides)
+    normals = np.broadcast_to(np.array([0.25, -0.1, -1.0]), sides[0].shape)
     colour = srgb_to_linear(np.array(who.hair_colour)) * 1.15
-    both = np.concatenate([path, path * [-1, 1, 1]])
     normals = np.concatenate([normals, normals * [-1, 1, 1]])
     part = ribbons(
         both, normals, np.full(2 * count, 0.44), colour, Material.BROW, rng,
@@ -128,7 +130,7 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
     region = paint.beard_region(c)
     mesh = c.mesh
     normals = vertex_normals(c.points, mesh.faces)
-    keep = (region[mesh.faces] > 0.06).all(1) & (mesh.face_row >= 0)
+    keep = (region[mesh.faces] > 0.02).all(1) & (mesh.face_row >= 0)
     used, faces = np.unique(mesh.faces[keep], return_inverse=True)
     faces = faces.reshape(-1, 3)
     p, n, amount = c.points[used], normals[used], region[used]
@@ -148,7 +150,7 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
         uv = np.stack([(p * across).sum(1) / STRAND + 37.0 * k, p[:, 1] / 9.0], -1)
         part = Part(
             vertices, faces, Material.BEARD, Label.FACE, uv=uv, albedo=colour * (0.7 + 0.3 * share),
-            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.55), 0, 1), flow=flow,
+            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.75), 0, 1), flow=flow,
             occlusion=0.55 + 0.4 * share,
         )  # fmt: skip
         part.bound_to = np.repeat(used[:, None], 3, 1)

@@ -1,6 +1,8 @@
-"""Hairstyles: short, long, a bun, buzz: a cap over the scalp, and locks on it."""
+"""Hairstyles: short, long, a bob, a bun, buzz: a cap over the scalp, and locks on it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.parts import Material, Part
 from audioplane.speakers.face.scalp import Scalp
 from audioplane.speakers.face.shapes import Canvas, smoothstep
-from audioplane.speakers.face.strands import grow, obstacle, ribbons
+from audioplane.speakers.face.strands import Obstacle, grow, obstacle, ribbons
 from audioplane.speakers.materials import srgb_to_linear
 
 
@@ -18,7 +20,7 @@ def hair(canvas: Canvas, who: Identity, skin: Part, ears: list[Part], clothes: P
         return {}
     rng = np.random.default_rng([who.seed, 0x4A12])
     scalp = Scalp(canvas, who)
-    style = {"short": _short, "long": _long, "bun": _bun, "buzz": _buzz}[who.hair]
+    style = {"short": _short, "long": _long, "bob": _long, "bun": _bun, "buzz": _buzz}[who.hair]
     colour = srgb_to_linear(np.array(who.hair_colour))
     return style(scalp, colour, [skin, *ears], clothes, rng)
 
@@ -50,6 +52,27 @@ def _combed(p: np.ndarray, at: float, side: float, forward: float) -> np.ndarray
     return over * top[:, None] + down * (1 - top)[:, None]
 
 
+def _wisps(
+    scalp: Scalp,
+    flow: Callable[[np.ndarray], np.ndarray],
+    colour: np.ndarray,
+    head: Obstacle,
+    rng: np.random.Generator,
+    length: float,
+) -> Part:
+    """Fine short hairs along the hairline, without which hair ends like a wig."""
+    count = 520
+    tone = 0.6 * colour + 0.4 * srgb_to_linear(np.array(scalp.who.skin))  # the skin shows between them
+    roots = scalp.roots(count, np.exp(-(((scalp.inside - 1.5) / 3.0) ** 2)), rng)
+    wave = rng.normal(size=(count, 3)) * 0.25
+    lengths = length * rng.uniform(0.5, 1.2, count)
+    path, normals = grow(roots, lambda q, t: flow(q) + wave, lengths, 5, head, lambda t: np.full(count, 0.3 + 1.2 * t))
+    return ribbons(
+        path, normals, 0.75 * rng.uniform(0.6, 1.2, count), tone, Material.HAIR, rng,
+        taper=(0.5, 0.05), coverage=(1.0, 1.0), shade=(0.75, 0.95), roll=0.1,
+    )  # fmt: skip
+
+
 def _short(
     scalp: Scalp, colour: np.ndarray, body: list[Part], clothes: Part, rng: np.random.Generator
 ) -> dict[str, Part]:
@@ -69,14 +92,15 @@ def _short(
         (
             210,
             wanted * (0.1 + sides + back) * (1 - 0.8 * top) * smoothstep(scalp.inside / 14),
-            13.0,
+            26.0,
             6.0,
             4.6,
         ),
         (46, wanted * front * (scalp.inside < 16), 48.0, 8.0, 12.0),
     ):
         roots = scalp.roots(count, weight, rng)
-        lengths = length * rng.uniform(0.7, 1.15, count)
+        # Long on the top, cut closer toward ears and nape.
+        lengths = length * rng.uniform(0.7, 1.15, count) * (0.3 + 0.7 * smoothstep((-58 - roots[:, 1]) / 32))
         wave = rng.normal(size=(count, 3)) * 0.16
         fringe = smoothstep((-45 - roots[:, 2]) / 30) * smoothstep((-70 - roots[:, 1]) / 15)
 
@@ -93,7 +117,9 @@ def _short(
             return 0.5 + rise * np.interp(t, [0, 0.35, 0.75, 1], [0.25, 0.9, 1.0, 0.82])
 
         path, normals = grow(roots, direction, lengths, 8, head, lift)
-        locks.append(ribbons(path, normals, width * rng.uniform(0.6, 1.2, count), colour, Material.HAIR, rng))
+        widths = width * rng.uniform(0.6, 1.2, count)
+        locks.append(ribbons(path, normals, widths, colour, Material.HAIR, rng, root=0.4))
+    locks.append(_wisps(scalp, lambda q: _combed(q, 26, side, 0.35), colour, head, rng, 11.0))
     parts |= {f"hair_locks_{i}": lock for i, lock in enumerate(locks)}
     del clothes
     return parts
@@ -123,6 +149,7 @@ def _long(
     p = scalp.canvas.points
     side = 1.0 if who.seed % 2 else -1.0
     at = 12.0
+    reach = 1.0 if who.hair == "long" else 0.44
 
     def combed(q: np.ndarray) -> np.ndarray:
         from_part = _part_line(q, at, side)
@@ -142,8 +169,8 @@ def _long(
     low = smoothstep((y + 75) / 40)
     for layer, (count, weight, length, width, height) in enumerate(
         (
-            (240, wanted * low * (0.25 + sides + back), 325.0, 17.0, 5.0),
-            (190, wanted * (1 - 0.75 * low), 385.0, 14.0, 7.5),
+            (190, wanted * low * (0.25 + sides + 0.4 * back), 325.0, 17.0, 5.0),
+            (170, wanted * (1 - 0.75 * low), 385.0, 14.0, 7.5),
             (80, wanted * (1 - low) * smoothstep((-10 - z) / 30), 390.0, 9.0, 9.0),
         )
     ):
@@ -172,8 +199,10 @@ def _long(
         def lift(t: float, rise=rise) -> np.ndarray:
             return 1.0 + rise * np.interp(t, [0, 0.15, 0.5, 1], [0.3, 1.0, 1.0, 0.7])
 
-        lengths = length * rng.uniform(0.86, 1.05, count)
-        path, normals = grow(roots, direction, lengths, 20, head, lift)
+        lengths = reach * length * rng.uniform(0.86, 1.05, count)
+        path, normals = grow(roots, direction, lengths, 17 if who.hair == "long" else 14, head, lift)
+        clear = ~_before_the_face(path)
+        path, normals, count = path[clear], normals[clear], int(clear.sum())
         part = ribbons(
             path,
             normals,
@@ -184,11 +213,20 @@ def _long(
             taper=(0.6, 0.2),
             roll=0.18,
             coverage=(1.0, 0.45),
+            root=0.4,
         )
         # What lies on the shoulders moves with them.
         part.torso = 0.9 * smoothstep((part.vertices[:, 1] - 85) / 80)
+        part.sway = smoothstep((part.vertices[:, 1] + 10) / 140) * (1 - part.torso)
         parts[f"hair_locks_{layer}"] = part
+    parts["hair_wisps"] = _wisps(scalp, combed, colour, head, rng, 9.0)
     return parts
+
+
+def _before_the_face(path: np.ndarray) -> np.ndarray:
+    """Which locks (n, steps, 3) hang before the eyes and cheeks."""
+    x, y, z = np.moveaxis(path, -1, 0)
+    return ((np.abs(x) < 54) & (y > -66) & (z < -45)).any(1)
 
 
 def _bun(
@@ -225,7 +263,9 @@ def _bun(
         rng,
         roll=0.12,
         coverage=(1.0, 0.8),
+        root=0.3,
     )
+    parts["hair_wisps"] = _wisps(scalp, combed, colour, head, rng, 12.0)
     # The knot itself: locks wound about it.
     count = 70
     turn = rng.uniform(0, 2 * np.pi, (count, 1)) + np.linspace(0, 2.6, 12)[None]

@@ -12,7 +12,7 @@ import numpy as np
 
 from audioplane.speakers.specs import Appearance, Colour
 
-HAIR_STYLES = ("short", "long", "bun", "buzz", "bald")
+HAIR_STYLES = ("short", "long", "bob", "bun", "buzz", "bald")
 BEARDS = ("none", "stubble", "full")
 CLOTHES = ("tshirt", "jumper", "shirt")
 
@@ -168,7 +168,7 @@ _DIMORPHISM = {
 }
 
 
-def sample_identity(seed: int, appearance: Appearance | None = None, spread: float = 0.75) -> Identity:
+def sample_identity(seed: int, appearance: Appearance | None = None, spread: float = 0.9) -> Identity:
     """Draws a person: the same seed and wishes give the same person.
 
     Args:
@@ -179,14 +179,15 @@ def sample_identity(seed: int, appearance: Appearance | None = None, spread: flo
     """
     wish = appearance or Appearance()
     rng = np.random.default_rng([seed, 0xFACE])
-    drawn = {name: float(np.clip(rng.normal() * spread, -1.8, 1.8)) for name in SHAPE_FIELDS}
+    drawn = {name: float(np.clip(rng.normal() * spread, -2.0, 2.0)) for name in SHAPE_FIELDS}
     masculinity = _or(wish.masculinity, float(rng.random() < 0.5) * 0.8 + 0.1)
     side = 2.0 * masculinity - 1.0
     for name, shift in _DIMORPHISM.items():
         drawn[name] = float(np.clip(drawn[name] + shift * side, -2.5, 2.5))
+    drawn |= wish.shape
     drawn["asymmetry"] = float(rng.uniform(0.6, 1.4))
     tone = _or(wish.skin, float(rng.random()))
-    styles = ("short", "buzz", "short") if masculinity > 0.5 else ("long", "bun", "short")
+    styles = ("short", "buzz", "short") if masculinity > 0.5 else ("long", "bun", "bob")
     hair_colour = HAIR_COLOURS[rng.integers(len(HAIR_COLOURS) - 1)] if tone < 0.5 else HAIR_COLOURS[0]
     iris = IRIS_COLOURS[rng.integers(len(IRIS_COLOURS))] if tone < 0.5 else IRIS_COLOURS[rng.integers(2)]
     beard = BEARDS[rng.integers(len(BEARDS))] if masculinity > 0.5 else "none"

@@ -16,10 +16,10 @@ from audioplane.speakers.face.skull import Skull
 
 RED_ROWS = 8  # rows from the line of contact to the border of the red, both included
 # Along the profile from contact (0) to border (1): height and forward reach, as shares of the whole.
-_UP_HEIGHT = np.array([0.0, 0.03, 0.12, 0.27, 0.46, 0.66, 0.84, 1.0])
-_UP_REACH = np.array([0.0, 0.42, 0.74, 0.96, 1.02, 0.95, 0.84, 0.76])
-_LOW_HEIGHT = np.array([0.0, 0.04, 0.14, 0.30, 0.50, 0.70, 0.87, 1.0])
-_LOW_REACH = np.array([0.0, 0.48, 0.82, 1.02, 1.02, 0.84, 0.56, 0.26])
+_UP_HEIGHT = np.array([0.0, 0.012, 0.09, 0.27, 0.46, 0.66, 0.84, 1.0])
+_UP_REACH = np.array([0.0, 0.48, 0.74, 0.96, 1.02, 0.95, 0.84, 0.76])
+_LOW_HEIGHT = np.array([0.0, 0.014, 0.11, 0.30, 0.50, 0.70, 0.87, 1.0])
+_LOW_REACH = np.array([0.0, 0.54, 0.82, 1.02, 1.02, 0.84, 0.56, 0.26])
 # The inner sheets, millimetres from the line of contact: back (z) and away from it (up or down).
 _INNER_BACK = np.array([0.9, 2.2, 3.8, 5.2, 6.6, 8.2, 11.5, 21.0, 34.0, 46.0, 54.0])
 _INNER_AWAY_UP = np.array([0.5, 1.8, 4.2, 7.5, 11.0, 13.5, 15.5, 17.0, 17.0, 13.0, 2.0])
@@ -60,10 +60,10 @@ class Chart:
         return np.maximum(up, 0) + 0.9, np.maximum(low, 0) + 0.9
 
     def line(self) -> np.ndarray:
-        """Height y of the line of contact: a soft wave, the corners a little lower."""
+        """Height y of the line of contact: a soft wave."""
         t = np.minimum(self.along, 1.6)
         wave = (
-            0.7 * np.exp(-((t / 0.22) ** 2)) - 0.5 * np.exp(-(((t - 0.5) / 0.25) ** 2)) + 0.6 * t**3 / (1 + 0.3 * t**3)
+            0.7 * np.exp(-((t / 0.22) ** 2)) - 0.5 * np.exp(-(((t - 0.5) / 0.25) ** 2)) - 0.4 * t**3 / (1 + 0.3 * t**3)
         )
         return self.body.stomion_y + wave
 

@@ -33,6 +33,7 @@ class FaceModel(Protocol):
         materials, labels: (F,) uint8: `Material` and segmentation label of each face.
         uv: (V, 2). albedo: (V, 3) linear RGB. roughness, occlusion, coverage: (V,) in [0, 1].
         flow: (V, 3) strands' direction, eyes' optical axis at rest. torso_weight: (V,) 0 head to 1 torso.
+        sway: (V,) share of the swing of hanging hair, [0, 1].
         vertex_groups: named vertex indices.
         paint: what does not vary over the mesh: iris, freckles, pores, weave.
     """
@@ -48,6 +49,7 @@ class FaceModel(Protocol):
     coverage: np.ndarray
     flow: np.ndarray
     torso_weight: np.ndarray
+    sway: np.ndarray
     vertex_groups: dict[str, np.ndarray]
     paint: Paint
 
@@ -77,6 +79,7 @@ class RiggedFace(ABC):
         self.coverage = np.ascontiguousarray(parts.coverage, f4)
         self.flow = np.ascontiguousarray(parts.flow, f4)
         self.torso_weight = np.ascontiguousarray(parts.torso, f4)
+        self.sway = np.ascontiguousarray(parts.sway, f4)
         self.vertex_groups = parts.groups
         self.paint = paint
         self._landmarks = landmarks

@@ -131,8 +131,9 @@ def press(c: Canvas) -> np.ndarray:
     side = c.side(6)
     lips = c.lips(30, 8) * side
     roll = np.clip(c.red, 0, 1.0) * np.exp(-((np.maximum(c.red - 1, 0) / 0.9) ** 2))
-    moved = c.put(lips * roll, 0, 2.2 * c.upper - 2.8 * c.lower, 1.2)
-    moved += c.put(lips, 0, 0, 0.8) + c.put(_corner(c, 14, 10), 1.2, -0.6, 1.0)
+    # The edges go against each other as well; what would cross gives way (see `motion`).
+    moved = c.put(lips, 0, (0.4 + 1.2 * roll) * c.upper - (1.8 + 0.6 * roll) * c.lower, 0.8 * roll)
+    moved += c.put(_corner(c, 14, 10), 1.2, -0.6, 1.0)
     return moved + c.put(c.spot(15, c.body.stomion_y + 25, 17, 15) * c.lower, 0, -3.6, -1.2)
 
 

@@ -61,8 +61,8 @@ def landmarks(who: Identity, body: Anatomy, skull: Skull) -> Nose:
     """Places the nose of this person."""
     low = body.subnasale_y
     base = float(skull.front(np.array(0.0), np.array(low)))
-    forward = 18.5 + 1.4 * who.nose_forward
-    tip = np.array([0.0, low - 7.6 - 1.2 * who.nose_tip_up, base - forward])
+    forward = 17.8 + 1.5 * who.nose_forward
+    tip = np.array([0.0, low - 9.4 - 1.3 * who.nose_tip_up, base - forward])
     top = float(skull.front(np.array(0.0), np.array(-21.0)))
     nasion = np.array([0.0, -21.0, top - 3.2 - 0.8 * who.nose_bridge])
     middle = 0.52 * nasion + 0.48 * tip
@@ -73,8 +73,8 @@ def landmarks(who: Identity, body: Anatomy, skull: Skull) -> Nose:
         tip,
         np.array([0.0, low, base]),
         np.array([body.nose_half_width - 5.6, low - 5.2, base - 3.2 - 0.25 * (forward - 18.5)]),
-        5.0 + 0.45 * who.nose_bridge_width,
-        8.2 + 0.5 * who.nose_tip_width,
+        4.0 + 0.5 * who.nose_bridge_width,
+        7.6 + 0.6 * who.nose_tip_width,
     )
 
 
@@ -87,9 +87,9 @@ def field(p: Points, n: Nose, skull: Skull) -> np.ndarray:
     back = np.array([0, 0, 1.0])
     bridge = _capsule(q, n.nasion + back * b, n.rhinion + back * (b + 1.6), b, b + 1.6)
     lower = _capsule(q, n.rhinion + back * (b + 1.6), _off(n.tip, 0, -1.2, t + 1.0), b + 1.6, t)
-    wall = _capsule(q, _off(n.nasion, 4.5, 4, 9.5), _off(n.ala, -4.0, -6, 1.0), 5.0, 7.6)
+    wall = _capsule(q, _off(n.nasion, 3.5, 4, 9.5), _off(n.ala, -4.6, -6, 2.0), 4.2, 6.6)
     dome = _ellipsoid(q, _off(n.tip, 2.7 + 0.12 * t, 0.2, t * 0.80), [t * 0.70, t * 0.74, t * 0.80])
-    wing = _ellipsoid(q, _off(n.ala, -0.6, 0.0, 0.6), [5.2, 6.4, 9.0], turn=30, pitch=-12)
+    wing = _ellipsoid(q, _off(n.ala, 0.0, 0.2, 0.6), [5.4, 6.0, 9.0], turn=30, pitch=-12)
     wing_back = _ellipsoid(q, _off(n.ala, 0.2, 1.2, 4.4), [5.0, 5.2, 5.6])
     column = _capsule(q, _off(n.tip, 0.0, 3.6, 6.0), _off(n.subnasale, 0.0, -1.6, 1.0), 3.3, 3.7)
     out = smooth_union(bridge, lower, 3.0)
@@ -97,7 +97,7 @@ def field(p: Points, n: Nose, skull: Skull) -> np.ndarray:
     out = smooth_union(out, face, 9.0)
     wings = smooth_union(wing, wing_back, 3.0)
     out = smooth_union(out, dome, 4.0)
-    out = smooth_union(out, wings, 4.0)
+    out = smooth_union(out, wings, 3.2)
     return smooth_union(out, column, 2.6)
 
 

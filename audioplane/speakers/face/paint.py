@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audioplane.speakers.face import grid as topology
 from audioplane.speakers.face.identity import Identity
 from audioplane.speakers.face.shapes import Canvas, smoothstep
 from audioplane.speakers.face.surface_noise import lattice_noise
@@ -31,7 +32,7 @@ def beard_region(c: Canvas) -> np.ndarray:
     mustache = spots(c, 9, b.stomion_y - 12, 17, 7.5) * smoothstep((b.stomion_y - 4 - c.y) / 5 + 0.5)
     mustache *= smoothstep((c.y - b.subnasale_y + 2) / 3)
     corner = spots(c, c.corner[0] + 4.5, b.stomion_y + 2, 7, 12)
-    neck = 1 - smoothstep((c.y - (b.gnathion_y + 10)) / 14)
+    neck = 1 - smoothstep((c.y - (b.gnathion_y - 10)) / 32)
     under = 1 - 0.75 * spots(c, 0, b.stomion_y + 11, 6, 4) * 0.6
     return (
         np.clip(np.maximum(np.maximum(cheek, mustache * 0.95), corner * 0.9), 0, 1)
@@ -80,12 +81,26 @@ def skin_albedo(c: Canvas, who: Identity) -> np.ndarray:
     lip_colour = lip_colour * (1.0 + 0.06 * (1 - who.masculinity) * np.array([1.5, -2.0, -1.0]))
     wet = smoothstep((0.22 - c.red) / 0.3)[:, None]
     lip_colour = lip_colour * (1 - wet * np.array([0.10, 0.30, 0.25]))
+    lip_colour = lip_colour * (1 - 0.5 * smoothstep((0.3 - np.abs(c.red)) / 0.3))[:, None]  # deep red where they touch
     colour = colour + lips * (lip_colour - colour)
     inside = smoothstep(c.inside * 3.0)[:, None]
     colour = colour + inside * (np.array([0.24, 0.055, 0.05]) - colour)
+    colour *= 1 - (0.38 + 0.3 * (1 - who.masculinity)) * lash_line(c)[:, None]
     nostril = nostril_region(c)[:, None]
     colour = colour * (1 - nostril * np.array([0.55, 0.72, 0.72]))
     return np.clip(colour, 0.004, 1)
+
+
+def lash_line(c: Canvas) -> np.ndarray:
+    """1 on the upper lids' edges, which the roots of the lashes darken, and half that on the lower ones'."""
+    mesh, slit = c.mesh, topology.ROW_OF["eye"]
+    line = np.zeros(mesh.size)
+    for side in ("Left", "Right"):
+        columns = topology.eye_columns(side)[1:-1]
+        line[mesh.lower[[slit, slit + 1]][:, columns]] = 0.35
+        line[mesh.upper[[slit - 1, slit]][:, columns]] = 1.0
+        line[mesh.upper[slit - 2, columns]] = 0.4
+    return line
 
 
 def nostril_region(c: Canvas) -> np.ndarray:
@@ -110,4 +125,6 @@ def skin_roughness(c: Canvas, who: Identity) -> np.ndarray:
     rough = 0.50 - 0.09 * np.clip(oily, 0, 1) + 0.03 * np.clip((who.age - 40) / 30, 0, 1)
     rough = rough + lip_red(c) * (0.36 - rough)
     wet = smoothstep((0.15 - c.red) / 0.25)
-    return rough + wet * (0.26 - rough)
+    # The very edge, which the other lip touches, does not glint.
+    edge = smoothstep((0.10 - np.abs(c.red)) / 0.1)
+    return rough + wet * (0.26 - rough) + edge * 0.3

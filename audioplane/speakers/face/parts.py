@@ -32,7 +32,7 @@ class Part:
         material, label: (F,) or one value for all.
         uv: (V, 2). albedo: (V, 3) linear RGB. roughness, coverage, torso: (V,).
         flow: (V, 3) direction of strands, optical axis of eyes.
-        jaw: (V,) share of the jaw's motion.
+        jaw: (V,) share of the jaw's motion. sway: (V,) share of the swing of hanging hair.
         occlusion: (V,), NaN where it is still to be worked out.
         bound_to, bound_weight: (V, 3) skin vertices that a vertex hangs on, and their weights; -1: on none.
         bound_scale: (V,) how much more (or less) than these it moves.
@@ -50,6 +50,7 @@ class Part:
     torso: Any = 0.0
     flow: Any = (0.0, 1.0, 0.0)
     jaw: Any = 0.0
+    sway: Any = 0.0
     occlusion: Any = np.nan
     bound_to: Any = -1
     bound_weight: Any = 0.0
@@ -70,6 +71,7 @@ class Part:
             ("coverage", (v,)),
             ("torso", (v,)),
             ("jaw", (v,)),
+            ("sway", (v,)),
             ("occlusion", (v,)),
             ("bound_weight", (v, 3)),
             ("bound_scale", (v,)),

@@ -93,7 +93,7 @@ def control_net(who: Identity, body: Anatomy) -> np.ndarray:
     side = np.clip((np.abs(x0) - 30) / 25, 0, 1)
     x *= 1 + 0.026 * who.head_width * above
     x *= 1 + side * (0.022 * who.face_width + 0.006 * who.head_width) * face
-    x *= 1 + side * (0.045 * who.jaw_width + 0.008 * who.face_width) * below * (1 - neck)
+    x *= 1 + side * (0.06 * who.jaw_width + 0.008 * who.face_width) * below * (1 - neck)
     x *= 1 + (0.06 * who.neck_width - 0.03) * neck
     z += np.where(z0 > 10, z0 * 0.028 * who.head_length, 0.0)
     z += 2.6 * who.forehead_slope * (bump(2, 0, 0.9, 5) + 0.55 * bump(3, 0, 0.8, 5))

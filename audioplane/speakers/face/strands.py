@@ -102,6 +102,7 @@ def ribbons(
     roll: float = 0.25,
     spread: float = 0.16,
     arch: float = 0.18,
+    root: float = 1.0,
 ) -> Part:
     """Strips along paths (n, steps, 3): three vertices across, so that each is a little vaulted.
 
@@ -109,7 +110,7 @@ def ribbons(
         width: (n,) greatest width, millimetres. taper: share of it at root and tip.
         colour: (3,) linear RGB. spread: how much locks differ in brightness.
         coverage, shade: opacity and brightness at root and tip. roll: radians that strips turn about
-            themselves.
+            themselves. root: share of its opacity that a strip starts with, which frays its beginning.
         arch: height of the vault over the width.
     """
     n, steps = path.shape[:2]
@@ -139,7 +140,7 @@ def ribbons(
     bright = np.exp(rng.normal(size=n) * spread)
     along = np.interp(t, [0, 0.35, 1], [shade[0], 0.9 * shade[1], shade[1]])
     albedo = colour * (bright[:, None] * (0.85 + 0.15 * along / shade[1]))[..., None]
-    opacity = np.interp(t, [0, 0.5, 1], [coverage[0], coverage[0], coverage[1]])
+    opacity = np.interp(t, [0, 0.14, 0.5, 1], [root * coverage[0], coverage[0], coverage[0], coverage[1]])
     return Part(
         points.reshape(-1, 3),
         faces,
