@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from audioplane.head import TalkingHead
 
 COLORS = ("appearance", "dynamism", "displacement", "opacity", "scale", "density", "reach")
-STYLES = ("splats", "ellipsoids", "points")
+SHAPES = ("splats", "ellipsoids", "points")
 CODE = page.script("elements.js", "parts.js", "field.js", "splats.js", "viewer.js")
 
 
@@ -34,7 +34,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     Args:
         head: trained. audio: (n,) 16 kHz mono float32 to speak, or None.
         poses: "still" or "natural". size: width on the page, CSS pixels.
-        color: one of `COLORS`. style: one of `STYLES`.
+        color: one of `COLORS`. shape: one of `SHAPES`.
 
     Attributes:
         frame: shown. picked: number of the picked Gaussian in `head.cloud`, -1 for none. Both follow the page.
@@ -50,13 +50,13 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
     size = traitlets.Int().tag(sync=True)
     color = traitlets.Enum(COLORS).tag(sync=True)
-    style = traitlets.Enum(STYLES).tag(sync=True)
+    shape = traitlets.Enum(SHAPES).tag(sync=True)  # "style" is ipywidgets' own
     frame = traitlets.Int(0).tag(sync=True)
     picked = traitlets.Int(-1).tag(sync=True)
 
     def __init__(
         self, head: TalkingHead, audio: NDArray | None = None, poses: str = "still", size: int = 420,
-        color: str = "appearance", style: str = "splats",
+        color: str = "appearance", shape: str = "splats",
     ) -> None:  # fmt: skip
         self.head = head
         baked, talk = bake_head(head), {}
@@ -64,7 +64,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             talk = self._talk(audio, poses)
         image = _still(head)
         super().__init__(
-            head_facts=baked.facts, head_data=baked.data, still=page.png(image), size=size, color=color, style=style,
+            head_facts=baked.facts, head_data=baked.data, still=page.png(image), size=size, color=color, shape=shape,
             label=f"Trained head {baked.facts['name']}, {baked.facts['count']} Gaussians, from the front.", **talk,
         )  # fmt: skip
 
@@ -81,7 +81,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
 
     def save(self, path: str | Path) -> Path:
         """Writes the viewer as one HTML file that needs neither a kernel nor a network, sound and all."""
-        names = ("head_facts", "head_data", "talk_facts", "talk_data", "still", "label", "size", "color", "style",
+        names = ("head_facts", "head_data", "talk_facts", "talk_data", "still", "label", "size", "color", "shape",
                  "frame", "picked")  # fmt: skip
         values = {name: getattr(self, name) for name in names}
         return page.save(path, f"{self.head_facts['name']} speaks (synthetic)", CODE, values, self.still, self.label)

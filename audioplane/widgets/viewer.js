@@ -24,7 +24,7 @@ class Viewer {
     this.facts = model.get("head_facts");
     this.parts = unpack(this.facts, model.get("head_data"));
     this.state = { frame: 0, yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0, level: 0, row: 0, amount: 0, picked: -1 };
-    this.style = model.get("style");
+    this.style = model.get("shape");
     this.color = model.get("color");
     this.torso = true;
     this.stamps = [];
@@ -85,7 +85,7 @@ class Viewer {
       oninput: (event) => this.seek(Number(event.target.value)),
       onchange: () => this.state.picked >= 0 && this.describe() });
     this.clock = make("output", { class: "ap-clock" }, "0.00 s");
-    this.sound = make("audio", { preload: "auto", onended: () => this.stopped(), onpause: () => this.stopped() });
+    this.sound = make("audio", { preload: "auto", onended: () => this.finish(), onpause: () => this.stopped() });
     this.player = make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound);
     this.status = make("p", { class: "ap-status", role: "status" });
     el.replaceChildren(make("div", { class: "audioplane", role: "group", "aria-label": `Gaussian viewer of ${name}` },
@@ -149,7 +149,7 @@ class Viewer {
     this.changes = {
       "change:talk_facts": () => this.takeTalk(),
       "change:color": () => this.setColor(model.get("color")),
-      "change:style": () => this.setStyle(model.get("style")),
+      "change:shape": () => this.setStyle(model.get("shape")),
       "change:frame": () => model.get("frame") !== state.frame && this.seek(model.get("frame")),
     };
     for (const [event, react] of Object.entries(this.changes)) model.on(event, react);
@@ -214,7 +214,7 @@ class Viewer {
 
   setStyle(style) {
     this.style = this.styleChoice.value = style;
-    if (this.model.get("style") !== style) this.tell("style", style);
+    if (this.model.get("shape") !== style) this.tell("shape", style);
     this.draw();
   }
 
@@ -322,6 +322,11 @@ class Viewer {
     this.tell("frame", this.state.frame);
     if (this.state.picked >= 0) this.describe();
     this.draw();
+  }
+
+  finish() {
+    this.show(this.talk.facts.frames - 1); // a slow machine may not have come that far
+    this.stopped();
   }
 
   run() {
