@@ -50,7 +50,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
     size = traitlets.Int().tag(sync=True)
     color = traitlets.Enum(COLORS).tag(sync=True)
-    shape = traitlets.Enum(SHAPES).tag(sync=True)  # "style" is ipywidgets' own
+    shape = traitlets.Enum(SHAPES).tag(sync=True)  # ipywidgets has another "style"
     frame = traitlets.Int(0).tag(sync=True)
     picked = traitlets.Int(-1).tag(sync=True)
 
