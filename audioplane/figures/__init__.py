@@ -2,9 +2,11 @@
 
 from .basic import side_by_side, training
 from .field import attention, deformation, factors, memory, planes
+from .looking import moment, plane_level, prototypes
 from .measuring import by_length, damage, differences, renderings, sync_curves
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
+from .study import user_study
 
 __all__ = [
     "attention",
@@ -20,9 +22,13 @@ __all__ = [
     "lips",
     "margins",
     "memory",
+    "moment",
+    "plane_level",
     "planes",
+    "prototypes",
     "renderings",
     "side_by_side",
     "sync_curves",
     "training",
+    "user_study",
 ]
