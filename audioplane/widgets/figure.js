@@ -41,6 +41,7 @@ class FigureView {
       };
     }
     input.dataset.name = name;
+    input.setAttribute("aria-label", label); // without the number that stands beside it
     input.disabled = isFrozen;
     if (isFrozen) input.title = "needs a running kernel";
     input.show(this.values[name]);
