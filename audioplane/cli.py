@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "audioplane.commands.train",
     "speak": "audioplane.commands.speak",
     "evaluate": "audioplane.commands.evaluate",
+    "train-sync": "audioplane.commands.train_sync",
     "reproduce": "audioplane.reproduce",
     "doctor": "audioplane.doctor",
     "fetch": "audioplane.fetch",

@@ -190,27 +190,37 @@ def as_colors(features: Tensor) -> Tensor:
 
 @torch.no_grad()
 def learned_change(head: TalkingHead) -> tuple[dict[str, list[NDArray]], dict[str, list[NDArray]]]:
-    """What training wrote into planes and lines: the difference to where they started.
+    """What training wrote into planes and lines: the difference to where they started; see `table_pictures`."""
+    start, planes = before_training(head).field.planes, head.model.field.planes
+    return _tables(head, planes.planes - start.planes, planes.lines - start.lines)  # type: ignore[operator]
+
+
+@torch.no_grad()
+def table_pictures(head: TalkingHead) -> tuple[dict[str, list[NDArray]], dict[str, list[NDArray]]]:
+    """What stands in planes and lines.
 
     Returns:
         "xy", "xz", "yz": pictures (sH, sH, 3) a level, the three main directions of the D features as colours, white
         where no Gaussian reads; "z", "y", "x": curves (sH,) a level, root mean square over the features.
     """
+    planes = head.model.field.planes
+    return _tables(head, planes.planes, planes.lines)
+
+
+def _tables(head: TalkingHead, cells: Tensor, lines: Tensor | None
+            ) -> tuple[dict[str, list[NDArray]], dict[str, list[NDArray]]]:  # fmt: skip
     from .head import touched_rows
 
-    start, planes = before_training(head).field.planes, head.model.field.planes
-    rows = touched_rows(head.model)
+    layout, rows = head.model.field.planes.layout.tolist(), touched_rows(head.model)
     pictures: dict[str, list[NDArray]] = {name: [] for name in PLANE_NAMES}
-    for at, (size, first, *_) in enumerate(planes.layout.tolist()):
+    curves: dict[str, list[NDArray]] = {name: [] for name in LINE_NAMES}
+    for at, (size, first, line, *_) in enumerate(layout):
         read = rows[(rows >= first) & (rows < first + size * size)]
         picture = torch.ones(size * size, 3)
-        picture[read - first] = as_colors(planes.planes[read] - start.planes[read])
+        picture[read - first] = as_colors(cells[read])
         pictures[PLANE_NAMES[at % 3]].append(picture.view(size, size, 3).numpy())
-    curves: dict[str, list[NDArray]] = {name: [] for name in LINE_NAMES}
-    for level in range(1, planes.levels + 1):
-        for name in LINE_NAMES:
-            change = planes.line(level, name) - start.line(level, name)
-            curves[name].append(change.square().mean(1).sqrt().numpy())
+        if lines is not None:
+            curves[LINE_NAMES[at % 3]].append(lines[line : line + size].square().mean(1).sqrt().numpy())
     return pictures, curves
 
 

@@ -102,6 +102,23 @@ _FILES = (
         elsewhere="torch",
     ),
     ModelFile(
+        name="fid-inception",
+        purpose="FID",
+        place="fid/pt_inception-2015-12-05-6726825d.pth",
+        licence="Apache-2.0 (pytorch-fid)",
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d",
+        elsewhere="torch",
+    ),
+    ModelFile(
+        name="brisque",
+        purpose="BRISQUE",
+        place="brisque/brisque_svm_weights.pt",
+        licence="Apache-2.0 (piq)",
+        url="https://github.com/photosynthesis-team/piq/releases/download/v0.4.0/brisque_svm_weights.pt",
+        elsewhere="torch",
+    ),
+    ModelFile(
         name="syncnet",
         purpose="lip sync (LSE-D, LSE-C)",
         place="syncnet/syncnet_v2.model",

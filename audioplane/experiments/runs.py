@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from audioplane.config import Config
-from audioplane.evaluate import Evaluation, evaluate
+from audioplane.evaluate import Evaluation, Render, evaluate
 from audioplane.experiments.records import Record, key, versions
 from audioplane.head import TalkingHead
 from audioplane.metrics.mouth import MouthReader
+from audioplane.protocols import DEFAULT, Protocol
 from audioplane.subject import Subject
 from audioplane.train import Trainer, Watcher
 
@@ -33,17 +34,24 @@ def describe(subject: Subject) -> dict[str, Any]:
 
 
 def held_out(head: TalkingHead, subject: Subject, reader: MouthReader | None = None, shift: float = 0.0,
-             frames: range | None = None) -> tuple[Evaluation, dict[str, np.ndarray]]:  # fmt: skip
+             frames: range | None = None, protocol: Protocol = DEFAULT
+             ) -> tuple[Evaluation, dict[str, np.ndarray]]:  # fmt: skip
     """Evaluates a head on a subject's held-out frames, under the subject's own audio or that audio `shift` s late."""
+    return evaluate(subject, renderer(head, subject, shift, protocol), frames, reader, protocol)
+
+
+def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
+    """What draws frame t of a subject as the head speaks it: over the truth's torso, or over its own."""
     audio = np.roll(subject.audio, round(shift * 16_000))
     codes = head.encode(audio)
     last = len(codes) - 1
 
     def render(t: int) -> np.ndarray:
         time_in_clip = (t - subject.train.start) / max(len(subject.train) - 1, 1)
-        return head.render(codes[min(t, last)], subject.viewmats[t], subject.without_head(t), time=time_in_clip)
+        behind = None if protocol.pasted == "nothing" else subject.without_head(t)
+        return head.render(codes[min(t, last)], subject.viewmats[t], behind, time=time_in_clip)
 
-    return evaluate(subject, render, frames, reader)
+    return render
 
 
 def run(

@@ -76,7 +76,10 @@ class AudioPlane(nn.Module):
 
     def gain(self, audio: Tensor) -> Tensor:
         """The audio's factor of every static feature: (W,)."""
-        audio_code = self.audio_code(audio)
+        return self.spread(self.audio_code(audio))
+
+    def spread(self, audio_code: Tensor) -> Tensor:
+        """f_a (levels, D) at each of its places in the features: (W,)."""
         if self.config.fusion == "concat":
             return audio_code[:, None].expand(-1, 3, -1).reshape(-1)
         if self.config.fusion == "multiply":

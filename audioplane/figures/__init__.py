@@ -2,14 +2,20 @@
 
 from .basic import side_by_side, training
 from .field import attention, deformation, factors, memory, planes
+from .looking import moment, plane_level, prototypes
+from .measuring import by_length, damage, differences, renderings, sync_curves
 from .preparing import prepared, trajectories, trusted_points
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
+from .study import user_study
 
 __all__ = [
     "attention",
     "band",
+    "by_length",
+    "damage",
     "deformation",
+    "differences",
     "dynamism",
     "factors",
     "held_out",
@@ -17,10 +23,16 @@ __all__ = [
     "lips",
     "margins",
     "memory",
+    "moment",
+    "plane_level",
     "planes",
     "prepared",
+    "prototypes",
+    "renderings",
     "side_by_side",
+    "sync_curves",
     "training",
     "trajectories",
     "trusted_points",
+    "user_study",
 ]

@@ -57,17 +57,28 @@ def attention(
     figure, (wave, grid, lips) = plt.subplots(
         3, 1, figsize=(10, 5), sharex=True, layout="constrained", height_ratios=[1.2, 3, 1]
     )
+    draw_attention(wave, grid, lips, audio, rate, phonemes, weights, opening, fps, start, stop)
+    plt.close(figure)
+    return figure
+
+
+def draw_attention(
+    wave: Axes, grid: Axes, lips: Axes, audio: NDArray, rate: int, phonemes: Sequence, weights: NDArray,
+    opening: NDArray, fps: float, start: float, stop: float,
+) -> NDArray:  # fmt: skip
+    """`attention` into three axes; returns the order of the prototypes from top to bottom."""
     first, last = round(start * fps), round(stop * fps)
     piece = audio[int(start * rate) : int(stop * rate)]
     wave.plot(start + np.arange(len(piece)) / rate, piece, color="0.6", linewidth=0.4)
-    top = 1.05 * float(np.abs(piece).max())
+    top = 1.05 * float(np.abs(piece).max()) or 1.0
     for phoneme in phonemes:
         if start <= phoneme.start and phoneme.end <= stop:
             wave.axvline(phoneme.start, color="0.85", linewidth=0.6, zorder=0)
             wave.text((phoneme.start + phoneme.end) / 2, 1.1 * top, phoneme.ipa, ha="center", fontsize=8, color=INK)
     wave.set(ylim=(-top, 1.35 * top), yticks=[], ylabel="voice")
     shown = weights[first:last].T
-    shown = shown[np.argsort(shown.argmax(axis=1), kind="stable")]
+    order = np.argsort(shown.argmax(axis=1), kind="stable")
+    shown = shown[order]
     grid.imshow(
         shown, aspect="auto", cmap="magma", interpolation="nearest", extent=(first / fps, last / fps, len(shown), 0),
         norm=PowerNorm(0.5, 0, float(np.percentile(shown, 99.8))),
@@ -78,8 +89,7 @@ def attention(
     lips.set(yticks=[], ylim=(0, None), ylabel="lips (truth)", xlabel="seconds", xlim=(start, stop))
     for axes in (wave, lips):
         _bare(axes)
-    plt.close(figure)
-    return figure
+    return order
 
 
 def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:

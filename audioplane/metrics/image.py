@@ -65,11 +65,142 @@ def ssim(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = No
 def ssim_map(picture: Picture, truth: Picture) -> NDArray[np.float64]:
     """SSIM around each pixel, the mean of the channels: (H, W). Borders are mirrored."""
     a, b = _pair(picture, truth, None)
+    light, rest = _similarities(a, b)
+    return _channels(light * rest).mean(axis=2)
+
+
+def _similarities(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
+    """SSIM's two factors around each pixel, (H, W, C): likeness of the means, likeness of contrast and structure."""
 
     def blur(x: NDArray) -> NDArray:
-        return cv2.GaussianBlur(x, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
+        return _channels(cv2.GaussianBlur(x, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT))
 
+    a, b = _channels(a), _channels(b)
     ma, mb = blur(a), blur(b)
-    aa, bb, ab = blur(a * a) - ma * ma, blur(b * b) - mb * mb, blur(a * b) - ma * mb
+    # The blur is linear: the sum of both variances takes one, their product another.
+    spread, shared = blur(a * a + b * b) - ma * ma - mb * mb, blur(a * b) - ma * mb
     c1, c2 = 0.01**2, 0.03**2
-    return ((2 * ma * mb + c1) * (2 * ab + c2) / ((ma * ma + mb * mb + c1) * (aa + bb + c2))).mean(axis=2)
+    return (2 * ma * mb + c1) / (ma * ma + mb * mb + c1), (2 * shared + c2) / (spread + c2)
+
+
+def _channels(x: NDArray) -> NDArray:
+    """(H, W, C), also where OpenCV has dropped an only channel."""
+    return x[..., None] if x.ndim == 2 else x
+
+
+def ms_ssim(picture: Picture, truth: Picture) -> float:
+    """Multi-scale SSIM (Wang et al. 2003): five scales, weights of the paper, whole windows only, mean of the channels.
+
+    Scales are halved by 2 x 2 means; a negative mean of contrast and structure counts as 0.
+
+    Raises:
+        ValueError: shapes differ, or a side is shorter than `MS_SSIM_SIDE`.
+    """
+    a, b = (x.astype(np.float32) for x in _pair(picture, truth, None))
+    if min(a.shape[:2]) < MS_SSIM_SIDE:
+        raise ValueError(f"picture: MS-SSIM needs sides of {MS_SSIM_SIDE} pixels or more, received {a.shape[:2]}")
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    value = np.ones(a.shape[2])
+    for level, weight in enumerate(weights):
+        if level:
+            a, b = _halved(a), _halved(b)
+        light, rest = (x[5:-5, 5:-5] for x in _similarities(a, b))
+        last = level == len(weights) - 1
+        value *= np.maximum((light * rest if last else rest).mean(axis=(0, 1)), 0.0) ** weight
+    return float(value.mean())
+
+
+MS_SSIM_SIDE, HAARPSI_SIDE = 161, 16
+
+
+def _halved(x: NDArray) -> NDArray:
+    """Means of 2 x 2 pixels; an odd last row or column is left out."""
+    h, w = x.shape[0] // 2, x.shape[1] // 2
+    return _channels(cv2.resize(x[: 2 * h, : 2 * w], (w, h), interpolation=cv2.INTER_AREA))
+
+
+def _luma(x: NDArray) -> NDArray[np.float32]:
+    """Y of YIQ in 0 to 255, (H, W); a single channel is taken as it is."""
+    weights = np.array([[0.299, 0.587, 0.114]], np.float32)
+    scaled = (x * 255.0).astype(np.float32)
+    return np.asarray(cv2.transform(scaled, weights) if x.shape[2] == 3 else scaled[..., 0], np.float32)
+
+
+def gmsd(picture: Picture, truth: Picture) -> float:
+    """Gradient magnitude similarity deviation (Xue et al. 2014), on luminance halved by 2 x 2 means; 0 is equal.
+
+    Prewitt gradients, T = 170 for values to 255. It sees where edges differ, hardly how much overall.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    a, b = (_halved(_luma(x)[..., None])[..., 0] for x in _pair(picture, truth, None))
+    ga, gb = _gradient(a), _gradient(b)
+    return float(((2 * ga * gb + 170.0) / (ga * ga + gb * gb + 170.0)).std())
+
+
+def _gradient(x: NDArray) -> NDArray:
+    """Magnitude of Prewitt's gradient; zeros lie beyond the border."""
+    step, mean = np.array([1, 0, -1], np.float32), np.full(3, 1 / 3, np.float32)
+    across = cv2.sepFilter2D(x, cv2.CV_32F, step, mean, borderType=cv2.BORDER_CONSTANT)
+    down = cv2.sepFilter2D(x, cv2.CV_32F, mean, step, borderType=cv2.BORDER_CONSTANT)
+    return np.sqrt(across * across + down * down)
+
+
+def haarpsi(picture: Picture, truth: Picture) -> float:
+    """Haar wavelet perceptual similarity index (Reisenhofer et al. 2018), C = 30, alpha = 4.2; 1 is equal.
+
+    Luminance and, of three channels, chroma; halved by 2 x 2 means; three scales of Haar wavelets, of which the
+    coarsest weighs and the finer two are compared.
+
+    Raises:
+        ValueError: shapes differ, or a side is shorter than 16.
+    """
+    a, b = _pair(picture, truth, None)
+    if min(a.shape[:2]) < HAARPSI_SIDE:
+        raise ValueError(f"picture: HaarPSI needs sides of {HAARPSI_SIDE} pixels or more, received {a.shape[:2]}")
+    (ya, *ca), (yb, *cb) = (_yiq_halved(x) for x in (a, b))
+    total, weight_sum, weights = 0.0, 0.0, []
+
+    def alike(x: NDArray, y: NDArray) -> NDArray:
+        return (2 * x * y + 30.0) / (x * x + y * y + 30.0)
+
+    def add(likeness: NDArray, weight: NDArray) -> None:
+        nonlocal total, weight_sum
+        total += float((weight / (1 + np.exp(-4.2 * likeness))).sum(dtype=np.float64))
+        weight_sum += float(weight.sum(dtype=np.float64))
+
+    for across in (False, True):
+        fine_a, mid_a, coarse_a = (_haar(ya, k, across) for k in (2, 4, 8))
+        fine_b, mid_b, coarse_b = (_haar(yb, k, across) for k in (2, 4, 8))
+        weights.append(np.maximum(coarse_a, coarse_b))
+        add((alike(fine_a, fine_b) + alike(mid_a, mid_b)) / 2, weights[-1])
+    if ca:
+        means = [[np.abs(cv2.boxFilter(_cornered(x), -1, (2, 2), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+                         [: len(ya), : ya.shape[1]]) for x in both] for both in (ca, cb)]  # fmt: skip
+        add((alike(means[0][0], means[1][0]) + alike(means[0][1], means[1][1])) / 2, (weights[0] + weights[1]) / 2)
+    share = total / weight_sum if weight_sum > 0 else 1 / (1 + math.exp(-4.2))
+    return (math.log(share / (1 - share)) / 4.2) ** 2
+
+
+def _yiq_halved(x: NDArray) -> list[NDArray]:
+    """Y, I, Q, or the only channel, in 0 to 255 and halved, each (H / 2, W / 2) float32."""
+    matrix = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
+    scaled = (x * 255.0).astype(np.float32)
+    planes = _halved(cv2.transform(scaled, matrix) if x.shape[2] == 3 else scaled)
+    return [np.ascontiguousarray(planes[..., k]) for k in range(planes.shape[2])]
+
+
+def _cornered(x: NDArray) -> NDArray:
+    """One row and column of zeros more, below and right."""
+    return np.pad(x, ((0, 1), (0, 1)))
+
+
+def _haar(x: NDArray, size: int, across: bool) -> NDArray:
+    """Magnitude of a Haar wavelet's coefficients of `size` pixels; zeros lie beyond the border."""
+    step = np.full(size, 1 / size, np.float32)
+    step[size // 2 :] *= -1
+    ones = np.ones(size, np.float32)
+    kernels = (step, ones) if across else (ones, step)
+    anchor = (size // 2 - 1, size // 2 - 1)
+    return np.abs(cv2.sepFilter2D(x, cv2.CV_32F, *kernels, anchor=anchor, borderType=cv2.BORDER_CONSTANT))

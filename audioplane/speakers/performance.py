@@ -105,11 +105,12 @@ def perform(
         )
     frames = round(seconds * fps)
     script = script_for(spoken, frames / fps, speed, order_seed, fps)
-    return _act(spec, script, frames, seed, fps)
+    return act(spec, script, seed, fps)
 
 
-def _act(spec: SpeakerSpec, script: Script, frames: int, seed: int, fps: float) -> Performance:
-    """Adds the motion to the words."""
+def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0) -> Performance:
+    """Adds the motion to the words, whose audio is a whole number of frames long."""
+    frames = round(len(script.audio) * fps / SAMPLE_RATE)
     seconds = frames / fps
     articulation = articulate(script.phonemes, script.audio, SAMPLE_RATE, seconds, shortest_hold=1.05 / fps)
     timing = listen(script.phonemes, articulation.loudness, seconds)

@@ -1,1 +1,45 @@
-"""Widgets for notebooks: controls around the same drawing functions that make the static figures."""
+"""Widgets for notebooks: controls around the same drawing functions that make the static figures.
+
+| widget | shows | without a kernel | without JavaScript |
+| --- | --- | --- | --- |
+| `GaussianViewer` | the trained head, orbited, questioned, speaking | everything but another voice | a picture |
+| `saliency_scrubber`, `prototype_explorer`, `plane_explorer` | figures with controls | what `save` put in | a picture |
+| `Driver` | head + voice -> film | nothing: it says so | a picture |
+| `UserStudy` | blind rating, Fig. 7 | rates; the ratings are downloaded | a picture |
+| `speaker_scrubber` | a Subject, frame by frame | a picture | a picture |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audioplane.widgets.driver import Driver
+    from audioplane.widgets.gaussian_viewer import GaussianViewer
+    from audioplane.widgets.looking import plane_explorer, prototype_explorer, saliency_scrubber
+    from audioplane.widgets.scrubber import speaker_scrubber
+    from audioplane.widgets.user_study import UserStudy
+
+_HOMES = {
+    "Driver": "driver", "GaussianViewer": "gaussian_viewer", "UserStudy": "user_study", "plane_explorer": "looking",
+    "prototype_explorer": "looking", "saliency_scrubber": "looking", "speaker_scrubber": "scrubber",
+}  # fmt: skip
+
+__all__ = [
+    "Driver",
+    "GaussianViewer",
+    "UserStudy",
+    "plane_explorer",
+    "prototype_explorer",
+    "saliency_scrubber",
+    "speaker_scrubber",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a widget on first use."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

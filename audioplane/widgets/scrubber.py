@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-import numpy as np
 
 from audioplane import moment
+from audioplane.widgets import page
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 
-class WithStill(ipywidgets.VBox):
-    """A box of widgets that brings a picture along, for pages that have no kernel to run it."""
-
-    still: bytes = b""
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle: Any = super()._repr_mimebundle_(**kwargs)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data and self.still:
-            data["image/jpeg"] = base64.b64encode(self.still).decode()
-        return bundle
+class Scrubber(page.WithStill, ipywidgets.VBox):
+    """A box of widgets that brings a picture along."""
 
 
-def speaker_scrubber(subject: Subject, start: int | None = None) -> WithStill:
+def speaker_scrubber(subject: Subject, start: int | None = None) -> Scrubber:
     """A slider over the frames and a menu of the sounds; both show `moment.draw` of the frame they are at.
 
     Args:
@@ -61,8 +50,8 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> WithStill:
 
     frame.observe(show, "value")
     sound.observe(jump, "value")
-    box = WithStill([picture, ipywidgets.HBox([frame, sound])])
-    box.still = picture.value
+    box = Scrubber([picture, ipywidgets.HBox([frame, sound])])
+    box.still, box.label = bytes(picture.value), f"{subject.name}, frame {start}."
     return box
 
 
@@ -76,12 +65,4 @@ def _telling_frame(subject: Subject) -> int:
 
 
 def _jpeg(subject: Subject, t: int) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas = FigureCanvasAgg(moment.draw(subject, t))
-    canvas.draw()
-    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, format="JPEG", quality=75)  # small: it travels at each move
-    return out.getvalue()
+    return page.jpeg(page.figure_pixels(moment.draw(subject, t)), quality=75)  # small: it travels at each move

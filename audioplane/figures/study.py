@@ -1,0 +1,46 @@
+"""Fig. 7: what people said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")  # Okabe and Ito
+
+
+def user_study(
+    summary: pd.DataFrame, agreement: Mapping[str, float], methods: Sequence[str], title: str = ""
+) -> Figure:
+    """Mean rating of each method on each criterion with 95 % intervals; Krippendorff's alpha under each criterion.
+
+    Paper: Fig. 7 (journal).
+
+    Args:
+        summary: of `study.summary`. agreement: of `study.agreement`. methods: in the order of the bars. title: above.
+    """
+    criteria, width = list(agreement), 0.8 / len(methods)
+    figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    table = summary.set_index(["criterion", "method"])
+    for k, method in enumerate(methods):
+        rows = [table.loc[(criterion, method)] for criterion in criteria]
+        at = np.arange(len(criteria)) + (k - (len(methods) - 1) / 2) * width
+        means = np.array([row["mean"] for row in rows])
+        ends = np.abs(np.array([[row["low"], row["high"]] for row in rows]).T - means)
+        axes.bar(at, means, 0.92 * width, yerr=ends, color=COLORS[k % len(COLORS)], label=method,
+                 error_kw={"elinewidth": 1, "capsize": 2})  # fmt: skip
+        for x, mean in zip(at, means, strict=True):
+            axes.text(x, 1.06, f"{mean:.1f}", ha="center", va="bottom", fontsize=7, color="white")
+    names = [f"{name}\n" + r"Krippendorff's $\alpha$ " + f"{alpha:.2f}" for name, alpha in agreement.items()]
+    axes.set_xticks(range(len(criteria)), names, fontsize=9)
+    axes.set(ylim=(1, 6), yticks=range(1, 7), ylabel="mean rating")
+    count = int(summary["participants"].max())
+    axes.set_title(f"{title}{' · ' if title else ''}{count} participant{'s' if count > 1 else ''}", fontsize=10)
+    axes.legend(fontsize=8, frameon=False, ncols=len(methods), loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    axes.tick_params(length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure

@@ -1,0 +1,121 @@
+"""Measures by other people's networks: LPIPS, FID and BRISQUE. Each runs where its weights are, and says so where not.
+
+Pictures are sequences of (H, W, 3) uint8 or float in [0, 1].
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from audioplane import weights
+from audioplane.metrics.image import Picture, as_float
+from audioplane.vision_backbones import BACKBONES, Backbone, import_torchvision, lpips_network
+
+SMALLEST_SET = 50
+"""Pictures below which no FID is given: its covariance has 2048 rows, and even 50 pictures bias it upwards."""
+
+
+def as_batch(pictures: Sequence[Picture]) -> torch.Tensor:
+    """(B, 3, H, W) float32 in [0, 1]; one channel is shown as grey."""
+    arrays = [as_float(picture) for picture in pictures]
+    arrays = [np.repeat(a, 3, axis=2) if a.shape[2] == 1 else a for a in arrays]
+    return torch.from_numpy(np.stack(arrays).transpose(0, 3, 1, 2).astype(np.float32))
+
+
+class Lpips:
+    """Learned perceptual image patch similarity, version 0.1 of the `lpips` package; 0 is equal.
+
+    Args:
+        backbone: "alex" (what most papers report, if they say), "vgg" or "squeeze".
+        network: another network for the same call, for tests.
+
+    Raises:
+        MissingWeightsError: the backbone's weights are not on this machine.
+    """
+
+    def __init__(self, backbone: Backbone = "alex", network: torch.nn.Module | None = None) -> None:
+        self.backbone = backbone
+        self._network = lpips_network(backbone) if network is None else network
+
+    @torch.no_grad()
+    def __call__(self, picture: Picture, truth: Picture) -> float:
+        """Of two pictures of one shape, each side at least 32 pixels; pictures are scaled to [-1, 1]."""
+        if picture.shape != truth.shape or min(picture.shape[:2]) < 32:
+            raise ValueError(
+                f"picture, truth: expected one shape of 32 x 32 or more, received {picture.shape} and {truth.shape}"
+            )
+        return float(self._network(as_batch([picture]) * 2 - 1, as_batch([truth]) * 2 - 1))
+
+
+def available(backbones: Iterable[Backbone] = BACKBONES) -> dict[Backbone, str]:
+    """For each LPIPS backbone "" where its weights are, else how to get them."""
+    return {
+        name: "" if weights.find(f"lpips-{name}") else f"weights missing: {weights.REGISTRY[f'lpips-{name}'].how}"
+        for name in backbones
+    }
+
+
+def fid(pictures: Sequence[Picture], truths: Sequence[Picture]) -> float:
+    """Fréchet inception distance of two sets, by `piq` (the weights of pytorch-fid); 0 is equal.
+
+    With the few, alike frames of one clip it is biased upwards: compare runs on the same frames only.
+
+    Raises:
+        MissingWeightsError: the Inception weights are not on this machine.
+        ValueError: fewer than `SMALLEST_SET` pictures in a set.
+    """
+    path = weights.require("fid-inception")
+    if min(len(pictures), len(truths)) < SMALLEST_SET:
+        raise ValueError(
+            f"pictures, truths: expected {SMALLEST_SET} or more each, received {len(pictures)} and {len(truths)}"
+        )
+    piq = import_piq()
+    from piq.feature_extractors import fid_inception
+
+    with _instead_of_download(fid_inception, "load_state_dict_from_url", path):
+        network = fid_inception.InceptionV3().eval()
+    return float(piq.FID().compute_metric(*(_inception(network, one) for one in (pictures, truths))))
+
+
+@torch.no_grad()
+def _inception(network: Any, pictures: Sequence[Picture]) -> torch.Tensor:
+    """(n, 2048) features."""
+    return torch.cat([network(as_batch([picture]))[0].flatten(1) for picture in pictures])
+
+
+def brisque(picture: Picture) -> float:
+    """BRISQUE of one picture, without a truth, by `piq`; smaller is more natural, 0 to 100 or so.
+
+    Raises:
+        MissingWeightsError: its support vectors are not on this machine.
+    """
+    path = weights.require("brisque")
+    piq = import_piq()
+    with _instead_of_download(sys.modules["piq.brisque"], "load_url", path):
+        return float(piq.brisque(as_batch([picture])))
+
+
+def import_piq() -> Any:
+    """The package `piq`, which imports torchvision."""
+    import_torchvision()
+    import piq
+
+    return piq
+
+
+@contextmanager
+def _instead_of_download(module: Any, name: str, path: Path) -> Iterator[None]:
+    """Hands piq the file that was found: it knows only how to download, behind the user's back."""
+    before = getattr(module, name)
+    setattr(module, name, lambda *_, **__: torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        yield
+    finally:
+        setattr(module, name, before)

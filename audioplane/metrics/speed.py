@@ -1,0 +1,87 @@
+"""How fast and how large: frames a second, latency, memory; what was included stands beside every number."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of one thing that is done frame by frame.
+
+    Attributes:
+        included: what a frame's time holds, in words. frames: timed. warm_up: done before, untimed.
+        fps: timed frames over the time they took. p50, p95: latency of a frame, milliseconds.
+        device: what it ran on, in words. peak_memory: MiB, see `peak_memory`.
+    """
+
+    included: tuple[str, ...]
+    frames: int
+    warm_up: int
+    fps: float
+    p50: float
+    p95: float
+    device: str
+    peak_memory: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(
+    work: Callable[[int], Any], frames: int, included: tuple[str, ...], warm_up: int = 10,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Speed:  # fmt: skip
+    """Times `work(0)`, `work(1)`, ... one after the other; a GPU is waited for before and after each.
+
+    Args:
+        work: does one frame. frames: to time. included: what it does, such as "audio", "deformation",
+            "rasterization", "compositing", "encoding". warm_up: frames before, which compile and fill caches.
+        clock: seconds.
+
+    Raises:
+        ValueError: no frame to time.
+    """
+    import torch
+
+    if frames < 1 or warm_up < 0:
+        raise ValueError(f"frames, warm_up: expected at least 1 and 0, received {frames} and {warm_up}")
+    on_gpu = torch.cuda.is_available()
+    wait: Callable[[], Any] = torch.cuda.synchronize if on_gpu else (lambda: None)
+    for k in range(warm_up):
+        work(k % frames)
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    times = np.empty(frames)
+    for k in range(frames):
+        wait()
+        start = clock()
+        work(k)
+        wait()
+        times[k] = clock() - start
+    p50, p95 = np.quantile(times, [0.5, 0.95])
+    device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} thread(s)"
+    return Speed(
+        included, frames, warm_up, float(frames / times.sum()), float(1e3 * p50), float(1e3 * p95), device,
+        peak_memory(),
+    )  # fmt: skip
+
+
+def peak_memory() -> float:
+    """MiB: the largest that torch has held on the GPU, else the largest this process has ever been; NaN if unknown."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,158 @@
+"""Pick a head and a voice, press a button, watch the film."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import numpy as np
+from numpy.typing import NDArray
+
+from audioplane import cache, compose, typed_voice
+from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
+from audioplane.errors import UserError
+from audioplane.head import POSES, TalkingHead
+from audioplane.speakers.voice import load_voice, voice_names
+from audioplane.widgets import page
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+NO_ESPEAK = "typed text needs espeak-ng: pip install espeakng-loader"
+WIDE = {"width": "460px"}
+LABELS = {"description_width": "80px"}
+
+
+def heads_around() -> dict[str, Path]:
+    """Trained heads on this machine: of the notebooks and of runs in the working folder, name -> file."""
+    places = [cache.folder("runs"), Path("runs"), Path(".")]
+    files = {file for place in places if place.is_dir() for file in place.glob("*/head.safetensors")}
+    newest = sorted(files, key=lambda file: -file.stat().st_mtime)
+    return {file.parent.name: file for file in newest}
+
+
+class Driver(page.WithStill, ipywidgets.VBox):
+    """Lets a trained head speak a file, a voice that ships, or typed text; shows the film with its sound, and saves it.
+
+    Args:
+        heads: name -> a TalkingHead, or where one lies; default: `heads_around`.
+
+    Attributes:
+        film: bytes of the last mp4, b"" before.
+
+    Raises:
+        UserError: there is no head.
+    """
+
+    def __init__(self, heads: Mapping[str, TalkingHead | str | PathLike[str]] | None = None) -> None:
+        self.heads = dict(heads_around() if heads is None else heads)
+        if not self.heads:
+            raise UserError("there is no trained head here yet: train one (`audioplane train`), or run notebook 05")
+        self.film, self.label = b"", "A trained head speaks a voice of your choice; this needs a running kernel."
+        self._build()
+        first = self._head()
+        self.still = page.png(first.render(first.extras["codes"].mean(0), first.viewmats[0]))
+        super().__init__([self.who, self.source, self.voices, self.file, self.text, self.language, self.poses,
+                          ipywidgets.HBox([self.speak, self.progress]), self.status, self.screen,
+                          ipywidgets.HBox([self.name, self.save])])  # fmt: skip
+
+    def _build(self) -> None:
+        menu = lambda label, options, hint: ipywidgets.Dropdown(  # noqa: E731
+            options=options, description=label, layout=WIDE, style=LABELS, tooltip=hint
+        )
+        typed = "typed text" if typed_voice.is_there() else f"typed text ({NO_ESPEAK})"
+        self.who = menu("head", list(self.heads), "which trained head speaks")
+        self.source = menu("says", [("a voice that ships", "ships"), ("a sound file", "file"), (typed, "text")],
+                           "where the voice comes from")  # fmt: skip
+        self.voices = menu(
+            "voice", sorted(voice_names(), key=lambda name: not name.startswith("english")), "a voice that ships"
+        )
+        self.file = ipywidgets.FileUpload(accept="audio/*,video/*", description="choose a file", layout=WIDE)
+        self.text = ipywidgets.Textarea("Anything you type, I can say.", description="text", layout=WIDE, style=LABELS)
+        self.language = menu("spoken by", list(typed_voice.VOICES), "the synthetic voice that reads the text")
+        self.poses = menu("head pose", [("as in the test clip", "test"), ("natural", "natural"), ("still", "still")],
+                          "how the head moves")  # fmt: skip
+        self.speak = ipywidgets.Button(description="Speak", button_style="primary", tooltip="make the film")
+        self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
+        self.status = ipywidgets.HTML('<span role="status"></span>')
+        self.screen = ipywidgets.VBox()
+        self.name = ipywidgets.Text("talk.mp4", description="file", style=LABELS, layout={"width": "300px"})
+        self.save = ipywidgets.Button(description="Save", disabled=True, tooltip="write the film beside the notebook")
+        self.source.observe(self._show_source, "value")
+        self.speak.on_click(lambda _: self.run())
+        self.save.on_click(lambda _: self._attempt(self._save))
+        self._show_source()
+        assert {value for _, value in self.poses.options} == set(POSES)
+
+    def _show_source(self, _: Any = None) -> None:
+        parts = {"ships": [self.voices], "file": [self.file], "text": [self.text, self.language]}
+        for source, controls in parts.items():
+            for control in controls:
+                control.layout.display = None if source == self.source.value else "none"
+
+    def run(self) -> None:
+        """What the button does."""
+        self.speak.disabled = True
+        try:
+            self._attempt(self._film)
+        finally:
+            self.speak.disabled, self.progress.layout.visibility = False, "hidden"
+
+    def _attempt(self, action: Any) -> None:
+        try:
+            self._say(action())
+        except (UserError, ValueError, OSError) as error:
+            self._say(f"That did not work: {error}")
+
+    def _say(self, words: str) -> None:
+        import html
+
+        self.status.value = f'<span role="status">{html.escape(words)}</span>'
+
+    def _head(self) -> TalkingHead:
+        chosen = self.heads[str(self.who.value)]
+        if not isinstance(chosen, TalkingHead):
+            chosen = self.heads[str(self.who.value)] = TalkingHead.load(Path(chosen))
+        return chosen
+
+    def _audio(self) -> NDArray:
+        if self.source.value == "ships":
+            return load_voice(self.voices.value).audio
+        if self.source.value == "text":
+            return typed_voice.say(self.text.value, str(self.language.value))
+        if not self.file.value:
+            raise UserError("choose a sound file first")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "voice"
+            path.write_bytes(self.file.value[0]["content"])
+            return load_audio(path)
+
+    def _film(self) -> str:
+        head, audio = self._head(), check_audio(self._audio())
+        count = int(np.ceil(len(audio) / SAMPLE_RATE * head.fps))
+        self.progress.max, self.progress.value, self.progress.layout.visibility = count, 0, "visible"
+        self._say(f"{count} frames ...")
+
+        def counted() -> Iterator[NDArray]:
+            for t, frame in enumerate(head.frames(audio, str(self.poses.value))):
+                if t % 10 == 9:
+                    self.progress.value = t + 1
+                yield frame
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "talk.mp4"
+            compose.write_video(path, counted(), head.fps, audio, SAMPLE_RATE)
+            self.film = path.read_bytes()
+        self.screen.children = [ipywidgets.Video(value=self.film, autoplay=False, loop=False, width=384)]
+        self.save.disabled = False
+        return f"{count} frames, {count / head.fps:.1f} s, marked as synthetic"
+
+    def _save(self) -> str:
+        path = Path(self.name.value.strip() or "talk.mp4").expanduser()
+        part = path.with_name(path.name + ".tmp")
+        part.write_bytes(self.film)
+        part.replace(path)
+        return f"saved as {path.resolve()}"

@@ -1,0 +1,165 @@
+"""Saliency, prototypes and planes of a trained head, moment by moment; each picture is a static figure of `figures`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from audioplane import compose, figures, inside, prototypes
+from audioplane.losses import margin_loss
+from audioplane.subject.masks import mouth_opening
+from audioplane.widgets.figure_widget import FigureWidget, menu, slider
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from audioplane.head import TalkingHead
+    from audioplane.subject import Subject
+
+RATE = 16_000
+WINDOW = 4.0  # seconds of a sentence that are shown
+DOTS = 4000  # Gaussians drawn on a plane
+
+
+def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None = None) -> FigureWidget:
+    """Frame, render, error, g, m and the margin's band over time, with sound; the margin is a slider.
+
+    Args:
+        subject: the truth. head: trained on it. frames: to scrub through; default the test split.
+
+    Raises:
+        ValueError: the head was trained without saliency splatting, or `frames` are none of the subject's.
+    """
+    if not head.config.saliency.enabled:
+        raise ValueError("head: expected one with saliency splatting, received one without (saliency.enabled=False)")
+    frames, codes = _checked(subject, frames), head.encode(subject.audio)
+    trained = head.config.saliency.margin
+
+    def draw(values: dict[str, Any]) -> tuple[Figure, str]:
+        t, margin = int(values["frame"]), float(values["margin"])
+        picture = inside.moment(head, codes[t], subject.viewmats[t])
+        assert picture.dynamism is not None
+        render = compose.composite(picture.rgb.numpy(), picture.alpha.numpy(), subject.without_head(t))
+        g, m = picture.dynamism, subject.motion_mask(t)
+        loss = float(margin_loss(g, torch.from_numpy(1.0 * m), margin))
+        figure = figures.moment(subject.frame(t), render, g.numpy(), m, margin, trained, f"frame {t}")
+        free = float(((torch.from_numpy(1.0 * m) - g).abs() <= margin).float().mean())
+        return figure, f"Frame {t}: at margin {margin:.2f} the loss is {loss:.4f}; {free:.0%} of the pixels are free."
+
+    controls = [slider("frame", "time", frames.start, frames.stop - 1), slider("margin", "margin", 0.0, 0.6, 0.01)]
+    return FigureWidget(
+        draw, controls, {"frame": frames.start, "margin": trained}, f"Saliency of {subject.name}'s head.", "frame",
+        _sound(subject, frames), subject.fps,
+    )  # fmt: skip
+
+
+def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None = None) -> FigureWidget:
+    """Attention over the prototypes of a level through time, by sound, and what one of them does to the face.
+
+    Args:
+        subject: with phonemes. head: trained on it, with an audio plane. frames: default the test split.
+
+    Raises:
+        ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
+    """
+    field, frames = prototypes.plane_of(head), _checked(subject, frames)
+    codes, spoken = head.encode(subject.audio), inside.sounds(subject)
+    weights, opening = inside.attention_over_time(field, codes), mouth_opening(subject.landmarks)
+    sizes = [level.shape[1] for level in weights]
+    reaches = cache(lambda level: prototypes.reaches(head, level))
+    seen = inside.visibility(head, subject.viewmats[frames.start])
+
+    def draw(values: dict[str, Any]) -> tuple[Figure, str]:
+        t, level, amount = int(values["frame"]), int(values["level"]), float(values["amount"])
+        row, view = min(int(values["row"]), sizes[level] - 1), subject.viewmats[t]
+        f_a = prototypes.steered(head, field.audio_code(codes[t]), level, row, amount)
+        cloud = prototypes.deform(head, f_a)
+        face = _face(head, cloud, view, subject.without_head(t))
+        reach = inside.splat_values(head, reaches(level)[row][:, None], view)[..., 0]
+        totals = (reaches(level) @ seen / seen.sum()).numpy()
+        names, means = inside.mean_by_sound(weights[level], spoken)
+        start = float(np.clip((t + 0.5) / subject.fps - WINDOW / 2, frames.start / subject.fps,
+                              max(frames.stop / subject.fps - WINDOW, frames.start / subject.fps)))  # fmt: skip
+        sentence = {
+            "audio": subject.audio, "rate": RATE, "phonemes": subject.phonemes or [], "weights": weights[level],
+            "opening": opening, "fps": subject.fps, "start": start,
+            "stop": min(start + WINDOW, frames.stop / subject.fps),
+        }  # fmt: skip
+        words = "as it speaks" if amount == 0 else f"led to prototype {row} by {amount:.0%}"
+        figure = figures.prototypes(sentence, t, row, names, means, face, reach, totals, words)
+        loudest = names[int(means[:, row].argmax())]
+        return figure, (
+            f"Level {level + 1}, prototype {row}: attended most in '{loudest}', "
+            f"{weights[level][t, row]:.1%} in frame {t}; "
+            f"alone it moves what one sees by {totals[row]:.2f} mm on average."
+        )
+
+    controls = [
+        slider("frame", "time", frames.start, frames.stop - 1),
+        menu("level", "level", {s: f"{s + 1}: {size} rows" for s, size in enumerate(sizes)}),
+        slider("row", "prototype", 0, max(sizes) - 1), slider("amount", "attention led to it", 0.0, 1.0, 0.05),
+    ]  # fmt: skip
+    values = {"frame": frames.start, "level": 0, "row": int(weights[0].mean(0).argmax()), "amount": 0.0}
+    return FigureWidget(
+        draw, controls, values, f"Audio prototypes of {subject.name}'s head.", "frame", _sound(subject, frames),
+        subject.fps,
+    )  # fmt: skip
+
+
+def plane_explorer(head: TalkingHead) -> FigureWidget:
+    """The planes and lines of each level as pictures, with the Gaussians where they read them.
+
+    Raises:
+        ValueError: the field has a time axis of its own and is not read this way.
+    """
+    field, model = head.model.field, head.model
+    if field.time_dependent:
+        raise ValueError("head: expected audio planes or a tri-plane, received planes over time (six_planes)")
+    shown = cache(lambda what: (inside.learned_change if what == "change" else inside.table_pictures)(head))
+    with torch.no_grad():
+        points = model.points().clamp(0, 1).numpy()
+        d = inside.movement(model, head.extras["codes"][::4])[1].mean(0).numpy()
+
+    def draw(values: dict[str, Any]) -> tuple[Figure, str]:
+        level, what, dots = int(values["level"]), values["what"], values["dots"]
+        pictures, curves = shown(what)
+        chosen = np.flatnonzero(d > 0.5) if dots == "moving" else np.arange(len(points) if dots != "none" else 0)
+        chosen = chosen[:: max(1, len(chosen) // DOTS)]
+        figure = figures.plane_level(
+            {name: own[level - 1] for name, own in pictures.items()},
+            {name: own[level - 1] for name, own in curves.items() if own}, points[chosen],
+            d[chosen] if dots == "all" else None, level, "written by training" if what == "change" else "as they stand",
+        )  # fmt: skip
+        cells = len(pictures["xy"][level - 1])
+        return figure, f"Level {level}: {cells} cells a side; {len(chosen)} Gaussians drawn where they read."
+
+    controls = [
+        menu("level", "level", {s: f"s = {s}" for s in range(1, head.config.field.levels + 1)}),
+        menu("what", "planes show", {"change": "what training wrote", "values": "what stands there"}),
+        menu("dots", "Gaussians", {"all": "all, by dynamism", "moving": "those with d above one half", "none": "none"}),
+    ]
+    values = {"level": 1, "what": "change", "dots": "all"}
+    return FigureWidget(draw, controls, values, f"Planes and lines of {head.about['name']}'s head.")
+
+
+def _checked(subject: Subject, frames: range | None) -> range:
+    frames = subject.test if frames is None else frames
+    if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > subject.num_frames:
+        raise ValueError(f"frames: expected neighbouring ones of 0 to {subject.num_frames - 1}, received {frames}")
+    return frames
+
+
+def _sound(subject: Subject, frames: range) -> np.ndarray:
+    samples = int(RATE / subject.fps)
+    return subject.audio[frames.start * samples : frames.stop * samples]
+
+
+def _face(head: TalkingHead, cloud: Any, view: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    from audioplane.gaussians import splat
+
+    with torch.no_grad():
+        picture = splat(cloud, torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
+    return compose.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)

@@ -1,0 +1,94 @@
+"""The user study of Fig. 7 as a widget: clips are rated blind, ratings go to a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from audioplane import figures, study
+from audioplane.study import Clip
+from audioplane.widgets import page
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+CODE = page.script("elements.js", "study.js")
+
+
+class UserStudy(page.WithStill, anywidget.AnyWidget):
+    """Shows clips under letters, in an order of each participant's own, and stores what they are rated.
+
+    The page never learns which method made a clip: it knows random tokens. `save` writes the study as a file that can
+    be sent to people; what they send back is read with `ratings`.
+
+    Args:
+        clips: one of each method for every identity.
+        ratings: the CSV file that ratings are appended to.
+        seed: of the tokens.
+
+    Attributes:
+        key: token -> clip.
+    """
+
+    _esm = CODE
+    _css = page.text("widgets.css")
+    plan = traitlets.Dict().tag(sync=True)
+    films = traitlets.Bytes().tag(sync=True)
+    label = traitlets.Unicode("A blind rating of talking heads.").tag(sync=True)
+
+    def __init__(self, clips: Sequence[Clip], ratings: str | Path = "ratings.csv", seed: int = 0) -> None:
+        study.check(clips)
+        self.path, self.methods = Path(ratings), list(dict.fromkeys(clip.method for clip in clips))
+        generator = np.random.default_rng(seed)
+        clips = [clips[k] for k in generator.permutation(len(clips))]  # the order in the page says nothing either
+        tokens = [f"c{number:08x}" for number in generator.choice(2**32, len(clips), replace=False)]
+        self.key = dict(zip(tokens, clips, strict=True))
+        ends = np.cumsum([0, *(len(clip.film) for clip in clips)]).tolist()
+        identities = list(dict.fromkeys(clip.identity for clip in clips))
+        plan = {
+            "trials": [[t for t, clip in self.key.items() if clip.identity == name] for name in identities],
+            "places": {token: ends[k : k + 2] for k, token in enumerate(tokens)},
+            "criteria": list(study.CRITERIA), "low": study.SCALE[0], "high": study.SCALE[1],
+        }  # fmt: skip
+        super().__init__(plan=plan, films=b"".join(clip.film for clip in clips))
+        self.still = _first_frames([self.key[token] for token in plan["trials"][0]])
+        self.on_msg(self._receive)
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+        if content.get("kind") == "ratings":
+            rows = [{**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method}
+                    for row in content["rows"]]  # fmt: skip
+            study.append(self.path, rows)
+
+    def ratings(self, *sent: str | Path) -> pd.DataFrame:
+        """What was rated here, and in the files that participants of saved pages have sent."""
+        return study.read(*([self.path] if self.path.exists() else []), *sent, key=self.key)
+
+    def figure(self, ratings: pd.DataFrame, title: str = "") -> Figure:
+        """Fig. 7 of these ratings."""
+        return figures.user_study(study.summary(ratings), study.agreement(ratings), self.methods, title)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the study as one HTML file that needs neither a kernel nor a network; the key stays here."""
+        values = {name: getattr(self, name) for name in ("plan", "films", "label")}
+        return page.save(path, "Rating talking heads", CODE, values, self.still, self.label)
+
+
+def _first_frames(clips: Sequence[Clip]) -> bytes:
+    """The first frame of each clip side by side, PNG."""
+    import io
+
+    import av
+
+    frames = []
+    for clip in clips:
+        with av.open(io.BytesIO(clip.film)) as film:
+            frames.append(next(film.decode(video=0)).to_ndarray(format="rgb24"))
+    height = min(len(frame) for frame in frames)
+    return page.png(np.concatenate([frame[:height] for frame in frames], axis=1))

@@ -1,0 +1,546 @@
+// The viewer of a trained head: `render({ model, el })` as anywidget calls it, and as a saved page does.
+
+const COLORS = {
+  appearance: { label: "appearance", unit: "" },
+  dynamism: { label: "dynamism d", unit: "", range: [0, 1] },
+  displacement: { label: "displacement |Δμ|", unit: "mm" },
+  opacity: { label: "opacity", unit: "", range: [0, 1] },
+  scale: { label: "scale", unit: "mm", log: true },
+  density: { label: "density", unit: "per cm³", log: true },
+  reach: { label: "reach of the prototype", unit: "mm" },
+};
+const TURN = 0.01, STEP = 0.08; // radians a pixel of dragging, and a press of an arrow key
+const PAPER = [0.953, 0.945, 0.925];
+const SLOW = 70; // milliseconds between two pictures beyond which a moving one is drawn at half the size
+
+function share(values, part) {
+  const sorted = Float32Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
+}
+
+class Viewer {
+  constructor(model, el) {
+    this.model = model;
+    this.facts = model.get("head_facts");
+    this.parts = unpack(this.facts, model.get("head_data"));
+    this.state = { frame: 0, yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0, level: 0, row: 0, amount: 0, picked: -1 };
+    this.style = model.get("shape");
+    this.color = model.get("color");
+    this.torso = true;
+    this.stamps = [];
+    this.build(el);
+    const options = { antialias: false, alpha: false, depth: false, powerPreference: "high-performance" };
+    const gl = this.canvas.getContext("webgl2", options);
+    if (!gl) return this.giveUp("This browser has no WebGL2");
+    this.gl = gl;
+    this.painter = new Painter(gl, this.facts.count);
+    this.cloud = new Cloud(this.facts, this.parts);
+    this.field = new Field(this.facts, this.parts, this.painter.isDeep ? gl : null);
+    this.projection = new Projection(this.facts.count);
+    this.canvas.viewer = this; // for scripts and tests
+    this.listen();
+    this.takeTalk();
+    const image = new Blob([this.parts.behind.data], { type: "image/jpeg" });
+    this.ready = createImageBitmap(image, { colorSpaceConversion: "none" }).then((bitmap) => {
+      this.painter.setBehind(bitmap);
+      this.move();
+    });
+  }
+
+  giveUp(reason) {
+    const still = new Blob([this.model.get("still")], { type: "image/png" });
+    const words = `${reason}: here is a still picture instead.`;
+    this.stage.replaceChildren(make("img", { src: URL.createObjectURL(still), alt: this.canvas.ariaLabel }));
+    this.panel.hidden = this.player.hidden = true;
+    this.status.textContent = words;
+  }
+
+  // Page
+
+  build(el) {
+    const { facts } = this, name = facts.name;
+    const label = `Trained head ${name}, ${facts.count} Gaussians. Arrow keys turn it, with shift they move it, plus ` +
+      "and minus zoom, 0 resets, space plays, a click picks a Gaussian.";
+    const size = this.model.get("size"), height = Math.round((size * facts.height) / facts.width);
+    this.canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": label, class: "ap-canvas" });
+    this.canvas.ariaLabel = label;
+    this.overlay = make("svg", { class: "ap-overlay", viewBox: `0 0 ${size} ${height}`, "aria-hidden": "true" });
+    this.stage = make("div", { class: "ap-stage", style: `width:${size}px;height:${height}px` }, this.canvas, this.overlay,
+      make("span", { class: "ap-mark" }, "synthetic"));
+    const colors = Object.keys(COLORS).filter((key) => key !== "reach" || facts.prototypes);
+    this.colorChoice = choice(colors, this.color, (key) => COLORS[key].label, (key) => this.setColor(key));
+    this.styleChoice = choice(STYLES, this.style, (key) => key, (key) => this.setStyle(key));
+    this.torsoChoice = make("input", { type: "checkbox", checked: true, onchange: (event) => {
+      this.torso = event.target.checked;
+      this.draw();
+    } });
+    this.legend = make("div", { class: "ap-legend" });
+    this.details = make("div", { class: "ap-details", role: "region", "aria-live": "polite", "aria-label": "picked Gaussian" },
+      make("p", {}, "Click a Gaussian to see what it is."));
+    this.panel = make("div", { class: "ap-panel" },
+      labelled("colour", this.colorChoice), this.legend, labelled("drawn as", this.styleChoice),
+      labelled("torso (front view)", this.torsoChoice), ...this.steering(), this.details);
+    this.playButton = make("button", { type: "button", class: "ap-play", onclick: () => this.toggle() }, "Play");
+    this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "time",
+      oninput: (event) => this.seek(Number(event.target.value)),
+      onchange: () => this.state.picked >= 0 && this.describe() });
+    this.clock = make("output", { class: "ap-clock" }, "0.00 s");
+    this.sound = make("audio", { preload: "auto", onended: () => this.finish(), onpause: () => this.stopped() });
+    this.player = make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound);
+    this.status = make("p", { class: "ap-status", role: "status" });
+    el.replaceChildren(make("div", { class: "audioplane", role: "group", "aria-label": `Gaussian viewer of ${name}` },
+      make("div", { class: "ap-columns" }, make("div", {}, this.stage, this.player), this.panel), this.status));
+  }
+
+  steering() {
+    const sizes = this.facts.prototypes;
+    if (!sizes) return [];
+    const level = choice(sizes.map((_, s) => String(s)), "0", (s) => `${Number(s) + 1} (${sizes[s]} rows)`, (s) => {
+      this.state.level = Number(s);
+      row.max = sizes[s] - 1;
+      this.steer(Math.min(this.state.row, sizes[s] - 1), this.state.amount);
+    });
+    const row = make("input", { type: "range", min: 0, max: sizes[0] - 1, step: 1, value: 0,
+      oninput: () => this.steer(Number(row.value), this.state.amount) });
+    const amount = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0,
+      oninput: () => this.steer(this.state.row, Number(amount.value)) });
+    this.steerers = { level, row, amount };
+    this.steerWords = make("output", {}, "");
+    return [make("fieldset", {}, make("legend", {}, "steer the audio prototypes"), labelled("level", level),
+      labelled("prototype", row), labelled("attention to it", amount), this.steerWords)];
+  }
+
+  listen() {
+    const { canvas, state, model } = this;
+    let start = null, travelled = 0;
+    canvas.addEventListener("pointerdown", (event) => {
+      start = [event.clientX, event.clientY, event.shiftKey || event.button === 2];
+      travelled = 0;
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!start) return;
+      const dx = event.clientX - start[0], dy = event.clientY - start[1];
+      travelled += Math.abs(dx) + Math.abs(dy);
+      [start[0], start[1]] = [event.clientX, event.clientY];
+      if (travelled > 3) start[2] ? this.pan(dx, dy) : this.orbit(TURN * dx, TURN * dy);
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      if (start && travelled <= 3) this.pickAt(event.offsetX, event.offsetY);
+      start = null;
+    });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoom(Math.exp(-0.0015 * event.deltaY));
+    }, { passive: false });
+    canvas.addEventListener("keydown", (event) => {
+      const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+      if (arrow) event.shiftKey ? this.pan(12 * arrow[0], 12 * arrow[1]) : this.orbit(STEP * arrow[0], STEP * arrow[1]);
+      else if (event.key === "+" || event.key === "=") this.zoom(1.1);
+      else if (event.key === "-") this.zoom(1 / 1.1);
+      else if (event.key === "0") this.reset();
+      else if (event.key === " ") this.toggle();
+      else if (event.key === "Escape") this.pick(-1);
+      else return;
+      event.preventDefault();
+      event.stopPropagation(); // JupyterLab has plans of its own for these keys
+    });
+    this.changes = {
+      "change:talk_facts": () => this.takeTalk(),
+      "change:color": () => this.setColor(model.get("color")),
+      "change:shape": () => this.setStyle(model.get("shape")),
+      "change:frame": () => model.get("frame") !== state.frame && this.seek(model.get("frame")),
+    };
+    for (const [event, react] of Object.entries(this.changes)) model.on(event, react);
+  }
+
+  tell(name, value) {
+    this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  // View
+
+  orbit(yaw, pitch) {
+    this.state.yaw += yaw;
+    this.state.pitch = Math.max(-1.5, Math.min(1.5, this.state.pitch + pitch));
+    this.draw();
+  }
+
+  pan(dx, dy) {
+    this.state.panX += dx / this.stage.clientWidth;
+    this.state.panY += dy / this.stage.clientWidth;
+    this.draw();
+  }
+
+  zoom(factor) {
+    this.state.zoom = Math.max(0.3, Math.min(20, this.state.zoom * factor));
+    this.draw();
+  }
+
+  reset() {
+    Object.assign(this.state, { yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0 });
+    this.draw();
+  }
+
+  get isFront() {
+    const { yaw, pitch, zoom, panX, panY } = this.state;
+    return yaw === 0 && pitch === 0 && zoom === 1 && panX === 0 && panY === 0;
+  }
+
+  /** The camera for a canvas `width` pixels wide: the trained one, turned about the head's middle. */
+  camera(width) {
+    const { facts, state } = this, scale = width / facts.width, height = Math.round(facts.height * scale);
+    const views = this.talk?.parts.views.data, at = 16 * state.frame;
+    const V = Array.from(views?.length ? views.subarray(at, at + 16) : facts.view);
+    if (state.yaw || state.pitch) {
+      const [x, y, z] = facts.center, middle = [0, 4, 8].map((r) => V[r] * x + V[r + 1] * y + V[r + 2] * z + V[r + 3]);
+      const [cy, sy] = [Math.cos(state.yaw), Math.sin(-state.yaw)], [cp, sp] = [Math.cos(state.pitch), Math.sin(state.pitch)];
+      const turn = [cy, 0, sy, sp * sy, cp, -sp * cy, -cp * sy, sp, cp * cy], old = V.slice();
+      for (let r = 0; r < 3; r++) {
+        for (let c = 0; c < 4; c++)
+          V[4 * r + c] = turn[3 * r] * old[c] + turn[3 * r + 1] * old[4 + c] + turn[3 * r + 2] * old[8 + c];
+        V[4 * r + 3] += middle[r] - (turn[3 * r] * middle[0] + turn[3 * r + 1] * middle[1] + turn[3 * r + 2] * middle[2]);
+      }
+    }
+    const [fx, , cx, , fy, cy] = facts.K, { zoom, panX, panY } = state;
+    return { view: V, fx: fx * scale * zoom, fy: fy * scale * zoom, width, height,
+      cx: width / 2 + (cx * scale - width / 2) * zoom + panX * width,
+      cy: height / 2 + (cy * scale - height / 2) * zoom + panY * width };
+  }
+
+  // Colour
+
+  setStyle(style) {
+    this.style = this.styleChoice.value = style;
+    if (this.model.get("shape") !== style) this.tell("shape", style);
+    this.draw();
+  }
+
+  setColor(color) {
+    this.color = this.colorChoice.value = color;
+    if (this.model.get("color") !== color) this.tell("color", color);
+    this.range = null;
+    this.draw();
+  }
+
+  /** The number of each Gaussian that the chosen colour shows. */
+  values() {
+    const { cloud, parts, color } = this;
+    if (color === "dynamism") return cloud.dynamism;
+    if (color === "displacement") return cloud.moved;
+    if (color === "opacity") return cloud.opacity;
+    if (color === "density") return parts.density.data;
+    if (color === "reach") return (this.reaches ??= this.reach(this.state.level, this.state.row));
+    return Float32Array.from({ length: cloud.count }, (_, n) => cloud.size(n));
+  }
+
+  /** How far each Gaussian goes when all attention of a level moves from the mean to one prototype, mm. */
+  reach(level, row) {
+    const { cloud, field, parts } = this, out = new Float32Array(cloud.count), mean = parts.mean_code.data;
+    const [from, to] = [mean, this.steered(mean, level, row, 1)].map((code) => field.all(code));
+    const scales = parts.scales.data, numbers = cloud.numbers;
+    for (let n = 0; n < cloud.moving; n++)
+      out[n] = 1e3 * Math.hypot(...[0, 1, 2].map((c) =>
+        scales[c] * (to.dynamism[n] * to.offsets[n * numbers + c] - from.dynamism[n] * from.offsets[n * numbers + c])));
+    return out;
+  }
+
+  /** paint(n, out) for `Projection.run`. */
+  paint(camera) {
+    const { cloud, color, parts } = this, V = camera.view;
+    if (color === "appearance") {
+      const eye = [0, 1, 2].map((c) => -(V[c] * V[3] + V[4 + c] * V[7] + V[8 + c] * V[11]));
+      this.showLegend(null);
+      return (n, out) => cloud.color(n, eye, out);
+    }
+    const values = this.values(), { log, range } = COLORS[color], palette = parts.palette.data;
+    const warp = log ? (value) => Math.log(Math.max(value, 1e-9)) : (value) => value;
+    const [low, high] = (this.range ??= range ?? [log ? share(values, 0.02) : 0, Math.max(this.most(values), 1e-6)]);
+    this.showLegend([low, high]);
+    const bottom = warp(low), slope = 255 / Math.max(warp(high) - bottom, 1e-9);
+    return (n, out) => {
+      const at = 3 * Math.max(0, Math.min(255, Math.round((warp(values[n]) - bottom) * slope)));
+      for (let c = 0; c < 3; c++) out[c] = palette[at + c] / 255;
+    };
+  }
+
+  /** The upper end of a colour scale; for displacement, over some moments of the voice, so that it stays put. */
+  most(values) {
+    if (this.color !== "displacement" || !this.talk || !this.field.count) return share(values, 0.995);
+    const frame = this.state.frame, found = [];
+    for (let k = 0; k < 6; k++) {
+      this.cloud.move(this.field.all(this.codeAt(Math.floor(((k + 0.5) / 6) * this.talk.facts.frames))));
+      found.push(share(this.cloud.moved, 0.998));
+    }
+    this.cloud.move(this.field.all(this.codeAt(frame)));
+    return Math.max(...found);
+  }
+
+  showLegend(range) {
+    const words = range ? `${range[0].toPrecision(2)} to ${range[1].toPrecision(2)} ${COLORS[this.color].unit}` : "";
+    if (this.legendWords === words) return;
+    this.legendWords = words;
+    if (!range) return this.legend.replaceChildren();
+    const palette = this.parts.palette.data;
+    const stops = Array.from({ length: 9 }, (_, k) => `rgb(${palette.slice(3 * ((k * 255) >> 3), 3 * ((k * 255) >> 3) + 3)})`);
+    const ends = range.map((value) => `${Number(value.toPrecision(2))}`);
+    this.legend.replaceChildren(make("span", {}, ends[0]),
+      make("span", { class: "ap-bar", style: `background:linear-gradient(90deg,${stops})` }),
+      make("span", {}, `${ends[1]} ${COLORS[this.color].unit}`));
+  }
+
+  // Time
+
+  takeTalk() {
+    const facts = this.model.get("talk_facts");
+    this.talk = facts?.parts ? { facts, parts: unpack(facts, this.model.get("talk_data")) } : null;
+    const can = this.talk && this.field.count;
+    this.player.hidden = !can;
+    if (this.talk) {
+      this.slider.max = facts.frames - 1;
+      URL.revokeObjectURL(this.sound.src);
+      this.sound.src = URL.createObjectURL(new Blob([this.talk.parts.sound.data], { type: "audio/ogg" }));
+    }
+    this.range = null;
+    this.say();
+    this.seek(can ? Math.min(this.model.get("frame"), facts.frames - 1) : 0);
+  }
+
+  toggle() {
+    if (!this.talk) return;
+    if (!this.sound.paused) return this.sound.pause();
+    this.playButton.textContent = "Pause";
+    this.sound.play().then(() => this.run(), (error) => this.stopped(`The sound does not play: ${error.message}`));
+  }
+
+  stopped(reason) {
+    this.playButton.textContent = "Play";
+    this.isRunning = false;
+    if (typeof reason === "string") this.status.textContent = reason;
+    this.tell("frame", this.state.frame);
+    if (this.state.picked >= 0) this.describe();
+    this.draw();
+  }
+
+  finish() {
+    this.show(this.talk.facts.frames - 1); // a slow machine may not have come that far
+    this.stopped();
+  }
+
+  run() {
+    this.isRunning = true;
+    const step = () => {
+      if (!this.isRunning || !this.canvas.isConnected) return;
+      const { frames, fps } = this.talk.facts, frame = Math.min(frames - 1, Math.floor(this.sound.currentTime * fps));
+      if (frame !== this.state.frame) this.show(frame);
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  seek(frame) {
+    if (this.talk) this.sound.currentTime = (frame + 0.5) / this.talk.facts.fps;
+    this.show(frame);
+    if (this.model.get("frame") !== frame) this.tell("frame", frame);
+  }
+
+  show(frame) {
+    const { fps = 25, frames = 1 } = this.talk?.facts ?? {};
+    this.state.frame = frame;
+    this.slider.value = frame;
+    this.clock.textContent = `${(frame / fps).toFixed(2)} s`;
+    this.slider.setAttribute("aria-valuetext", `${(frame / fps).toFixed(2)} seconds, frame ${frame} of ${frames}`);
+    this.move();
+  }
+
+  /** What the Gaussians hear in a frame: f_a, steered. */
+  codeAt(frame) {
+    const { level, row, amount } = this.state, mean = this.parts.mean_code.data, size = mean.length;
+    const own = this.talk ? this.talk.parts.codes.data.subarray(frame * size, (frame + 1) * size) : mean;
+    return amount ? this.steered(own, level, row, amount) : own;
+  }
+
+  /** f_a of a level moved towards one row of its prototypes: attention (1 - amount) w + amount e. */
+  steered(code, level, row, amount) {
+    const { prototypes, features } = this.facts, out = Float32Array.from(code);
+    const first = prototypes.slice(0, level).reduce((a, b) => a + b, 0), table = this.parts.prototypes.data;
+    for (let c = 0; c < features; c++) {
+      const at = level * features + c;
+      out[at] += amount * (table[(first + row) * features + c] - out[at]);
+    }
+    return out;
+  }
+
+  steer(row, amount) {
+    Object.assign(this.state, { row, amount });
+    this.steerers.row.value = row;
+    this.steerers.amount.value = amount;
+    this.steerWords.textContent = `row ${row}, ${Math.round(100 * amount)} %`;
+    if (this.reaches) [this.reaches, this.range] = [null, this.color === "reach" ? null : this.range];
+    this.move();
+  }
+
+  /** Moves the Gaussians to the frame's code and draws. */
+  move() {
+    if (!this.field?.count) return this.draw();
+    this.cloud.move(this.talk || this.state.amount ? this.field.all(this.codeAt(this.state.frame)) : null);
+    this.draw();
+  }
+
+  // Drawing
+
+  draw() {
+    if (this.isWaiting || !this.gl) return;
+    this.isWaiting = true;
+    requestAnimationFrame(() => {
+      this.isWaiting = false;
+      if (this.canvas.isConnected) this.drawNow();
+    });
+  }
+
+  drawNow() {
+    const started = performance.now(), density = Math.min(2, globalThis.devicePixelRatio || 1);
+    const width = Math.round(this.stage.clientWidth * density * (this.isRunning && this.isSlow ? 0.5 : 1));
+    const camera = this.camera(width);
+    if (this.canvas.width !== width || this.canvas.height !== camera.height)
+      [this.canvas.width, this.canvas.height] = [width, camera.height];
+    this.projection.run(this.cloud, camera, this.paint(camera));
+    this.painter.draw(this.projection, width, camera.height, this.style, PAPER, this.torso && this.isFront);
+    this.mark(width);
+    const now = performance.now();
+    this.stamps = [...this.stamps.filter((stamp) => now - stamp < 1000), now];
+    this.cost = now - started;
+    if (this.isRunning && this.stamps.length > 4)
+      this.isSlow ||= (now - this.stamps[0]) / (this.stamps.length - 1) > SLOW;
+    this.say();
+  }
+
+  /** The canvas as RGBA, top row first. */
+  pixels() {
+    this.drawNow();
+    return { width: this.painter.width, height: this.painter.height, data: this.painter.pixels() };
+  }
+
+  say() {
+    const { facts, talk } = this, size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
+    const words = [`${facts.count.toLocaleString("en")} Gaussians, ${facts.moving.toLocaleString("en")} move with the voice`,
+      `sent once: ${size(this.model.get("head_data").byteLength)}`];
+    if (talk) words.push(`a frame: ${(talk.parts.codes.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
+    else if (!facts.cannot.length) words.push("no voice: it is silent until speak() is called");
+    if (this.isRunning) words.push(`${this.stamps.length} pictures a second`);
+    if (this.field && this.field.count && !this.field.isFast) words.push("moved by the processor, for there is no GPU");
+    words.push(...facts.cannot.map((what) => `This head cannot ${what}`));
+    const text = words.join(" · ");
+    if (this.isRunning ? performance.now() - (this.said ?? 0) > 1000 : this.status.textContent !== text)
+      [this.status.textContent, this.said] = [text, performance.now()];
+  }
+
+  // One Gaussian
+
+  pickAt(x, y) {
+    const scale = this.canvas.width / this.stage.clientWidth;
+    this.pick(this.projection.pick(x * scale, y * scale));
+  }
+
+  pick(n) {
+    this.state.picked = n;
+    this.tell("picked", n < 0 ? -1 : this.parts.order.data[n]);
+    this.describe();
+    this.draw();
+  }
+
+  describe() {
+    const { cloud, parts, facts } = this, n = this.state.picked;
+    if (n < 0) return this.details.replaceChildren(make("p", {}, "Click a Gaussian to see what it is."));
+    const at = n * cloud.numbers, r = cloud.rows, fixed = (value, digits) => value.toFixed(digits);
+    const millimetres = [0, 1, 2].map((c) => fixed(1e3 * r[at + c], 1)).join(", ");
+    const sizes = [7, 8, 9].map((c) => fixed(1e3 * Math.exp(r[at + c]), 2)).join(" × ");
+    const turn = [3, 4, 5, 6].map((c) => r[at + c]), norm = Math.hypot(...turn);
+    const rgb = [0, 1, 2].map((c) => Math.round(255 * Math.max(0, Math.min(1, SH0 * r[at + 11 + c] + 0.5))));
+    const rows = [
+      ["place x, y, z", `${millimetres} mm`], ["scales", `${sizes} mm`],
+      ["rotation w, x, y, z", turn.map((value) => fixed(value / norm, 2)).join(", ")],
+      ["opacity", fixed(cloud.opacity[n], 3)], ["dynamism d", fixed(cloud.dynamism[n], 3)],
+      ["moved now", `${fixed(cloud.moved[n], 2)} mm`], ["around it", `${fixed(parts.density.data[n], 1)} per cm³`],
+    ];
+    const swatch = make("span", { class: "ap-swatch", style: `background:rgb(${rgb})`, role: "img", "aria-label": `colour ${rgb}` });
+    const table = make("table", {}, make("caption", {}, `Gaussian ${parts.order.data[n]} `, swatch),
+      ...rows.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value))));
+    this.details.replaceChildren(table, ...this.describeFeatures(n), ...this.describePath(n));
+  }
+
+  /** How strong the planes are where it rests, level by level. */
+  describeFeatures(n) {
+    const { parts, facts } = this;
+    if (!parts.strength) return [];
+    const sets = parts.strength.shape[1] / facts.levels, own = parts.strength.data, names = ["XY·Z", "XZ·Y", "YZ·X"];
+    const cell = (value) => make("td", { style: `background:color-mix(in srgb, #2166ac ${Math.min(90, 40 * value)}%, transparent)` }, value.toFixed(2));
+    const heads = sets === 3 ? names : ["all planes"];
+    const lines = Array.from({ length: facts.levels }, (_, level) => make("tr", {}, make("th", { scope: "row" }, `s = ${level + 1}`),
+      ...heads.map((_, set) => cell(own[(n * facts.levels + level) * sets + set]))));
+    return [make("table", { class: "ap-features" }, make("caption", {}, "plane features, root mean square"),
+      make("tr", {}, make("td"), ...heads.map((name) => make("th", { scope: "col" }, name))), ...lines)];
+  }
+
+  /** Its way over the voice, millimetres from where it rests: lines for x, y, z, and dots in the picture. */
+  describePath(n) {
+    this.path = null;
+    if (!this.talk || !this.field.count) return [];
+    if (n >= this.cloud.moving)
+      return [make("p", {}, "It hardly moves: it keeps its mean offset, and its path is a point.")];
+    const { frames, fps } = this.talk.facts, stride = Math.max(1, Math.ceil(frames / 240)), scales = this.parts.scales.data;
+    this.path = [];
+    for (let t = 0; t < frames; t += stride) {
+      const { offsets, dynamism } = this.field.plain(this.codeAt(t), n, n + 1);
+      this.path.push([0, 1, 2].map((c) => dynamism[0] * offsets[c] * scales[c]));
+    }
+    const [width, height] = [250, 84], most = Math.max(1e-5, ...this.path.flat().map(Math.abs));
+    const svg = make("svg", { class: "ap-path", viewBox: `0 0 ${width} ${height}`, role: "img",
+      "aria-label": `its path: at most ${(1e3 * most).toFixed(1)} millimetres along an axis, over ${(frames / fps).toFixed(1)} seconds` });
+    svg.append(make("line", { x1: 0, x2: width, y1: height / 2, y2: height / 2, class: "ap-zero" }));
+    ["x", "y", "z"].forEach((name, c) => {
+      const place = (p, k) => [(width * k) / Math.max(1, this.path.length - 1), height / 2 - (p[c] / most) * (height / 2 - 4)];
+      const points = this.path.map((p, k) => place(p, k).map((v) => v.toFixed(1)).join(","));
+      svg.append(make("polyline", { points: points.join(" "), class: `ap-axis ap-axis-${name}` }));
+    });
+    this.cursor = make("line", { y1: 0, y2: height, class: "ap-cursor" });
+    svg.append(this.cursor);
+    const key = ["x right", "y down", "z back"].map((word) => make("span", { class: `ap-key ap-axis-${word[0]}` }, word));
+    return [make("p", { class: "ap-path-title" }, `path over the voice, ± ${(1e3 * most).toFixed(1)} mm  `, ...key), svg];
+  }
+
+  /** A ring around the picked Gaussian, and its path, over the canvas. */
+  mark(width) {
+    const n = this.state.picked;
+    if (n < 0) return this.overlay.childElementCount ? this.overlay.replaceChildren() : undefined;
+    const { view: V, fx, fy, cx, cy } = this.camera(width), scale = this.stage.clientWidth / width;
+    const place = (x, y, z) => {
+      const depth = V[8] * x + V[9] * y + V[10] * z + V[11];
+      return [fx * (V[0] * x + V[1] * y + V[2] * z + V[3]) / depth + cx, fy * (V[4] * x + V[5] * y + V[6] * z + V[7]) / depth + cy]
+        .map((value) => (scale * value).toFixed(1));
+    };
+    const at = n * this.cloud.numbers, { rows, base } = this.cloud, [x, y] = place(rows[at], rows[at + 1], rows[at + 2]);
+    const shapes = [make("circle", { cx: x, cy: y, r: 7, class: "ap-ring" })];
+    if (this.path) {
+      const points = this.path.map((p) => place(base[at] + p[0], base[at + 1] + p[1], base[at + 2] + p[2]).join(","));
+      shapes.unshift(make("polyline", { points: points.join(" "), class: "ap-trace" }));
+      const x = (250 * this.state.frame) / Math.max(1, this.talk.facts.frames - 1);
+      for (const side of ["x1", "x2"]) this.cursor?.setAttribute(side, x);
+    }
+    this.overlay.replaceChildren(...shapes);
+  }
+
+  close() {
+    for (const [event, react] of Object.entries(this.changes ?? {})) this.model.off(event, react);
+    this.sound.pause();
+    URL.revokeObjectURL(this.sound.src);
+    this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}
+
+function render({ model, el }) {
+  const viewer = new Viewer(model, el);
+  return () => viewer.close();
+}

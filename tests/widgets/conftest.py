@@ -1,0 +1,155 @@
+"""A browser, a trained head, and a JupyterLab for the widgets; all are made once."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from audioplane.head import TalkingHead
+    from audioplane.subject import Subject
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+]  # fmt: skip
+# What JupyterLab says of itself: it asks for files that need not be there.
+QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium with software GL; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a file or an address; the test fails on anything wrong that the page says, at its end."""
+    contexts, wrong = [], []
+
+    def note(message: Any) -> None:
+        if message.type == "error" and not any(word in message.text for word in QUIET):
+            wrong.append(message.text)
+
+    def open_it(where: Path | str, offline: bool = False, **options: Any) -> Page:
+        context = browser.new_context(offline=offline, accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(150_000)  # for a machine that does other things too
+        page.on("console", note)
+        page.on("pageerror", lambda error: wrong.append(f"{error} {error.stack}"))
+        page.goto(where.as_uri() if isinstance(where, Path) else where)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+@pytest.fixture(scope="session")
+def smoke() -> tuple[Subject, TalkingHead]:
+    """The speaker and head of the notebooks at their quickest preset (cached); every Gaussian is evaluated."""
+    from audioplane import notebook
+    from audioplane.head import TalkingHead
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(notebook.VARIABLE, "smoke")
+        subject = notebook.subject("adam")
+        run = notebook.trained(subject, notebook.settings())
+    return subject, TalkingHead.load(run, sparse=False)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Callable[..., str]]:
+    """Starts JupyterLab; write(name, *cells) puts a notebook into its folder and returns its address."""
+    import nbformat
+
+    folder, token = tmp_path_factory.mktemp("lab"), secrets.token_hex(8)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "notebook-extension/tracker": {"autoStartDefaultKernel": True},  # else it may ask which one
+        "apputils-extension/notification": {"fetchNews": "false"},
+    }
+    for name, values in settings.items():
+        file = folder / "overrides" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}",
+        f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0",
+        "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    environment = {
+        **os.environ, "PYTHONPATH": str(repository), "AUDIOPLANE_PRESET": "smoke",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "JUPYTER_CONFIG_DIR": str(folder / "overrides"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "overrides"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "overrides"), "JUPYTER_PLATFORM_DIRS": "1",
+    }  # fmt: skip
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            if server.poll() is not None:
+                pytest.fail(f"JupyterLab did not start:\n{(folder / 'log').read_text()[-2000:]}")
+            try:
+                urllib.request.urlopen(f"{address}/api?token={token}", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.25)
+
+        def write(name: str, *cells: str, notebook: Path | None = None) -> str:
+            book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+            book.metadata["kernelspec"] = {
+                "name": "python3",
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+            }
+            text = notebook.read_text(encoding="utf-8") if notebook else json.dumps(book)
+            (folder / name).write_text(text, encoding="utf-8")
+            return f"{address}/lab/tree/{name}?token={token}"
+
+        yield write
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def run_all(page: Page) -> None:
+    """Runs every cell of the notebook that is open in JupyterLab."""
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.wait_for_selector(".jp-StatusBar-Widget :text('| Idle'), #jp-bottom-panel :text('| Idle')")
+    for _ in range(5):  # a kernel that is replaced while the page is loading forgets what it was asked
+        page.wait_for_timeout(2000)
+        page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+        page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        page.wait_for_timeout(3000)
+        if page.locator(".jp-CodeCell .jp-InputPrompt").nth(1).inner_text().strip() not in ("", "[ ]:"):
+            return
+    pytest.fail("JupyterLab does not run the cells")

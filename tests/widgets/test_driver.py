@@ -1,0 +1,75 @@
+"""The driver: head + voice -> film, and words instead of a traceback."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from audioplane import typed_voice
+from audioplane.errors import UserError
+from audioplane.widgets import Driver
+from audioplane.widgets.driver import heads_around
+
+
+def wav(seconds: float) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, 0.1 * np.sin(np.arange(int(22_050 * seconds)) / 20), 22_050, format="WAV")
+    return out.getvalue()
+
+
+def upload(driver: Driver, content: bytes) -> None:
+    driver.source.value = "file"
+    driver.file.value = ({"name": "v.wav", "type": "audio/wav", "size": len(content), "content": memoryview(content),
+                          "last_modified": datetime.datetime.now(datetime.timezone.utc)},)  # fmt: skip
+
+
+def test_a_file_becomes_a_film_that_can_be_saved(smoke: Any, tmp_path: Path) -> None:
+    driver = Driver({"adam": smoke[1]})
+    assert driver.save.disabled
+    upload(driver, wav(0.6))
+    driver.speak.click()
+    assert "15 frames, 0.6 s, marked as synthetic" in driver.status.value
+    assert driver.progress.max == 15
+    with av.open(io.BytesIO(driver.screen.children[0].value)) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 15
+    driver.name.value = str(tmp_path / "talk.mp4")
+    driver.save.click()
+    assert (tmp_path / "talk.mp4").read_bytes() == driver.film
+
+
+def test_what_goes_wrong_is_said(smoke: Any) -> None:
+    driver = Driver({"adam": smoke[1]})
+    driver.source.value = "file"
+    driver.speak.click()
+    assert "choose a sound file first" in driver.status.value
+    upload(driver, b"no sound at all")
+    driver.speak.click()
+    assert "That did not work" in driver.status.value
+    assert not driver.speak.disabled
+    with pytest.raises(UserError, match="train one"):
+        Driver({})
+
+
+def test_heads_of_the_notebooks_are_found(smoke: Any) -> None:
+    assert all(path.name == "head.safetensors" for path in heads_around().values())
+    assert any(name.startswith("adam-") for name in heads_around())
+
+
+def test_text_is_spoken() -> None:
+    if not typed_voice.is_there():
+        pytest.skip("espeak-ng is not installed")
+    short, long = typed_voice.say("Hello."), typed_voice.say("Hello there, how do you do?")
+    assert short.dtype == np.float32
+    assert 0.2 < len(short) / 16_000 < len(long) / 16_000 < 6
+    assert np.sqrt(np.square(long).mean()) == pytest.approx(typed_voice.LEVEL, rel=0.05)
+    assert len(typed_voice.say("你好", "Chinese")) > 3200
+    for text, voice in (("", "French"), ("x" * 3000, "French"), ("Hi", "Klingon")):
+        with pytest.raises(UserError):
+            typed_voice.say(text, voice)

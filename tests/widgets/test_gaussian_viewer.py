@@ -1,0 +1,223 @@
+"""The browser draws and moves the Gaussians as Python does, and speaks from a file without a kernel or a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from audioplane import prototypes
+from audioplane.compose import typical
+from audioplane.head import TalkingHead
+from audioplane.metrics.image import psnr
+from audioplane.train import Trainer
+from audioplane.widgets import GaussianViewer
+from audioplane.widgets.bake import heard
+from tests.test_train import TINY
+from tests.tiny_subject import TinySubject
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+FRAMES = (0, 9, 21)
+VOICE = TinySubject().audio[:16_000]
+VIEWER = "document.querySelector('canvas').viewer"
+
+
+def awake(path: Path, sparse: bool = False, **changes: Any) -> TalkingHead:
+    """A small head whose field moves everything, as a long training would leave it."""
+    trainer = Trainer(TINY.replace(schedule__coarse=6, schedule__fine=4, **changes), TinySubject())
+    trainer.run()
+    heads, generator = trainer.model.field.heads, torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for layer in (heads.offset, heads.dynamism):
+            layer.weight.copy_(0.4 * torch.randn(layer.weight.shape, generator=generator))
+        if "shN" in trainer.model.params:
+            rest = trainer.model.params["shN"]
+            rest.copy_(0.3 * torch.randn(rest.shape, generator=generator))
+    TalkingHead.export(trainer, path / "head.safetensors")
+    return TalkingHead.load(path, sparse)
+
+
+def show(head: TalkingHead, audio: np.ndarray, path: Path, open_page: Callable[..., Page], **options: Any) -> Page:
+    GaussianViewer(head, audio, size=head.width, **options).save(path / "talk.html")
+    page = open_page(path / "talk.html", offline=True)
+    page.wait_for_selector("canvas")
+    page.evaluate(f"{VIEWER}.ready")
+    return page
+
+
+def picture(page: Page, frame: int) -> np.ndarray:
+    page.evaluate(f"{VIEWER}.seek({frame})")
+    drawn = page.evaluate(f"{VIEWER}.pixels()")
+    return np.array(drawn["data"], np.uint8).reshape(drawn["height"], drawn["width"], 4)[..., :3]
+
+
+def rows(page: Page, head: TalkingHead, frame: int) -> np.ndarray:
+    """The cloud of a frame as the browser has it, in the head's order."""
+    page.evaluate(f"{VIEWER}.seek({frame})")
+    table, order = page.evaluate(f"[Array.from({VIEWER}.cloud.rows), Array.from({VIEWER}.parts.order.data)]")
+    out = np.empty((len(order), len(table) // len(order)))
+    out[np.array(order, int)] = np.array(table).reshape(len(order), -1)
+    return out
+
+
+@pytest.fixture(scope="module")
+def spoken(smoke: Any) -> np.ndarray:
+    return smoke[0].audio[:32_000]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sparse": True},
+        {"field__fusion": "multiply", "gaussians__sh_degree": 3},
+        {"field__kind": "tri_plane", "field__hidden": 18, "saliency__enabled": False},
+    ],
+    ids=["paper", "multiply, harmonics", "tri-plane, odd width"],
+)
+def test_the_browser_moves_and_draws_what_python_does(
+    changes: dict[str, Any], tmp_path: Path, open_page: Callable[..., Page], record_property: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("audioplane.head.STILL", 0.03)  # so that some of the sparse head move and some rest
+    head = awake(tmp_path, **changes)
+    assert 0 < head.moving <= len(head.cloud) - 10 * ("sparse" in changes)
+    page, codes = show(head, VOICE, tmp_path, open_page), head.encode(VOICE)
+    still = head.cloud.pack().numpy()
+    errors, agreement = [], []
+    for t in FRAMES:
+        mine, expected = rows(page, head, t), head.deform(codes[t]).pack().numpy()
+        assert np.abs(expected - still).max() > 0.01
+        errors.append(np.abs(mine - expected).max(axis=0))
+        view = head.viewmats[typical(head.viewmats.numpy())]
+        agreement.append(psnr(picture(page, t), head.render(codes[t], view)))
+    worst = np.max(errors, axis=0)
+    record_property("largest error of positions, micrometres", 1e6 * worst[:3].max())
+    record_property("psnr", min(agreement))
+    assert worst[:3].max() < 1e-4  # a tenth of a millimetre
+    assert worst.max() < 5e-3
+    assert min(agreement) > 35
+
+
+def test_shaders_and_their_plain_twin_agree(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    page = show(awake(tmp_path), VOICE, tmp_path, open_page)
+    largest, size = page.evaluate(f"""() => {{
+        const field = {VIEWER}.field, code = {VIEWER}.codeAt(7);
+        if (!field.prepare()) throw new Error("no float textures");
+        const fast = field.fast(code), plain = field.plain(code);
+        let largest = 0, size = 0;
+        for (const part of ["offsets", "dynamism"])
+            plain[part].forEach((value, i) => {{
+                largest = Math.max(largest, Math.abs(value - fast[part][i]));
+                size = Math.max(size, Math.abs(value));
+            }});
+        return [largest, size];
+    }}""")
+    assert size > 0.1
+    assert largest < 1e-4 * size
+
+
+def test_prototypes_steer_the_face_as_in_python(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    head = awake(tmp_path)
+    page, audio = show(head, VOICE, tmp_path, open_page), head.encode(VOICE)[9]
+    page.evaluate(f"{VIEWER}.state.level = 1; {VIEWER}.steer(5, 0.7)")
+    mine = rows(page, head, 9)[head._moving.numpy()]
+    code = prototypes.steered(head, prototypes.plane_of(head).audio_code(audio), 1, 5, 0.7)
+    expected = prototypes.deform(head, code).pack().numpy()[head._moving.numpy()]
+    plain = head.deform(audio).pack().numpy()[head._moving.numpy()]
+    assert np.abs(expected - plain).max() > 1e-3
+    assert np.abs(mine - expected).max() < 5e-3
+    reach = np.array(page.evaluate(f"Array.from({VIEWER}.reach(1, 5))"))[: head.moving]
+    np.testing.assert_allclose(reach, prototypes.reaches(head, 1)[5][head._moving].numpy(), atol=0.02, rtol=0.02)
+
+
+def test_a_trained_head_looks_as_rendered(
+    smoke: Any, spoken: np.ndarray, tmp_path: Path, open_page: Callable[..., Page], record_property: Callable
+) -> None:
+    head = smoke[1]
+    page, codes = show(head, spoken, tmp_path, open_page), head.encode(spoken)
+    view = head.viewmats[typical(head.viewmats.numpy())]
+    agreement = [psnr(picture(page, t), head.render(codes[t], view)) for t in FRAMES]
+    record_property("psnr", min(agreement))
+    assert min(agreement) > 35
+
+
+def test_a_saved_page_speaks_without_kernel_and_network(
+    smoke: Any, spoken: np.ndarray, tmp_path: Path, open_page: Callable[..., Page], record_property: Callable
+) -> None:
+    head = smoke[1]
+    page = show(head, spoken, tmp_path, open_page, color="dynamism")
+    assert heard(head, head.encode(spoken)).shape[1] * 4 == page.evaluate(
+        f"{VIEWER}.talk.parts.codes.bits.byteLength / {VIEWER}.talk.facts.frames"
+    )
+    page.click("text=Play")
+    page.wait_for_function(f"{VIEWER}.state.frame > 12")
+    sound, frame = page.evaluate(f"[{VIEWER}.sound.currentTime, {VIEWER}.state.frame]")
+    assert 0 <= sound * head.fps - frame < 8  # the picture is that of the sound, give or take a slow machine
+    page.wait_for_function(f"{VIEWER}.stamps.length > 2")
+    record_property("pictures a second, software GL", page.evaluate(f"{VIEWER}.stamps.length"))
+    record_property("bytes sent once", len(GaussianViewer(head).head_data))
+    page.wait_for_function(f"{VIEWER}.sound.ended")
+    assert page.evaluate(f"{VIEWER}.state.frame") == page.evaluate(f"{VIEWER}.talk.facts.frames - 1")
+    assert page.inner_text(".ap-clock") == "1.96 s"
+
+
+def test_views_colours_and_questions(
+    smoke: Any, spoken: np.ndarray, tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    page = show(smoke[1], spoken, tmp_path, open_page)
+    front = picture(page, 5)
+    seen = {"front": front}
+    for color in ("dynamism", "displacement", "opacity", "scale", "density", "reach", "appearance"):
+        page.get_by_label("colour").select_option(color)
+        seen[color] = picture(page, 5)
+        assert page.locator(".ap-bar").count() == (color != "appearance")
+    assert len({image.tobytes() for image in seen.values()}) == len(seen) - 1  # front and appearance are one
+    for style in ("ellipsoids", "points", "splats"):
+        page.get_by_label("drawn as").select_option(style)
+        seen[style] = picture(page, 5)
+    assert np.array_equal(seen["splats"], front)
+    page.focus("canvas")
+    for key in ("ArrowLeft", "Shift+ArrowDown", "+"):
+        before = picture(page, 5)
+        page.keyboard.press(key)
+        assert not np.array_equal(picture(page, 5), before), key
+    page.keyboard.press("0")
+    assert np.array_equal(picture(page, 5), front)
+    page.mouse.wheel(0, -300)
+    canvas = page.locator("canvas").bounding_box()
+    assert canvas is not None
+    page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
+    for words in ("opacity", "dynamism d", "plane features", "path over the voice"):
+        assert words in page.inner_text(".ap-details"), words
+    number = int(page.locator(".ap-details caption").first.inner_text().split()[1])
+    assert number == page.evaluate(f"{VIEWER}.model.get('picked')")
+    assert page.locator(".ap-overlay circle").count() == 1
+
+
+def test_what_it_cannot_do_is_said(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    head = awake(tmp_path, field__kind="six_planes")
+    page = show(head, VOICE, tmp_path, open_page)
+    assert "This head cannot speak in the browser" in page.inner_text(".ap-status")
+    assert not page.locator(".ap-player").is_visible()
+    silent = GaussianViewer(awake(tmp_path))
+    silent.save(tmp_path / "silent.html")
+    page = open_page(tmp_path / "silent.html")
+    page.wait_for_function("document.querySelector('.ap-status').textContent.includes('no voice')")
+    blind = open_page(tmp_path / "silent.html", java_script_enabled=False)
+    assert "needs JavaScript" in blind.inner_text("main")
+    assert blind.locator("main img").is_visible()
+    with pytest.raises(ValueError, match="natural"):
+        silent.speak(VOICE, poses="wild")
+
+
+def test_pages_without_a_kernel_show_a_picture(smoke: Any) -> None:
+    bundle = GaussianViewer(smoke[1])._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= set(data)
+    assert "Gaussians, from the front" in data["text/html"]

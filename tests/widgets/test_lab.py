@@ -1,0 +1,104 @@
+"""Notebooks in a real JupyterLab: every slider moves, what can be clicked is clicked, what plays plays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.widgets.conftest import run_all
+from tests.widgets.test_driver import wav
+from tests.widgets.test_study import rate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SETUP = """
+from audioplane import notebook
+from audioplane.head import TalkingHead
+from audioplane.widgets import Driver, GaussianViewer, plane_explorer, prototype_explorer, saliency_scrubber
+subject = notebook.subject("adam")
+head = TalkingHead.load(notebook.trained(subject, notebook.settings()), sparse=False)
+frames = range(200, 220)
+"""
+VIEWER = "document.querySelector('canvas.ap-canvas').viewer"
+
+
+def image(page: Page, cell: int) -> str:
+    """A fingerprint of the figure under a cell."""
+    return page.evaluate(
+        """async (cell) => {
+            const picture = document.querySelectorAll('.jp-Cell')[cell].querySelector('img.ap-figure');
+            const bytes = await (await fetch(picture.src)).arrayBuffer();
+            return Array.from(new Uint8Array(bytes)).join();
+        }""",
+        cell,
+    )
+
+
+def test_sliders_move_and_heads_speak(
+    smoke: object, lab: Callable[..., str], open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    address = lab(
+        "widgets.ipynb",
+        SETUP,
+        "viewer = GaussianViewer(head, notebook.sound_of(subject, frames)); viewer",
+        "saliency = saliency_scrubber(subject, head, frames); saliency",
+        "prototypes = prototype_explorer(subject, head, frames); prototypes",
+        "planes = plane_explorer(head); planes",
+        "driver = Driver({'adam': head}); driver",
+    )
+    page = open_page(address, viewport={"width": 1300, "height": 3600})
+    run_all(page)
+    page.wait_for_selector("canvas.ap-canvas")
+    page.evaluate(f"{VIEWER}.ready")
+    before = page.evaluate(f"{VIEWER}.pixels().data")
+    viewer = page.locator(".jp-Cell").nth(1)
+    viewer.get_by_label("time").fill("11")
+    assert page.evaluate(f"{VIEWER}.pixels().data") != before
+    for name, value in (("prototype", "4"), ("attention to it", "0.8")):
+        before = page.evaluate(f"{VIEWER}.state.row + {VIEWER}.state.amount")
+        viewer.get_by_label(name, exact=True).fill(value)
+        assert page.evaluate(f"{VIEWER}.state.row + {VIEWER}.state.amount") != before
+    viewer.get_by_text("Play").click()
+    page.wait_for_function(f"{VIEWER}.sound.ended && {VIEWER}.state.frame === 19")
+
+    page.wait_for_function("document.querySelectorAll('img.ap-figure').length === 3")
+    moves = {
+        2: {"time": "7", "margin": "0.4"},
+        3: {"time": "9", "prototype": "6", "attention led to it": "0.5"},
+        4: {"level": "1", "planes show": "1", "Gaussians": "2"},
+    }
+    for cell, controls in moves.items():
+        place = page.locator(".jp-Cell").nth(cell)
+        for label, value in controls.items():
+            before, control = image(page, cell), place.get_by_label(label, exact=True)
+            source = place.locator("img.ap-figure").get_attribute("src")
+            if control.evaluate("(element) => element.tagName") == "SELECT":
+                control.select_option(value)
+            else:
+                control.fill(str(200 + int(value)) if label == "time" else value)
+            page.wait_for_function(
+                "([cell, source]) => document.querySelectorAll('.jp-Cell')[cell].querySelector('img').src !== source",
+                arg=[cell, source],
+            )
+            assert image(page, cell) != before, (cell, label)
+            assert place.locator(".ap-status").inner_text() == ""
+
+    driver = page.locator(".jp-Cell").nth(5)
+    driver.get_by_label("says").select_option(index=1)
+    (tmp_path / "voice.wav").write_bytes(wav(0.4))
+    driver.locator("input[type=file]").set_input_files(tmp_path / "voice.wav")
+    driver.get_by_text("Speak", exact=True).click()
+    page.wait_for_selector("text=10 frames, 0.4 s, marked as synthetic")
+    page.wait_for_function("document.querySelector('.jp-OutputArea video').readyState >= 2")
+
+
+def test_the_user_studys_notebook(
+    smoke: object, lab: Callable[..., str], open_page: Callable[..., Page], repository: Path
+) -> None:
+    path = repository / "notebooks" / "20_user_study.ipynb"
+    page = open_page(lab("study.ipynb", notebook=path), viewport={"width": 1300, "height": 2400})
+    run_all(page)
+    page.wait_for_selector("text=participant code")
+    rate(page, groups=1, clips=4)

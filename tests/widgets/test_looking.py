@@ -1,0 +1,102 @@
+"""Each picture of a widget is the static figure of its values, and says the numbers that the library says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from audioplane import figures, inside, prototypes
+from audioplane.losses import margin_loss
+from audioplane.widgets import plane_explorer, prototype_explorer, saliency_scrubber
+from audioplane.widgets.figure_widget import FigureWidget, menu, slider
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from playwright.sync_api import Page
+
+
+def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, head = smoke
+    drawn: list[Any] = []
+    draw = figures.moment
+    monkeypatch.setattr(figures, "moment", lambda *parts: (drawn.append(parts), draw(*parts))[1])
+    widget = saliency_scrubber(subject, head, range(200, 210))
+    assert widget.values == {"frame": 200, "margin": head.config.saliency.margin}
+    before = widget.picture
+    widget.values = {"frame": 204, "margin": 0.05}
+    frame, _, g, mask, margin, *_ = drawn[-1]
+    np.testing.assert_array_equal(frame, subject.frame(204))
+    assert margin == 0.05
+    loss = margin_loss(torch.from_numpy(g), torch.from_numpy(1.0 * mask), 0.05)
+    assert f"the loss is {loss:.4f}" in widget.caption
+    assert widget.picture != before
+    assert widget.answered == 1
+    with pytest.raises(ValueError, match="neighbouring"):
+        saliency_scrubber(subject, head, range(200, 900))
+
+
+def test_leading_attention_moves_the_face(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, head = smoke
+    faces: list[np.ndarray] = []
+    draw = figures.prototypes
+    monkeypatch.setattr(figures, "prototypes", lambda *parts: (faces.append(parts[5]), draw(*parts))[1])
+    widget = prototype_explorer(subject, head)
+    code = head.encode(subject.audio)[subject.test.start]
+    plain = inside.moment(head, code, subject.viewmats[subject.test.start])
+    assert np.abs(faces[0] / 255 - plain.over(torch.from_numpy(subject.without_head(subject.test.start)) / 255).numpy()
+                  ).max() < 2 / 255  # fmt: skip
+    widget.values = {**widget.values, "level": 1, "row": 3, "amount": 1.0}
+    assert "prototype 3" in widget.caption
+    led = prototypes.steered(head, prototypes.plane_of(head).audio_code(code), 1, 3, 1.0)
+    torch.testing.assert_close(led[1], prototypes.plane_of(head).prototypes[1][3])
+    torch.testing.assert_close(led[0], prototypes.plane_of(head).audio_code(code)[0])
+
+
+def test_an_unsteered_code_deforms_as_the_model_does(smoke: Any) -> None:
+    subject, head = smoke
+    audio = head.encode(subject.audio)[30]
+    code = prototypes.plane_of(head).audio_code(audio)
+    expected = head.model.deform(audio)[0].pack().detach()
+    torch.testing.assert_close(prototypes.deform(head, code).pack(), expected)
+    reaches = prototypes.reaches(head, 0)
+    assert reaches.shape == (len(prototypes.plane_of(head).prototypes[0]), len(head.cloud))
+    assert float(reaches.max()) > 0
+
+
+def test_planes_are_those_of_the_level(smoke: Any) -> None:
+    widget = plane_explorer(smoke[1])
+    sides = [smoke[1].config.field.resolution * level for level in (1, 2)]
+    assert f"{sides[0]} cells a side; {len(smoke[1].cloud)} Gaussians" in widget.caption
+    first = widget.picture
+    widget.values = {"level": 2, "what": "values", "dots": "none"}
+    assert f"{sides[1]} cells a side; 0 Gaussians" in widget.caption
+    assert widget.picture != first
+
+
+def squares(values: dict[str, Any]) -> tuple[Figure, str]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 2))
+    figure.add_subplot().imshow(np.eye(int(values["t"]) + 2), cmap=values["map"])
+    return figure, f"{values['t']} and {values['map']}"
+
+
+def test_a_saved_figure_brings_its_pictures_along(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    controls = [slider("t", "time", 0, 5), menu("map", "colours", {"viridis": "green", "magma": "purple"})]
+    audio = 0.1 * np.sin(np.arange(3840) / 9).astype(np.float32)
+    widget = FigureWidget(squares, controls, {"t": 0, "map": "magma"}, "Squares.", "t", audio)
+    page = open_page(widget.save(tmp_path / "figure.html", {"t": [0, 2, 5]}), offline=True)
+    assert page.get_by_label("colours").is_disabled()
+    source = page.get_attribute("img.ap-figure", "src")
+    page.get_by_label("time").fill("4")
+    assert page.inner_text(".ap-caption") == "5 and magma"
+    assert page.get_attribute("img.ap-figure", "src") != source
+    assert page.get_attribute("img.ap-figure", "alt") == "Squares. 5 and magma"
+    page.get_by_label("time").fill("0")
+    page.click("text=Play")
+    page.wait_for_function("document.querySelector('.ap-caption').textContent === '5 and magma'")

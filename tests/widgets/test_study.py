@@ -1,0 +1,143 @@
+"""Ratings: blind, complete, counted right."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audioplane import figures, study
+from audioplane.errors import UserError
+from audioplane.study import CRITERIA, Clip
+from audioplane.widgets import UserStudy
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+# Krippendorff (2011), example C: four observers, twelve units.
+EXAMPLE = """
+1 2 3 3 2 1 4 1 2 . . .
+1 2 3 3 2 2 4 1 2 5 . 3
+. 3 3 3 2 3 4 2 2 5 1 .
+1 2 3 3 2 4 4 1 2 5 1 .
+"""
+
+
+def made_up(people: int, seed: int = 0) -> pd.DataFrame:
+    return study.simulated("xyz", {"bad": (2.2, 2.2, 2.2), "good": (4.4, 4.4, 4.4)}, people, seed)
+
+
+def test_agreement_is_krippendorffs() -> None:
+    table = [
+        [math.nan if cell == "." else float(cell) for cell in line.split()] for line in EXAMPLE.split("\n") if line
+    ]
+    assert study.krippendorff(np.array(table)) == pytest.approx(0.815, abs=5e-4)
+    same = np.tile([1.0, 3.0, 6.0, 2.0], (5, 1))
+    assert study.krippendorff(same) == pytest.approx(1.0)
+    chance = np.random.default_rng(0).integers(1, 7, (6, 400)).astype(float)
+    assert abs(study.krippendorff(chance)) < 0.05
+    assert math.isnan(study.krippendorff(same[:1]))
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    truth = made_up(600).groupby("method")["rating"].mean()["good"]
+    held = []
+    for seed in range(25):
+        table = study.summary(made_up(12, seed=seed + 1), draws=200)
+        row = table[(table["method"] == "good") & (table["criterion"] == CRITERIA[0])].iloc[0]
+        assert row["low"] <= row["mean"] <= row["high"]
+        held.append(row["low"] <= truth <= row["high"])
+    assert 0.7 < np.mean(held) <= 1
+
+
+def test_ratings_come_back_and_wrong_ones_are_refused(tmp_path: Path) -> None:
+    rows = made_up(3).to_dict("records")
+    path = tmp_path / "ratings.csv"
+    assert study.append(path, rows[:10]) == 10
+    study.append(path, rows[10:])
+    study.append(path, [{**rows[0], "rating": 6}])  # somebody changed their mind
+    table = study.read(path)
+    assert len(table) == len(rows)
+    changed = table.query(
+        "participant == 'simulated 1' and identity == 'x' and method == 'bad' and criterion == @CRITERIA[0]"
+    )
+    assert changed["rating"].item() == 6
+    with pytest.raises(ValueError, match="expected 1 to 6"):
+        study.append(path, [{**rows[0], "rating": 7}])
+    assert len(study.read(path)) == len(rows)
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="lacks the columns"):
+        study.read(tmp_path / "other.csv")
+    with pytest.raises(UserError, match="cannot be read"):
+        study.read(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="one clip of each"):
+        study.check([Clip("x", "a", b""), Clip("x", "b", b""), Clip("y", "a", b"")])
+
+
+def test_the_figure_shows_every_method_and_criterion() -> None:
+    table = made_up(5)
+    figure = figures.user_study(study.summary(table), study.agreement(table), ["bad", "good"], "made up")
+    (axes,) = figure.axes
+    heights = {round(bar.get_height(), 3) for bar in axes.patches}
+    assert heights == set(study.summary(table)["mean"].round(3))
+    assert "5 participants" in axes.get_title()
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    made = []
+    for k, (name, method) in enumerate(itertools.product(("ann", "bob"), ("ours", "theirs"))):
+        frames = np.full((10, 48, 48, 3), 40 * k + 20, np.uint8)
+        made.append(study.record(name, method, frames, np.zeros(6400, np.float32)))
+    return made
+
+
+def rate(page: Page, groups: int = 2, clips: int = 2) -> None:
+    """Rates every clip: the first of each group 5, the second 2."""
+    page.get_by_label("participant code").fill("p 7")
+    page.click("text=Begin")
+    for group in range(groups):
+        page.wait_for_selector(f"text=Group {group + 1} of {groups}")
+        if group == 0:  # nobody gets on with a rating missing
+            page.click("button[type=submit]")
+            assert "has no rating for" in page.inner_text(".ap-status")
+        for position, criterion in itertools.product(range(clips), CRITERIA):
+            name = f"clip {'ABCD'[position]}, {criterion}: {max(5 - 3 * position, 1)} of 6"
+            page.get_by_role("radio", name=name).check()
+        page.click("button[type=submit]")
+    page.wait_for_selector("text=Thank you")
+
+
+def test_people_rate_a_saved_page_blind(clips: list[Clip], tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    widget = UserStudy(clips, tmp_path / "ratings.csv")
+    text = widget.save(tmp_path / "study.html").read_text(encoding="utf-8")
+    assert "theirs" not in text
+    assert '"ann"' not in text
+    page = open_page(tmp_path / "study.html", offline=True)
+    rate(page)
+    with page.expect_download() as download:
+        page.click("text=Download the ratings")
+    download.value.save_as(tmp_path / "sent.csv")
+    table = widget.ratings(tmp_path / "sent.csv")
+    assert len(table) == 2 * 2 * 3
+    assert set(table["participant"]) == {"p 7"}
+    assert sorted(table.groupby("rating").size()) == [6, 6]
+    assert set(table["method"]) == {"ours", "theirs"}
+    assert all(own["position"].nunique() == 2 for _, own in table.groupby("identity"))
+
+
+def test_ratings_sent_to_the_kernel_are_stored(clips: list[Clip], tmp_path: Path) -> None:
+    widget: Any = UserStudy(clips, tmp_path / "ratings.csv")
+    token = next(iter(widget.key))
+    row = {"participant": "a", "clip": token, "criterion": CRITERIA[1], "rating": 4, "position": 1}
+    widget._receive(widget, {"kind": "ratings", "rows": [row]}, [])
+    stored = widget.ratings().iloc[0]
+    assert (stored["identity"], stored["method"]) == (widget.key[token].identity, widget.key[token].method)
+    bundle = widget._repr_mimebundle_()
+    assert "image/png" in (bundle[0] if isinstance(bundle, tuple) else bundle)
