@@ -73,7 +73,9 @@ def interpreter(model: bytes | Path, threads: int = 1) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise UserError("preparing a video needs the package ai-edge-litert: pip install ai-edge-litert") from error
+        raise UserError(
+            "preparing a video needs the package ai-edge-litert: pip install 'audioplane[prepare]'"
+        ) from error
     try:
         content = model if isinstance(model, bytes) else model.read_bytes()
         net = Interpreter(model_content=content, num_threads=threads)
