@@ -58,7 +58,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(offline=offline, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(150_000)  # for a machine that does other things too
+        page.set_default_timeout(60_000)  # for a machine that does other things too
         page.on("console", note)
         page.on("pageerror", lambda error: wrong.append(f"{error} {error.stack}"))
         page.goto(where.as_uri() if isinstance(where, Path) else where)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.widgets.conftest import run_all
 from tests.widgets.test_driver import wav
 from tests.widgets.test_study import rate
@@ -36,6 +38,7 @@ def image(page: Page, cell: int) -> str:
     )
 
 
+@pytest.mark.slow
 def test_sliders_move_and_heads_speak(
     smoke: object, lab: Callable[..., str], open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
