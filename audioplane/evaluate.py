@@ -147,10 +147,17 @@ def _measure(subject: Subject, t: int, picture: NDArray, true: NDArray, protocol
              ) -> dict[str, float | None]:  # fmt: skip
     h, w = true.shape[:2]
     head, mouth = subject.head_mask(t)[:h, :w], subject.motion_mask(t)[:h, :w]
-    similarity = ssim_map(picture, true)
+    wanted = head | mouth
+    if protocol.region == "full":
+        wanted[:] = True
+    elif protocol.region == "mouth box":
+        wanted[protocols.mouth_box(subject.landmarks[t], h, w)] = True
+    around = _around(wanted)
+    similarity = np.zeros((h, w))
+    similarity[around] = ssim_map(picture[around], true[around])
     row: dict[str, float | None] = {}
     for name, region in (("head", head), ("mouth", mouth)):
-        row[f"{name}_psnr"] = psnr(picture, true, region)
+        row[f"{name}_psnr"] = psnr(picture[around], true[around], region[around])
         row[f"{name}_ssim"] = float(similarity[region].mean())
     if protocol.region == "head":
         row |= {"psnr": row["head_psnr"], "ssim": row["head_ssim"]}
@@ -164,6 +171,15 @@ def _measure(subject: Subject, t: int, picture: NDArray, true: NDArray, protocol
             "psnr": psnr(picture[rows, columns], true[rows, columns]), "ssim": float(similarity[rows, columns].mean()),
         }  # fmt: skip
     return row | rectangle_measures(picture[rows, columns], true[rows, columns])
+
+
+def _around(mask: NDArray[np.bool_], margin: int = 8) -> tuple[slice, slice]:
+    """A mask's box with room for SSIM's window: inside the mask SSIM is then what it is in the whole picture."""
+    rows, columns = protocols.box(mask)
+    return (
+        slice(max(0, rows.start - margin), rows.stop + margin),
+        slice(max(0, columns.start - margin), columns.stop + margin),
+    )
 
 
 def rectangle_measures(picture: NDArray, truth: NDArray) -> dict[str, float | None]:

@@ -28,7 +28,8 @@ def test_moments_run_from_closed_to_open_within_the_frames():
 def test_memory_counts_what_the_fields_hold_and_what_a_second_adds():
     smoke = config.preset("smoke")
     table = inside.memory(smoke, seconds=10)
-    field = build(smoke.field, smoke.audio.code, 14, torch.Generator().manual_seed(0))
+    outputs = 11 + 3 * (smoke.gaussians.sh_degree + 1) ** 2
+    field = build(smoke.field, smoke.audio.code, outputs, torch.Generator().manual_seed(0))
     total = sum(tensor.numel() for tensor in field.parameters()) * 4 / 2**20
     assert table.loc["Ours", ["tables", "networks"]].sum() == pytest.approx(total)
     H, D, levels = smoke.field.resolution, smoke.field.features, range(1, smoke.field.levels + 1)
