@@ -37,14 +37,14 @@ def say(text: str, voice: str = "English, a man") -> NDArray:
     """
     from scipy.signal import resample_poly
 
-    from .speakers.voice.espeak import Espeak
+    from .speakers.voice.espeak import opened
     from .speakers.voice.make import RECIPES
 
     if voice not in VOICES:
         raise UserError(f"there is no voice {voice!r}; there are {', '.join(VOICES)}")
     if not text.strip() or len(text) > LONGEST:
         raise UserError(f"the text must have 1 to {LONGEST} letters; it has {len(text.strip())}")
-    recipe, espeak = RECIPES[VOICES[voice]], Espeak()
+    recipe, espeak = RECIPES[VOICES[voice]], opened()
     samples, _ = espeak.speak(text.strip(), recipe.espeak, recipe.rate, recipe.pitch)
     spoken = resample_poly(samples.astype(np.float64) / 32_768, SAMPLE_RATE, espeak.sample_rate)
     level = np.sqrt(np.square(spoken).mean())

@@ -179,9 +179,9 @@ def _shoot(name: str, face: RiggedFace, play: Performance, rng: np.random.Genera
 
 
 def _speak_all(people: Sequence[int], seconds: float) -> list[Script]:
-    from audioplane.speakers.voice.espeak import Espeak
+    from audioplane.speakers.voice.espeak import opened
 
-    espeak = Espeak()  # once in a process: a second one would wait for ever
+    espeak = opened()
     return [synthesized(person, seconds, espeak) for person in people]
 
 

@@ -1,4 +1,4 @@
-"""A thin bridge to the espeak-ng library, for the maker only: the package itself never imports this file.
+"""A thin bridge to the espeak-ng library, for makers of voices and for typed text; imported only where it is used.
 
 espeak-ng is licensed under the GPL. It stays an optional tool at arm's length (`pip install espeakng-loader`): what it
 speaks is no derivative of it, and nothing of it is shipped.
@@ -7,6 +7,7 @@ speaks is no derivative of it, and nothing of it is shipped.
 from __future__ import annotations
 
 import ctypes
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +49,18 @@ class RawEvent:
     word_start: bool
 
 
+@functools.cache
+def opened() -> Espeak:
+    """The library, opened once in a process: its threads do not survive a second opening, which may wait for ever.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    return Espeak()
+
+
 class Espeak:
-    """The library, opened once in a process."""
+    """The library; take it from `opened`."""
 
     def __init__(self) -> None:
         try:

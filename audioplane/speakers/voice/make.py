@@ -25,7 +25,7 @@ from scipy.signal import resample_poly
 from audioplane.errors import UserError
 from audioplane.speakers.phonemes import PRIMARY, SECONDARY, VOICELESS_STOPS, Phoneme, letters
 from audioplane.speakers.voice import FORMAT_VERSION, SAMPLE_RATE
-from audioplane.speakers.voice.espeak import Espeak, RawEvent
+from audioplane.speakers.voice.espeak import Espeak, RawEvent, opened
 
 PACKAGE = "audioplane.speakers.voice"
 MODULE = f"{PACKAGE}.make"
@@ -297,7 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := [name for name in names if name not in RECIPES]:
         raise UserError(f"no recipe is named {unknown[0]!r}; there are {', '.join(RECIPES)}")
     if len(names) == 1:
-        made = make_voice(Espeak(), names[0], chosen.out)
+        made = make_voice(opened(), names[0], chosen.out)
         print(f"{names[0]}: {made['seconds']:.2f} s ({made['speech']:.1f} s spoken), {made['bytes'] / 1000:.0f} kB")
         return 0
     for name in names:
