@@ -116,7 +116,7 @@ def natural_poses(viewmats: np.ndarray, count: int, fps: float, seed: int, exten
 
 def write_video(
     path: str | Path, frames: Iterable[np.ndarray], fps: float, audio: np.ndarray | None = None, rate: int = 16_000,
-    quality: int = 16, note: str = NOTE,
+    quality: int = 16, note: str = NOTE, x264: str = "",
 ) -> int:  # fmt: skip
     """Writes H.264 + AAC in an mp4, by a temporary name.
 
@@ -124,6 +124,7 @@ def write_video(
         path: of the file. frames: (H, W, 3) uint8 each; odd sizes lose their last row or column.
         fps: frames a second. audio: (n,) float32 or None. rate: its samples a second.
         quality: x264's constant rate factor. note: kept in the file's metadata as title comment.
+        x264: more of its settings, such as "mbtree=0:keyint=25".
 
     Returns:
         frames written.
@@ -145,7 +146,7 @@ def write_video(
         with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as out:
             out.metadata["comment"], out.metadata["synthetic"] = note, "true"
             video: Any = out.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-            video.pix_fmt, video.options = "yuv420p", {"crf": str(quality), "preset": "medium"}
+            video.pix_fmt, video.options = "yuv420p", {"crf": str(quality), "preset": "medium", "x264-params": x264}
             sound: Any = out.add_stream("aac", rate=rate) if audio is not None else None
             for frame in frames:
                 if count == 0:

@@ -146,11 +146,14 @@ def mouth_box(landmarks: NDArray, height: int, width: int) -> tuple[slice, slice
 
 
 def through(codec: str, pictures: Iterable[NDArray[np.uint8]], fps: float) -> Iterator[NDArray[np.uint8]]:
-    """Pictures (H, W, 3) of even sides as they come back from an mp4, in order."""
+    """Pictures (H, W, 3) of even sides as they come back from an mp4, in order; the same pictures come back alike.
+
+    Without x264's macroblock tree: with it the same small film was coded in more than one way.
+    """
     from audioplane.compose import write_video
     from audioplane.videos import read
 
     with tempfile.TemporaryDirectory(prefix="audioplane-") as folder:
         path = Path(folder) / "film.mp4"
-        write_video(path, pictures, fps, quality=quality(codec))
+        write_video(path, pictures, fps, quality=quality(codec), x264="mbtree=0")
         yield from (picture for _, picture in read(path))
