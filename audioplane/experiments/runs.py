@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from audioplane.config import Config
-from audioplane.evaluate import Evaluation, Render, evaluate
+from audioplane.evaluate import Evaluation, Render, evaluate, evaluate_all
 from audioplane.experiments.records import Record, key, versions
 from audioplane.head import TalkingHead
 from audioplane.metrics.mouth import MouthReader
@@ -77,9 +77,8 @@ def run(
     head = TalkingHead.export(trainer, folder / name / "head.safetensors")
     head = TalkingHead.load(folder / name / "head.safetensors", sparse=False)
     trained = time.perf_counter()
-    reader = MouthReader(subject)
-    summary, series = held_out(head, subject, reader)
-    late, _ = held_out(head, subject, reader, SHIFT)
+    own, delayed = (renderer(head, subject, shift) for shift in (0.0, SHIFT))
+    (summary, series), (late, _) = evaluate_all(subject, [own, delayed])
     done = time.perf_counter()
     record = Record(
         config=settings,
