@@ -13,7 +13,7 @@ import numpy as np
 
 from audioplane import cache, weights
 from audioplane.config import Config
-from audioplane.evaluate import Evaluation, Render, evaluate, samples_of, spaced
+from audioplane.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
 from audioplane.experiments.heads import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
 from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.metrics.mouth import MouthReader
@@ -173,8 +173,8 @@ def driven_by(subject: Subject, driven: Clip) -> Subject:
 
 def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """All measures of a table: pictures, lips, sync by the scorer that ships; and the lips a second late."""
-    summary, series = held_out(head, subject, reader)
-    late, _ = held_out(head, subject, reader, SHIFT)
+    renders = [renderer(head, subject, shift) for shift in (0.0, SHIFT)]
+    (summary, series), (late, _) = evaluate_all(subject, renders, reader=reader)
     sync, distances = _sync(head, subject)
     return {
         **summary.to_dict(), "lpips": _lpips(head, subject), **sync, "shifted_correlation": late.opening_correlation,
@@ -220,11 +220,8 @@ def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str
     sights = scorer.see(map(draw, frames), landmarks)[:count]
     true = scorer.see(map(subject.frame, frames), landmarks)[:count]
     own, other = scorer.hear(audio, count), scorer.hear(np.roll(audio, len(audio) // 2), count)
-    scores = {
-        "": scorer.score(sights, own),
-        "true_": scorer.score(true, own),
-        "unrelated_": scorer.score(sights, other),
-    }
+    pairs = {"": (sights, own), "true_": (true, own), "unrelated_": (sights, other)}
+    scores = {prefix: scorer.score(*pair) for prefix, pair in pairs.items()}
     found: dict[str, Any] = {"sync": scorer.name, "sync_seconds": len(frames) / FPS}
     for prefix, score in scores.items():
         found |= {f"{prefix}lse_c": score.confidence, f"{prefix}lse_d": score.distance}
