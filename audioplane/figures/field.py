@@ -165,7 +165,7 @@ def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
             axes.plot(length, flat, color=color, label=f"{name}: {size:.1f} MiB", linewidth=width)
     axes.set(xscale="log", yscale="log", xlabel="seconds of video", ylabel="MiB of tables", ylim=(1, None))
     axes.grid(color="0.92", which="major")
-    axes.legend(fontsize=7.5, frameon=False)
+    axes.legend(fontsize=9, frameon=False)
     _bare(axes)
     plt.close(figure)
     return figure
