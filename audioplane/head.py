@@ -174,7 +174,7 @@ class TalkingHead:
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
-        """The cloud of a moment, G'. Eq. 13, folded."""
+        """The cloud of a moment, G', folded. Paper: Eq. 13 (journal)."""
         if self._static is None:
             return self.model.deform(audio_code, time)[0]
         rows = self._rows.clone()
