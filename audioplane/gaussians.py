@@ -132,7 +132,8 @@ def splat(
         cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), colors, viewmat[None], K[None],
         width, height, packed=False,
     )  # fmt: skip
-    return Picture(out[0, ..., :3], alpha[0], out[0, ..., 3] if dynamism is not None else None, meta)
+    rgb, *map_ = out[0].split([3, 1] if dynamism is not None else [3], dim=-1)
+    return Picture(rgb, alpha[0], map_[0][..., 0] if map_ else None, meta)
 
 
 def random_gaussians(points: Tensor, spacing: float, sh_degree: int, generator: torch.Generator) -> Gaussians:
