@@ -377,7 +377,8 @@ def touched_rows(model: HeadModel) -> Tensor:
     points, layout = model.points().detach().cpu().numpy(), model.field.planes.layout
     slots = np.full(len(model.field.planes.planes), -1, np.int32)
     rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
-    plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts)
+    corners = np.empty((len(layout), len(points), 4), np.int32)
+    plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
     return torch.from_numpy((slots >= 0).nonzero()[0])
 
 
