@@ -9,12 +9,9 @@ Lips are read by `metrics.mouth.MouthReader`.
 from __future__ import annotations
 
 import itertools
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +21,7 @@ from audioplane.metrics import image
 from audioplane.metrics.face import closure
 from audioplane.metrics.image import psnr, ssim_map
 from audioplane.metrics.mouth import MouthReader, best_lag, correlation, opening
+from audioplane.parallel import cores, in_parallel
 from audioplane.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 PROTOCOL = protocols.DEFAULT.name
 Render = Callable[[int], NDArray]
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def evaluate(
         t, picture, true = item
         return _measure(subject, t, picture, true, protocol), reader(picture, t), reader(true, t)
 
-    rows, read, read_truth = zip(*in_parallel(work, _pairs(subject, render, frames, protocol)), strict=True)
+    rows, read, read_truth = zip(*in_parallel(work, _pairs(subject, render, frames, protocol), cores()), strict=True)
     shapes, ceiling = np.stack(read), np.stack(read_truth)
     arrays = {name: np.array([row[name] for row in rows], float) for name in rows[0] if rows[0][name] is not None}
     arrays["opening"], arrays["opening_true"] = opening(shapes), opening(truth)
@@ -201,23 +197,6 @@ def _closure(subject: Subject, lips: NDArray, frames: range) -> float | None:
     return None if found is None else found.accuracy
 
 
-def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """work(item) of each item in order, on all cores, at most two items a core ahead."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="measure") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float], dict[str, NDArray]]:
     """Measures pairs of whole pictures, such as those of two films.
 
@@ -234,7 +213,7 @@ def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float],
         own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean())}
         return own | rectangle_measures(picture, true)
 
-    rows = list(in_parallel(work, pairs))
+    rows = list(in_parallel(work, pairs, cores()))
     names = [name for name in rows[0] if rows[0][name] is not None] if rows else []
     series = {name: np.array([row[name] for row in rows], float) for name in names}
     return {name: float(values.mean()) for name, values in series.items()}, series

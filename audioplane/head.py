@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +26,7 @@ from .config import Config
 from .errors import UserError
 from .gaussians import Box, Gaussians, splat
 from .model import HeadModel
+from .parallel import in_parallel
 
 if TYPE_CHECKING:
     from .train import Trainer
@@ -247,7 +246,8 @@ class TalkingHead:
                 compose.put_mark(image, stamp)
             return image
 
-        yield from _in_parallel(draw, len(codes))
+        with _one_thread_each() as workers:
+            yield from in_parallel(draw, range(len(codes)), workers)
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
@@ -391,22 +391,6 @@ def _one_thread_each() -> Iterator[int]:
         yield before
     finally:
         torch.set_num_threads(before)
-
-
-def _in_parallel(draw: Any, count: int) -> Iterator[np.ndarray]:
-    """draw(0), draw(1), ... in order, computed ahead on all cores."""
-    with _one_thread_each() as workers, ThreadPoolExecutor(workers, thread_name_prefix="speak") as pool:
-        waiting: deque[Future[np.ndarray]] = deque()
-        try:
-            for t in range(count):
-                waiting.append(pool.submit(draw, t))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 __all__: Sequence[str] = ["POSES", "TalkingHead"]

@@ -84,7 +84,7 @@ def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool) -> N
     for terms in (pixel_terms(picture, sample, 5.0, 0.2), pixel_terms_plain(picture, sample, 5.0, 0.2)):
         loss = 2.0 * terms.l1 + (terms.image * weights).mean() + (0.0 if terms.mask is None else 3.0 * terms.mask)
         gradients = torch.autograd.grad(loss, (layers, alpha))
-        assert not terms.target.requires_grad and not terms.error.requires_grad
+        assert [terms.target.requires_grad, terms.error.requires_grad] == [False, False]
         assert (terms.mask is not None) == has_map
         found.append([terms.image, terms.target, terms.error, loss, *gradients])
     for mine, plain in zip(*found, strict=True):

@@ -92,14 +92,12 @@ def touch(start, stop, points, layout, slots, rows, counts, corners):
             column, _, _ = _cell(points[n, layout[s, AXIS_I]], size)
             row, _, _ = _cell(points[n, layout[s, AXIS_J]], size)
             r = layout[s, PLANE] + row * size + column
-            k = 0
-            for corner in (r, r + 1, r + size, r + size + 1):
+            for k, corner in enumerate((r, r + 1, r + size, r + size + 1)):
                 if slots[corner] < 0:
                     slots[corner] = count
                     rows[s, count] = corner
                     count += 1
                 corners[s, n, k] = slots[corner]
-                k += 1
         counts[s] = count
 
 

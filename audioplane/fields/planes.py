@@ -154,8 +154,8 @@ class _Sample(torch.autograd.Function):
         v_points = torch.empty(sets, count, 3)
         threads.run(
             plane_kernels.scatter, each, points, layout, vectors, *tables, use_lines,
-            v_products.contiguous().view(-1).numpy(), corners, first, v_planes.view(-1).numpy(), v_lines.view(-1).numpy(),
-            v_points.numpy(),
+            v_products.contiguous().view(-1).numpy(), corners, first, v_planes.view(-1).numpy(),
+            v_lines.view(-1).numpy(), v_points.numpy(),
         )  # fmt: skip
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
         # Sets do not share rows and each names a row once: nothing is left to coalesce.
