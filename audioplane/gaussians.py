@@ -67,7 +67,9 @@ class Gaussians:
     @staticmethod
     def unpack(rows: Tensor) -> Gaussians:
         """The inverse of `pack`, without copying."""
-        return Gaussians(rows[:, :3], rows[:, 3:7], rows[:, 7:10], rows[:, 10], rows[:, 11:].unflatten(1, (-1, 3)))
+        # One split, not five slices: its gradient is one concatenation, not five padded arrays added up.
+        means, quats, scales, opacities, sh = rows.split([3, 4, 3, 1, rows.shape[1] - 11], dim=1)
+        return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
 
     def detach(self) -> Gaussians:
         return Gaussians(**{name: tensor.detach() for name, tensor in self.items()})
