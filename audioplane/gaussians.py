@@ -42,6 +42,8 @@ class Box:
 class Gaussians:
     """N Gaussians.
 
+    Paper: Eq. 2 (journal).
+
     Attributes:
         means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
             metres. opacities: (N,) logits. sh: (N, K, 3) harmonics, K = (degree + 1)^2.

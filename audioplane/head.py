@@ -10,7 +10,6 @@ voice keep their mean offset (sparse evaluation); `sparse=False` moves them all,
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from .config import Config
 from .errors import UserError
 from .gaussians import Box, Gaussians, splat
 from .model import HeadModel
-from .parallel import in_parallel
+from .threads import in_parallel
 
 if TYPE_CHECKING:
     from .train import Trainer
@@ -173,7 +172,7 @@ class TalkingHead:
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
-        """The cloud of a moment, G'. Eq. 13, folded."""
+        """The cloud of a moment, G', folded. Paper: Eq. 13 (journal)."""
         if self._static is None:
             return self.model.deform(audio_code, time)[0]
         rows = self._rows.clone()
@@ -246,8 +245,7 @@ class TalkingHead:
                 compose.put_mark(image, stamp)
             return image
 
-        with _one_thread_each() as workers:
-            yield from in_parallel(draw, range(len(codes)), workers)
+        yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
@@ -380,17 +378,6 @@ def touched_rows(model: HeadModel) -> Tensor:
     corners = np.empty((len(layout), len(points), 4), np.int32)
     plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
     return torch.from_numpy((slots >= 0).nonzero()[0])
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[int]:
-    """Lets kernels run on their caller's thread alone; yields how many callers there may be."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        torch.set_num_threads(before)
 
 
 __all__: Sequence[str] = ["POSES", "TalkingHead"]
