@@ -9,12 +9,10 @@ Lips are read by `metrics.mouth.MouthReader`.
 from __future__ import annotations
 
 import itertools
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +20,18 @@ from numpy.typing import NDArray
 from audioplane import protocols
 from audioplane.metrics import image
 from audioplane.metrics.face import closure
-from audioplane.metrics.image import psnr, ssim_map
+from audioplane.metrics.image import decibel, psnr, squared_error, ssim_map
 from audioplane.metrics.mouth import MouthReader, best_lag, correlation, opening
 from audioplane.protocols import Protocol
+from audioplane.threads import in_parallel
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 PROTOCOL = protocols.DEFAULT.name
 Render = Callable[[int], NDArray]
-T = TypeVar("T")
-R = TypeVar("R")
+Row = dict[str, float | None]
+Boxed = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def evaluate(
     Args:
         subject: the truth.
         render: frame number -> (H, W, 3) uint8 or float in [0, 1]: the head over `subject.without_head`, or over the
-            method's own torso where the protocol pastes nothing. Hair is pasted here.
+            method's own torso where the protocol pastes nothing. Hair is pasted here. It is called from several threads
+            at once.
         frames: default the test split.
         reader: of this subject, where one is at hand already.
         protocol: how pictures are made and compared.
@@ -90,16 +90,35 @@ def evaluate(
     Returns:
         the summary, and the series it was taken from: one value a frame each.
     """
+    return evaluate_all(subject, [render], frames, reader, protocol)[0]
+
+
+def evaluate_all(
+    subject: Subject, renders: Sequence[Render], frames: range | None = None, reader: MouthReader | None = None,
+    protocol: Protocol = protocols.DEFAULT,
+) -> list[tuple[Evaluation, dict[str, NDArray]]]:  # fmt: skip
+    """`evaluate` of several renders in one pass: what of a frame is the truth's is read and measured once for all."""
     frames = subject.test if frames is None else frames
     reader = reader or MouthReader(subject)
+
+    def work(moment: tuple[int, Callable[[], list[NDArray]]]) -> tuple[list[Row], list[NDArray]]:
+        t, look = moment
+        true, *pictures = look()
+        place = _place(subject, t, true, protocol)
+        return [_measure(p, true, place) for p in pictures], [reader(p, t) for p in (true, *pictures)]
+
+    measured = list(in_parallel(work, _moments(subject, renders, frames, protocol)))
+    read = np.stack([shapes for _, shapes in measured], axis=1)
     truth = reader.truth(subject)[frames.start : frames.stop : frames.step]
+    return [
+        _summary(subject, frames, [rows[k] for rows, _ in measured], shapes, read[0], truth, protocol)
+        for k, shapes in enumerate(read[1:])
+    ]
 
-    def work(item: tuple[int, NDArray, NDArray]) -> tuple[dict[str, float | None], NDArray, NDArray]:
-        t, picture, true = item
-        return _measure(subject, t, picture, true, protocol), reader(picture, t), reader(true, t)
 
-    rows, read, read_truth = zip(*in_parallel(work, _pairs(subject, render, frames, protocol)), strict=True)
-    shapes, ceiling = np.stack(read), np.stack(read_truth)
+def _summary(subject: Subject, frames: range, rows: Sequence[Row], shapes: NDArray, ceiling: NDArray, truth: NDArray,
+             protocol: Protocol) -> tuple[Evaluation, dict[str, NDArray]]:  # fmt: skip
+    """From a render's rows and its lips, the lips read from the truth, and the true lips, (T, 20, 2) metres each."""
     arrays = {name: np.array([row[name] for row in rows], float) for name in rows[0] if rows[0][name] is not None}
     arrays["opening"], arrays["opening_true"] = opening(shapes), opening(truth)
     arrays["opening_ceiling"] = opening(ceiling)
@@ -121,59 +140,89 @@ def evaluate(
     ), arrays  # fmt: skip
 
 
-def _pairs(subject: Subject, render: Render, frames: range, protocol: Protocol
-           ) -> Iterator[tuple[int, NDArray, NDArray]]:  # fmt: skip
-    """Frame number, render and truth as the protocol has them."""
+def _moments(subject: Subject, renders: Sequence[Render], frames: range, protocol: Protocol
+             ) -> Iterator[tuple[int, Callable[[], list[NDArray]]]]:  # fmt: skip
+    """Frame numbers, and what gives the truth and the renders of each as the protocol has them.
 
-    def drawn(t: int) -> NDArray:
-        picture = render(t)
-        if protocol.pasted == "hair and torso":
-            true = subject.frame(t) if picture.dtype == np.uint8 else subject.frame(t) / 255
-            picture = protocols.paste(picture, true, subject.hair_mask(t))
-        return protocols.even(picture) if protocol.crop == "even" else picture
+    Pictures are made where they are asked for, on the worker's thread; a codec needs them all first.
+    """
 
     def true(t: int) -> NDArray:
         return protocols.even(subject.frame(t)) if protocol.crop == "even" else subject.frame(t)
 
+    def drawn(render: Render, t: int) -> NDArray:
+        picture = render(t)
+        if protocol.pasted == "hair and torso":
+            whole = subject.frame(t) if picture.dtype == np.uint8 else subject.frame(t) / 255
+            picture = protocols.paste(picture, whole, subject.hair_mask(t))
+        return protocols.even(picture) if protocol.crop == "even" else picture
+
+    def both(t: int) -> list[NDArray]:
+        return [true(t), *(drawn(render, t) for render in renders)]
+
+    def bytes_of(render: Render, t: int) -> NDArray[np.uint8]:
+        picture = drawn(render, t)
+        return np.round(picture * 255).astype(np.uint8) if picture.dtype != np.uint8 else picture
+
     if not protocol.codec:
-        yield from ((t, drawn(t), true(t)) for t in frames)
+        yield from ((t, partial(both, t)) for t in frames)
         return
-    bytes_of = (np.round(p * 255).astype(np.uint8) if p.dtype != np.uint8 else p for p in map(drawn, frames))
-    sides = (protocols.through(protocol.codec, side, subject.fps) for side in (bytes_of, map(true, frames)))
-    yield from zip(frames, *sides, strict=True)
+    sides = [
+        protocols.through(protocol.codec, in_parallel(show, frames), subject.fps)
+        for show in (true, *(partial(bytes_of, render) for render in renders))
+    ]
+    for t, *pictures in zip(frames, *sides, strict=True):
+        yield t, partial(list, pictures)
 
 
-def _measure(subject: Subject, t: int, picture: NDArray, true: NDArray, protocol: Protocol
-             ) -> dict[str, float | None]:  # fmt: skip
+@dataclass(frozen=True)
+class _Place:
+    """Where a frame is measured.
+
+    Attributes:
+        head, mouth: (H, W) masks of the truth. around: a box about all that is measured, with room for SSIM's window.
+        region: of the protocol. box: its rectangle.
+    """
+
+    head: NDArray[np.bool_]
+    mouth: NDArray[np.bool_]
+    around: Boxed
+    region: str
+    box: Boxed
+
+
+def _place(subject: Subject, t: int, true: NDArray, protocol: Protocol) -> _Place:
     h, w = true.shape[:2]
     head, mouth = subject.head_mask(t)[:h, :w], subject.motion_mask(t)[:h, :w]
     wanted = head | mouth
-    if protocol.region == "full":
-        wanted[:] = True
-    elif protocol.region == "mouth box":
-        wanted[protocols.mouth_box(subject.landmarks[t], h, w)] = True
-    around = _around(wanted)
-    similarity = np.zeros((h, w))
-    similarity[around] = ssim_map(picture[around], true[around])
-    row: dict[str, float | None] = {}
-    for name, region in (("head", head), ("mouth", mouth)):
-        row[f"{name}_psnr"] = psnr(picture[around], true[around], region[around])
-        row[f"{name}_ssim"] = float(similarity[region].mean())
+    box: Boxed = (slice(0, h), slice(0, w))
     if protocol.region == "head":
+        box = protocols.box(head)
+    elif protocol.region == "mouth box":
+        box = protocols.mouth_box(subject.landmarks[t], h, w)
+    if protocol.region != "head":
+        wanted[box] = True
+    return _Place(head, mouth, _around(wanted), protocol.region, box)
+
+
+def _measure(picture: NDArray, true: NDArray, place: _Place) -> Row:
+    around, box = place.around, place.box
+    similarity, error = np.zeros(true.shape[:2]), np.zeros(true.shape[:2])
+    similarity[around] = ssim_map(picture[around], true[around])
+    error[around] = squared_error(picture[around], true[around])
+    row: Row = {}
+    for name, region in (("head", place.head), ("mouth", place.mouth)):
+        row[f"{name}_psnr"] = decibel(float(error[region].mean()))
+        row[f"{name}_ssim"] = float(similarity[region].mean())
+    if place.region == "head":
         row |= {"psnr": row["head_psnr"], "ssim": row["head_ssim"]}
-        rows, columns = protocols.box(head)
-    elif protocol.region == "full":
-        row |= {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean())}
-        rows, columns = slice(None), slice(None)
     else:
-        rows, columns = protocols.mouth_box(subject.landmarks[t], h, w)
-        row |= {
-            "psnr": psnr(picture[rows, columns], true[rows, columns]), "ssim": float(similarity[rows, columns].mean()),
-        }  # fmt: skip
-    return row | rectangle_measures(picture[rows, columns], true[rows, columns])
+        whole = similarity[5:-5, 5:-5] if place.region == "full" else similarity[box]
+        row |= {"psnr": decibel(float(error[box].mean())), "ssim": float(whole.mean())}
+    return row | rectangle_measures(picture[box], true[box])
 
 
-def _around(mask: NDArray[np.bool_], margin: int = 8) -> tuple[slice, slice]:
+def _around(mask: NDArray[np.bool_], margin: int = 8) -> Boxed:
     """A mask's box with room for SSIM's window: inside the mask SSIM is then what it is in the whole picture."""
     rows, columns = protocols.box(mask)
     return (
@@ -182,7 +231,7 @@ def _around(mask: NDArray[np.bool_], margin: int = 8) -> tuple[slice, slice]:
     )
 
 
-def rectangle_measures(picture: NDArray, truth: NDArray) -> dict[str, float | None]:
+def rectangle_measures(picture: NDArray, truth: NDArray) -> Row:
     """MS-SSIM, HaarPSI and GMSD of two rectangles; None where they are too small for one."""
     side = min(truth.shape[:2])
     return {
@@ -201,23 +250,6 @@ def _closure(subject: Subject, lips: NDArray, frames: range) -> float | None:
     return None if found is None else found.accuracy
 
 
-def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """work(item) of each item in order, on all cores, at most two items a core ahead."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="measure") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float], dict[str, NDArray]]:
     """Measures pairs of whole pictures, such as those of two films.
 
@@ -228,7 +260,7 @@ def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float],
         means by name, and the series; what is not defined for this size is left out.
     """
 
-    def work(item: tuple[NDArray, NDArray]) -> dict[str, float | None]:
+    def work(item: tuple[NDArray, NDArray]) -> Row:
         picture, true = item
         similarity = ssim_map(picture, true)
         own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean())}

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audioplane import inside, protocols
-from audioplane.evaluate import Evaluation, evaluate, samples_of
+from audioplane.evaluate import Evaluation, evaluate_all, samples_of
 from audioplane.experiments.runs import renderer
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.statistics import Difference, paired_difference, paired_over_seeds, spread
 from audioplane.metrics.sync import SyncScore, shift_distances
 from audioplane.metrics.sync import score as score_distances
 from audioplane.sync.scorers import FPS, Scorer, controls
+from audioplane.threads import in_parallel
 
 if TYPE_CHECKING:
     from audioplane.head import TalkingHead
@@ -50,8 +51,7 @@ def evaluated(
     subject: Subject, renders: Mapping[str, Render]
 ) -> tuple[dict[str, Evaluation], dict[str, dict[str, NDArray]]]:
     """Each rendering's measures on the held-out frames, and their series."""
-    reader = MouthReader(subject)
-    both = {name: evaluate(subject, render, reader=reader) for name, render in renders.items()}
+    both = dict(zip(renders, evaluate_all(subject, list(renders.values())), strict=True))
     return {name: one[0] for name, one in both.items()}, {name: one[1] for name, one in both.items()}
 
 
@@ -63,7 +63,7 @@ def synced(subject: Subject, renders: Mapping[str, Render], scorer: Scorer) -> d
     count = scorer.count(len(frames), len(audio))
     sounds = scorer.hear(audio, count)
     found = {
-        name: scorer.score(scorer.see(map(render, frames), landmarks)[:count], sounds)
+        name: scorer.score(scorer.see(in_parallel(render, frames), landmarks)[:count], sounds)
         for name, render in renders.items()
     }
     unrelated = subject.audio[: len(audio)]
@@ -95,10 +95,8 @@ def by_protocol(subject: Subject, head: TalkingHead, names: Sequence[str] = tupl
     still, reader, rows = inside.at_rest(head), MouthReader(subject), {}
     for name in names:
         protocol = protocols.find(name)
-        own, rest = (
-            evaluate(subject, renderer(one, subject, protocol=protocol), reader=reader, protocol=protocol)[0]
-            for one in (head, still)
-        )
+        draw = [renderer(one, subject, protocol=protocol) for one in (head, still)]
+        (own, _), (rest, _) = evaluate_all(subject, draw, reader=reader, protocol=protocol)
         rows[name] = {"PSNR": own.psnr, "held still": rest.psnr, "SSIM": own.ssim, "HaarPSI": own.haarpsi}
     return pd.DataFrame(rows).T.astype(float).round(3)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,26 @@ def table(name: str, films: str | Path | None = None) -> Result:
     from audioplane.experiments import runner
 
     return runner.reproduce([name], preset(), films=Path(films) if films else None, quiet=is_quiet())[name]
+
+
+def heads_of(name: str, rows: Sequence[str], column: str) -> tuple[Subject, dict[str, TalkingHead]]:
+    """The clip of a table's column and the heads of some of its rows, seed 0; trained if they are not there yet.
+
+    Args:
+        name: of the table. rows, column: names in it.
+    """
+    from audioplane.experiments import heads, runs, tables
+    from audioplane.head import TalkingHead
+
+    cells = tables.jobs(tables.find(name), preset(), 1)
+    jobs = {row: cells[row, column, 0] for row in rows}
+    subject = jobs[rows[0]].clip.open()
+    found = {
+        row: TalkingHead.load(heads.trained(subject, job.config, [_Bar(is_quiet())]), sparse=False)
+        for row, job in jobs.items()
+    }
+    driven = jobs[rows[0]].driven
+    return (subject if driven is None else runs.driven_by(subject, driven)), found
 
 
 def scalars(run: Path) -> dict[str, np.ndarray]:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from audioplane import inside
 from audioplane.audio.features import load_audio
 from audioplane.errors import UserError
-from audioplane.evaluate import compare, samples_of, spaced
-from audioplane.experiments.runs import SHIFT, held_out, renderer
+from audioplane.evaluate import compare, evaluate_all, samples_of, spaced
+from audioplane.experiments.runs import SHIFT, renderer
 from audioplane.metrics.face import aue, deformation, iou, lmd
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import measure
 from audioplane.protocols import DEFAULT, Protocol
 from audioplane.sync.scorers import FPS, SHORTEST, Scorer, controls
+from audioplane.threads import in_parallel
 from audioplane.videos import Pair, at_rate
 from audioplane.weights import MissingWeightsError
 
@@ -45,9 +46,8 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
         protocol; measures, and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
     """
     reader = MouthReader(subject)
-    summary, _ = held_out(head, subject, reader, protocol=protocol)
-    late, _ = held_out(head, subject, reader, SHIFT, protocol=protocol)
-    draw = renderer(head, subject, protocol=protocol)
+    draw, drawn_late = (renderer(head, subject, shift, protocol) for shift in (0.0, SHIFT))
+    (summary, _), (late, _) = evaluate_all(subject, [draw, drawn_late], reader=reader, protocol=protocol)
     found: dict[str, Any] = {
         "subject": subject.name,
         "size": [subject.width, subject.height],
@@ -61,7 +61,8 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
     }
     if neural:
         shown = list(subject.test)
-        found["neural"] = by_networks([draw(t) for t in shown], [subject.frame(t) for t in shown], protocol.network)
+        pictures, true = (list(in_parallel(show, shown)) for show in (draw, subject.frame))
+        found["neural"] = by_networks(pictures, true, protocol.network)
     return found
 
 
@@ -78,10 +79,10 @@ def sync_of_head(subject: Subject, draw: Callable[[int], NDArray], scorers: Sequ
     found = {}
     for scorer in scorers:
         count = scorer.count(len(frames), len(audio))
-        sights = scorer.see((_bytes(draw(t)) for t in frames), landmarks)[:count]
+        sights = scorer.see(in_parallel(lambda t: _bytes(draw(t)), frames), landmarks)[:count]
         scores = {"render": scorer.score(sights, scorer.hear(audio, count))}
         if len(unrelated) == len(audio):
-            scores |= controls(scorer, (subject.frame(t) for t in frames), landmarks, audio, unrelated)
+            scores |= controls(scorer, in_parallel(subject.frame, frames), landmarks, audio, unrelated)
         found[scorer.name] = {
             "clip_seconds": len(frames) / FPS, **{name: score.to_dict() for name, score in scores.items()},
         }  # fmt: skip

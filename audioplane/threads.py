@@ -1,4 +1,4 @@
-"""A small thread pool for compiled kernels that release the interpreter lock.
+"""A small thread pool for compiled kernels that release the interpreter lock, and whole frames worked on side by side.
 
 Kernels are plain serial functions `kernel(start, stop, *args)` that write only what belongs to their range, so
 results cannot depend on how many threads ran them. Unlike numba's own parallel mode this compiles fast, survives
@@ -8,16 +8,21 @@ results cannot depend on how many threads ran them. Unlike numba's own parallel 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+from audioplane import parallel
+
 Range = tuple[int, int]
+T = TypeVar("T")
+R = TypeVar("R")
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -75,3 +80,23 @@ def run(kernel: Callable[..., Any], chunks: Sequence[Range], *args: Any) -> None
     for error in errors:
         if error is not None:
             raise error
+
+
+@contextlib.contextmanager
+def one_each() -> Iterator[int]:
+    """Lets kernels run on their caller's thread alone; yields how many callers there may be."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """work(item) of each item in order, on all cores the process may use, at most two items a core ahead.
+
+    Each item's kernels run on its own thread alone: frames side by side keep cores busier than parts of one frame.
+    """
+    with one_each():
+        yield from parallel.in_parallel(work, items, parallel.cores())

@@ -49,7 +49,7 @@ def measured(path: Path, clip: Clip) -> dict[str, Any]:
         UserError: it has another size, or fewer frames.
     """
     subject = clip.open()
-    pictures: list[NDArray[np.uint8]] = [picture for _, picture in videos.at_rate(path)]
+    pictures: list[NDArray[np.uint8]] = list(videos.at_rate(path))
     size = (subject.height, subject.width)
     if len(pictures) < len(subject.test) or pictures[0].shape[:2] != size:
         raise UserError(

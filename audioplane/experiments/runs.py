@@ -13,7 +13,7 @@ import numpy as np
 
 from audioplane import cache, weights
 from audioplane.config import Config
-from audioplane.evaluate import Evaluation, Render, evaluate, samples_of, spaced
+from audioplane.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
 from audioplane.experiments.heads import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
 from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.metrics.mouth import MouthReader
@@ -156,7 +156,7 @@ def _make(job: Job, watchers: Sequence[Watcher]) -> Record:
     measures, series = judge(head, subject, reader)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"
     facts = {"gaussians": len(head.cloud), "moving": TalkingHead.load(path / HEAD).moving,
-             "mouth_share": mouth_share(head, subject)}  # fmt: skip
+             "mouth_share": mouth_share(head, subject), "fps": round(_fps(head, subject), 1)}  # fmt: skip
     return Record(
         identity=job.identity, key=job.key, code=job.code(), config=json.loads(job.config.to_json()),
         clip=job.clip.to_dict(), driven=job.driven and job.driven.to_dict(), versions=versions(), device=device,
@@ -172,13 +172,13 @@ def driven_by(subject: Subject, driven: Clip) -> Subject:
 
 
 def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """All measures of a table: pictures, lips, sync by the scorer that ships, speed; and the same a second late."""
-    summary, series = held_out(head, subject, reader)
-    late, _ = held_out(head, subject, reader, SHIFT)
+    """All measures of a table: pictures, lips, sync by the scorer that ships; and the lips a second late."""
+    renders = [renderer(head, subject, shift) for shift in (0.0, SHIFT)]
+    (summary, series), (late, _) = evaluate_all(subject, renders, reader=reader)
     sync, distances = _sync(head, subject)
     return {
         **summary.to_dict(), "lpips": _lpips(head, subject), **sync, "shifted_correlation": late.opening_correlation,
-        "shifted_lip_error": late.lip_error, "fps": _fps(head, subject),
+        "shifted_lip_error": late.lip_error,
     }, series | distances  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def held_out(head: TalkingHead, subject: Subject, reader: MouthReader | None = N
 
 
 def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
-    """What draws frame t of a subject as the head speaks it: over the truth's torso, or over its own."""
+    """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own."""
     audio = np.roll(subject.audio, round(shift * 16_000))
     codes = head.encode(audio)
     last = len(codes) - 1
@@ -198,7 +198,7 @@ def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: 
     def render(t: int) -> np.ndarray:
         time_in_clip = (t - subject.train.start) / max(len(subject.train) - 1, 1)
         behind = None if protocol.pasted == "nothing" else subject.without_head(t)
-        return head.render(codes[min(t, last)], subject.viewmats[t], behind, time=time_in_clip)
+        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, time_in_clip)
 
     return render
 
@@ -220,11 +220,8 @@ def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str
     sights = scorer.see(map(draw, frames), landmarks)[:count]
     true = scorer.see(map(subject.frame, frames), landmarks)[:count]
     own, other = scorer.hear(audio, count), scorer.hear(np.roll(audio, len(audio) // 2), count)
-    scores = {
-        "": scorer.score(sights, own),
-        "true_": scorer.score(true, own),
-        "unrelated_": scorer.score(sights, other),
-    }
+    pairs = {"": (sights, own), "true_": (true, own), "unrelated_": (sights, other)}
+    scores = {prefix: scorer.score(*pair) for prefix, pair in pairs.items()}
     found: dict[str, Any] = {"sync": scorer.name, "sync_seconds": len(frames) / FPS}
     for prefix, score in scores.items():
         found |= {f"{prefix}lse_c": score.confidence, f"{prefix}lse_d": score.distance}

@@ -45,8 +45,23 @@ def psnr(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = No
     """
     a, b = _pair(picture, truth, region)
     error = (a - b) ** 2 if region is None else ((a - b) ** 2)[region]
-    mean = float(error.mean())
-    return math.inf if mean == 0.0 else -10.0 * math.log10(mean)
+    return decibel(float(error.mean()))
+
+
+def squared_error(picture: Picture, truth: Picture) -> NDArray[np.float64]:
+    """The squared error of each pixel, the mean of the channels: (H, W).
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    a, b = _pair(picture, truth, None)
+    difference = a - b
+    return np.einsum("ijc,ijc->ij", difference, difference) / a.shape[2]
+
+
+def decibel(error: float) -> float:
+    """PSNR of a mean squared error."""
+    return math.inf if error == 0.0 else -10.0 * math.log10(error)
 
 
 def ssim(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = None) -> float:

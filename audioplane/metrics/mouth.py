@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..threads import in_parallel
 from .image import Picture, as_float
 
 if TYPE_CHECKING:
@@ -88,10 +89,15 @@ class MouthFrame:
         """The mouth region of frame t as a flat vector of CROP pixels."""
         width, height = BOX[0] * self.scale[t], BOX[1] * self.scale[t]
         left, top = self.centres[t] - [width / 2, height / 2]
+        blur = max(width / CROP[1], 1.0) / 2
+        # Only what the crop sees is smoothed: the box, the blur's reach around it, and no more of the picture.
+        reach = int(np.ceil(4 * blur)) + 2
+        rows = _around(top, top + height, reach, picture.shape[0])
+        columns = _around(left, left + width, reach, picture.shape[1])
+        smooth = cv2.GaussianBlur(as_float(picture[rows, columns]), (0, 0), blur)
         warp = np.array([[width / CROP[1], 0, left], [0, height / CROP[0], top]], np.float64)
         warp[:, 2] += [0.5 * width / CROP[1] - 0.5, 0.5 * height / CROP[0] - 0.5]  # between pixel centres
-        blur = max(width / CROP[1], 1.0) / 2
-        smooth = cv2.GaussianBlur(as_float(picture), (0, 0), blur)
+        warp[:, 2] -= [columns.start, rows.start]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(smooth, warp, (CROP[1], CROP[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(crop, np.float64).ravel()
@@ -99,6 +105,12 @@ class MouthFrame:
     def to_metres(self, landmarks: NDArray) -> NDArray[np.float64]:
         """Mouth landmarks (T, 68, 2) pixels -> (T, 20, 2) metres in the image plane from the crop's centre."""
         return (landmarks[:, MOUTH] - self.centres[:, None]) / self.scale[:, None, None]
+
+
+def _around(low: float, high: float, reach: int, size: int) -> slice:
+    """The pixels of a side of `size` within `reach` of [low, high], or of the end that this lies beyond."""
+    start, stop = int(np.floor(low)) - reach, int(np.ceil(high)) + reach
+    return slice(max(0, min(start, size - reach)), min(size, max(stop, reach)))
 
 
 class MouthReader:
@@ -115,7 +127,7 @@ class MouthReader:
         times = [t for t in subject.train[::every] if np.isfinite(subject.landmarks[t]).all()]
         if len(times) < 20:
             raise ValueError(f"subject: expected at least 20 training frames with landmarks, found {len(times)}")
-        pixels = np.stack([self.place.crop(subject.frame(t), t) for t in times])
+        pixels = np.stack(list(in_parallel(lambda t: self.place.crop(subject.frame(t), t), times)))
         shapes = self.place.to_metres(subject.landmarks)[times].reshape(len(times), -1)
         self._mean_pixels, self._mean_shape = pixels.mean(0), shapes.mean(0)
         centred = pixels - self._mean_pixels
