@@ -15,6 +15,7 @@ from .basic import box_around, empty
 
 OURS, PAPER = "#0072b2", "#d55e00"  # of Okabe and Ito, told apart by anyone
 BOX = "#f0e442"
+ACROSS = 4  # panels beside each other
 
 
 def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
@@ -134,11 +135,13 @@ def table_dots(
         better: measure -> 1 where larger is better, -1 where smaller is. title: above all.
     """
     names = list(dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column))
-    figure, axes = plt.subplots(
-        1, len(ours), figsize=(1.2 + 2.1 * len(ours), 1.5 + 0.36 * len(names)), layout="constrained", squeeze=False,
-        sharey=True,
-    )  # fmt: skip
-    for cell, (measure, column) in zip(axes[0], ours.items(), strict=True):
+    columns = min(len(ours), ACROSS)
+    lines = -(-len(ours) // columns)
+    size = (1.3 + 2.15 * columns, 0.3 + lines * (1.2 + 0.3 * len(names)))
+    figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False, sharey=True)
+    for cell in axes.ravel()[len(ours) :]:
+        cell.set_visible(False)
+    for cell, (measure, column) in zip(axes.ravel(), ours.items(), strict=False):
         for k, row in enumerate(names):
             values = np.asarray(column.get(row, ()), float)
             values = values[np.isfinite(values)]
