@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from audioplane.metrics.sync import shift_distances
+from audioplane.speakers.articulation_targets import target
+from audioplane.speakers.phonemes import sounds
 from audioplane.sync import data, examine, training
 from audioplane.sync.scorers import Scorer
 
@@ -74,6 +76,18 @@ def test_voices_that_ship_are_never_learnt_from():
     }
     assert not learnt & {recipe.espeak for recipe in RECIPES.values()}
     assert training.Settings().people < data.FIRST_FOR_TESTS
+
+
+def test_every_sound_of_a_made_voice_has_an_articulation():
+    pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed")
+    scots, german = data._speak_all(
+        [16, 3], 4.0
+    )  # the former says the vowel of "two" as none of the shipped voices does
+    for script in (scots, chinese):
+        assert len(script.phonemes) > 10
+        for phoneme in script.phonemes:
+            for sound in sounds(phoneme):
+                assert np.isfinite(target(sound)).all()
 
 
 @pytest.mark.slow
