@@ -51,7 +51,7 @@ VARIANTS = (
 )  # fmt: skip
 """espeak's variants, without those of the voices that ship and without whispers and robots."""
 
-LIPS = str.maketrans({"ʉ": "u"})
+LIPS = str.maketrans({"ʉ": "u", "ʍ": "w"})
 """Sounds that no voice that ships has -> those with the same lips, whose articulation is known."""
 
 FIRST_FOR_TESTS = 900_000
