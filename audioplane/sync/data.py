@@ -26,7 +26,7 @@ from audioplane.speakers.face.model import RiggedFace
 from audioplane.speakers.filming import DISTANCE, project, rigid
 from audioplane.speakers.lights import studio
 from audioplane.speakers.performance import Performance, act
-from audioplane.speakers.phonemes import Phoneme
+from audioplane.speakers.phonemes import LENGTH, Phoneme
 from audioplane.speakers.scene import Pose, Scene
 from audioplane.speakers.script import Script
 from audioplane.speakers.voice import SAMPLE_RATE, load_voice
@@ -51,8 +51,8 @@ VARIANTS = (
 )  # fmt: skip
 """espeak's variants, without those of the voices that ship and without whispers and robots."""
 
-LIPS = str.maketrans({"ʉ": "u", "ʍ": "w"})
-"""Sounds that no voice that ships has -> those with the same lips, whose articulation is known."""
+LIPS = str.maketrans({"ʉ": "u", "ʍ": "w", "ʲ": "j", ":": LENGTH})
+"""Letters of varieties that no voice that ships speaks -> those with the same lips, whose articulation is known."""
 
 FIRST_FOR_TESTS = 900_000
 """`held_out_N` from this N on are never trained on."""
