@@ -42,6 +42,8 @@ class Box:
 class Gaussians:
     """N Gaussians.
 
+    Paper: Eq. 2 (journal).
+
     Attributes:
         means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
             metres. opacities: (N,) logits. sh: (N, K, 3) harmonics, K = (degree + 1)^2.
@@ -67,7 +69,9 @@ class Gaussians:
     @staticmethod
     def unpack(rows: Tensor) -> Gaussians:
         """The inverse of `pack`, without copying."""
-        return Gaussians(rows[:, :3], rows[:, 3:7], rows[:, 7:10], rows[:, 10], rows[:, 11:].unflatten(1, (-1, 3)))
+        # One split, not five slices: its gradient is one concatenation, not five padded arrays added up.
+        means, quats, scales, opacities, sh = rows.split([3, 4, 3, 1, rows.shape[1] - 11], dim=1)
+        return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
 
     def detach(self) -> Gaussians:
         return Gaussians(**{name: tensor.detach() for name, tensor in self.items()})
@@ -132,7 +136,8 @@ def splat(
         cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), colors, viewmat[None], K[None],
         width, height, packed=False,
     )  # fmt: skip
-    return Picture(out[0, ..., :3], alpha[0], out[0, ..., 3] if dynamism is not None else None, meta)
+    rgb, *map_ = out[0].split([3, 1] if dynamism is not None else [3], dim=-1)
+    return Picture(rgb, alpha[0], map_[0][..., 0] if map_ else None, meta)
 
 
 def random_gaussians(points: Tensor, spacing: float, sh_degree: int, generator: torch.Generator) -> Gaussians:

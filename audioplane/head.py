@@ -10,11 +10,8 @@ voice keep their mean offset (sparse evaluation); `sparse=False` moves them all,
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import checkpoint, compose
+from . import checkpoint, compose, threads
 from .audio.features import SAMPLE_RATE, Features, check_audio, load_audio
 from .config import Config
 from .errors import UserError
 from .gaussians import Box, Gaussians, splat
 from .model import HeadModel
+from .parallel import in_parallel
 
 if TYPE_CHECKING:
     from .train import Trainer
@@ -174,7 +172,7 @@ class TalkingHead:
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
-        """The cloud of a moment, G'. Eq. 13, folded."""
+        """The cloud of a moment, G', folded. Paper: Eq. 13 (journal)."""
         if self._static is None:
             return self.model.deform(audio_code, time)[0]
         rows = self._rows.clone()
@@ -247,7 +245,8 @@ class TalkingHead:
                 compose.put_mark(image, stamp)
             return image
 
-        yield from _in_parallel(draw, len(codes))
+        with threads.one_each() as workers:
+            yield from in_parallel(draw, range(len(codes)), workers)
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
@@ -377,35 +376,9 @@ def touched_rows(model: HeadModel) -> Tensor:
     points, layout = model.points().detach().cpu().numpy(), model.field.planes.layout
     slots = np.full(len(model.field.planes.planes), -1, np.int32)
     rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
-    plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts)
+    corners = np.empty((len(layout), len(points), 4), np.int32)
+    plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
     return torch.from_numpy((slots >= 0).nonzero()[0])
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[int]:
-    """Lets kernels run on their caller's thread alone; yields how many callers there may be."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        torch.set_num_threads(before)
-
-
-def _in_parallel(draw: Any, count: int) -> Iterator[np.ndarray]:
-    """draw(0), draw(1), ... in order, computed ahead on all cores."""
-    with _one_thread_each() as workers, ThreadPoolExecutor(workers, thread_name_prefix="speak") as pool:
-        waiting: deque[Future[np.ndarray]] = deque()
-        try:
-            for t in range(count):
-                waiting.append(pool.submit(draw, t))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 __all__: Sequence[str] = ["POSES", "TalkingHead"]

@@ -107,6 +107,8 @@ def explained(values: NDArray, spoken: list[str]) -> float:
 def factors(model: HeadModel, point: int, audio: Tensor) -> dict[str, Tensor]:
     """Every factor of Eq. 10 for one Gaussian, looked up the slow, plain way.
 
+    Paper: Eq. 6, 8 and 10 (journal).
+
     Args:
         model: with an audio plane. point: which Gaussian. audio: a, (code,).
 

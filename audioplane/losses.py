@@ -11,7 +11,8 @@ one a run used stands in its record.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +22,95 @@ from torch.nn import functional
 from . import threads
 from .config import LossConfig
 
+if TYPE_CHECKING:
+    from .gaussians import Picture
+    from .loader import Sample
+
 Perceptual = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class PixelTerms:
+    """What a picture comes to, pixel by pixel.
+
+    Attributes:
+        image: (H, W, 3), the picture over the sample's background. target: (H, W, 3); where the sample's is not known
+        the picture is its own target, so that no term pulls there. l1: weighted. mask: Eq. 15, or None without a
+        dynamism map. error: mean squared error over the head's pixels, without a gradient.
+    """
+
+    image: Tensor
+    target: Tensor
+    l1: Tensor
+    mask: Tensor | None
+    error: Tensor
+
+
+def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+    """Weighted L1 and mask loss of a picture, and what other terms need.
+
+    Paper: Eq. 15 and the first term of Eq. 16 (journal).
+
+    Args:
+        picture: rendered. sample: of the same size.
+        mouth_weight: further weight of the moving region in L1. margin: tolerance of Eq. 15.
+    """
+    if picture.rgb.device.type != "cpu" or picture.rgb.dtype != torch.float32:
+        return pixel_terms_plain(picture, sample, mouth_weight, margin)
+    image, target, l1, mask, error = _PixelTerms.apply(
+        picture.rgb, picture.alpha[..., 0], picture.dynamism, sample, mouth_weight, margin
+    )
+    return PixelTerms(image, target, l1, None if picture.dynamism is None else mask, error)
+
+
+def pixel_terms_plain(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+    """`pixel_terms` in plain torch: the slow twin, any device."""
+    image = picture.over(sample.background)
+    target = torch.where(sample.known[..., None], sample.target, image.detach())
+    l1 = weighted_l1(image, target, 1.0 + mouth_weight * sample.motion)
+    mask = None if picture.dynamism is None else margin_loss(picture.dynamism, sample.motion, margin)
+    square = (image.detach() - sample.target).square() * sample.head[..., None]
+    return PixelTerms(image, target, l1, mask, square.sum() / (3.0 * sample.head.sum()).clamp_min(1.0))
+
+
+class _PixelTerms(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rgb: Tensor, alpha: Tensor, dynamism: Tensor | None, sample: Sample, mouth_weight: float,
+                margin: float) -> tuple[Tensor, ...]:  # fmt: skip
+        from . import pixel_kernels as kernels
+
+        height, width = alpha.shape
+        seen = torch.empty(0, 0) if dynamism is None else dynamism
+        inputs = [t.detach().numpy() for t in (rgb, alpha, seen)]
+        own = sample.background.view(-1, width if sample.background.dim() == 3 else 1, 3).numpy()
+        image, target, sums = torch.empty(height, width, 3), torch.empty(height, width, 3), np.empty((height, 4), "f4")
+        weights = (np.float32(mouth_weight), np.float32(margin))
+        rows = threads.split(height, 2 * torch.get_num_threads())
+        given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion)]
+        threads.run(kernels.compare, rows, *inputs, own, *given, *weights, image.numpy(), target.numpy(), sums)
+        l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
+        ctx.state = (image.numpy(), target.numpy(), inputs[2], own, given[3], *weights)
+        ctx.rows, ctx.pixels = rows, height * width
+        values = [torch.tensor(x, dtype=torch.float32) for x in (
+            l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0)
+        )]  # fmt: skip
+        ctx.mark_non_differentiable(target, values[2])
+        return image, target, *values
+
+    @staticmethod
+    def backward(ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
+                 ) -> tuple[Any, ...]:  # fmt: skip
+        from . import pixel_kernels as kernels
+
+        shape = v_image.shape[:2]
+        v_rgb, v_alpha = torch.empty(v_image.shape), torch.empty(shape)
+        v_dynamism = torch.empty(ctx.state[2].shape)
+        scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
+        threads.run(
+            kernels.spread, ctx.rows, *ctx.state, v_image.contiguous().numpy(), *scales, v_rgb.numpy(),
+            v_alpha.numpy(), v_dynamism.numpy(),
+        )  # fmt: skip
+        return v_rgb, v_alpha, (v_dynamism if len(v_dynamism) else None), None, None, None
 
 
 def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -62,14 +62,17 @@ class HeadModel(nn.Module):
         return self.box.normalise(means if self.config.field.move_points else means.detach())
 
     def offsets(self, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Delta G (N, P), before its units, and d (N, 1) under an audio code; d = 1 without saliency splatting."""
+        """Delta G (N, P), before its units, and d (N, 1) under an audio code; d = 1 without saliency splatting.
+
+        Paper: Eq. 5 (journal), F(G; a, x, y, z).
+        """
         offsets, dynamism = self.field(self.points(), audio, time)
         if not self.config.saliency.enabled:
             dynamism = torch.ones_like(dynamism)
         return offsets, dynamism
 
     def deform(self, audio: Tensor, time: float = 0.0) -> tuple[Gaussians, Tensor]:
-        """G' and d of a moment. Eq. 13."""
+        """G' and d of a moment. Paper: Eq. 5 and 13 (journal)."""
         offsets, dynamism = self.offsets(audio, time)
         return Gaussians.unpack(self.cloud.pack() + dynamism * offsets * self.scales), dynamism
 

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,26 +15,18 @@ import numpy as np
 
 from audioplane import cache, config
 from audioplane.config import Config
+from audioplane.experiments.tables import LENGTHS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from audioplane.evaluate import Evaluation
+    from audioplane.experiments.results import Result
     from audioplane.head import TalkingHead
     from audioplane.subject import Subject
     from audioplane.train import Report, Trainer
 
-try:
-    import fcntl
-except ImportError:  # Windows: two notebooks at once train it twice, and the first to finish stays
-    fcntl = None
-
 VARIABLE = "AUDIOPLANE_PRESET"
-CLIPS = {"smoke": (10.0, 64), "demo": (40.0, 192), "paper": (240.0, 512)}  # seconds, pixels
-ROOMS = (
-    "audio", "fields", "splat", "checkpoint.py", "compose.py", "config.py", "densify.py", "gaussians.py", "head.py",
-    "loader.py", "losses.py", "model.py", "row_adam.py", "schedule.py", "ssim_kernels.py", "train.py",
-)  # fmt: skip
 
 
 def preset() -> str:
@@ -53,7 +42,7 @@ def preset() -> str:
 
 def settings() -> Config:
     """The session's preset at the size of its clip."""
-    name, size = preset(), CLIPS[preset()][1]
+    name, size = preset(), LENGTHS[preset()][1]
     chosen = config.preset(name).replace(schedule__size=size)
     return chosen.replace(schedule__early_size=size // 2) if chosen.schedule.early_size else chosen
 
@@ -66,7 +55,7 @@ def subject(name: str = "adam", seconds: float = 0.0, size: int = 0) -> Subject:
     """
     from audioplane import speakers
 
-    length, pixels = CLIPS[preset()]
+    length, pixels, _ = LENGTHS[preset()]
     return speakers.make(name, None, size or pixels, seconds or length, progress=not is_quiet())
 
 
@@ -83,16 +72,41 @@ def compact_pictures(quality: int = 88) -> None:
 
 
 def trained(subject: Subject, config: Config) -> Path:
-    """The folder of a finished run in the user's cache; trains on first use.
+    """The folder of a finished run in the user's cache; trains on first use (`experiments.heads`)."""
+    from audioplane.experiments import heads
 
-    A run is found again by subject, settings and the code it depends on.
+    return heads.trained(subject, config, [_Bar(is_quiet())])
+
+
+def table(name: str, films: str | Path | None = None) -> Result:
+    """A table of the paper at the session's preset, one seed; trains what has no record yet.
+
+    Args:
+        name: such as "table2". films: a folder of other methods' films (Table V).
     """
-    key = hashlib.sha256(f"{subject.digest} {config.to_json()} {_code_version()}".encode()).hexdigest()[:12]
-    folder = cache.make("runs") / f"{subject.name}-{key}"
-    with _one_at_a_time(folder):
-        if not (folder / "head.safetensors").is_file():
-            _train(subject, config, folder)
-    return folder
+    from audioplane.experiments import runner
+
+    return runner.reproduce([name], preset(), films=Path(films) if films else None, quiet=is_quiet())[name]
+
+
+def heads_of(name: str, rows: Sequence[str], column: str) -> tuple[Subject, dict[str, TalkingHead]]:
+    """The clip of a table's column and the heads of some of its rows, seed 0; trained if they are not there yet.
+
+    Args:
+        name: of the table. rows, column: names in it.
+    """
+    from audioplane.experiments import heads, runs, tables
+    from audioplane.head import TalkingHead
+
+    cells = tables.jobs(tables.find(name), preset(), 1)
+    jobs = {row: cells[row, column, 0] for row in rows}
+    subject = jobs[rows[0]].clip.open()
+    found = {
+        row: TalkingHead.load(heads.trained(subject, job.config, [_Bar(is_quiet())]), sparse=False)
+        for row, job in jobs.items()
+    }
+    driven = jobs[rows[0]].driven
+    return (subject if driven is None else runs.driven_by(subject, driven)), found
 
 
 def scalars(run: Path) -> dict[str, np.ndarray]:
@@ -176,36 +190,3 @@ class _Bar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def _train(subject: Subject, config: Config, folder: Path) -> None:
-    from audioplane.head import TalkingHead
-    from audioplane.train import Trainer
-    from audioplane.watch import Scalars
-
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    trainer = Trainer(config, subject, folder, [_Bar(is_quiet()), Scalars(folder, every=10)])
-    trainer.run()
-    TalkingHead.export(trainer, folder / "head.safetensors")
-    (folder / "state.safetensors").unlink()  # only resuming needs it, and it is the larger part
-
-
-def _code_version() -> str:
-    """A hash of the sources a trained head depends on."""
-    root, digest = Path(__file__).parent, hashlib.sha256()
-    for room in ROOMS:
-        for file in sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / room]:
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Holds the run's lock: a second notebook waits, and then finds it trained."""
-    if fcntl is None:
-        yield
-        return
-    with open(folder.with_name(f".{folder.name}.lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,7 +1,9 @@
-"""Runs everything there is to reproduce: the notebooks, in order and in place.
+"""Runs everything there is to reproduce: every run of the tables, then the notebooks, in order and in place.
 
-Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs when it went
-through; one that fails keeps its old content, and the others still run. Widgets are kept as pictures.
+Tables come first, several runs beside each other; the notebooks then find their records. Stopped at any moment and
+started again it goes on. Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs
+when it went through; one that fails keeps its old content, and the others still run. Widgets are kept as
+pictures.
 """
 
 from __future__ import annotations
@@ -12,13 +14,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import audioplane
 from audioplane.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from audioplane.experiments.results import Result
+
 NAME = "reproduce"
-HELP = "run the notebooks, which make every table and figure"
+HELP = "run the tables and the notebooks: everything, or what is named"
+MEMORY = "table1"  # bytes, not runs
 
 
 KEEP = "keep-widget"
@@ -38,23 +46,131 @@ class Outcome:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("only", nargs="*", metavar="name", help="only notebooks whose name begins so, as in `01`")
-    parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="the folder of the notebooks")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        metavar="name",
+        help="table1 to table7, `tables`, or how a notebook's name begins, as in `01`",
+    )
+    parser.add_argument("--preset", default=None, help="smoke, demo or paper (default: demo, or AUDIOPLANE_PRESET)")
+    parser.add_argument("--seeds", type=int, default=1, help="of each cell of a table (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=None, metavar="N", help="runs beside each other (default: one a core)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="train and judge again what has a record")
+    parser.add_argument(
+        "--subject", type=Path, metavar="DIR", help="a prepared video in the speakers' place: table2 to 4"
+    )
+    parser.add_argument("--films", type=Path, metavar="DIR", help="other methods' films METHOD/A.mp4 and B.mp4: table5")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where tables go as md, csv, tex (default: figures/tables)"
+    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records there, as to records/demo")
+    parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="only the notebooks of a folder")
     parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
 
 
 def run(args: argparse.Namespace) -> int:
-    folder = args.notebooks or _default_folder()
-    notebooks = choose(folder, args.only)
+    tables, beginnings = _sort_out(args)
+    if args.preset:
+        from audioplane.config import preset
+
+        preset(args.preset)
+        os.environ["AUDIOPLANE_PRESET"] = args.preset  # the notebooks' kernels inherit it
+    with_notebooks = bool(beginnings) or args.notebooks is not None or not (args.only or args.subject)
+    notebooks = choose(args.notebooks or _default_folder(), beginnings) if with_notebooks else []
     if args.list:
-        print("\n".join(str(notebook) for notebook in notebooks))
+        print("\n".join([*tables, *map(str, notebooks)]))
         return 0
+    status = make_tables(tables, args) if tables else 0
     outcomes = []
     for number, notebook in enumerate(notebooks, start=1):
         progress = _Progress(f"[{number}/{len(notebooks)}] {notebook.name}")
         outcomes.append(execute(notebook, progress))
         progress.finish(outcomes[-1])
-    return summarize(outcomes)
+    return max(status, summarize(outcomes) if notebooks else 0)
+
+
+def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """What was asked for: tables, and beginnings of notebooks' names.
+
+    Raises:
+        UserError: options that do not go together, or a table that is not there.
+    """
+    from audioplane.experiments.tables import TABLES, find
+
+    every = [MEMORY, *TABLES]
+    named = [name for name in args.only if name.startswith("table")]
+    beginnings = [name for name in args.only if name not in named and name != "all"]
+    if args.seeds < 1 or (args.jobs is not None and args.jobs < 1):
+        raise UserError("--seeds and --jobs are 1 or more")
+    if args.subject is not None:
+        named = named or ["table2", "table3", "table4"]
+        wrong = [name for name in named if name not in ("table2", "table3", "table4")]
+        if wrong or beginnings:
+            raise UserError(f"--subject goes with table2, table3 and table4, not with {(wrong + beginnings)[0]}")
+    if args.films is not None and not args.films.is_dir():
+        raise UserError(f"there is no folder {args.films} with films METHOD/A.mp4 and METHOD/B.mp4")
+    if "tables" in named or (args.notebooks is None and (not args.only or "all" in args.only) and not args.subject):
+        return every, beginnings
+    for name in named:
+        if name != MEMORY:
+            find(name)
+    return named, beginnings
+
+
+def make_tables(names: list[str], args: argparse.Namespace) -> int:
+    """Makes, prints and writes tables; returns the exit status."""
+    from audioplane import notebook
+    from audioplane.experiments import runner, runs
+
+    preset = notebook.preset()
+    clip = runs.Clip.of(args.subject) if args.subject is not None else None
+    out = args.out or (None if preset == "smoke" else _default_folder().parent / "figures" / "tables")
+    if clip is not None and args.out is None and out is not None:
+        out = out / clip.speaker
+    asked = [name for name in names if name != MEMORY]
+    print(runner.estimate(asked, preset, args.seeds, clip), flush=True)
+    results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
+    if MEMORY in names:
+        _write(memory_table(), MEMORY, out)
+    for name, result in results.items():
+        print(f"\n{result.markdown()}", flush=True)
+        _write(result, name, out)
+    if args.keep is not None:
+        print(f"\n{runner.keep(results.values(), args.keep)} records kept in {args.keep}")
+    lost = [f"{cell}: {why}" for result in results.values() for cell, why in result.failed.items()]
+    for line in lost:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def memory_table() -> pd.DataFrame:
+    """Table I, measured: MiB of each paradigm's tables and networks, and what another second of video adds."""
+    from audioplane import inside, notebook
+    from audioplane.experiments.paper import numbers
+
+    table = inside.memory(notebook.settings(), seconds=80).rename(columns=lambda name: f"{name}, MiB").round(3)
+    stated = numbers()["table1_paradigms"]["rows"].values()  # (a), (b), (c), after our dense grid
+    table["paper: low memory"] = ["", *("yes" if row[0] else "no" for row in stated)]
+    return table
+
+
+def _write(table: Result | pd.DataFrame, name: str, out: Path | None) -> None:
+    """As Markdown, CSV and LaTeX."""
+    from audioplane.experiments.results import Result
+
+    if isinstance(table, Result):
+        texts = {"md": table.markdown() + "\n", "csv": table.tidy().to_csv(index=False), "tex": table.latex()}
+    else:
+        from audioplane.experiments.results import markdown
+
+        print(f"\n{markdown(table)}")
+        texts = {"md": markdown(table) + "\n", "csv": table.to_csv(), "tex": table.to_latex(float_format="%.2f")}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix, text in texts.items():
+            _rewrite(out / f"{name}.{suffix}", text)
 
 
 def _default_folder() -> Path:

@@ -20,7 +20,10 @@ from torch import Tensor
 from audioplane.compiled import compiled
 
 from . import threads
-from .splat.simd import LANES, Floats, load, splat, store
+from .splat.simd import LANES, Floats, load, prefetch, splat, store
+
+AHEAD = 8  # rows between asking for one and needing it
+LINE = 16  # numbers in a cache line
 
 
 @intrinsic
@@ -45,6 +48,11 @@ def _update(start, stop, rows, features, grads, values, first, second, beta1, be
     b1, c1, b2, c2 = splat(beta1), splat(one - beta1), splat(beta2), splat(one - beta2)
     speed, tiny = splat(rate), splat(epsilon)
     for at in range(start, stop):
+        soon = rows[min(at + AHEAD, stop - 1)] * features
+        for c in range(0, features, LINE):
+            prefetch(first, soon + c)
+            prefetch(second, soon + c)
+            prefetch(values, soon + c)
         source, target = at * features, rows[at] * features
         for c in range(0, features, LANES):
             g = load(grads, source + c)

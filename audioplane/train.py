@@ -27,7 +27,7 @@ from .densify import Densifier, is_dead, sort_in_space
 from .errors import UserError
 from .gaussians import Box, Picture, random_gaussians
 from .loader import FrameCache, Sample, head_box, points_inside, samples
-from .losses import Perceptual, margin_loss, perceptual_loss, weighted_l1
+from .losses import Perceptual, perceptual_loss, pixel_terms
 from .model import HeadModel
 from .row_adam import RowAdam
 
@@ -64,27 +64,24 @@ class Watcher(Protocol):
 
 def losses(
     picture: Picture, sample: Sample, config: Config, perceptual: Perceptual | None, fine: bool
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """The loss of a picture.
 
     Paper: Eq. 16 in the coarse stage, Eq. 17 in the fine one (journal).
 
     Returns:
-        the loss, and its named terms before weighting.
+        the loss, its named terms before weighting, and the mean squared error over the head.
     """
-    image = picture.over(sample.background)
-    # Where the target is not known the picture is its own target: no term pulls there.
-    target = torch.where(sample.known[..., None], sample.target, image.detach())
-    weight = 1.0 + config.loss.mouth_weight * sample.motion if fine and config.loss.mouth_weight else None
-    terms = {"l1": weighted_l1(image, target, weight)}
+    pixels = pixel_terms(picture, sample, config.loss.mouth_weight if fine else 0.0, config.saliency.margin)
+    terms = {"l1": pixels.l1}
     loss = terms["l1"]
     if perceptual is not None:
-        terms["perceptual"] = perceptual(image, target)
+        terms["perceptual"] = perceptual(pixels.image, pixels.target)
         loss = loss + config.loss.perceptual_weight * terms["perceptual"]
-    if fine and picture.dynamism is not None:
-        terms["mask"] = margin_loss(picture.dynamism, sample.motion, config.saliency.margin)
+    if fine and pixels.mask is not None:
+        terms["mask"] = pixels.mask
         loss = loss + config.saliency.weight * terms["mask"]
-    return loss, terms
+    return loss, terms, pixels.error
 
 
 class Trainer:
@@ -224,7 +221,7 @@ class Trainer:
         except ValueError as error:  # the rasterizer refuses NaN
             why = is_dead(self.model.cloud.detach()) or "the field moves Gaussians to infinity"
             raise UserError(self._stopped(why)) from error
-        loss, terms = losses(picture, sample, config, self.perceptual, not coarse)
+        loss, terms, error = losses(picture, sample, config, self.perceptual, not coarse)
         if coarse:
             self.densifier.before_backward(self.model.params, self.cloud_optimizers, iteration, picture.meta)
         loss.backward()
@@ -245,7 +242,8 @@ class Trainer:
                 raise UserError(self._stopped(why))
         self.iteration += 1
         stage, count = "coarse" if coarse else "fine", len(self.model.params["means"])
-        return Report(iteration, schedule.total(config), stage, named, head_psnr(picture, sample), count)
+        psnr = -10.0 * float(np.log10(max(float(error), 1e-10)))
+        return Report(iteration, schedule.total(config), stage, named, psnr, count)
 
     def _stopped(self, why: str) -> str:
         kept = ""
@@ -344,14 +342,6 @@ class Trainer:
             if name.startswith("densify/"):
                 self.densifier.state[name.removeprefix("densify/")] = tensor.to(self.device)
         self._update_codes()
-
-
-def head_psnr(picture: Picture, sample: Sample) -> float:
-    """PSNR over the head's pixels, dB."""
-    with torch.no_grad():
-        error = (picture.over(sample.background) - sample.target).square() * sample.head[..., None]
-        mean = float(error.sum()) / max(3.0 * float(sample.head.sum()), 1.0)
-    return 10.0 * float(np.log10(1.0 / max(mean, 1e-10)))
 
 
 def identity(subject: Subject) -> dict[str, Any]:

@@ -84,3 +84,9 @@ def test_the_mark_fits_or_stays_out(width: int) -> None:
     image = np.full((width, width, 3), 90, np.uint8)
     compose.put_mark(image, compose.mark_stamp(width))
     assert (image != 90).any() == (width > 60)
+
+
+def test_a_torso_of_another_size_is_refused():
+    head = np.zeros((8, 8, 3), np.float32)
+    with pytest.raises(ValueError, match="behind: expected"):
+        compose.composite(head, head[..., :1], np.zeros((6, 6, 3), np.uint8))

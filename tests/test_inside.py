@@ -64,7 +64,7 @@ def test_colors_follow_the_main_direction():
 def test_the_preset_is_the_environments(monkeypatch):
     monkeypatch.setenv(notebook.VARIABLE, "smoke")
     assert notebook.is_quiet()
-    assert notebook.settings().schedule.size == notebook.CLIPS["smoke"][1]
+    assert notebook.settings().schedule.size == notebook.LENGTHS["smoke"][1]
     monkeypatch.delenv(notebook.VARIABLE)
     assert notebook.preset() == "demo"
     monkeypatch.setenv(notebook.VARIABLE, "quick")

@@ -4,9 +4,13 @@ import torch
 
 from audioplane.config import LossConfig
 from audioplane.errors import UserError
+from audioplane.gaussians import Picture
+from audioplane.loader import Sample
 from audioplane.losses import (
     margin_loss,
     perceptual_loss,
+    pixel_terms,
+    pixel_terms_plain,
     similarity_by_convolution,
     structural_similarity,
     weighted_l1,
@@ -63,6 +67,28 @@ def test_weighted_l1() -> None:
     image, target = torch.zeros(2, 2, 3), torch.ones(2, 2, 3)
     assert float(weighted_l1(image, target)) == 1.0
     assert float(weighted_l1(image, target, torch.tensor([[4.0, 0.0], [0.0, 0.0]]))) == 1.0
+
+
+@pytest.mark.parametrize(("flat", "has_map"), [(True, True), (False, True), (False, False)])
+def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    height, width = 19, 23
+    draw = lambda *size: torch.rand(*size, generator=generator)  # noqa: E731
+    layers, alpha = draw(height, width, 4).requires_grad_(), draw(height, width, 1).requires_grad_()
+    picture = Picture(layers[..., :3], alpha, layers[..., 3] if has_map else None, {})
+    sample = Sample(
+        0, draw(height, width, 3), draw(3) if flat else draw(height, width, 3), draw(height, width) > 0.3,
+        (draw(height, width) > 0.5).float(), (draw(height, width) > 0.5).float(),
+    )  # fmt: skip
+    weights, found = draw(height, width, 3), []
+    for terms in (pixel_terms(picture, sample, 5.0, 0.2), pixel_terms_plain(picture, sample, 5.0, 0.2)):
+        loss = 2.0 * terms.l1 + (terms.image * weights).mean() + (0.0 if terms.mask is None else 3.0 * terms.mask)
+        gradients = torch.autograd.grad(loss, (layers, alpha))
+        assert [terms.target.requires_grad, terms.error.requires_grad] == [False, False]
+        assert (terms.mask is not None) == has_map
+        found.append([terms.image, terms.target, terms.error, loss, *gradients])
+    for mine, plain in zip(*found, strict=True):
+        torch.testing.assert_close(mine, plain, atol=1e-7, rtol=1e-5)
 
 
 def test_perceptual_choices() -> None:

@@ -1,7 +1,7 @@
 """Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Sec. III-C).
 
 Every kind of feature comes as windows (T, window, C) float32: `window` steps, 20 ms each, around each video frame.
-Frame t of the video is at t / fps seconds, the middle of its window.
+Frame t of the video shows the moment (t + 0.5) / fps, the middle of its window.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def standardise(steps: np.ndarray, prior: tuple[np.ndarray, np.ndarray] | None =
 
 
 def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int) -> np.ndarray:
-    """(steps, C) at 50 Hz -> (frames, window, C) around each frame; the ends are continued by their last step."""
-    centres = np.round(np.arange(frames) * (SAMPLE_RATE / STEP) / fps).astype(int)
+    """(steps, C) at 50 Hz -> (frames, window, C) around (t + 0.5) / fps; the ends are continued by their last step."""
+    centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
     index = centres[:, None] + np.arange(window) - window // 2
     return steps[np.clip(index, 0, len(steps) - 1)]
 

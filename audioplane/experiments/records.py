@@ -1,4 +1,9 @@
-"""A `Record`: what one run was, and what it measured; one JSON file, named by what determines it."""
+"""A `Record`: what one run was, and what it measured; one JSON file, named by what determines it.
+
+`identity` names the question (what was learnt, how, and on what it was judged); `key` names the answer: the question
+and the version of the code that answered it. Live records lie in the user's cache, those of larger runs in the clone's
+`records/` folder.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,13 @@ import hashlib
 import json
 import os
 import platform
+import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+DIGITS = 5  # significant, of what is kept a frame
 
 
 @dataclass(frozen=True)
@@ -16,38 +25,83 @@ class Record:
     """One run.
 
     Attributes:
-        config: every setting, nested as in `Config`. subject: name, digest, size and split of what was learnt.
-        versions: of audioplane, torch, numpy, Python. device: it ran on, and threads.
-        seconds: wall time of preparing, training and evaluating. facts: what the run found on the way.
-        measures: the summary of `evaluate`, and those of controls under their names.
+        identity, key: see above. code: version of the sources that matter.
+        config: every setting, nested as in `Config`. clip: what was learnt. driven: the clip it was judged on, None
+            for the held-out part of `clip`.
+        versions: of audioplane, torch, numpy, Python. device: it ran on, and threads. made: day, UTC.
+        seconds: wall time of training and evaluating (0 for what was there already).
+        facts: what the run found on the way. measures: the summary, and those of controls under their names.
         series: per-frame values behind the summary.
     """
 
+    identity: str
+    key: str
+    code: str
     config: dict[str, Any]
-    subject: dict[str, Any]
+    clip: dict[str, Any]
+    driven: dict[str, Any] | None
     versions: dict[str, str]
     device: str
+    made: str
     seconds: dict[str, float]
     facts: dict[str, Any]
     measures: dict[str, Any]
     series: dict[str, list[float]]
 
-    def save(self, path: Path) -> None:
-        """Writes the record; there is never half of one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        beside.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+    def save(self, folder: Path) -> Path:
+        """Writes `KEY.json`; there is never half of one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.key}.json"
+        beside = folder / f".{path.name}.{os.getpid()}.tmp"
+        whole = asdict(self)
+        series = whole.pop("series")
+        lines = [f"  {json.dumps(name)}: {json.dumps(values)}" for name, values in series.items()]
+        head = json.dumps(whole, indent=1).removesuffix("\n}")
+        beside.write_text(f'{head},\n "series": {{\n' + ",\n".join(lines) + "\n }\n}\n", encoding="utf-8")
         beside.replace(path)
+        return path
 
     @staticmethod
     def load(path: Path) -> Record:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
+        """Reads a record.
+
+        Raises:
+            ValueError: the file is no record of this version.
+        """
+        try:
+            return Record(**json.loads(path.read_text(encoding="utf-8")))
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+            raise ValueError(f"{path} is no record of this version: {error}") from error
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
 
 
-def key(config: dict[str, Any], subject: dict[str, Any]) -> str:
-    """What a record is named by: twelve hex digits of its config and its subject."""
-    text = json.dumps([config, subject], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def name(*parts: Any) -> str:
+    """Twelve hex digits of what can be written as JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def read_all(folder: Path) -> dict[str, Record]:
+    """The records of a folder by identity; files of other versions are passed over."""
+    found: dict[str, Record] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = Record.load(path)
+        except ValueError:
+            continue
+        found[record.identity] = record
+    return found
+
+
+def rounded(values: Iterable[float]) -> list[float]:
+    """Numbers as they are kept, a frame each."""
+    return [float(f"{float(v):.{DIGITS}g}") for v in values]
+
+
+def today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def versions() -> dict[str, str]:

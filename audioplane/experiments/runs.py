@@ -1,36 +1,185 @@
-"""One run of a table: train, evaluate on the held-out frames with its controls, keep the record."""
+"""One run of a table: a clip is learnt, the head speaks what it never heard, and a record says how well."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+from audioplane import cache, weights
 from audioplane.config import Config
-from audioplane.evaluate import Evaluation, Render, evaluate, evaluate_all
-from audioplane.experiments.records import Record, key, versions
-from audioplane.head import TalkingHead
+from audioplane.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
+from audioplane.experiments.heads import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
+from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.metrics.mouth import MouthReader
 from audioplane.protocols import DEFAULT, Protocol
-from audioplane.subject import Subject
-from audioplane.train import Trainer, Watcher
+
+if TYPE_CHECKING:
+    from audioplane.head import TalkingHead
+    from audioplane.subject import Subject
+    from audioplane.train import Watcher
 
 SHIFT = 1.0  # seconds by which the control's audio is late
+JUDGING = ("evaluate.py", "protocols.py", "metrics", "sync", "experiments/runs.py")
+KEPT = (
+    "head_psnr", "head_ssim", "mouth_psnr", "mouth_ssim", "lip_error", "opening", "opening_true", "sync_distance",
+    "sync_unrelated",
+)  # fmt: skip
+TIMED = 40  # frames
 
 
-def describe(subject: Subject) -> dict[str, Any]:
-    """What of a Subject a result depends on."""
+@dataclass(frozen=True)
+class Clip:
+    """Somebody who speaks.
+
+    Attributes:
+        speaker: an embedded one, or the name of a prepared video. voice: another's that drives this face, "" for its
+            own. seconds, size: of the clip.
+        folder: of a Subject; "" for an embedded speaker. digest: of that Subject.
+    """
+
+    speaker: str
+    voice: str = ""
+    seconds: float = 0.0
+    size: int = 0
+    folder: str = ""
+    digest: str = ""
+
+    @staticmethod
+    def of(folder: str | Path) -> Clip:
+        """That of a prepared video or any other Subject.
+
+        Raises:
+            UserError: the folder holds none.
+        """
+        from audioplane.subject import Subject
+
+        subject = Subject.open(folder)
+        seconds = subject.num_frames / subject.fps
+        return Clip(subject.name, "", seconds, subject.width, str(Path(folder).absolute()), subject.digest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without the folder: the same Subject elsewhere is the same clip."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
+
+    def open(self) -> Subject:
+        """The Subject; an embedded one is filmed on first use."""
+        from audioplane import speakers
+        from audioplane.subject import Subject
+
+        if self.folder:
+            return Subject.open(self.folder)
+        return speakers.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: `config` learns `clip` and is judged on its held-out part, or on all of `driven`."""
+
+    clip: Clip
+    config: Config
+    driven: Clip | None = None
+
+    @property
+    def identity(self) -> str:
+        return name(json.loads(self.config.to_json()), self.clip.to_dict(), self.driven and self.driven.to_dict())
+
+    def code(self) -> str:
+        """The version of everything this run's numbers depend on."""
+        made = "" if self.clip.folder else _speakers_version()
+        return name(code_version(TRAINING), code_version(JUDGING), made)
+
+    @property
+    def key(self) -> str:
+        return name(self.identity, self.code())
+
+
+def _speakers_version() -> str:
+    from audioplane.speakers.making import code_version as version
+
+    return version()
+
+
+def folder() -> Path:
+    """Where live records lie."""
+    return cache.folder("records")
+
+
+def find(job: Job) -> Record | None:
+    """The live record of a job, made by this version of the code."""
+    path = folder() / f"{job.key}.json"
+    try:
+        return Record.load(path) if path.is_file() else None
+    except ValueError:
+        return None
+
+
+def forget(job: Job) -> None:
+    """Removes the live record of a job and the head behind it."""
+    (folder() / f"{job.key}.json").unlink(missing_ok=True)
+    forget_head(job.clip.speaker, job.config)
+
+
+def run(job: Job, watchers: Sequence[Watcher] = ()) -> Record:
+    """The record of a job: read if it is there, else made. One process at a time makes it.
+
+    Args:
+        job: what to do. watchers: of the training.
+    """
+    with one_at_a_time(cache.make("records") / job.key):
+        record = find(job)
+        if record is None:
+            record = _make(job, watchers)
+            record.save(folder())
+    return record
+
+
+def _make(job: Job, watchers: Sequence[Watcher]) -> Record:
+    import torch
+
+    from audioplane.head import TalkingHead
+
+    subject = job.clip.open()
+    start = time.perf_counter()
+    path = trained(subject, job.config, watchers)
+    done = time.perf_counter()
+    head = TalkingHead.load(path / HEAD, sparse=False)
+    reader = MouthReader(subject)
+    if job.driven is not None:
+        subject = driven_by(subject, job.driven)
+        reader = reader.on(subject)
+    measures, series = judge(head, subject, reader)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"
+    facts = {"gaussians": len(head.cloud), "moving": TalkingHead.load(path / HEAD).moving,
+             "mouth_share": mouth_share(head, subject), "fps": round(_fps(head, subject), 1)}  # fmt: skip
+    return Record(
+        identity=job.identity, key=job.key, code=job.code(), config=json.loads(job.config.to_json()),
+        clip=job.clip.to_dict(), driven=job.driven and job.driven.to_dict(), versions=versions(), device=device,
+        made=today(), seconds={"train": round(done - start, 2), "judge": round(time.perf_counter() - done, 2)},
+        facts=facts, measures=measures,
+        series={key: rounded(series[key]) for key in KEPT if key in series},
+    )  # fmt: skip
+
+
+def driven_by(subject: Subject, driven: Clip) -> Subject:
+    """The clip in which the subject's face speaks with another voice: what a head driven by it should look like."""
+    return replace(driven, speaker=subject.name, size=subject.width).open()
+
+
+def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """All measures of a table: pictures, lips, sync by the scorer that ships; and the lips a second late."""
+    renders = [renderer(head, subject, shift) for shift in (0.0, SHIFT)]
+    (summary, series), (late, _) = evaluate_all(subject, renders, reader=reader)
+    sync, distances = _sync(head, subject)
     return {
-        "name": subject.name,
-        "digest": subject.digest,
-        "size": [subject.width, subject.height],
-        "train": [subject.train.start, subject.train.stop],
-        "test": [subject.test.start, subject.test.stop],
-    }
+        **summary.to_dict(), "lpips": _lpips(head, subject), **sync, "shifted_correlation": late.opening_correlation,
+        "shifted_lip_error": late.lip_error,
+    }, series | distances  # fmt: skip
 
 
 def held_out(head: TalkingHead, subject: Subject, reader: MouthReader | None = None, shift: float = 0.0,
@@ -41,7 +190,7 @@ def held_out(head: TalkingHead, subject: Subject, reader: MouthReader | None = N
 
 
 def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
-    """What draws frame t of a subject as the head speaks it: over the truth's torso, or over its own."""
+    """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own."""
     audio = np.roll(subject.audio, round(shift * 16_000))
     codes = head.encode(audio)
     last = len(codes) - 1
@@ -49,46 +198,68 @@ def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: 
     def render(t: int) -> np.ndarray:
         time_in_clip = (t - subject.train.start) / max(len(subject.train) - 1, 1)
         behind = None if protocol.pasted == "nothing" else subject.without_head(t)
-        return head.render(codes[min(t, last)], subject.viewmats[t], behind, time=time_in_clip)
+        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, time_in_clip)
 
     return render
 
 
-def run(
-    subject: Subject, config: Config, folder: Path, watchers: tuple[Watcher, ...] = (), fresh: bool = False
-) -> Record:
-    """The record of this config on this subject: read if it is there, else made.
+def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """LSE-C and LSE-D by the scorer that ships, those of the truth and of the head under unrelated sound.
 
-    Args:
-        subject: what is learnt. config: of the run, seed included.
-        folder: of records; the trained head lies beside its record.
-        watchers: of the training. fresh: train even if the record is there.
+    `sync_distance`: of each window of five frames to its own sound; `sync_unrelated`: to that half a clip away.
     """
-    settings = json.loads(config.to_json())
-    about = describe(subject)
-    name = key(settings, about)
-    path = folder / f"{name}.json"
-    if path.exists() and not fresh:
-        return Record.load(path)
-    start = time.perf_counter()
-    trainer = Trainer(config, subject, folder / name, watchers, resume=(folder / name / "state.safetensors").exists())
-    prepared = time.perf_counter()
-    trainer.run()
-    head = TalkingHead.export(trainer, folder / name / "head.safetensors")
-    head = TalkingHead.load(folder / name / "head.safetensors", sparse=False)
-    trained = time.perf_counter()
-    own, delayed = (renderer(head, subject, shift) for shift in (0.0, SHIFT))
-    (summary, series), (late, _) = evaluate_all(subject, [own, delayed])
-    done = time.perf_counter()
-    record = Record(
-        config=settings,
-        subject=about,
-        versions=versions(),
-        device=f"{trainer.device.type}, {torch.get_num_threads()} thread(s)",
-        seconds={"prepare": prepared - start, "train": trained - prepared, "evaluate": done - trained},
-        facts={**trainer.facts, "gaussians": len(head.cloud), "moving": TalkingHead.load(folder / name).moving},
-        measures={**summary.to_dict(), "shifted": late.to_dict()},
-        series={name: [round(float(v), 6) for v in values] for name, values in series.items()},
-    )
-    record.save(path)
-    return record
+    from audioplane.sync.scorers import FPS, SHORTEST, Scorer
+
+    frames = subject.test
+    if subject.fps != FPS or len(frames) < SHORTEST:
+        return {"sync": f"missing: lip sync needs {SHORTEST / FPS:g} s at {FPS:g} frames a second"}, {}
+    scorer = Scorer.built_in()
+    landmarks, audio = subject.landmarks[frames.start : frames.stop], subject.audio[samples_of(frames, FPS)]
+    count = scorer.count(len(frames), len(audio))
+    draw = renderer(head, subject)
+    sights = scorer.see(map(draw, frames), landmarks)[:count]
+    true = scorer.see(map(subject.frame, frames), landmarks)[:count]
+    own, other = scorer.hear(audio, count), scorer.hear(np.roll(audio, len(audio) // 2), count)
+    pairs = {"": (sights, own), "true_": (true, own), "unrelated_": (sights, other)}
+    scores = {prefix: scorer.score(*pair) for prefix, pair in pairs.items()}
+    found: dict[str, Any] = {"sync": scorer.name, "sync_seconds": len(frames) / FPS}
+    for prefix, score in scores.items():
+        found |= {f"{prefix}lse_c": score.confidence, f"{prefix}lse_d": score.distance}
+    distances = {"sync_distance": own, "sync_unrelated": other}
+    return found | {"sync_offset": scores[""].offset}, {
+        key: np.linalg.norm(sights - sound, axis=1) for key, sound in distances.items()
+    }
+
+
+def _lpips(head: TalkingHead, subject: Subject) -> float | str:
+    """Of whole frames by AlexNet, where its weights are."""
+    from audioplane.metrics.perceptual import Lpips
+
+    try:
+        network = Lpips("alex")
+    except weights.MissingWeightsError:
+        return "weights missing"
+    draw = renderer(head, subject)
+    return float(np.mean([network(draw(t), subject.frame(t)) for t in spaced(subject.test, 100)]))
+
+
+def _fps(head: TalkingHead, subject: Subject) -> float:
+    """Frames a second, one after the other: deformation, splatting, compositing."""
+    from audioplane.metrics.speed import measure
+
+    draw, frames = renderer(head, subject), spaced(subject.test, TIMED)
+    return measure(lambda k: draw(frames[k]), len(frames), ("deformation", "rasterization", "compositing")).fps
+
+
+def mouth_share(head: TalkingHead, subject: Subject) -> float:
+    """Share of the Gaussians whose centres are seen inside the region that speech moves."""
+    means, K = head.cloud.means.numpy(), subject.K
+    shares = []
+    for t in spaced(subject.test, 10):
+        view = subject.viewmats[t]
+        seen = (means @ view[:3, :3].T + view[:3, 3]) @ K.T
+        x, y = (seen[:, :2] / seen[:, 2:]).astype(int).T
+        mask = subject.motion_mask(t)
+        inside = (x >= 0) & (x < mask.shape[1]) & (y >= 0) & (y < mask.shape[0])
+        shares.append(mask[y[inside], x[inside]].sum() / len(means))
+    return float(np.mean(shares))

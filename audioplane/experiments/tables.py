@@ -1,111 +1,276 @@
-"""Tables as grids of configs: rows, seeds, and what the paper says of each row."""
+"""The paper's tables as data: rows and columns are configs and clips, and each claim names the cells it compares.
+
+A cell is one `Job` a seed. Tables share cells; a shared one is run once. Table I is bytes, not runs (`inside.memory`).
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-import numpy as np
+from audioplane.config import Config, preset
+from audioplane.errors import UserError
+from audioplane.experiments import paper
+from audioplane.experiments.runs import Clip, Job
 
-from audioplane.config import Config
-from audioplane.experiments.records import Record
+LENGTHS = {"smoke": (10.0, 64, 3.0), "demo": (40.0, 192, 8.0), "paper": (100.0, 512, 20.0)}
+"""Seconds and pixels of an embedded speaker's clip, and seconds of a voice that drives it, by preset. Four fifths of a
+clip are learnt; the paper's split, 80 s to learn, is that of `paper`."""
+
+TRI_PLANE = ("field.kind=tri_plane", "saliency.enabled=false")
+SIX_PLANES = ("field.kind=six_planes", "saliency.enabled=false")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: its name in the paper, the settings that make it, the paper's numbers."""
+    """One line of a table.
+
+    Attributes:
+        name: ours. settings: that make it of the preset; None: a method without code here. paper: its name in the
+            paper's data, "" where the paper has none. speaker: who learns, where rows differ in that.
+    """
 
     name: str
-    settings: tuple[str, ...]
-    paper: dict[str, float]
+    settings: tuple[str, ...] | None = ()
+    paper: str = ""
+    speaker: str = ""
 
 
-# Paper: Table II (journal); "static" is ours: the coarse cloud trained as long, without any field.
-ABLATION = (
-    Row("static", ("schedule.fine=0",), {}),
-    Row("w/o AP & SS", ("field.kind=tri_plane", "saliency.enabled=false"), {"psnr": 30.73, "ssim": 0.920}),
-    Row("+ SS", ("field.kind=tri_plane",), {"psnr": 30.81, "ssim": 0.923}),
-    Row("+ AP", ("saliency.enabled=false",), {"psnr": 31.54, "ssim": 0.925}),
-    Row("+ AP & SS", (), {"psnr": 31.69, "ssim": 0.929}),
-)
-MEASURES = (
-    "head_psnr",
-    "head_ssim",
-    "mouth_psnr",
-    "mouth_ssim",
-    "lip_error",
-    "opening_correlation",
-    "opening_amplitude",
-)
+@dataclass(frozen=True)
+class Column:
+    """A test set, or a voice that drives: `speaker` learns (unless the row says who), `voice` is another's."""
+
+    name: str
+    speaker: str = ""
+    voice: str = ""
+    paper: str = ""
 
 
-def configs(base: Config, rows: tuple[Row, ...], seeds: int) -> Iterator[tuple[Row, Config]]:
-    """Every run of a table."""
-    for seed in range(seeds):
-        for row in rows:
-            config = base.replace(*row.settings, seed=seed)
-            if "schedule.fine=0" in row.settings:  # as many iterations as the others, all of them coarse
-                config = config.replace(schedule__coarse=base.schedule.coarse + base.schedule.fine)
-            yield row, config
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says a table shows: the first cell is better than the second.
 
-
-def _run(subject: Path, config: Config, folder: Path) -> Record:
-    """In a process of its own, with one thread: two such models use two cores better than one model with two."""
-    import torch
-
-    from audioplane.experiments.runs import run
-    from audioplane.subject import Subject
-
-    torch.set_num_threads(1)
-    return run(Subject.open(subject), config, folder)
-
-
-def make(subject: Path, base: Config, folder: Path, rows: tuple[Row, ...] = ABLATION, seeds: int = 1, jobs: int = 2,
-         told: Any = print) -> dict[str, list[Record]]:  # fmt: skip
-    """Runs what has no record yet, `jobs` at a time; returns the records by row, one a seed.
-
-    A run that fails is told and left out; the others go on.
+    Attributes:
+        text: in our words. first, second: (row, column) of the two cells; the same cell twice: its own sound is better
+            than unrelated sound. measure: ours, of the verdict; one value a frame. paper: the paper's measure that it
+            stands for.
     """
-    found: dict[str, list[Record]] = {row.name: [] for row in rows}
-    grid = list(configs(base, rows, seeds))
-    # spawn: a forked child would inherit compiled kernels' threads in an unknown state
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_run, subject, config, folder): (row, config.seed) for row, config in grid}
-        for done, future in enumerate(as_completed(waiting), 1):
-            row, seed = waiting[future]
-            error = future.exception()
-            if error is not None:
-                told(f"[{done}/{len(grid)}] {row.name}, seed {seed}: failed: {error}")
-                continue
-            record = future.result()
-            found[row.name].append(record)
-            m = record.measures
-            quality = f"head {m['head_psnr']:.2f} dB, mouth {m['mouth_psnr']:.2f} dB, r {m['opening_correlation']:.2f}"
-            told(f"[{done}/{len(grid)}] {row.name}, seed {seed}: {quality}, {record.seconds['train']:.0f} s")
+
+    text: str
+    first: tuple[str, str]
+    second: tuple[str, str]
+    measure: str
+    paper: str = ""
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.measure not in ("lip_error", "sync_distance", "sync_unrelated")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper: who is compared with whom, on what, and what is claimed.
+
+    Attributes:
+        name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.
+        measures: that are shown, ours; see `MEASURES`.
+    """
+
+    name: str
+    number: str
+    title: str
+    data: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    measures: tuple[str, ...]
+    claims: tuple[Claim, ...]
+
+    def job(self, row: Row, column: Column, base: Config, lengths: tuple[float, int, float], seed: int,
+            subject: Clip | None = None) -> Job | None:  # fmt: skip
+        """The run of a cell; None where there is none: no code, or a field that does not hear."""
+        if row.settings is None or (column.voice and "field.kind=six_planes" in row.settings):
+            return None
+        seconds, size, driven = lengths
+        clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)
+        config = base.replace(*row.settings, seed=seed, schedule__size=clip.size if not subject else size)
+        if config.schedule.early_size:
+            config = config.replace(schedule__early_size=config.schedule.size // 2)
+        if "schedule.fine=0" in row.settings:  # as many iterations as the others, all of them coarse
+            config = config.replace(schedule__coarse=base.schedule.coarse + base.schedule.fine)
+        voice = replace(clip, voice=column.voice, seconds=driven) if column.voice else None
+        return Job(clip, config, voice)
+
+    def paper(self, row: Row, column: Column) -> dict[str, float]:
+        """The paper's numbers of a cell, by its own measures."""
+        return paper.row(self.data, row.paper, column.paper) if row.paper else {}
+
+
+MEASURES = {
+    "head_psnr": ("head PSNR", "psnr", 2), "head_ssim": ("head SSIM", "ssim", 4), "lpips": ("LPIPS", "lpips", 4),
+    "lse_c": ("LSE-C", "syncnet", 3), "mouth_psnr": ("mouth PSNR", "", 2), "mouth_ssim": ("mouth SSIM", "", 4),
+    "lip_error": ("lip error, mm", "", 3), "opening_correlation": ("opening r", "", 3),
+    "opening_amplitude": ("amplitude", "", 2), "shifted_correlation": ("r, 1 s late", "", 2), "fps": ("FPS", "fps", 0),
+    "true_lse_c": ("LSE-C of the truth", "", 3), "mouth_share": ("Gaussians at the mouth", "", 3),
+    "unrelated_lse_c": ("LSE-C, unrelated", "", 3),
+}  # fmt: skip
+"""Our measures: title, the paper's measure beside which it stands, digits. LSE-C is by `audioplane-sync`, the paper's
+by SyncNet: two scales. The paper's PSNR is of whole pictures."""
+
+PICTURES = ("head_psnr", "head_ssim", "lpips", "lse_c", "mouth_psnr", "lip_error", "opening_correlation",
+            "opening_amplitude", "shifted_correlation")  # fmt: skip
+
+
+def _compare(text: str, first: tuple[str, str], second: tuple[str, str], *pairs: tuple[str, str]) -> tuple[Claim, ...]:
+    return tuple(Claim(f"{text} ({MEASURES_OF[paper_name]})", first, second, ours, paper_name)
+                 for paper_name, ours in pairs)  # fmt: skip
+
+
+MEASURES_OF = {"psnr": "PSNR", "syncnet": "lip sync", "lpips": "perceptual"}
+PSNR, SYNC = ("psnr", "head_psnr"), ("syncnet", "sync_distance")
+
+
+def _table2() -> Table:
+    rows = (
+        Row("static", ("schedule.fine=0",)),
+        Row("w/o AP & SS", TRI_PLANE, "w/o AP & SS"),
+        Row("+ SS", ("field.kind=tri_plane",), "+ SS"),
+        Row("+ AP", ("saliency.enabled=false",), "+ AP"),
+        Row("+ AP & SS", (), "+ AP & SS"),
+    )
+    base, ss, ap, full = ((row.name, "test set A") for row in rows[1:])
+    claims = (
+        *_compare("saliency splatting alone improves the baseline", ss, base, PSNR, SYNC),
+        *_compare("the Audio-Plane alone improves the baseline", ap, base, PSNR, SYNC),
+        *_compare("saliency splatting improves the Audio-Plane", full, ap, PSNR, SYNC),
+        *_compare("both together improve the baseline", full, base, PSNR, SYNC),
+    )
+    return Table("table2", "II", "Audio-Plane (AP) and saliency splatting (SS)", "table2_ablation", rows,
+                 (Column("test set A", "adam"),), PICTURES, claims)  # fmt: skip
+
+
+def _table3() -> Table:
+    kinds = [(scores, fusion) for scores in ("mlp", "attention") for fusion in ("multiply", "add", "concat")]
+    rows = tuple(
+        Row(f"{scores} / {fusion}",
+            tuple(f"field.{key}={value}" for key, value in (("scores", scores), ("fusion", fusion))
+                  if (key, value) not in (("scores", "attention"), ("fusion", "concat"))),
+            f"{scores}/{fusion}")
+        for scores, fusion in kinds
+    )  # fmt: skip
+    best = ("attention / concat", "test set B")
+    claims = (
+        *_compare("attention beats an MLP, concatenated", best, ("mlp / concat", "test set B"), PSNR, SYNC),
+        *_compare("concatenation beats addition", best, ("attention / add", "test set B"), PSNR, SYNC),
+        *_compare("concatenation beats multiplication", best, ("attention / multiply", "test set B"), PSNR, SYNC),
+    )
+    return Table("table3", "III", "Scores of the prototypes, and how the plane sets join", "table3_fusion", rows,
+                 (Column("test set B", "beth"),), PICTURES, claims)  # fmt: skip
+
+
+def _table4() -> Table:
+    margins = ("0.05", "0.1", "0.2", "0.3")
+    rows = tuple(Row(m, () if m == "0.2" else (f"saliency.margin={m}",), m) for m in margins)
+    chosen, claims = ("0.2", "test set A"), ()
+    for margin in ("0.05", "0.1", "0.3"):
+        claims += _compare(f"a margin of 0.2 is better than {margin}", chosen, (margin, "test set A"), SYNC)
+    return Table("table4", "IV", "The margin of the mask loss", "table4_margin", rows,
+                 (Column("test set A", "adam"),), (*PICTURES, "mouth_share"), claims)  # fmt: skip
+
+
+def _table5() -> Table:
+    names = ("ATVG", "MakeItTalk", "Wav2Lip", "AD-NeRF", "RAD-NeRF", "ER-NeRF", "SyncTalk", "GaussianTalker",
+             "TalkingGaussian")  # fmt: skip
+    rows = (
+        Row("six-planes over time", SIX_PLANES),
+        Row("tri-plane + audio", TRI_PLANE),
+        Row("Audio-Plane", (), "Audio-Plane"),
+        *(Row(method, None, method) for method in names),
+    )
+    columns = (Column("test set A", "adam", paper="A"), Column("test set B", "beth", paper="B"))
+    claims = tuple(
+        claim
+        for column in columns
+        for other in ("tri-plane + audio", "six-planes over time")
+        for claim in _compare(f"Audio-Plane beats {other} on {column.name}", ("Audio-Plane", column.name),
+                              (other, column.name), PSNR, SYNC)
+    )  # fmt: skip
+    return Table("table5", "V", "Methods, driven by their own voice", "table5_methods", rows, columns,
+                 (*PICTURES, "fps"), claims)  # fmt: skip
+
+
+def _table6() -> Table:
+    rows = (
+        Row("tri-plane + audio", TRI_PLANE),
+        Row("Audio-Plane", (), "Audio-Plane"),
+        *(Row(method, None, method) for method in ("SynObama", "NVP", "ER-NeRF", "TalkingGaussian")),
+    )
+    columns = (
+        Column("test audio A", "adam", "english_drive", "A"), Column("test audio B", "adam", "german_drive", "B"),
+    )  # fmt: skip
+    claims = tuple(
+        claim
+        for column in columns
+        for claim in _compare(f"driven by {column.name}, Audio-Plane beats tri-plane + audio",
+                              ("Audio-Plane", column.name), ("tri-plane + audio", column.name),
+                              ("lpips", "mouth_psnr"), SYNC)
+    )  # fmt: skip
+    return Table("table6", "VI", "Methods, driven by another's voice", "table6_cross_driven", rows, columns, PICTURES,
+                 claims)  # fmt: skip
+
+
+def _table7() -> Table:
+    rows = tuple(Row(name, (), name, speaker) for name, speaker in
+                 (("English (M)", "adam"), ("Chinese (M)", "chen"), ("French (M)", "denis")))  # fmt: skip
+    columns = (
+        Column("same identity", paper="same_id"), Column("English (M)", voice="english_drive", paper="English (M)"),
+        Column("Chinese (M)", voice="chinese_drive", paper="Chinese (M)"),
+        Column("French (F)", voice="french_drive", paper="French (F)"),
+        Column("German (F)", voice="german_drive", paper="German (F)"),
+    )  # fmt: skip
+    own = columns[0].name
+    claims = tuple(
+        Claim(f"{row.name}: lips follow {column.name}, who was never heard", (row.name, column.name),
+              (row.name, column.name), "sync_distance", "syncnet")
+        for row in rows for column in columns[1:]
+    ) + tuple(
+        Claim(f"{row.name}: the own voice is followed better than {column.name}", (row.name, own),
+              (row.name, column.name), "sync_distance", "syncnet")
+        for row in rows for column in columns[1:]
+    )  # fmt: skip
+    return Table("table7", "VII", "Voices of other people and languages", "table7_cross_language", rows, columns,
+                 ("lse_c", "opening_correlation"), claims)  # fmt: skip
+
+
+_MAKERS: tuple[Callable[[], Table], ...] = (_table2, _table3, _table4, _table5, _table6, _table7)
+TABLES = {table.name: table for table in (make() for make in _MAKERS)}
+
+
+def find(name: str) -> Table:
+    """A table by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in TABLES:
+        raise UserError(f"there is no table {name!r}; there are table1, {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def jobs(table: Table, preset_name: str, seeds: int, subject: Clip | None = None) -> dict[tuple[str, str, int], Job]:
+    """Every run of a table: (row, column, seed) -> job.
+
+    Args:
+        table: which. preset_name: smoke, demo or paper. seeds: 0 to seeds - 1.
+        subject: a prepared video that takes the place of the embedded speakers.
+    """
+    base, lengths = preset(preset_name), LENGTHS[preset_name]
+    if subject is not None:
+        lengths = (subject.seconds, base.schedule.size or subject.size, lengths[2])
+    found = {}
+    for seed in range(seeds):
+        for row in table.rows:
+            for column in table.columns:
+                job = table.job(row, column, base, lengths, seed, subject)
+                if job is not None:
+                    found[row.name, column.name, seed] = job
     return found
-
-
-def markdown(records: dict[str, list[Record]], rows: tuple[Row, ...] = ABLATION) -> str:
-    """The table: mean and standard deviation over seeds, the paper's PSNR and SSIM beside ours."""
-    header = ["", *MEASURES, "shifted r", "paper PSNR", "paper SSIM"]
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    for row in rows:
-        own = records.get(row.name, [])
-        cells = [row.name]
-        for name in MEASURES:
-            values = np.array([r.measures[name] for r in own])
-            digits = 2 if "psnr" in name or "error" in name else 3
-            cells.append(
-                f"{values.mean():.{digits}f} ± {values.std(ddof=min(1, len(values) - 1)):.{digits}f}"
-                if own
-                else "failed"
-            )
-        late = np.array([r.measures["shifted"]["opening_correlation"] for r in own])
-        cells.append(f"{late.mean():.2f}" if own else "")
-        cells += [str(row.paper.get("psnr", "-")), str(row.paper.get("ssim", "-"))]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)

@@ -67,7 +67,7 @@ class AudioPlane(nn.Module):
         return self.modulate(self.static(points), audio)
 
     def static(self, points: Tensor) -> Tensor:
-        """Interp(P_ij) * f_k fused over (i, j, k): (N, W), free of audio. Eq. 10."""
+        """Interp(P_ij) * f_k fused over (i, j, k): (N, W), free of audio. Paper: Eq. 10 (journal)."""
         return fuse(self.planes(points), self.config)
 
     def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -79,7 +79,7 @@ class AudioPlane(nn.Module):
         return self.spread(self.audio_code(audio))
 
     def spread(self, audio_code: Tensor) -> Tensor:
-        """f_a (levels, D) at each of its places in the features: (W,)."""
+        """f_a (levels, D) at each of its places in the features: (W,). Paper: Eq. 8 and 10 (journal)."""
         if self.config.fusion == "concat":
             return audio_code[:, None].expand(-1, 3, -1).reshape(-1)
         if self.config.fusion == "multiply":
@@ -87,12 +87,12 @@ class AudioPlane(nn.Module):
         return audio_code.reshape(-1)
 
     def audio_code(self, audio: Tensor) -> Tensor:
-        """f_a of every level: (levels, D). Eq. 7."""
+        """f_a of every level: (levels, D). Paper: Eq. 7 (journal)."""
         weights = self.attention(audio)
         return torch.stack([w @ grid for w, grid in zip(weights, self.prototypes, strict=True)])
 
     def attention(self, audio: Tensor) -> list[Tensor]:
-        """Weights over each level's prototypes, (sH,), positive with sum one. Eq. 7."""
+        """Weights over each level's prototypes, (sH,), positive with sum one. Paper: Eq. 7 (journal)."""
         if self.config.scores == "attention":
             query = self.query(audio) / math.sqrt(self.config.features)
             scores = [grid @ query for grid in self.prototypes]

@@ -71,8 +71,8 @@ class Heads(nn.Module):
             hidden = functional.relu(functional.linear(static.bfloat16(), weight.bfloat16()).float() + bias)
         else:
             hidden = functional.relu(functional.linear(static, weight, bias))
-        inner = functional.relu(self.second(hidden[:, : self.hidden]))
-        return self.offset(inner), torch.sigmoid(self.dynamism(hidden[:, self.hidden :]))
+        first, second = hidden.split([self.hidden, hidden.shape[1] - self.hidden], dim=1)
+        return self.offset(functional.relu(self.second(first))), torch.sigmoid(self.dynamism(second))
 
     def fold(self, gain: Tensor | None, extra: Tensor | None) -> tuple[Tensor, Tensor]:
         """The first layer's weight (hidden, W) and bias with the audio in them."""

@@ -2,7 +2,8 @@
 
 One row of a table is one cell's D features, D a multiple of eight. A *set* is one (level, triple) of Eq. 10: a plane
 P_ij and the line L_k of the remaining axis. `layout` (sets, 6) int64 says for each: cells a side, first row of the
-plane, first row of the line, axes i, j, k. Tables and products come flattened.
+plane, first row of the line, axes i, j, k. Tables and products come flattened. `vectors` is any tuple of length
+D / 8: the compiler then knows D.
 
 Forward cuts the points into ranges. Backward must add many points into the same cell, so it is cut by table: one
 table is walked by one thread in the order of the points, which makes sums exact to the bit whatever the number of
@@ -16,9 +17,10 @@ from numba import njit
 
 from audioplane.compiled import compiled
 
-from ..splat.simd import LANES, load, splat, store, total
+from ..splat.simd import LANES, load, prefetch, splat, store, total
 
 SIZE, PLANE, LINE, AXIS_I, AXIS_J, AXIS_K = range(6)
+AHEAD = 8  # points between asking for their cells and needing them: the tables are larger than the caches
 
 
 @njit(inline="always")
@@ -34,11 +36,18 @@ def _cell(u, size):
     return left, x - np.float32(left), slope
 
 
+@njit(inline="always")
+def _fetch(array, row, features):
+    """Brings two neighbouring rows into the cache."""
+    prefetch(array, row * features)
+    prefetch(array, (row + 1) * features)
+
+
 @compiled(error_model="numpy")
-def sample(start, stop, points, layout, features, planes, lines, use_lines, products):
+def sample(start, stop, points, layout, vectors, planes, lines, use_lines, products):
     """P_ij times L_k (Eq. 8 without f_a) at points [start, stop)."""
     one = np.float32(1.0)
-    sets = layout.shape[0]
+    sets, features = layout.shape[0], len(vectors) * LANES
     for n in range(start, stop):
         for s in range(sets):
             size = layout[s, SIZE]
@@ -49,6 +58,11 @@ def sample(start, stop, points, layout, features, planes, lines, use_lines, prod
             w00, w01 = splat((one - wx) * (one - wy)), splat(wx * (one - wy))
             w10, w11 = splat((one - wx) * wy), splat(wx * wy)
             out = (n * sets + s) * features
+            soon = min(n + AHEAD, points.shape[0] - 1)
+            column, _, _ = _cell(points[soon, layout[s, AXIS_I]], size)
+            row, _, _ = _cell(points[soon, layout[s, AXIS_J]], size)
+            _fetch(planes, layout[s, PLANE] + row * size + column, features)
+            _fetch(planes, layout[s, PLANE] + (row + 1) * size + column, features)
             if use_lines:
                 cell, wz, _ = _cell(points[n, layout[s, AXIS_K]], size)
                 z = (layout[s, LINE] + cell) * features
@@ -65,11 +79,11 @@ def sample(start, stop, points, layout, features, planes, lines, use_lines, prod
 
 
 @compiled(error_model="numpy")
-def touch(start, stop, points, layout, slots, rows, counts):
+def touch(start, stop, points, layout, slots, rows, counts, corners):
     """Numbers the plane rows that points touch, in order of first touch, for each set of [start, stop).
 
     `slots` (plane rows,) comes filled with -1 and gets each touched row's number within its set; `rows` (sets, most)
-    gets the rows by number, `counts` (sets,) how many.
+    gets the rows by number, `counts` (sets,) how many, `corners` (sets, N, 4) the numbers of each point's four rows.
     """
     for s in range(start, stop):
         size = layout[s, SIZE]
@@ -78,11 +92,12 @@ def touch(start, stop, points, layout, slots, rows, counts):
             column, _, _ = _cell(points[n, layout[s, AXIS_I]], size)
             row, _, _ = _cell(points[n, layout[s, AXIS_J]], size)
             r = layout[s, PLANE] + row * size + column
-            for corner in (r, r + 1, r + size, r + size + 1):
+            for k, corner in enumerate((r, r + 1, r + size, r + size + 1)):
                 if slots[corner] < 0:
                     slots[corner] = count
                     rows[s, count] = corner
                     count += 1
+                corners[s, n, k] = slots[corner]
         counts[s] = count
 
 
@@ -92,7 +107,7 @@ def _add(array, index, value):
 
 
 @compiled(error_model="numpy")
-def scatter(start, stop, points, layout, features, planes, lines, use_lines, v_products, slots, first,
+def scatter(start, stop, points, layout, vectors, planes, lines, use_lines, v_products, corners, first,
             v_planes, v_lines, v_points):  # fmt: skip
     """Gradients of sets [start, stop): of touched plane rows, of lines, and of each point by set.
 
@@ -100,26 +115,35 @@ def scatter(start, stop, points, layout, features, planes, lines, use_lines, v_p
     zeroed, `v_planes` and `v_points` (sets, N, 3) are overwritten.
     """
     one, zero = np.float32(1.0), np.float32(0.0)
-    sets = layout.shape[0]
+    sets, features = layout.shape[0], len(vectors) * LANES
     for s in range(start, stop):
         size = layout[s, SIZE]
         for c in range(first[s] * features, first[s + 1] * features, LANES):
             store(v_planes, c, splat(zero))
         ai, aj, ak = layout[s, AXIS_I], layout[s, AXIS_J], layout[s, AXIS_K]
+        start_plane, start_line, start_row = layout[s, PLANE], layout[s, LINE], first[s]
         for n in range(points.shape[0]):
             column, wx, slope_x = _cell(points[n, ai], size)
             row, wy, slope_y = _cell(points[n, aj], size)
             cell, wz, slope_z = _cell(points[n, ak], size)
-            r = layout[s, PLANE] + row * size + column
+            r = start_plane + row * size + column
             a, b = r * features, (r + size) * features
-            t00, t01 = (first[s] + slots[r]) * features, (first[s] + slots[r + 1]) * features
-            t10, t11 = (first[s] + slots[r + size]) * features, (first[s] + slots[r + size + 1]) * features
+            t00, t01 = (start_row + corners[s, n, 0]) * features, (start_row + corners[s, n, 1]) * features
+            t10, t11 = (start_row + corners[s, n, 2]) * features, (start_row + corners[s, n, 3]) * features
             w00, w01 = splat((one - wx) * (one - wy)), splat(wx * (one - wy))
             w10, w11 = splat((one - wx) * wy), splat(wx * wy)
             ux, uy, wa, wb = splat(wx), splat(wy), splat(one - wz), splat(wz)
-            z = (layout[s, LINE] + cell) * features
+            z = (start_line + cell) * features
             v = (n * sets + s) * features
             dx, dy, dz = splat(zero), splat(zero), splat(zero)
+            soon = min(n + AHEAD, points.shape[0] - 1)
+            column, _, _ = _cell(points[soon, ai], size)
+            row, _, _ = _cell(points[soon, aj], size)
+            _fetch(planes, start_plane + row * size + column, features)
+            _fetch(planes, start_plane + (row + 1) * size + column, features)
+            prefetch(v_products, (soon * sets + s) * features)
+            for k in range(4):
+                prefetch(v_planes, (start_row + corners[s, soon, k]) * features)
             for c in range(0, features, LANES):
                 g = load(v_products, v + c)
                 p00, p01 = load(planes, a + c), load(planes, a + features + c)

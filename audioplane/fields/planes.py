@@ -125,36 +125,37 @@ class _Sample(torch.autograd.Function):
     def forward(ctx: Any, points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> Tensor:
         from . import plane_kernels
 
-        features, use_lines = planes.shape[1], lines is not None
-        products = torch.empty(len(points), len(layout) * features)
+        vectors, use_lines = (0,) * (planes.shape[1] // 8), lines is not None
+        products = torch.empty(len(points), len(layout) * planes.shape[1])
         arrays = [t.detach().contiguous().numpy() for t in (points, planes, planes[:0] if lines is None else lines)]
         tables = [array.reshape(-1) for array in arrays[1:]]
         threads.run(
-            plane_kernels.sample, threads.split(len(points), 4 * torch.get_num_threads()), arrays[0], layout, features,
+            plane_kernels.sample, threads.split(len(points), 4 * torch.get_num_threads()), arrays[0], layout, vectors,
             *tables, use_lines, products.view(-1).numpy(),
         )  # fmt: skip
-        ctx.state = (arrays, tables, layout, features, use_lines)
+        ctx.state = (arrays, tables, layout, vectors, use_lines)
         return products
 
     @staticmethod
     def backward(ctx: Any, v_products: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         from . import plane_kernels
 
-        (points, planes, lines), tables, layout, features, use_lines = ctx.state
+        (points, planes, lines), tables, layout, vectors, use_lines = ctx.state
         sets, count = len(layout), len(points)
         each = [(s, s + 1) for s in reversed(range(sets))]  # the largest tables first
         slots = np.full(len(planes), -1, dtype=np.int32)
         rows = np.empty((sets, min(4 * count, int(layout[:, 0].max()) ** 2)), dtype=np.int64)
         counts = np.zeros(sets, dtype=np.int64)
-        threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts)
+        corners = np.empty((sets, count, 4), dtype=np.int32)
+        threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts, corners)
         first = np.concatenate([[0], np.cumsum(counts)])
 
-        v_planes, v_lines = torch.empty(int(first[-1]), features), torch.zeros(lines.shape)
+        v_planes, v_lines = torch.empty(int(first[-1]), planes.shape[1]), torch.zeros(lines.shape)
         v_points = torch.empty(sets, count, 3)
         threads.run(
-            plane_kernels.scatter, each, points, layout, features, *tables, use_lines,
-            v_products.contiguous().view(-1).numpy(), slots, first, v_planes.view(-1).numpy(), v_lines.view(-1).numpy(),
-            v_points.numpy(),
+            plane_kernels.scatter, each, points, layout, vectors, *tables, use_lines,
+            v_products.contiguous().view(-1).numpy(), corners, first, v_planes.view(-1).numpy(),
+            v_lines.view(-1).numpy(), v_points.numpy(),
         )  # fmt: skip
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
         # Sets do not share rows and each names a row once: nothing is left to coalesce.

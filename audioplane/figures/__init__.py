@@ -1,9 +1,12 @@
 """Figures from what was computed elsewhere: arrays in, a matplotlib Figure out, nothing trained or measured here."""
 
 from .basic import side_by_side, training
+from .comparing import margin_heads, methods, table_dots
 from .field import attention, deformation, factors, memory, planes
 from .looking import moment, plane_level, prototypes
 from .measuring import by_length, damage, differences, renderings, sync_curves
+from .overview import overview
+from .pipeline import pipeline
 from .preparing import prepared, trajectories, trusted_points
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
@@ -21,9 +24,13 @@ __all__ = [
     "held_out",
     "learning",
     "lips",
+    "margin_heads",
     "margins",
     "memory",
+    "methods",
     "moment",
+    "overview",
+    "pipeline",
     "plane_level",
     "planes",
     "prepared",
@@ -31,6 +38,7 @@ __all__ = [
     "renderings",
     "side_by_side",
     "sync_curves",
+    "table_dots",
     "training",
     "trajectories",
     "trusted_points",

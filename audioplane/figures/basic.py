@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 def training(losses: Sequence[float], counts: Sequence[int]) -> Figure:
@@ -44,3 +45,20 @@ def side_by_side(rows: dict[str, ArrayLike], titles: Sequence[str] = ()) -> Figu
         cell.set_title(title, fontsize=9)
     plt.close(figure)
     return figure
+
+
+def box_around(mask: NDArray, ratio: float = 4 / 3, rim: int = 4) -> tuple[slice, slice]:
+    """The box (rows, columns) around a mask (H, W), `ratio` times as wide as high, within the picture."""
+    rows, columns = np.nonzero(mask)
+    width = max(np.ptp(columns), ratio * np.ptp(rows)) + rim
+    width = min(width, mask.shape[1], ratio * mask.shape[0])
+    height = round(width / ratio)
+    top = int(np.clip((rows.min() + rows.max() - height) // 2, 0, mask.shape[0] - height))
+    left = int(np.clip((columns.min() + columns.max() - width) // 2, 0, mask.shape[1] - width))
+    return slice(top, top + height), slice(left, left + round(width))
+
+
+def empty(axes: Axes) -> None:
+    """Takes ticks and frame away from axes that hold a picture."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)

@@ -49,6 +49,8 @@ def attention(
 ) -> Figure:  # fmt: skip
     """A sentence from top to bottom: waveform with its sounds, Eq. 7's weights over the prototypes, the true lips.
 
+    Paper: Fig. 4 (journal).
+
     Args:
         audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.
         weights: (T, sH) of the whole voice; prototypes are put in the order in which they have their largest weight.
@@ -143,7 +145,10 @@ def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: S
 
 
 def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
-    """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time."""
+    """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time.
+
+    Paper: Fig. 2 and Table I (journal).
+    """
     figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
     length = np.asarray(seconds, float)
     styles = dict(zip(table.index, (("0.45", 1.5), ("C3", 1.5), ("C0", 5), (INK, 1.5)), strict=True))
@@ -160,7 +165,7 @@ def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
             axes.plot(length, flat, color=color, label=f"{name}: {size:.1f} MiB", linewidth=width)
     axes.set(xscale="log", yscale="log", xlabel="seconds of video", ylabel="MiB of tables", ylim=(1, None))
     axes.grid(color="0.92", which="major")
-    axes.legend(fontsize=7.5, frameon=False)
+    axes.legend(fontsize=9, frameon=False)
     _bare(axes)
     plt.close(figure)
     return figure

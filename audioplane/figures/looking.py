@@ -7,11 +7,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .basic import empty
 from .field import INK, draw_attention
 
 TITLE = {"fontsize": 9, "color": INK}
@@ -39,7 +39,7 @@ def moment(
     for cell, (picture, words, how) in zip(axes.ravel(), parts, strict=True):
         drawn = cell.imshow(picture, **how)
         cell.set_title(words, **TITLE)
-        _empty(cell)
+        empty(cell)
         if how and words != "mask m":
             bar = figure.colorbar(drawn, ax=cell, shrink=0.75, pad=0.02)
             bar.ax.tick_params(labelsize=7, length=2)
@@ -93,7 +93,7 @@ def prototypes(
     middle.set_title(f"moved by prototype {chosen} alone, mm", **TITLE)
     middle.set_facecolor("0.93")
     for cell in (top, middle):
-        _empty(cell)
+        empty(cell)
     right.colorbar(drawn, ax=middle, shrink=0.8).ax.tick_params(labelsize=7)
     bottom.bar(
         np.arange(len(totals)), totals[order], width=1.0, color=["#0072b2" if k == chosen else "0.75" for k in order]
@@ -142,8 +142,3 @@ def plane_level(
         cell.set_visible(False)
     plt.close(figure)
     return figure
-
-
-def _empty(axes: Axes) -> None:
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)

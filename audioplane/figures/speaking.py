@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .basic import box_around
+
 
 def learning(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
     """Loss terms, PSNR of the head and Gaussians over the iterations; the coarse stage is shaded."""
@@ -45,7 +47,7 @@ def held_out(
     names, count = ("truth", "ours", "truth", "ours", "difference x 4"), len(truth)
     figure, axes = plt.subplots(5, count, figsize=(2.0 * count, 8.6), layout="constrained", squeeze=False)
     for column in range(count):
-        box = _box(mouths[column])
+        box = box_around(mouths[column])
         difference = 4 * np.abs(truth[column].astype(float) - drawn[column]).mean(-1) / 255
         zooms = [
             cv2.resize(picture[box], (160, 120), interpolation=cv2.INTER_CUBIC)
@@ -87,13 +89,3 @@ def _smooth(values: NDArray, share: int = 40) -> NDArray:
     total = np.convolve(np.where(known, values, 0.0), window, "same")
     count = np.convolve(known.astype(float), window, "same")
     return np.where(known, total / np.maximum(count, 1), np.nan)
-
-
-def _box(mask: NDArray) -> tuple[slice, slice]:
-    """A box of 4 : 3 around a mask, within the picture."""
-    rows, columns = np.nonzero(mask)
-    width = max(np.ptp(columns), 4 * np.ptp(rows) / 3) + 4
-    height = round(width * 3 / 4)
-    top = int(np.clip((rows.min() + rows.max() - height) // 2, 0, mask.shape[0] - height))
-    left = int(np.clip((columns.min() + columns.max() - width) // 2, 0, mask.shape[1] - width))
-    return slice(top, top + height), slice(left, left + round(width))

@@ -8,6 +8,7 @@ the ceiling of every number it gives, and is reported with it.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,12 @@ class MouthFrame:
     def follow(cls, subject: Subject) -> MouthFrame:
         """The point below the nose that moves with the head alone, seen by each frame's camera.
 
-        The base of the nose is triangulated from its landmark in all training frames: speech hardly moves it.
+        The base of the nose is triangulated from its landmark in all training frames (all, where none is for training):
+        speech hardly moves it.
         """
         views, K = subject.viewmats.astype(np.float64), subject.K.astype(np.float64)
         rows, P = [], K @ views[:, :3]
-        for t in subject.train:
+        for t in subject.train or range(subject.num_frames):
             u, v = subject.landmarks[t, NOSE_BASE]
             if np.isfinite(u):
                 rows += [u * P[t, 2] - P[t, 0], v * P[t, 2] - P[t, 1]]
@@ -137,6 +139,12 @@ class MouthReader:
     def __call__(self, picture: Picture, t: int) -> NDArray[np.float64]:
         """Mouth landmarks (20, 2) in metres that a picture of frame t's pose shows."""
         return ((self.place.crop(picture, t) - self._mean_pixels) @ self._weights + self._mean_shape).reshape(20, 2)
+
+    def on(self, subject: Subject) -> MouthReader:
+        """The same reader for another clip of the same person."""
+        other = copy.copy(self)
+        other.place = MouthFrame.follow(subject)
+        return other
 
     def truth(self, subject: Subject) -> NDArray[np.float64]:
         """The true mouth landmarks of all frames in the same units: (T, 20, 2) metres."""

@@ -66,6 +66,28 @@ def paired_over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block:
     return _judged(mean, means, higher_is_better)
 
 
+def unpaired_over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block: int = 25, draws: int = 2000,
+                        seed: int = 0, higher_is_better: bool = True) -> Difference:  # fmt: skip
+    """The same for series of different clips, whose frames have nothing in common: each side is drawn by itself.
+
+    Args:
+        ours, theirs: for each seed one value a frame; lengths may differ.
+
+    Raises:
+        ValueError: no seed, or a series shorter than one block.
+    """
+    if not len(ours) or not len(theirs):
+        raise ValueError(f"ours, theirs: expected a seed each, received {len(ours)} and {len(theirs)}")
+    generator = np.random.default_rng(seed)
+    sides = []
+    for side in (ours, theirs):
+        each = np.stack([_block_means(one, np.zeros(len(one)), block, draws, generator) for one in side])
+        chosen = generator.integers(0, len(each), (len(each), draws))
+        sides.append(np.take_along_axis(each, chosen, axis=0).mean(axis=0))
+    mean = float(np.mean([np.mean(a) for a in ours]) - np.mean([np.mean(b) for b in theirs]))
+    return _judged(mean, sides[0] - sides[1], higher_is_better)
+
+
 def paired_difference(ours: NDArray, theirs: NDArray, block: int = 25, draws: int = 2000, seed: int = 0,
                       higher_is_better: bool = True) -> Difference:  # fmt: skip
     """Bootstrap of the mean of ours - theirs over frames, in blocks because neighbouring frames are alike.

@@ -1,4 +1,4 @@
-"""From 3D Gaussians to 2D: Sigma = R S S^T R^T (Eq. 2) and Sigma' = J W Sigma W^T J^T (Eq. 3), both ways.
+"""From 3D Gaussians to 2D: Sigma = R S S^T R^T and Sigma' = J W Sigma W^T J^T, both ways.
 
 One pass a Gaussian and camera, as gsplat does it: normalised quaternion, pinhole projection, the Jacobian J clamped
 a little outside the view, a blur of `eps2d` pixels^2, an opacity-aware radius. Inputs and outputs are float32, what
@@ -331,7 +331,7 @@ def project(means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, vie
             antialiased: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
     """Projects N Gaussians into C cameras.
 
-    Paper: Eq. 2 and 3 (journal).
+    Paper: Sec. III-B (journal), around Eq. 2.
 
     Args:
         means: (N, 3) centres in world units.

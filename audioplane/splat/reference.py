@@ -15,7 +15,7 @@ MAX_ALPHA, MIN_LIGHT = 0.999, 1e-4
 
 
 def covariance(quats: Tensor, scales: Tensor) -> Tensor:
-    """Sigma = R S S^T R^T for (N, 4) quaternions (w, x, y, z) and (N, 3) scales; (N, 3, 3). Paper: Eq. 2 (journal)."""
+    """Sigma = R S S^T R^T for (N, 4) quaternions (w, x, y, z) and (N, 3) scales; (N, 3, 3). Paper: Sec. III-B."""
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
     rotation = torch.stack(
         [
@@ -30,7 +30,7 @@ def covariance(quats: Tensor, scales: Tensor) -> Tensor:
 
 def projected(means: Tensor, sigma: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
               ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Sigma' = J W Sigma W^T J^T. Paper: Eq. 3 (journal).
+    """Sigma' = J W Sigma W^T J^T. Paper: Sec. III-B (journal).
 
     Returns means2d (N, 2), depths (N,), blurred Sigma' (N, 2, 2), and rho (N,), what the blur leaves of the peak.
     """
@@ -54,7 +54,7 @@ def rasterization(means: Tensor, quats: Tensor, scales: Tensor, opacities: Tenso
                   ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Renders (N, D) or (C, N, D) colours or depths; returns (C, H, W, D) and alphas (C, H, W, 1).
 
-    Paper: Eq. 1 and 4 (journal), with gsplat's thresholds. `mean depths` can be rendered by passing them as colours.
+    Paper: Eq. 1, 3 and 4 (journal), with gsplat's thresholds. `mean depths` can be rendered by passing them as colours.
     """
     dtype, renders, alphas = means.dtype, [], []
     rows, columns = torch.arange(height, dtype=dtype) + 0.5, torch.arange(width, dtype=dtype) + 0.5

@@ -4,6 +4,7 @@
 | --- | --- | --- | --- |
 | `GaussianViewer` | the trained head, orbited, questioned, speaking | everything but another voice | a picture |
 | `saliency_scrubber`, `prototype_explorer`, `plane_explorer` | figures with controls | what `save` put in | a picture |
+| `method_scrubber` | heads beside the truth | what `save` put in | a picture |
 | `Driver` | head + voice -> film | nothing: it says so | a picture |
 | `UserStudy` | blind rating, Fig. 7 | rates; the ratings are downloaded | a picture |
 | `speaker_scrubber` | a Subject, frame by frame | a picture | a picture |
@@ -14,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from audioplane.widgets.comparing import method_scrubber
     from audioplane.widgets.driver import Driver
     from audioplane.widgets.gaussian_viewer import GaussianViewer
     from audioplane.widgets.looking import plane_explorer, prototype_explorer, saliency_scrubber
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from audioplane.widgets.user_study import UserStudy
 
 _HOMES = {
-    "Driver": "driver", "GaussianViewer": "gaussian_viewer", "UserStudy": "user_study", "plane_explorer": "looking",
+    "Driver": "driver", "GaussianViewer": "gaussian_viewer", "UserStudy": "user_study", "method_scrubber": "comparing",
+    "plane_explorer": "looking",
     "prototype_explorer": "looking", "saliency_scrubber": "looking", "speaker_scrubber": "scrubber",
 }  # fmt: skip
 
@@ -29,6 +32,7 @@ __all__ = [
     "Driver",
     "GaussianViewer",
     "UserStudy",
+    "method_scrubber",
     "plane_explorer",
     "prototype_explorer",
     "saliency_scrubber",

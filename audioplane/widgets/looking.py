@@ -35,7 +35,7 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     """
     if not head.config.saliency.enabled:
         raise ValueError("head: expected one with saliency splatting, received one without (saliency.enabled=False)")
-    frames, codes = _checked(subject, frames), head.encode(subject.audio)
+    frames, codes = checked(subject, frames), head.encode(subject.audio)
     trained = head.config.saliency.margin
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
@@ -52,7 +52,7 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     controls = [slider("frame", "time", frames.start, frames.stop - 1), slider("margin", "margin", 0.0, 0.6, 0.01)]
     return FigureWidget(
         draw, controls, {"frame": frames.start, "margin": trained}, f"Saliency of {subject.name}'s head.", "frame",
-        _sound(subject, frames), subject.fps,
+        sound_of(subject, frames), subject.fps,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     Raises:
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
-    field, frames = prototypes.plane_of(head), _checked(subject, frames)
+    field, frames = prototypes.plane_of(head), checked(subject, frames)
     codes, spoken = head.encode(subject.audio), inside.sounds(subject)
     weights, opening = inside.attention_over_time(field, codes), mouth_opening(subject.landmarks)
     sizes = [level.shape[1] for level in weights]
@@ -104,7 +104,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     ]  # fmt: skip
     values = {"frame": frames.start, "level": 0, "row": int(weights[0].mean(0).argmax()), "amount": 0.0}
     return FigureWidget(
-        draw, controls, values, f"Audio prototypes of {subject.name}'s head.", "frame", _sound(subject, frames),
+        draw, controls, values, f"Audio prototypes of {subject.name}'s head.", "frame", sound_of(subject, frames),
         subject.fps,
     )  # fmt: skip
 
@@ -145,14 +145,16 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
     return FigureWidget(draw, controls, values, f"Planes and lines of {head.about['name']}'s head.")
 
 
-def _checked(subject: Subject, frames: range | None) -> range:
+def checked(subject: Subject, frames: range | None) -> range:
+    """The frames to scrub through: those given, or the test split."""
     frames = subject.test if frames is None else frames
     if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > subject.num_frames:
         raise ValueError(f"frames: expected neighbouring ones of 0 to {subject.num_frames - 1}, received {frames}")
     return frames
 
 
-def _sound(subject: Subject, frames: range) -> np.ndarray:
+def sound_of(subject: Subject, frames: range) -> np.ndarray:
+    """Their voice, (n,) at 16 kHz."""
     samples = int(RATE / subject.fps)
     return subject.audio[frames.start * samples : frames.stop * samples]
 

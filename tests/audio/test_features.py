@@ -60,7 +60,7 @@ def test_every_frame_has_a_finite_window(samples: int) -> None:
 def test_windows_lie_around_their_frame() -> None:
     steps = np.arange(200, dtype=np.float32)[:, None]
     windows = cut_windows(steps, 100, 25.0, 16)
-    assert windows[50, 8, 0] == 100.0  # the middle of frame 50's window is step 100, at 2 s
+    assert windows[50, 8, 0] == 101.0  # frame 50 shows the moment 50.5 / 25 = 2.02 s, which is step 101
     assert windows[0, 0, 0] == 0.0
     assert windows[99, -1, 0] == 199.0
 

@@ -1,0 +1,251 @@
+"""Runs what has no record yet: several jobs beside each other, a thread each; what fails is told, the rest goes on.
+
+Two models with one thread each use two cores far better than one model with two. Stopped at any moment and started
+again it goes on: finished runs are records, an unfinished training continues from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audioplane import cache
+from audioplane.experiments import records as recording
+from audioplane.experiments.films import films_of
+from audioplane.experiments.records import Record
+from audioplane.experiments.results import Result
+from audioplane.experiments.runs import Clip, Job, find, forget, run
+from audioplane.experiments.tables import Table, jobs
+from audioplane.experiments.tables import find as find_table
+
+if TYPE_CHECKING:
+    from audioplane.train import Report, Trainer
+
+EVERY = 0.5  # seconds between looks at the workers
+
+
+def reproduce(
+    names: Sequence[str], preset: str, seeds: int = 1, workers: int | None = None, subject: Clip | None = None,
+    fresh: bool = False, films: Path | None = None, quiet: bool = False,
+) -> dict[str, Result]:  # fmt: skip
+    """Tables by name, with every run that they need.
+
+    Args:
+        names: of tables. preset: smoke, demo or paper. seeds: of each cell, 0 to seeds - 1.
+        workers: runs beside each other; None: one a core, or one where there is a GPU.
+        subject: a prepared video in the place of the embedded speakers.
+        fresh: judge again what has a record. films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Table V).
+        quiet: no progress.
+    """
+    tables = [find_table(name) for name in names]
+    wanted = {table.name: jobs(table, preset, seeds, subject) for table in tables}
+    by_key = {job.key: job for cells in wanted.values() for job in cells.values()}
+    found, failed = run_all(by_key, workers, fresh, quiet)
+    return {
+        table.name: _result(table, preset, wanted[table.name], found, failed, films if table.name == "table5" else None)
+        for table in tables
+    }
+
+
+def estimate(names: Sequence[str], preset: str, seeds: int, subject: Clip | None = None) -> str:
+    """What is still to run and, where runs of this preset were timed on this machine, how long it may take."""
+    cells = {job.key: job for name in names for job in jobs(find_table(name), preset, seeds, subject).values()}
+    missing = [job for key, job in cells.items() if not find(job)]
+    trainings = {(job.clip, job.config.to_json()): job.config.schedule for job in missing}
+    iterations = sum(schedule.coarse + schedule.fine for schedule in trainings.values())
+    text = (
+        f"{len(cells)} runs at {preset}, {len(cells) - len(missing)} have a record; to train: {len(trainings)} models, "
+        f"{iterations:,} iterations"
+    )
+    size = missing[0].config.schedule.size if missing else 0
+    timed = [r for r in recording.read_all(cache.folder("records")).values() if r.config["schedule"]["size"] == size]
+    spent = sum(r.seconds["train"] for r in timed if r.seconds["train"] > 1)
+    done = sum(r.config["schedule"]["coarse"] + r.config["schedule"]["fine"] for r in timed if r.seconds["train"] > 1)
+    if not missing or not done:
+        return text
+    return f"{text}; about {iterations * spent / done / 60 / default_workers():.0f} min, as earlier runs here went"
+
+
+def committed(name: str, preset: str = "demo", most_seeds: int = 10) -> Result:
+    """A table of the runs that lie in the clone's `records/`, whatever version of the code made them."""
+    table = find_table(name)
+    known = recording.read_all(shelf(preset))
+    cells = jobs(table, preset, most_seeds)
+    there = {cell: known[job.identity] for cell, job in cells.items() if job.identity in known}
+    found = {record.key: record for record in there.values()}
+    return _collect(table, preset, {cell: record.key for cell, record in there.items()}, found, {}, {})
+
+
+def shelf(preset: str) -> Path:
+    """Where the records of a preset's real runs lie in a clone."""
+    return Path(__file__).parents[2] / "records" / preset
+
+
+def _result(table: Table, preset: str, cells: dict[tuple[str, str, int], Job], found: dict[str, Record],
+            failed: dict[str, str], films: Path | None) -> Result:  # fmt: skip
+    shown = films_of(table, {cell: job.clip for cell, job in cells.items()}, films) if films else {}
+    return _collect(table, preset, {cell: job.key for cell, job in cells.items()}, found, failed, shown)
+
+
+def _collect(table: Table, preset: str, cells: dict[tuple[str, str, int], str], found: dict[str, Record],
+             failed: dict[str, str], films: dict[tuple[str, str], dict[str, Any]]) -> Result:  # fmt: skip
+    grouped: dict[tuple[str, str], list[Record]] = {}
+    for (row, column, _), key in cells.items():
+        if key in found:
+            grouped.setdefault((row, column), []).append(found[key])
+    lost = {cell: failed[key] for cell, key in cells.items() if key in failed}
+    return Result(table, preset, grouped, lost, films)
+
+
+def run_all(by_key: dict[str, Job], workers: int | None = None, fresh: bool = False, quiet: bool = False
+            ) -> tuple[dict[str, Record], dict[str, str]]:  # fmt: skip
+    """Records by key, and what failed, by key."""
+    if fresh:
+        for job in by_key.values():
+            forget(job)
+    found = {key: record for key, job in by_key.items() if (record := find(job))}
+    missing = {key: job for key, job in by_key.items() if key not in found}
+    if not missing:
+        return found, {}
+    # spawn: a forked child would inherit compiled kernels' threads in an unknown state
+    context = multiprocessing.get_context("spawn")
+    progress = _Progress(missing, quiet)
+    failed: dict[str, str] = {}
+    pool = ProcessPoolExecutor(min(workers or default_workers(), len(missing)), mp_context=context)
+    waiting: dict[Future[Record], str] = {}
+    try:
+        waiting = {pool.submit(_work, job, progress.folder): key for key, job in _ordered(missing)}
+        left = set(waiting)
+        while left:
+            done, left = wait(left, timeout=EVERY)
+            for future in done:
+                key = waiting[future]
+                error = future.exception()
+                if error is None:
+                    found[key] = future.result()
+                else:
+                    failed[key] = f"{type(error).__name__}: {error}"
+                progress.ended(missing[key], found.get(key), failed.get(key))
+            progress.look()
+    except BaseException:
+        for future in waiting:
+            future.cancel()
+        for process in list((pool._processes or {}).values()):  # what they do can be continued
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        progress.close()
+    return found, failed
+
+
+def default_workers() -> int:
+    """One a core; one where there is a GPU, which one run fills."""
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ordered(missing: dict[str, Job]) -> list[tuple[str, Job]]:
+    """First one job a training, then those that only drive its head: no worker waits for another's training."""
+    first, later, seen = [], [], set()
+    for key, job in missing.items():
+        training = (job.clip, job.config.to_json())
+        (later if training in seen else first).append((key, job))
+        seen.add(training)
+    return first + later
+
+
+def _work(job: Job, folder: Path) -> Record:
+    """In a process of its own, with one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    note = _Note(folder / f"{job.key}.json")
+    try:
+        return run(job, (note,))
+    finally:
+        note.path.unlink(missing_ok=True)
+
+
+class _Note:
+    """Tells the runner how far a training is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._last = path, 0.0
+
+    def step(self, trainer: Trainer, report: Report) -> None:
+        now = time.monotonic()
+        if now - self._last > EVERY:
+            self._last = now
+            text = json.dumps({"share": (report.iteration + 1) / report.total, "psnr": report.psnr})
+            beside = self.path.with_suffix(".tmp")
+            beside.write_text(text)
+            beside.replace(self.path)
+
+    def close(self) -> None: ...
+
+
+class _Progress:
+    """A bar over all runs, with a line for each that ended."""
+
+    def __init__(self, missing: dict[str, Job], quiet: bool) -> None:
+        from tqdm.auto import tqdm
+
+        self.folder = cache.make("records", f".progress-{os.getpid()}")
+        form = "{bar} {n:.1f}/{total} runs [{elapsed}<{remaining}]{postfix}"
+        silent = quiet or not sys.stderr.isatty()  # a log wants lines, not a bar
+        self._bar = tqdm(total=len(missing), disable=silent, bar_format=form, leave=False, file=sys.stderr)
+        self._quiet, self._total = quiet, len(missing)
+        self._ended = 0
+
+    def ended(self, job: Job, record: Record | None, error: str | None) -> None:
+        self._ended += 1
+        who = f"[{self._ended}/{self._total}] {job.clip.speaker}" + (f", {job.driven.voice}" if job.driven else "")
+        if record is None:
+            self._bar.write(f"{who}: FAILED: {error}", file=sys.stderr)
+        elif not self._quiet:
+            m = record.measures
+            self._bar.write(
+                f"{who}, {record.key}: head {m['head_psnr']:.2f} dB, mouth {m['mouth_psnr']:.2f} dB, opening r "
+                f"{m['opening_correlation']:.2f}, {record.seconds['train']:.0f} s", file=sys.stderr,
+            )  # fmt: skip
+
+    def look(self) -> None:
+        if self._bar.disable:
+            return
+        notes = []
+        for path in self.folder.glob("*.json"):
+            try:
+                notes.append(json.loads(path.read_text()))
+            except (OSError, json.JSONDecodeError):  # it has just ended
+                continue
+        self._bar.n = self._ended + sum(0.95 * note["share"] for note in notes)
+        self._bar.set_postfix_str(", ".join(f"{note['share']:.0%} {note['psnr']:.1f} dB" for note in notes))
+
+    def close(self) -> None:
+        self._bar.close()
+        for path in self.folder.iterdir():
+            path.unlink(missing_ok=True)
+        self.folder.rmdir()
+
+
+def keep(results: Iterable[Result], folder: Path) -> int:
+    """Copies the records behind some tables into a folder, such as the clone's `records/demo`; returns how many."""
+    kept = {record.key: record for result in results for record in result.records}
+    known = recording.read_all(folder) if folder.is_dir() else {}
+    for record in kept.values():
+        older = known.get(record.identity)
+        record.save(folder)
+        if older is not None and older.key != record.key:
+            (folder / f"{older.key}.json").unlink()
+    return len(kept)

@@ -1,0 +1,180 @@
+"""Runs on a small Subject: made once, found again, continued after an interruption, told when they fail."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audioplane import cli
+from audioplane.config import preset
+from audioplane.errors import UserError
+from audioplane.experiments import films, heads, records, runner, runs
+from audioplane.experiments.runs import Clip, Job
+from audioplane.experiments.tables import find, jobs
+from audioplane.subject import SubjectWriter
+from tests.subject_cases import fill, make_case
+
+TINY = preset("smoke").replace(
+    "schedule.coarse=20", "schedule.fine=20", "schedule.checkpoint_every=10", "schedule.size=48",
+    "gaussians.initial=100", "gaussians.cap=120", "audio.pretrain_steps=5", "field.levels=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("subjects") / "disc"
+    with SubjectWriter(path, "disc", 48, 48, licence="CC0-1.0", provenance={"made_by": "a test"}) as writer:
+        fill(writer, make_case(130))
+        writer.set_split((0, 75), (75, 130))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AUDIOPLANE_CACHE", str(tmp_path / "cache"))
+
+
+class Stop:
+    """Interrupts a training."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def step(self, trainer: object, report: object) -> None:
+        if report.iteration == self.at:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    def close(self) -> None: ...
+
+
+def test_a_run_is_made_once_and_measures_everything(folder, monkeypatch):
+    job = Job(Clip.of(folder), TINY)
+    assert runs.find(job) is None
+    record = runs.run(job)
+    for name in (
+        "head_psnr",
+        "mouth_psnr",
+        "lip_error",
+        "lse_c",
+        "true_lse_c",
+        "unrelated_lse_c",
+        "shifted_correlation",
+    ):
+        assert np.isfinite(record.measures[name]), name
+    assert {"head_psnr", "mouth_psnr", "sync_distance"} <= record.series.keys()
+    assert len(record.series["head_psnr"]) == 55
+    assert record.measures["head_psnr"] == pytest.approx(np.mean(record.series["head_psnr"]), rel=1e-4)
+    assert 0 < record.facts["mouth_share"] < 1
+    monkeypatch.setattr(runs, "_make", lambda *_: pytest.fail("it was made already"))
+    assert runs.run(job) == record
+
+
+def test_interrupted_and_started_again_it_ends_with_the_same_measures(folder):
+    job = Job(Clip.of(folder), TINY)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(job, (Stop(25),))
+    assert runs.find(job) is None
+    continued = runs.run(job)
+    runs.forget(job)
+    assert runs.find(job) is None
+    whole = runs.run(job)
+    assert json.dumps(continued.measures) == json.dumps(whole.measures)
+    assert continued.series == whole.series
+    noted = next(heads.cache.folder("runs").glob("disc-*/scalars.jsonl")).read_text().splitlines()
+    rows = [json.loads(line) for line in noted]
+    assert [row["iteration"] for row in rows] == sorted({row["iteration"] for row in rows})
+
+
+def test_another_version_of_the_code_is_another_answer(folder, monkeypatch):
+    job = Job(Clip.of(folder), TINY)
+    before = job.key
+    monkeypatch.setattr(runs, "JUDGING", (*runs.JUDGING, "cache.py"))
+    assert job.key != before
+    assert Job(job.clip, job.config).identity == job.identity
+
+
+def test_all_runs_beside_each_other_and_a_failure_is_told(folder, capsys):
+    clip = Clip.of(folder)
+    good, bad = Job(clip, TINY), Job(replace(clip, folder=str(folder.parent / "gone")), TINY.replace(seed=1))
+    found, failed = runner.run_all({"good": good, "bad": bad}, workers=2)
+    assert found.keys() == {"good"}
+    assert failed.keys() == {"bad"}
+    assert "gone" in failed["bad"]
+    assert "FAILED" in capsys.readouterr().err
+    again, none = runner.run_all({"good": good}, workers=2)
+    assert again == found
+    assert not none
+
+
+def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch):
+    clip = Clip.of(folder)
+    job = jobs(find("table2"), "smoke", 1, clip)["+ AP & SS", "test set A", 0]
+    record = replace(runs.run(Job(clip, TINY)), identity=job.identity)
+    older = replace(record, key="0" * 12, code="older")
+    older.save(tmp_path / "kept")
+    result = runner._collect(find("table2"), "smoke", {("+ AP & SS", "test set A", 0): record.key},
+                             {record.key: record}, {}, {})  # fmt: skip
+    assert runner.keep([result], tmp_path / "kept") == 1
+    assert records.read_all(tmp_path / "kept") == {job.identity: record}, "the newer answer takes the older one's place"
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):
+    from audioplane.compose import write_video
+    from audioplane.subject import Subject
+
+    subject = Subject.open(folder)
+    path = tmp_path / "films" / "Wav2Lip" / "A.mp4"
+    write_video(path, (subject.frame(t) for t in subject.test), subject.fps, quality=1)
+    clips = {("Audio-Plane", "test set A", 0): Clip.of(folder)}
+    found = films.films_of(find("table5"), clips, tmp_path / "films")
+    measured = found["Wav2Lip", "test set A"]
+    assert measured["head_psnr"] > 25, "half the colours are lost on the way through yuv420p"
+    assert measured["frames"] == len(subject.test)
+    write_video(path, (subject.frame(t) for t in subject.test[:20]), subject.fps)
+    with pytest.raises(UserError, match="has 20 frames"):
+        films.films_of(find("table5"), clips, tmp_path / "films")
+    path.parent.rename(tmp_path / "films" / "unknown")
+    with pytest.raises(UserError, match="no method of Table V"):
+        films.films_of(find("table5"), clips, tmp_path / "films")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["table9"], "there is no table 'table9'"),
+        (["table2", "--seeds", "0"], "--seeds and --jobs are 1 or more"),
+        (["table5", "--subject", "x"], "not with table5"),
+        (["table5", "--films", "nowhere"], "there is no folder nowhere"),
+        (["table2", "--preset", "huge"], "no preset 'huge'"),
+        (["table2", "--subject", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(arguments, said, capsys):
+    assert cli.main(["reproduce", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_list_names_tables_and_notebooks(capsys):
+    assert cli.main(["reproduce", "--list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[:7] == [f"table{n}" for n in range(1, 8)]
+    assert listed[7].endswith("00_meet_the_speakers.ipynb")
+
+
+@pytest.mark.slow
+def test_the_command_makes_a_table_of_a_prepared_video(folder, tmp_path, capsys):
+    arguments = ["reproduce", "table2", "--preset", "smoke", "--subject", str(folder), "--out", str(tmp_path / "t"),
+                 "--keep", str(tmp_path / "kept")]  # fmt: skip
+    assert cli.main(arguments) == 0
+    first = (tmp_path / "t" / "table2.csv").read_text()
+    assert len(list((tmp_path / "kept").iterdir())) == 5
+    assert "5 have a record" not in capsys.readouterr().out
+    assert cli.main(arguments) == 0
+    assert "5 have a record" in capsys.readouterr().out
+    assert (tmp_path / "t" / "table2.csv").read_text() == first
+    assert {path.suffix for path in (tmp_path / "t").iterdir()} == {".csv", ".md", ".tex"}
