@@ -2,8 +2,8 @@
 
 Tables come first, several runs beside each other; the notebooks then find their records. Stopped at any moment and
 started again it goes on. Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs
-when it went through; one that fails keeps its old content, and the others still run.
-Widgets are kept as pictures.
+when it went through; one that fails keeps its old content, and the others still run. Widgets are kept as
+pictures.
 """
 
 from __future__ import annotations

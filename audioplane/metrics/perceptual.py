@@ -1,5 +1,8 @@
 """Measures by other people's networks: LPIPS, FID and BRISQUE. Each runs where its weights are, and says so where not.
 
+NIQE is not among them: `piq` has none (its issue 124 asks for it), scikit-video has had no release since 2018, pyiqa's
+licence is for non-commercial use, and deepinv, which has one, is a library of inverse problems with needs of its own.
+
 Pictures are sequences of (H, W, 3) uint8 or float in [0, 1].
 """
 
