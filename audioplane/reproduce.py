@@ -3,6 +3,7 @@
 Tables come first, several runs beside each other; the notebooks then find their records. Stopped at any moment and
 started again it goes on. Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs
 when it went through; one that fails keeps its old content, and the others still run.
+Widgets are kept as pictures.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 NAME = "reproduce"
 HELP = "run the tables and the notebooks: everything, or what is named"
 MEMORY = "table1"  # bytes, not runs
+
+
+KEEP = "keep-widget"
+"""The tag of a cell whose widget is of use without a kernel: its notebook keeps the state of its widgets."""
+
+VIEW, STATE = "application/vnd.jupyter.widget-view+json", "widgets"
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
         preset(args.preset)
         os.environ["AUDIOPLANE_PRESET"] = args.preset  # the notebooks' kernels inherit it
-    with_notebooks = bool(beginnings) or args.notebooks is not None or not (args.only or args.subject)
+    everything = "all" in args.only or not (args.only or args.subject)
+    with_notebooks = everything or bool(beginnings) or args.notebooks is not None
     notebooks = choose(args.notebooks or _default_folder(), beginnings) if with_notebooks else []
     if args.list:
         print("\n".join([*tables, *map(str, notebooks)]))
@@ -211,10 +219,27 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     error = ""
     try:
         client.execute()
+        keep_pictures(content)
         _rewrite(notebook, nbformat.writes(content))
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure).strip() or type(failure).__name__
     return Outcome(notebook, cells, time.monotonic() - begin, error)
+
+
+def keep_pictures(content: Any) -> None:
+    """Leaves of each widget the picture that it brings along, where no kernel runs the only part of use.
+
+    A widget's state would be stored beside it, megabytes of it, and a viewer that finds a view but no state shows an
+    error instead of the picture. The HTML around the picture is the same picture once more.
+    """
+    if any(KEEP in cell.metadata.get("tags", ()) for cell in content.cells):
+        return
+    content.metadata.pop(STATE, None)
+    for cell in content.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if data.pop(VIEW, None) is not None and any(kind.startswith("image/") for kind in data):
+                data.pop("text/html", None)
 
 
 def _position(content: Any, cell_index: int) -> int:

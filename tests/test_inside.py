@@ -7,6 +7,20 @@ import torch
 from audioplane import config, inside, notebook
 from audioplane.errors import UserError
 from audioplane.fields import build
+from audioplane.gaussians import splat
+from audioplane.head import TalkingHead
+from audioplane.train import Trainer
+from tests.test_train import TINY
+from tests.tiny_subject import TinySubject
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
+    trainer = Trainer(TINY.replace(schedule__coarse=6, schedule__fine=4), TinySubject())
+    trainer.run()
+    path = tmp_path_factory.mktemp("inside") / "head.safetensors"
+    TalkingHead.export(trainer, path)
+    return TalkingHead.load(path, sparse=False)
 
 
 def test_explained_is_one_where_sounds_decide_and_nothing_where_they_do_not():
@@ -56,3 +70,43 @@ def test_the_preset_is_the_environments(monkeypatch):
     monkeypatch.setenv(notebook.VARIABLE, "quick")
     with pytest.raises(UserError, match="quick"):
         notebook.preset()
+
+
+def test_visibility_is_the_share_of_the_picture_that_each_gaussian_makes_up(head):
+    view = head.viewmats[0]
+    seen = inside.visibility(head, view.numpy())
+    with torch.no_grad():
+        alpha = splat(head.cloud, view, head.K, head.width, head.height).alpha
+    assert seen.shape == (len(head.cloud),)
+    assert seen.min() >= 0
+    assert float(seen.sum()) == pytest.approx(float(alpha.sum()), rel=1e-4), "blending weights sum to alpha"
+    values = torch.zeros(len(head.cloud), 1)
+    chosen = int(seen.argmax())
+    values[chosen] = 1.0
+    drawn = inside.splat_values(head, values, view.numpy())[..., 0] * alpha[..., 0].numpy()
+    solid = (alpha[..., 0] > 0.5).numpy()
+    assert drawn[solid].sum() <= float(seen[chosen]) * (1 + 1e-4)
+    assert float(seen[chosen]) - drawn[solid].sum() < float(alpha[..., 0][~torch.from_numpy(solid)].sum()) + 1e-3
+
+
+def test_tables_are_shown_where_gaussians_read_them(head):
+    planes = head.model.field.planes
+    pictures, curves = inside.table_pictures(head)
+    at = head.model.points().detach().clamp(0, 1)
+    for level in (1, planes.levels):
+        side = level * head.config.field.resolution
+        picture = pictures["xy"][level - 1]
+        assert picture.shape == (side, side, 3)
+        # The four cells around each point, as grid_sample with aligned borders or half cells would read them.
+        read = np.zeros((side, side), bool)
+        for x, y in (at[:, :2] * (side - 1)).tolist():
+            read[int(y) : int(y) + 2, int(x) : int(x) + 2] = True
+        around = read.copy()
+        around[1:] |= read[:-1]
+        around[:-1] |= read[1:]
+        around[:, 1:] |= around[:, :-1].copy()
+        around[:, :-1] |= around[:, 1:].copy()
+        assert (picture[~around] == 1).all(), "white where nobody reads"
+        assert (picture[read] != 1).any(axis=1).mean() > 0.8
+        line = planes.line(level, "z").detach()
+        np.testing.assert_allclose(curves["z"][level - 1], line.square().mean(1).sqrt().numpy(), rtol=1e-6)

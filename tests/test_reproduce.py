@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from audioplane import cli
+from audioplane import cli, reproduce
 
 CELL = nbformat.v4.new_code_cell
 
@@ -68,3 +68,24 @@ def test_what_is_not_there_is_named(folder, tmp_path, capsys):
     assert "There is no folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert cli.main(["reproduce", "--notebooks", str(tmp_path / "empty")]) == 2
+
+
+WIDGET = """
+from audioplane.widgets.figure_widget import FigureWidget, slider
+from matplotlib.figure import Figure
+
+FigureWidget(lambda values: (Figure((1, 1)), "a square"), [slider("x", "x", 0, 9)], {"x": 0}, "A square.")
+"""
+
+
+def test_widgets_are_kept_as_pictures_unless_they_need_no_kernel(tmp_path):
+    _write(tmp_path / "01_still.ipynb", WIDGET)
+    cell = CELL(WIDGET, metadata={"tags": [reproduce.KEEP]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "02_kept.ipynb")
+    assert cli.main(["reproduce", "--notebooks", str(tmp_path)]) == 0
+    still, kept = (nbformat.read(tmp_path / name, as_version=4) for name in ("01_still.ipynb", "02_kept.ipynb"))
+    assert set(still.cells[0].outputs[0].data) == {"image/jpeg", "text/plain"}
+    assert "A square." in still.cells[0].outputs[0].data["text/plain"]
+    assert reproduce.STATE not in still.metadata
+    assert {reproduce.VIEW, "image/jpeg", "text/html"} <= set(kept.cells[0].outputs[0].data)
+    assert kept.metadata[reproduce.STATE]

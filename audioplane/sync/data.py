@@ -12,7 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from audioplane.speakers.face.model import RiggedFace
 from audioplane.speakers.filming import DISTANCE, project, rigid
 from audioplane.speakers.lights import studio
 from audioplane.speakers.performance import Performance, act
-from audioplane.speakers.phonemes import Phoneme
+from audioplane.speakers.phonemes import LENGTH, Phoneme
 from audioplane.speakers.scene import Pose, Scene
 from audioplane.speakers.script import Script
 from audioplane.speakers.voice import SAMPLE_RATE, load_voice
@@ -50,6 +50,9 @@ VARIANTS = (
     "shelby", "steph", "steph2", "travis", "victor", "zac",
 )  # fmt: skip
 """espeak's variants, without those of the voices that ship and without whispers and robots."""
+
+LIPS = str.maketrans({"ʉ": "u", "ʍ": "w", "ʲ": "j", ":": LENGTH})
+"""Letters of varieties that no voice that ships speaks -> those with the same lips, whose articulation is known."""
 
 FIRST_FOR_TESTS = 900_000
 """`held_out_N` from this N on are never trained on."""
@@ -112,7 +115,7 @@ def synthesized(person: int, seconds: float, espeak: Espeak) -> Script:
         at = round(clock * espeak.sample_rate)
         line = np.pad(line, (0, max(0, at + len(spoken.samples) - len(line))))
         line[at : at + len(spoken.samples)] += spoken.samples
-        phonemes += [p.moved(clock) for p in spoken.phonemes]
+        phonemes += [replace(p.moved(clock), ipa=p.ipa.translate(LIPS)) for p in spoken.phonemes]
         clock += spoken.seconds + float(rng.uniform(0.15, 0.6))
         if clock > seconds:
             break

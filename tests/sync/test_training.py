@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from audioplane.metrics.sync import shift_distances
+from audioplane.speakers.articulation_targets import target
+from audioplane.speakers.phonemes import sounds
 from audioplane.sync import data, examine, training
 from audioplane.sync.scorers import Scorer
 
@@ -74,6 +76,16 @@ def test_voices_that_ship_are_never_learnt_from():
     }
     assert not learnt & {recipe.espeak for recipe in RECIPES.values()}
     assert training.Settings().people < data.FIRST_FOR_TESTS
+
+
+def test_every_sound_of_a_made_voice_has_an_articulation():
+    pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed")
+    # The first three are Scots, who say letters that no shipped voice has.
+    for script in data._speak_all([16, 28, 54, 3], training.Settings().seconds):
+        assert len(script.phonemes) > 10
+        for phoneme in script.phonemes:
+            for sound in sounds(phoneme):
+                assert np.isfinite(target(sound)).all()
 
 
 @pytest.mark.slow
