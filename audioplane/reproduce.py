@@ -131,7 +131,7 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     if clip is not None and args.out is None and out is not None:
         out = out / clip.speaker
     asked = [name for name in names if name != MEMORY]
-    print(runner.estimate(asked, preset, args.seeds, clip), flush=True)
+    print(runner.estimate(asked, preset, args.seeds, clip, args.fresh), flush=True)
     results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
     if MEMORY in names:
         _write(memory_table(), MEMORY, out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -54,10 +55,10 @@ def reproduce(
     }
 
 
-def estimate(names: Sequence[str], preset: str, seeds: int, subject: Clip | None = None) -> str:
+def estimate(names: Sequence[str], preset: str, seeds: int, subject: Clip | None = None, fresh: bool = False) -> str:
     """What is still to run and, where runs of this preset were timed on this machine, how long it may take."""
     cells = {job.key: job for name in names for job in jobs(find_table(name), preset, seeds, subject).values()}
-    missing = [job for key, job in cells.items() if not find(job)]
+    missing = [job for job in cells.values() if fresh or not find(job)]
     trainings = {(job.clip, job.config.to_json()): job.config.schedule for job in missing}
     iterations = sum(schedule.coarse + schedule.fine for schedule in trainings.values())
     text = (
@@ -118,7 +119,8 @@ def run_all(by_key: dict[str, Job], workers: int | None = None, fresh: bool = Fa
     context = multiprocessing.get_context("spawn")
     progress = _Progress(missing, quiet)
     failed: dict[str, str] = {}
-    pool = ProcessPoolExecutor(min(workers or default_workers(), len(missing)), mp_context=context)
+    count = min(workers or default_workers(), len(missing))
+    pool = ProcessPoolExecutor(count, context, initializer=_leave_interrupts_to_the_runner)
     waiting: dict[Future[Record], str] = {}
     try:
         waiting = {pool.submit(_work, job, progress.folder): key for key, job in _ordered(missing)}
@@ -144,6 +146,11 @@ def run_all(by_key: dict[str, Job], workers: int | None = None, fresh: bool = Fa
         pool.shutdown(cancel_futures=True)
         progress.close()
     return found, failed
+
+
+def _leave_interrupts_to_the_runner() -> None:
+    """Ctrl-C reaches every process of a terminal; the runner stops its workers by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def default_workers() -> int:
