@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "audioplane.commands.evaluate",
     "train-sync": "audioplane.commands.train_sync",
     "reproduce": "audioplane.reproduce",
+    "figures": "audioplane.commands.figures",
     "doctor": "audioplane.doctor",
     "fetch": "audioplane.fetch",
 }

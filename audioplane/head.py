@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import checkpoint, compose, threads
+from . import checkpoint, compose
 from .audio.features import SAMPLE_RATE, Features, check_audio, load_audio
 from .config import Config
 from .errors import UserError
 from .gaussians import Box, Gaussians, splat
 from .model import HeadModel
-from .parallel import in_parallel
+from .threads import in_parallel
 
 if TYPE_CHECKING:
     from .train import Trainer
@@ -245,8 +245,7 @@ class TalkingHead:
                 compose.put_mark(image, stamp)
             return image
 
-        with threads.one_each() as workers:
-            yield from in_parallel(draw, range(len(codes)), workers)
+        yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .head import TalkingHead
+    from .speakers.performance import Performance
     from .subject import Subject
 
 CLASSES = {
@@ -63,7 +64,7 @@ def attention_over_time(field: AudioPlane, codes: Tensor) -> list[NDArray]:
     return [torch.stack(level).numpy() for level in zip(*rows, strict=True)]
 
 
-def sounds(subject: Subject) -> list[str]:
+def sounds(subject: Subject | Performance) -> list[str]:
     """The class of sound (a key of `CLASSES`, or silence) that is spoken in each frame.
 
     Raises:

@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
         preset(args.preset)
         os.environ["AUDIOPLANE_PRESET"] = args.preset  # the notebooks' kernels inherit it
-    with_notebooks = bool(beginnings) or args.notebooks is not None or not (args.only or args.subject)
+    everything = "all" in args.only or not (args.only or args.subject)
+    with_notebooks = everything or bool(beginnings) or args.notebooks is not None
     notebooks = choose(args.notebooks or _default_folder(), beginnings) if with_notebooks else []
     if args.list:
         print("\n".join([*tables, *map(str, notebooks)]))

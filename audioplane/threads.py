@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
-
-from audioplane import parallel
 
 Range = tuple[int, int]
 T = TypeVar("T")
@@ -93,10 +92,22 @@ def one_each() -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """work(item) of each item in order, on all cores the process may use, at most two items a core ahead.
+def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int = 0) -> Iterator[R]:
+    """work(item) of each item in order, on `workers` threads (0: all cores the process may use), two items each ahead.
 
     Each item's kernels run on its own thread alone: frames side by side keep cores busier than parts of one frame.
     """
-    with one_each():
-        yield from parallel.in_parallel(work, items, parallel.cores())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    waiting: deque[Future[R]] = deque()
+    workers = workers or cores
+    with one_each(), ThreadPoolExecutor(workers, thread_name_prefix="frames") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

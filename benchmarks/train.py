@@ -32,6 +32,7 @@ GROUPS = {
     "sorting": ("aten::sort", "_Tiles"),
     "compositing forward": ("_Composite",),
     "compositing backward": ("_CompositeBackward",),
+    "pixel-wise losses": ("_PixelTerms", "_PixelTermsBackward"),
     "similarity": ("_Similarity", "_SimilarityBackward"),
     "optimisers": ("Optimizer.step#RowAdam.step", "aten::_fused_adam_"),
 }

@@ -32,10 +32,11 @@ HEAD, STATE = "head.safetensors", "state.safetensors"
 
 
 def code_version(rooms: Sequence[str]) -> str:
-    """A hash of the sources of some rooms of this package, folders or files."""
+    """A hash of the sources, and of the weights that ship, of some rooms of this package, folders or files."""
     digest = hashlib.sha256()
     for room in rooms:
-        for file in sorted((PACKAGE / room).rglob("*.py")) if (PACKAGE / room).is_dir() else [PACKAGE / room]:
+        inside = [file for kind in ("*.py", "*.safetensors") for file in sorted((PACKAGE / room).rglob(kind))]
+        for file in inside or [PACKAGE / room]:
             digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

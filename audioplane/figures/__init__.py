@@ -3,6 +3,7 @@
 from .basic import side_by_side, training
 from .comparing import margin_heads, methods, table_dots
 from .field import attention, deformation, factors, memory, planes
+from .listening import by_sound, listening, said
 from .looking import moment, plane_level, prototypes
 from .measuring import by_length, damage, differences, renderings, sync_curves
 from .overview import overview
@@ -10,12 +11,13 @@ from .pipeline import pipeline
 from .preparing import prepared, trajectories, trusted_points
 from .saliency import band, dynamism, margins
 from .speaking import held_out, learning, lips
-from .study import user_study
+from .study import rating_form, user_study
 
 __all__ = [
     "attention",
     "band",
     "by_length",
+    "by_sound",
     "damage",
     "deformation",
     "differences",
@@ -24,6 +26,7 @@ __all__ = [
     "held_out",
     "learning",
     "lips",
+    "listening",
     "margin_heads",
     "margins",
     "memory",
@@ -35,7 +38,9 @@ __all__ = [
     "planes",
     "prepared",
     "prototypes",
+    "rating_form",
     "renderings",
+    "said",
     "side_by_side",
     "sync_curves",
     "table_dots",

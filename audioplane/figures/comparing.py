@@ -15,6 +15,7 @@ from .basic import box_around, empty
 
 OURS, PAPER = "#0072b2", "#d55e00"  # of Okabe and Ito, told apart by anyone
 BOX = "#f0e442"
+ACROSS, MANY = 4, 12  # panels beside each other, unless there are more rows than so many
 
 
 def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
@@ -122,7 +123,7 @@ def _frame(axes: Axes, box: tuple[slice, slice], colour: str) -> None:
 
 def table_dots(
     ours: Mapping[str, Mapping[str, Sequence[float]]], paper: Mapping[str, Mapping[str, float]],
-    better: Mapping[str, int], title: str = "",
+    better: Mapping[str, int], title: str = "", called: Mapping[str, str] | None = None,
 ) -> Figure:  # fmt: skip
     """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
 
@@ -132,13 +133,16 @@ def table_dots(
     Args:
         ours: measure -> row -> values, one a seed; rows may be empty. paper: measure -> row -> number.
         better: measure -> 1 where larger is better, -1 where smaller is. title: above all.
+        called: measure -> what the paper calls the one beside it, where that differs.
     """
     names = list(dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column))
-    figure, axes = plt.subplots(
-        1, len(ours), figsize=(1.2 + 2.1 * len(ours), 1.5 + 0.36 * len(names)), layout="constrained", squeeze=False,
-        sharey=True,
-    )  # fmt: skip
-    for cell, (measure, column) in zip(axes[0], ours.items(), strict=True):
+    columns = min(len(ours), ACROSS if len(names) <= MANY else len(ours))
+    lines = -(-len(ours) // columns)
+    size = (1.3 + 2.15 * columns, 0.3 + lines * (1.2 + 0.3 * len(names)))
+    figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False, sharey=True)
+    for cell in axes.ravel()[len(ours) :]:
+        cell.set_visible(False)
+    for cell, (measure, column) in zip(axes.ravel(), ours.items(), strict=False):
         for k, row in enumerate(names):
             values = np.asarray(column.get(row, ()), float)
             values = values[np.isfinite(values)]
@@ -152,7 +156,8 @@ def table_dots(
         cell.grid(axis="y", color="0.92")
         cell.margins(x=0.15)
         if theirs:
-            _paper_scale(cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs], measure + arrow)
+            _paper_scale(cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs],
+                         (called or {}).get(measure, measure) + arrow)  # fmt: skip
         else:
             cell.set_title("not in the paper", fontsize=8, color="0.5")
         cell.tick_params(axis="x", labelsize=7, length=2)
@@ -162,7 +167,7 @@ def table_dots(
     axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     if title:
         figure.suptitle(title, fontsize=10)
-    figure.supxlabel("filled: ours, mean and standard deviation over seeds, each seed a small dot; "
+    figure.supxlabel("filled: ours, mean and standard deviation over seeds, each seed a small dot\n"
                      "hollow: the paper, on its own scale", fontsize=7.5)  # fmt: skip
     plt.close(figure)
     return figure

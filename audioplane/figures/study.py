@@ -44,3 +44,24 @@ def user_study(
     axes.spines[["top", "right"]].set_visible(False)
     plt.close(figure)
     return figure
+
+
+def rating_form(criteria: Sequence[str], scale: tuple[int, int], clips: int) -> Figure:
+    """The form of a study in which nobody has rated yet: a row a clip, a ring a rating, a panel a criterion.
+
+    Args:
+        criteria: by name. scale: lowest and highest rating. clips: of one identity.
+    """
+    figure, panels = plt.subplots(1, len(criteria), figsize=(9, 0.9 + 0.36 * clips), layout="constrained")
+    values = range(scale[0], scale[1] + 1)
+    for cell, name in zip(panels, criteria, strict=True):
+        for k in range(clips):
+            cell.plot(values, [k] * len(values), "o", markersize=11, markerfacecolor="white", color="0.45")
+        cell.set_title(name, fontsize=10)
+        cell.set(xlim=(scale[0] - 0.6, scale[1] + 0.6), ylim=(clips - 0.4, -0.6), xticks=values)
+        cell.set_yticks(range(clips), [f"clip {chr(65 + k)}" for k in range(clips)], fontsize=9)
+        cell.tick_params(length=0)
+        cell.spines[:].set_visible(False)
+    figure.suptitle("Nobody has rated yet: the form, for the clips of one identity", fontsize=10)
+    plt.close(figure)
+    return figure

@@ -1,0 +1,106 @@
+"""What is heard: a voice, its features, its code, and what the code says about the lips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .field import INK
+
+SAID = "#0072b2"
+
+
+def listening(
+    audio: NDArray, rate: int, phonemes: Sequence, features: NDArray, codes: NDArray, opening: NDArray, fps: float,
+    start: float, stop: float,
+) -> Figure:  # fmt: skip
+    """From top to bottom: waveform with its sounds, features, the code a of each frame, the true lips.
+
+    Args:
+        audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.
+        features: (steps, C), evenly over the whole voice. codes: (T, code), rows are shown in this order.
+        opening: (T,) millimetres. fps: frames a second. start, stop: seconds to show.
+    """
+    figure, (wave, heard, code, lips) = plt.subplots(
+        4, 1, figsize=(10, 6.2), sharex=True, layout="constrained", height_ratios=[1, 1.6, 1.9, 0.9]
+    )
+    first, last, seconds = round(start * fps), round(stop * fps), len(audio) / rate
+    piece = audio[int(start * rate) : int(stop * rate)]
+    top = 1.05 * float(np.abs(piece).max(initial=0)) or 1.0
+    wave.plot(start + np.arange(len(piece)) / rate, piece, color="0.6", linewidth=0.4)
+    for phoneme in phonemes:
+        if start <= phoneme.start and phoneme.end <= stop:
+            for axes in (wave, heard, code):
+                axes.axvline(phoneme.start, color="0.85", linewidth=0.5, zorder=0 if axes is wave else 2, alpha=0.6)
+            wave.text((phoneme.start + phoneme.end) / 2, 1.1 * top, phoneme.ipa, ha="center", fontsize=8, color=INK)
+    wave.set(ylim=(-top, 1.4 * top), yticks=[], ylabel="voice")
+    per_step = seconds / len(features)
+    low, high = int(start / per_step), int(stop / per_step)
+    heard.imshow(features[low:high].T, aspect="auto", origin="lower", cmap="magma",
+                 extent=(low * per_step, high * per_step, 0, features.shape[1]))  # fmt: skip
+    heard.set(yticks=[], ylabel="log-mel")
+    code.imshow(codes[first:last].T, aspect="auto", cmap="RdBu_r", vmin=-2.5, vmax=2.5, interpolation="nearest",
+                extent=(first / fps, last / fps, codes.shape[1], 0))  # fmt: skip
+    code.set(yticks=[], ylabel=f"code $a$, {codes.shape[1]} numbers")
+    lips.fill_between((np.arange(first, last) + 0.5) / fps, opening[first:last], color="C3", alpha=0.7, linewidth=0)
+    lips.set(ylim=(0, None), ylabel="lips, mm", xlabel="seconds", xlim=(start, stop))
+    for axes in (wave, lips):
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def said(curves: Mapping[str, tuple[NDArray, NDArray]], correlations: Mapping[str, tuple[float, float]], fps: float
+         ) -> Figure:  # fmt: skip
+    """The opening that a code says over the true one, a row a voice.
+
+    Args:
+        curves: voice -> (said, truth), millimetres a frame. correlations: voice -> (r, r of the control).
+        fps: frames a second.
+    """
+    figure, rows = plt.subplots(len(curves), 1, figsize=(10, 1.75 * len(curves) + 0.3), sharex=True,
+                                layout="constrained", squeeze=False)  # fmt: skip
+    for axes, (name, (own, truth)) in zip(rows[:, 0], curves.items(), strict=True):
+        times = (np.arange(len(truth)) + 0.5) / fps
+        axes.fill_between(times, truth, color="0.83", linewidth=0, label="truth")
+        axes.plot(times, own, color=SAID, linewidth=1.2, label="said by the code")
+        r, late = correlations[name]
+        axes.set_title(f"{name}: correlation {r:.2f}; with the sound a second late {late:.2f}", fontsize=9, loc="left")
+        axes.set(ylabel="lips, mm", ylim=(min(0.0, float(own.min())), None), xlim=(0, times[-1]))
+        axes.spines[["top", "right"]].set_visible(False)
+    rows[0, 0].legend(fontsize=8, frameon=False, ncols=2, loc="upper right")
+    rows[-1, 0].set_xlabel("seconds")
+    plt.close(figure)
+    return figure
+
+
+def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """Mean opening at each class of sound, as the code says it and as it is; a panel a voice.
+
+    Args:
+        means: voice -> class of sound -> (said, truth), millimetres.
+    """
+    names = list(dict.fromkeys(sound for own in means.values() for sound in own))
+    figure, panels = plt.subplots(1, len(means), figsize=(3.2 * len(means) + 0.9, 0.27 * len(names) + 1), sharey=True,
+                                  sharex=True, layout="constrained", squeeze=False)  # fmt: skip
+    for axes, (voice, own) in zip(panels[0], means.items(), strict=True):
+        for k, name in enumerate(names):
+            if name in own:
+                spoken, truth = own[name]
+                axes.plot([truth, spoken], [k, k], color="0.75", linewidth=1.5, zorder=1)
+                axes.plot(truth, k, "o", color="0.35", markerfacecolor="white", label="truth" if k == 0 else None)
+                axes.plot(spoken, k, "o", color=SAID, label="said by the code" if k == 0 else None)
+        axes.set_title(voice, fontsize=9)
+        axes.set(xlabel="mean opening, mm")
+        axes.grid(axis="y", color="0.94")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    panels[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), fontsize=8, frameon=False, ncols=2,
+                  loc="outside lower center")  # fmt: skip
+    plt.close(figure)
+    return figure

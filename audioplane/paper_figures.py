@@ -1,0 +1,282 @@
+"""The paper's figures and a dot plot of each table, from records and heads that are on this machine.
+
+Nothing is trained here. Each figure comes with a sidecar that says what it was drawn from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import cache, figures, inside, stages, study
+from .config import preset as find_preset
+from .experiments import heads, runner, runs
+from .experiments.records import Record, today, versions
+from .experiments.results import Result
+from .experiments.runs import Job
+from .experiments.tables import LENGTHS, MEASURES, TABLES, jobs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .head import TalkingHead
+    from .subject import Subject
+
+FULL = ("table2", "+ AP & SS", "test set A")  # the head of Fig. 1, 3 and 4
+MARGINS = ("0.05", "0.1", "0.2", "0.3")
+METHODS = ("Audio-Plane", "tri-plane + audio", "six-planes over time")
+LEFT_OUT = ("opening_amplitude", "shifted_correlation")  # have no better and worse
+STATED = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "syncnet": "SyncNet", "fps": "FPS"}  # by the paper
+SMALLER = ("lpips", "lip_error")
+SECONDS = 2.4  # of voice in Fig. 1
+SENTENCE = 4.0  # and in Fig. 4
+DPI = {"png": 110, "pdf": 150}
+
+
+class NotHereError(Exception):
+    """What a figure needs is not on this machine; the message says what, and how to make it."""
+
+
+@dataclass
+class Sources:
+    """What a figure was drawn from."""
+
+    records: list[Record] = field(default_factory=list)
+    heads: dict[str, Path] = field(default_factory=dict)
+    others: list[Path] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "records": [
+                {"key": r.key, "identity": r.identity, "code": r.code, "made": r.made, "seed": r.seed, "clip": r.clip,
+                 "driven": r.driven, "device": r.device, "versions": r.versions}
+                for r in self.records
+            ],
+            "heads": {name: {"run": path.parent.name, "sha256": _digest(path)} for name, path in self.heads.items()},
+            "files": {path.name: _digest(path) for path in self.others},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where figures are drawn: at which preset, from which ratings of a user study, and what was used so far."""
+
+    preset: str
+    ratings: tuple[Path, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+
+    def speaking(self, table: str, row: str, column: str) -> tuple[Subject, TalkingHead]:
+        """The speaker and the head of a cell, seed 0.
+
+        Raises:
+            NotHereError: the head was not trained on this machine by this version of the code.
+        """
+        from .head import TalkingHead
+
+        job = jobs(TABLES[table], self.preset, 1)[row, column, 0]
+        path = trained_head(job)
+        if path is None:
+            raise NotHereError(
+                f"no head '{row}' of {table} at {self.preset} by this version: `audioplane reproduce {table} "
+                f"--preset {self.preset}` trains it"
+            )
+        self.sources.heads[f"{table}: {row}"] = path
+        record = runs.find(job)
+        if record is not None:
+            self.sources.records.append(record)
+        return job.clip.open(), TalkingHead.load(path, sparse=False)
+
+
+def trained_head(job: Job) -> Path | None:
+    """The head of a job that this version of the code has trained here, or None; nothing is trained for it."""
+    text = job.config.to_json()
+    known = cache.folder("runs").glob(f"{job.clip.speaker}-*/config.json")
+    if not any(path.read_text(encoding="utf-8") == text for path in known):
+        return None
+    digest = f"{job.clip.open().digest} {text} {heads.code_version(heads.TRAINING)}"
+    key = hashlib.sha256(digest.encode()).hexdigest()[:12]
+    path = cache.folder("runs") / f"{job.clip.speaker}-{key}" / heads.HEAD
+    return path if path.is_file() else None
+
+
+def table_result(name: str, preset: str) -> Result:
+    """A table from what was run here with this version of the code, else from the records of the clone.
+
+    Raises:
+        NotHereError: neither has all of its rows.
+    """
+    seeds = 0
+    while seeds < 10 and all(runs.find(job) for job in jobs(TABLES[name], preset, seeds + 1).values()):
+        seeds += 1
+    if seeds:
+        return runner.reproduce([name], preset, seeds, quiet=True)[name]
+    found = runner.committed(name, preset)
+    if not found.records:
+        raise NotHereError(f"no records of {name} at {preset}: `audioplane reproduce {name} --preset {preset}` runs it")
+    return found
+
+
+def fig1(desk: Desk) -> Figure:
+    """A held-out stretch of voice and the head that speaks it."""
+    subject, head = desk.speaking(*FULL)
+    start = subject.test.start / subject.fps + 0.2
+    stop = min(start + SECONDS, subject.num_frames / subject.fps)
+    return figures.overview(**stages.spoken(subject, head, start, stop))
+
+
+def fig2(desk: Desk) -> Figure:
+    """Memory of the representations, at the sizes of the preset."""
+    config = find_preset(desk.preset)
+    return figures.memory(inside.memory(config, LENGTHS[desk.preset][0]), np.geomspace(1, 1000, 40).tolist())
+
+
+def fig3(desk: Desk) -> Figure:
+    """The way from sound to picture at the widest opening of the held-out part."""
+    subject, head = desk.speaking(*FULL)
+    widest = inside.moments(_opening(subject), subject.test, 2)[1]
+    return figures.pipeline(stages.stages(subject, head, widest))
+
+
+def fig4(desk: Desk) -> Figure:
+    """Attention over the prototypes during a held-out sentence."""
+    from .prototypes import plane_of
+
+    subject, head = desk.speaking(*FULL)
+    weights = inside.attention_over_time(plane_of(head), head.encode(subject.audio))[0]
+    start = subject.test.start / subject.fps
+    stop = min(start + SENTENCE, subject.num_frames / subject.fps)
+    phonemes, fps = subject.phonemes or [], subject.fps
+    return figures.attention(subject.audio, 16_000, phonemes, weights, _opening(subject), fps, start, stop)
+
+
+def fig5(desk: Desk) -> Figure:
+    """Heads trained with different margins at the same moment."""
+    columns = {}
+    for margin in MARGINS:
+        subject, head = desk.speaking("table4", margin, "test set A")
+        widest = inside.moments(_opening(subject), subject.test, 2)[1]
+        columns[float(margin)] = stages.at_margin(subject, head, widest)
+    return figures.margin_heads(columns)
+
+
+def fig6(desk: Desk) -> Figure:
+    """Methods beside the truth at moments from closed to open lips."""
+    rows: dict[str, list[Any]] = {}
+    moments, mouths, titles = [], [], []
+    for method in METHODS:
+        subject, head = desk.speaking("table5", method, "test set A")
+        if not rows:
+            moments = inside.moments(_opening(subject), subject.test)
+            spoken = inside.sounds(subject)
+            titles = [f"sound: {spoken[t]}" for t in moments]
+            mouths = [stages.lips(subject, t) for t in moments]
+            rows["truth"] = [subject.frame(t) for t in moments]
+        draw = runs.renderer(head, subject)
+        rows[method] = [draw(t) for t in moments]
+    return figures.methods(rows, mouths, titles)
+
+
+def fig7(desk: Desk) -> Figure:
+    """What people said, or the form that they would fill in."""
+    if not desk.ratings:
+        return figures.rating_form(study.CRITERIA, study.SCALE, clips=4)
+    ratings = study.read(*desk.ratings)
+    desk.sources.others.extend(desk.ratings)
+    methods = list(dict.fromkeys(ratings["method"]))
+    return figures.user_study(study.summary(ratings), study.agreement(ratings), methods)
+
+
+def dots(desk: Desk, name: str) -> Figure:
+    """A table as dots, ours over seeds and the paper's."""
+    result = table_result(name, desk.preset)
+    desk.sources.records.extend(result.records)
+    several = len(result.table.columns) > 1
+    ours: dict[str, dict[str, list[float]]] = {}
+    theirs: dict[str, dict[str, float]] = {}
+    better: dict[str, int] = {}
+    called: dict[str, str] = {}
+    for measure in result.table.measures:
+        if measure in LEFT_OUT:
+            continue
+        title, stated, _ = MEASURES[measure]
+        cells: dict[str, list[float]] = {}
+        papers: dict[str, float] = {}
+        for column in result.table.columns:
+            for row in result.table.rows:
+                place = f"{row.name} · {column.name}" if several else row.name
+                records = result.cells.get((row.name, column.name), [])
+                cells[place] = [value for record in records if (value := _number(record, measure)) is not None]
+                number = result.table.paper(row, column).get(stated)
+                if number is not None:
+                    papers[place] = number
+        if any(cells.values()):
+            ours[title], theirs[title] = cells, papers
+            better[title], called[title] = -1 if measure in SMALLER else 1, STATED.get(stated, "")
+    return figures.table_dots(ours, theirs, better, f"Table {result.table.number}. {result.table.title}", called)
+
+
+FIGURES: dict[str, Callable[[Desk], Figure]] = {
+    "fig1": fig1, "fig2": fig2, "fig3": fig3, "fig4": fig4, "fig5": fig5, "fig6": fig6, "fig7": fig7,
+}  # fmt: skip
+NAMES = (*FIGURES, *TABLES)
+
+
+def draw(name: str, preset: str, ratings: Sequence[Path] = ()) -> tuple[Figure, Sources]:
+    """A figure by name, and what it was drawn from; `ratings` are files of a user study, for Fig. 7.
+
+    Raises:
+        NotHereError: something it needs is not on this machine.
+    """
+    desk = Desk(preset, tuple(ratings))
+    return (FIGURES[name](desk) if name in FIGURES else dots(desk, name)), desk.sources
+
+
+def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path) -> list[Path]:
+    """Writes NAME.png for a screen, NAME.pdf for print, and NAME.json, which says where they come from."""
+    import matplotlib
+
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # says of matplotlib's own fonts that they are old
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
+        path = folder / f"{name}.{ending}"
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
+            figure.savefig(beside, format=ending, dpi=DPI[ending], metadata=metadata)
+        beside.replace(path)
+        paths.append(path)
+    about = {
+        "figure": name, "command": f"audioplane figures {name} --preset {preset}", "preset": preset, "made": today(),
+        "code": heads.code_version(heads.TRAINING),
+        "versions": versions() | {"matplotlib": matplotlib.__version__}, **sources.to_dict(),
+        "sha256": {path.name: _digest(path) for path in paths},
+    }  # fmt: skip
+    path = folder / f"{name}.json"
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+    return [*paths, path]
+
+
+def _opening(subject: Subject) -> Any:
+    from .subject.masks import mouth_opening
+
+    return mouth_opening(subject.landmarks)
+
+
+def _number(record: Record, measure: str) -> float | None:
+    value = record.facts.get(measure, record.measures.get(measure))
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
