@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from audioplane.metrics.speed import measure
 from audioplane.protocols import DEFAULT, Protocol
 from audioplane.sync.scorers import FPS, SHORTEST, Scorer, controls
 from audioplane.threads import in_parallel
-from audioplane.videos import Pair, at_rate
+from audioplane.videos import Film, Pair, at_rate
 from audioplane.weights import MissingWeightsError
 
 if TYPE_CHECKING:
@@ -188,32 +189,51 @@ def _listed(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[list[NDArray], li
 def faces_of_films(films: Pair) -> dict[str, Any]:
     """LMD, AUE and lip sync of two films, by the landmarks that MediaPipe finds in both; or what is missing."""
     try:
-        tracks = [follow(film.path) for film in (films.pred, films.ref)]
+        tracks = [follow(film) for film in (films.pred, films.ref)]
     except UserError as error:
         return {"missing": str(error)}
     count = min(len(track[0]) for track in tracks)
-    (ours, our_shapes), (true, true_shapes) = ((marks[:count], shapes[:count]) for marks, shapes in tracks)
-    found: dict[str, Any] = {
-        "landmarks": "MediaPipe's mesh", "lmd_mouth": lmd(ours, true), "lmd_face": lmd(ours, true, "face"),
-        "aue_lower": aue(our_shapes, true_shapes), "aue_upper": aue(our_shapes, true_shapes, "upper"),
+    tracks = [(marks[:count], shapes[:count]) for marks, shapes in tracks]
+    (ours, our_shapes), (true, true_shapes) = tracks
+    both = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(true).all(axis=(1, 2))
+    if not both.any():
+        return {"missing": "no frame shows a face in both films"}
+    ours = ours * [films.ref.width / films.pred.width, films.ref.height / films.pred.height]
+    return {
+        "landmarks": "MediaPipe's mesh", "frames": count, "frames_with_both_faces": int(both.sum()),
+        "lmd_mouth": lmd(ours, true), "lmd_face": lmd(ours, true, "face"),
+        "aue_lower": aue(our_shapes[both], true_shapes[both]),
+        "aue_upper": aue(our_shapes[both], true_shapes[both], "upper"),
+        "sync": sync_of_films(films, [marks for marks, _ in tracks]),
     }  # fmt: skip
+
+
+def sync_of_films(films: Pair, landmarks: Sequence[NDArray]) -> dict[str, Any]:
+    """Lip sync of both films under the first one's sound (the true one's where it has none); or why there is none.
+
+    Args:
+        films: paired. landmarks: of pred and of ref, (T, 68, 2) in their own pixels, 25 a second.
+    """
     sounding = films.pred if films.pred.has_sound else films.ref
     if not sounding.has_sound:
-        return found | {"sync": {"missing": "neither film has sound"}}
+        return {"missing": "neither film has sound"}
     audio = load_audio(sounding.path)
-    found["sync"] = {}
+    count = min(len(landmarks[0]), len(audio) * int(FPS) // 16_000)
+    if count < SHORTEST:
+        return {"missing": f"lip sync needs {SHORTEST / FPS:g} s of picture and sound, these have {count / FPS:g} s"}
+    found: dict[str, Any] = {}
     for scorer in Scorer.best_here():
-        windows = scorer.count(count, len(audio))
-        scores = {
-            name: scorer.score(scorer.see(at_rate(film.path), marks)[:windows], scorer.hear(audio, windows)).to_dict()
-            for name, film, (marks, _) in zip(("render", "truth"), (films.pred, films.ref), tracks, strict=True)
-        }
-        found["sync"][scorer.name] = {"clip_seconds": count / FPS, **scores}
+        windows = scorer.count(len(landmarks[0]), len(audio))
+        sounds = scorer.hear(audio, windows)
+        found[scorer.name] = {"clip_seconds": count / FPS}
+        for name, film, marks in zip(("render", "truth"), (films.pred, films.ref), landmarks, strict=True):
+            sights = scorer.see(at_rate(film.path), marks)[:windows]
+            found[scorer.name][name] = scorer.score(sights, sounds).to_dict()
     return found
 
 
-def follow(path: Any) -> tuple[NDArray, NDArray]:
-    """Landmarks (T, 68, 2) and blendshapes (T, 52) of a film at 25 frames a second.
+def follow(film: Film) -> tuple[NDArray, NDArray]:
+    """Landmarks (T, 68, 2), NaN where the face is lost, and blendshapes (T, 52) of a film at 25 frames a second.
 
     Raises:
         UserError: MediaPipe's files are missing, or there is no face.
@@ -223,12 +243,12 @@ def follow(path: Any) -> tuple[NDArray, NDArray]:
     except ImportError as error:
         raise UserError(f"finding faces in a film is not possible here ({error})") from error
     finder = finding.landmarker("mediapipe")
-    frames = list(at_rate(path))
-    first = next((boxes[0] for boxes in map(finder.detect, frames[:25]) if boxes), None)
+    first = next((boxes[0] for boxes in map(finder.detect, islice(at_rate(film.path), 25)) if boxes), None)
     if first is None:
-        raise UserError(f"no face was found in the first second of {path}")
-    expected = np.tile([first.x, first.y, first.size], (len(frames), 1))
-    track = finding.follow(frames, finder, expected, lambda _: None)
+        raise UserError(f"no face was found in the first second of {film.path}")
+    most = int(np.ceil(film.seconds * FPS)) + 2  # the pictures end before that
+    expected = np.tile([first.x, first.y, first.size], (most, 1))
+    track = finding.follow(at_rate(film.path), finder, expected, lambda _: None)
     assert track.blendshapes is not None  # the mesh always gives them
     return finding.ibug(track.points)[..., :2], track.blendshapes
 

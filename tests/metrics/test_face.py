@@ -100,6 +100,14 @@ def test_deformation_of_gaussians_on_the_skin():
     assert deformation(half, weights, true, lips).error == pytest.approx(mean / 2, rel=1e-6)
     inverted = skin - (true - skin)
     assert deformation(inverted, weights, true, lips).error == pytest.approx(2 * mean, rel=1e-6)
+    assert (right.lips_gain, still.lips_gain) == (pytest.approx(1.0), pytest.approx(0.0))
+    assert right.across_still == pytest.approx(mean, rel=1e-6)
+    assert right.along_still == pytest.approx(0.0, abs=1e-9)
+    deep = true + [0, 0, 0.001] * np.cos(np.arange(20) * np.pi)[:, None, None]  # a tremble no camera in front sees
+    found = deformation(deep, weights, true, lips)
+    assert found.across == pytest.approx(0.0, abs=1e-9)
+    assert found.along == found.error == pytest.approx(1.0, rel=1e-6)
+    assert found.lips_gain == pytest.approx(1.0)
     with pytest.raises(ValueError, match="within 4 mm"):
         deformation(true + 1.0, weights, true, lips)
     turn = Rotation.from_rotvec([0, 0.3, 0]).as_matrix()
