@@ -19,8 +19,9 @@ import numpy as np
 
 from . import cache, figures, inside, stages, study
 from .config import preset as find_preset
+from .errors import UserError
 from .experiments import heads, runner, runs
-from .experiments.records import Record, today, versions
+from .experiments.records import Record, read_all, today, versions
 from .experiments.results import Result
 from .experiments.runs import Job
 from .experiments.tables import LENGTHS, MEASURES, TABLES, jobs
@@ -48,10 +49,11 @@ class NotHereError(Exception):
 
 @dataclass
 class Sources:
-    """What a figure was drawn from."""
+    """What a figure was drawn from; `older` names heads that another version of the code trained."""
 
     records: list[Record] = field(default_factory=list)
     heads: dict[str, Path] = field(default_factory=dict)
+    older: list[str] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,7 +63,10 @@ class Sources:
                  "driven": r.driven, "device": r.device, "versions": r.versions}
                 for r in self.records
             ],
-            "heads": {name: {"run": path.parent.name, "sha256": _digest(path)} for name, path in self.heads.items()},
+            "heads": {
+                name: {"run": path.parent.name, "sha256": _digest(path), "this_code": name not in self.older}
+                for name, path in self.heads.items()
+            },
             "files": {path.name: _digest(path) for path in self.others},
         }  # fmt: skip
 
@@ -78,34 +83,46 @@ class Desk:
         """The speaker and the head of a cell, seed 0.
 
         Raises:
-            NotHereError: the head was not trained on this machine by this version of the code.
+            NotHereError: the head was not trained on this machine.
         """
         from .head import TalkingHead
 
         job = jobs(TABLES[table], self.preset, 1)[row, column, 0]
-        path = trained_head(job)
-        if path is None:
+        found = trained_head(job)
+        if found is None:
             raise NotHereError(
-                f"no head '{row}' of {table} at {self.preset} by this version: `audioplane reproduce {table} "
-                f"--preset {self.preset}` trains it"
+                f"no head '{row}' of {table} at {self.preset}: `audioplane reproduce {table} --preset {self.preset}` "
+                f"trains it"
             )
+        path, current = found
+        try:
+            head = TalkingHead.load(path, sparse=False)
+        except UserError as error:  # of a version that wrote other files
+            raise NotHereError(str(error)) from error
         self.sources.heads[f"{table}: {row}"] = path
-        record = runs.find(job)
+        if not current:
+            self.sources.older.append(f"{table}: {row}")
+        record = runs.find(job) or read_all(runner.shelf(self.preset)).get(job.identity)
         if record is not None:
             self.sources.records.append(record)
-        return job.clip.open(), TalkingHead.load(path, sparse=False)
+        return job.clip.open(), head
 
 
-def trained_head(job: Job) -> Path | None:
-    """The head of a job that this version of the code has trained here, or None; nothing is trained for it."""
-    text = job.config.to_json()
-    known = cache.folder("runs").glob(f"{job.clip.speaker}-*/config.json")
-    if not any(path.read_text(encoding="utf-8") == text for path in known):
+def trained_head(job: Job) -> tuple[Path, bool] | None:
+    """The head of a job that was trained here, and whether this version of the code did it; None without any.
+
+    Without one of this version the newest of an older one stands in, of the same speaker, settings and size. Nothing is
+    trained for it.
+    """
+    text, folder = job.config.to_json(), cache.folder("runs")
+    known = [path.with_name(heads.HEAD) for path in folder.glob(f"{job.clip.speaker}-*/config.json")
+             if path.read_text(encoding="utf-8") == text]  # fmt: skip
+    known = [path for path in known if path.is_file()]
+    if not known:
         return None
     digest = f"{job.clip.open().digest} {text} {heads.code_version(heads.TRAINING)}"
-    key = hashlib.sha256(digest.encode()).hexdigest()[:12]
-    path = cache.folder("runs") / f"{job.clip.speaker}-{key}" / heads.HEAD
-    return path if path.is_file() else None
+    own = folder / f"{job.clip.speaker}-{hashlib.sha256(digest.encode()).hexdigest()[:12]}" / heads.HEAD
+    return (own, True) if own in known else (max(known, key=lambda path: path.stat().st_mtime), False)
 
 
 def table_result(name: str, preset: str) -> Result:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from audioplane import paper_figures
+from audioplane import cache, paper_figures
 from audioplane.cli import main
-from audioplane.experiments import runs
+from audioplane.experiments import heads, runs
 from audioplane.experiments.records import Record
-from audioplane.experiments.runs import Job
+from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import TABLES, jobs
 
 
@@ -77,3 +78,19 @@ def test_what_needs_no_head_is_drawn_the_same_each_time(empty_home, tmp_path):
 def test_an_unknown_figure_is_told(capsys):
     assert main(["figures", "fig8"]) == 2
     assert "fig8" in capsys.readouterr().err
+
+
+def test_a_head_of_this_version_is_preferred_and_an_older_one_is_told(empty_home, monkeypatch):
+    job = jobs(TABLES["table2"], "smoke", 1)["+ AP & SS", "test set A", 0]
+    monkeypatch.setattr(Clip, "open", lambda clip: SimpleNamespace(digest="made up"))
+    assert paper_figures.trained_head(job) is None
+    text = f"made up {job.config.to_json()} {heads.code_version(heads.TRAINING)}"
+    own = hashlib.sha256(text.encode()).hexdigest()[:12]
+    for key, config in (("older", job.config), ("other", job.config.replace(seed=7)), (own, job.config)):
+        folder = cache.make("runs", f"adam-{key}")
+        (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
+        assert (key == "older") == (paper_figures.trained_head(job) is None), "an unfinished run is none"
+        (folder / heads.HEAD).write_bytes(b"")
+        found = paper_figures.trained_head(job)
+        assert found is not None
+        assert (found[0].parent.name, found[1]) == ((f"adam-{own}", True) if key == own else ("adam-older", False))

@@ -41,4 +41,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name}: left as it is: {error}")
             continue
         print(f"{name}: {', '.join(str(path) for path in paper_figures.keep(figure, sources, name, args.preset, out))}")
+        if sources.older:
+            print(f"{name}: trained by an older version of the code: {', '.join(sources.older)}")
     return 0
