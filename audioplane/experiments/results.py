@@ -134,7 +134,10 @@ class Result:
         return found
 
     def verdicts(self) -> pd.DataFrame:
-        """One line a claim: what the paper found, what we found with its 95 % interval, and the verdict."""
+        """One line a claim: what the paper found, what we found with its 95 % interval, and the verdict.
+
+        One seed's interval is over frames alone; the verdict says so.
+        """
         import pandas as pd
 
         lines = []
@@ -145,7 +148,7 @@ class Result:
                 "claim": one.claim.text,
                 "paper": "" if one.paper is None else f"{one.paper:+.3g}",
                 "ours": "" if found is None else f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {unit[0]}",
-                "seeds": one.seeds, "verdict": one.verdict,
+                "seeds": one.seeds, "verdict": one.verdict + (" (one seed)" if one.seeds == 1 else ""),
             })  # fmt: skip
         return pd.DataFrame(lines)
 
