@@ -65,10 +65,12 @@ def is_quiet() -> bool:
 
 
 def compact_pictures(quality: int = 88) -> None:
-    """Embeds figures as JPEG from here on: photographs as PNG would make a clone of the repository heavy."""
+    """Embeds figures as JPEG from here on, for photographs as PNG would make a clone heavy; shows tables' whole texts."""
+    import pandas as pd
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality})
+    pd.set_option("display.max_colwidth", None)
 
 
 def trained(subject: Subject, config: Config) -> Path:
