@@ -65,7 +65,7 @@ def is_quiet() -> bool:
 
 
 def compact_pictures(quality: int = 88) -> None:
-    """Embeds figures as JPEG from here on, for photographs as PNG would make a clone heavy; shows tables' whole texts."""
+    """Embeds figures as JPEG from here on, as photographs in PNG make a clone heavy; shows tables' whole texts."""
     import pandas as pd
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
