@@ -145,7 +145,7 @@ def run_all(page: Page) -> None:
     """Runs every cell of the notebook that is open in JupyterLab."""
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.wait_for_selector(".jp-StatusBar-Widget :text('| Idle'), #jp-bottom-panel :text('| Idle')")
-    for _ in range(5):  # a kernel that is replaced while the page is loading forgets what it was asked
+    for _ in range(12):  # a kernel that is replaced while the page is loading forgets what it was asked
         page.wait_for_timeout(2000)
         page.click('.lm-MenuBar-itemLabel:text-is("Run")')
         page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
