@@ -42,7 +42,8 @@ def reproduce(
         names: of tables. preset: smoke, demo or paper. seeds: of each cell, 0 to seeds - 1.
         workers: runs beside each other; None: one a core, or one where there is a GPU.
         subject: a prepared video in the place of the embedded speakers.
-        fresh: train and judge again what has a record. films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Table V).
+        fresh: train and judge again what has a record.
+        films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Table V).
         quiet: no progress.
     """
     tables = [find_table(name) for name in names]
