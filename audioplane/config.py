@@ -73,6 +73,7 @@ class AudioConfig:
     lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
     dropout: float = ours(0.2, "share of the encoder's numbers dropped while pre-training", high=0.9)
     augment: float = ours(0.6, "strength of gain, noise, masking and vocal-tract changes while pre-training", high=4.0)
+    disguise: float = ours(0.3, "phonetic features: how strongly the voice is disguised while pre-training", high=2.0)
     fine_rate: float = ours(0.0, "learning rate of the encoder in the fine stage; 0 keeps it as pre-trained")
 
 

@@ -187,5 +187,27 @@ def test_disguises_differ_and_fit_the_windows() -> None:
     np.testing.assert_array_equal(others.steps, again.steps)
     assert others.steps[0][others.places].shape == windows.shape
     assert np.abs(others.steps[0] - others.steps[1]).max() > 0.1
-    assert Features(AudioConfig())(samples, 25.0) is not None
-    assert Features(AudioConfig()).others(samples, 25.0, 50, seed=0) is None
+    for none in (AudioConfig(), dataclasses.replace(own, disguise=0.0)):
+        assert Features(none).others(samples, 25.0, 50, seed=0) is None
+
+
+def test_an_encoder_learns_from_disguises_at_the_right_frames() -> None:
+    """Only the disguises say what the lips do, and each frame's says that of this frame."""
+    from audioplane.audio.encoder import AudioEncoder
+    from audioplane.audio.features import Others, window_places
+    from audioplane.audio.pretrain import LipShapes, pretrain
+
+    told = np.sin(np.arange(400) / 7.0).astype(np.float32)
+    steps = np.repeat(told, 2)[None, :, None] * np.ones((3, 1, 4), np.float32)
+    places = window_places(800, 400, 25.0, 16)
+    shapes = LipShapes(told[:, None], np.ones(1), told)
+    config = AudioConfig(channels=16, code=6, pretrain_steps=150, augment=0.0, dropout=0.0, features="phonetic")
+    encoder = AudioEncoder(config, 4, torch.Generator().manual_seed(0))
+    mute = torch.zeros(400, 16, 4)
+    train = range(100, 350)
+    pretrain(encoder, mute, shapes, train, config, torch.Generator().manual_seed(0), Others(steps, places))
+    with torch.no_grad():
+        codes = encoder.all_codes(torch.from_numpy(steps[0][places])).double().numpy()
+    design = np.concatenate([codes, np.ones((400, 1))], axis=1)[100:350]
+    read = design @ np.linalg.lstsq(design, told[100:350], rcond=None)[0]
+    assert correlation(read, told[100:350].astype(np.float64)) > 0.95
