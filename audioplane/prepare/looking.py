@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from audioplane.prepare.settings import SHORTEST, Progress, Settings
 from audioplane.prepare.source import Source
 from audioplane.prepare.survey import EVERY, Survey, cuts, frame_count, survey
 from audioplane.subject.format import FPS
+
+if TYPE_CHECKING:
+    from audioplane.prepare.face_parsing import BiSeNet
 
 LEAST_SHARE = 0.5  # of the frames, that must have a face
 GAP = 3  # samples of the survey without a face that end a stretch
@@ -52,6 +55,14 @@ class Preparation:
         self.source = Source.open(video)
         if not self.source.has_sound:
             raise UserError(f"{video} has no sound track: a talking head cannot be learnt without the voice")
+        self.parser: BiSeNet | None = None
+        self.parser_digest = ""
+        if settings.face_parsing:
+            from audioplane.prepare import face_parsing
+
+            named = settings.face_parsing == face_parsing.NAME
+            file = weights.require(face_parsing.NAME) if named else Path(settings.face_parsing)
+            self.parser, self.parser_digest = face_parsing.load(file), weights.digest(file)
         digest = weights.digest(video)
         self.steps = cached.Steps(cache.make("prepare", digest[:16]), digest)
         cached.remove_leftovers(self.steps.folder)

@@ -73,7 +73,7 @@ class Piece:
 
     # Steps
 
-    def faces_and_mattes(self) -> tuple[Track, masks.Pictures, masks.Pictures | None]:
+    def faces_and_mattes(self) -> tuple[Track, masks.Mattes]:
         """Landmarks and mattes, side by side: they need nothing of each other."""
         scale, hair = self.settings.size / self.box[2], "hair" not in self.settings.skip
         seen = self.look.seen.expected(self.first + self.count)[self.first :]
@@ -84,21 +84,22 @@ class Piece:
             return {"points": track.points, "presence": track.presence, "blendshapes": track.blendshapes}
 
         def matte() -> dict[str, Any]:
-            people, hairs = masks.mattes(self.frames(), hair, self.whole.bar("mattes", self.count))
-            both = {"people": people.blob, "people_at": people.offsets}
-            return both if hairs is None else {**both, "hairs": hairs.blob, "hairs_at": hairs.offsets}
+            done, parser = self.whole.bar("mattes", self.count), self.whole.parser
+            if parser is None:
+                return masks.mattes(self.frames(), hair, done).arrays()
+            return masks.parsed(self.frames(), parser, hair, done).arrays()
 
+        by = {"parser": self.whole.parser_digest} if self.whole.parser_digest else {}
         with ThreadPoolExecutor(2) as pool:
             a = pool.submit(self.step, "landmarks", find, ("survey",), landmarks=self.settings.landmarks)
-            b = pool.submit(self.step, "mattes", matte, hair=hair)
+            b = pool.submit(self.step, "mattes", matte, hair=hair, **by)
             found, drawn = a.result(), b.result()
         track = Track(found["points"], found["presence"], found.get("blendshapes"))
         if track.found.mean() < LEAST_SHARE:
             raise UserError(
                 f"{self.whole.source.path}: the face could be followed in only {track.found.mean():.0%} of the frames"
             )
-        hairs = masks.Pictures(drawn["hairs"], drawn["hairs_at"]) if "hairs" in drawn else None
-        return track, masks.Pictures(drawn["people"], drawn["people_at"]), hairs
+        return track, masks.Mattes.of(drawn)
 
     def pose(self, track: Track) -> tuple[Lens, Poses]:
         """Focal length, shape and poses from points."""
@@ -207,12 +208,12 @@ class Piece:
 
     def write(self, out: Path, name: str) -> Facts:
         """Runs all steps and writes the Subject; returns what is worth knowing about it."""
-        track, people, hairs = self.faces_and_mattes()
+        track, mattes = self.faces_and_mattes()
         lens, poses = self.pose(track)
         seen = track.found
         landmarks = ibug(track.points[..., :2])
         points = _filled(landmarks, seen)
-        draw = masks.Labeller(self.settings.size, people, hairs, points, poses, lens, self.breaks)
+        draw = masks.Labeller(self.settings.size, mattes, points, poses, lens, self.breaks)
         labels = self.labels(draw, seen)
         with ThreadPoolExecutor(2) as pool:
             waiting = pool.submit(self.behind, labels)
@@ -226,6 +227,7 @@ class Piece:
         provenance = {
             "made_by": f"audioplane prepare {__version__}", "source_sha256": self.whole.steps.source,
             "landmarks": self.settings.landmarks, "skipped": list(self.settings.skip),
+            "masks": "BiSeNet face parsing" if self.whole.parser_digest else "MediaPipe",
             "poses_refined_on_pictures": "refine" not in self.settings.skip, **facts.as_json(),
         }  # fmt: skip
         with SubjectWriter(out, name, self.settings.size, self.settings.size, provenance=provenance) as writer:

@@ -24,6 +24,8 @@ class Settings:
         landmarks: "mediapipe" or "face-alignment". focal: in sides of the picture; 0 searches it.
         shift_audio: seconds by which the sound is put later, or "auto". train: seconds to learn from, the rest is held
             out; 0 takes 80 %. rounds: of photometric refinement. refine_size: side of its pictures, pixels.
+        face_parsing: a file of BiSeNet's weights for the masks, "bisenet" for the one among the assets, or "" for
+            MediaPipe's networks.
         skip: parts that are left out, of `SKIPPABLE`. seed: of the still cloud.
     """
 
@@ -36,6 +38,7 @@ class Settings:
     train: float = 0.0
     rounds: int = 2
     refine_size: int = 128
+    face_parsing: str = ""
     skip: tuple[str, ...] = ()
     seed: int = 0
 

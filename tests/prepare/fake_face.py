@@ -102,9 +102,7 @@ class Finder:
         return Box(*map(float, (low + high) / 2), float((high - low).max()), 0.0, 1.0)
 
 
-def mattes(
-    frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]
-) -> tuple[masks.Pictures, masks.Pictures | None]:
+def mattes(frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]) -> masks.Mattes:
     people, hairs = [], []
     for t, frame in enumerate(frames):
         rgb = cv2.resize(frame, (masks.SIDE, masks.SIDE)).astype(int)
@@ -112,7 +110,7 @@ def mattes(
         if with_hair and t % masks.HAIR_EVERY == 0:
             hairs.append(np.where(np.abs(rgb - (60, 40, 20)).sum(2) < 60, 255, 0).astype(np.uint8))
         progress(1)
-    return masks.Pictures.of(people), masks.Pictures.of(hairs) if hairs else None
+    return masks.Mattes(masks.Pictures.of(people), masks.Pictures.of(hairs) if hairs else None)
 
 
 def install(set_attribute: Callable[..., object] = setattr, finder: type = Finder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,14 +19,14 @@ from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
 def labeller(count: int, flicker: float = 0.0) -> tuple[masks.Labeller, list[np.ndarray]]:
     poses = fake_face.moving(count)
     frames = fake_face.paint(poses, fake_face.babble(count))
-    people, hairs = fake_face.mattes(frames, True, lambda done: None)
+    mattes = fake_face.mattes(frames, True, lambda done: None)
     if flicker:  # the outline breathes from frame to frame, as networks' do
         rng = np.random.default_rng(0)
-        people = masks.Pictures.of(
-            cv2.dilate(people[t], np.ones((1 + 2 * int(rng.uniform(0, flicker)),) * 2, np.uint8)) for t in range(count)
-        )
+        sides = 1 + 2 * rng.uniform(0, flicker, count).astype(int)
+        people = [cv2.dilate(mattes.people[t], np.ones((side, side), np.uint8)) for t, side in enumerate(sides)]
+        mattes = replace(mattes, people=masks.Pictures.of(people))
     points = bundle.project(GENERIC, poses, fake_face.LENS)
-    return masks.Labeller(fake_face.SIZE, people, hairs, points, poses, fake_face.LENS), frames
+    return masks.Labeller(fake_face.SIZE, mattes, points, poses, fake_face.LENS), frames
 
 
 def test_labels_say_what_was_painted_in_every_frame() -> None:
@@ -52,7 +53,7 @@ def test_averaging_takes_the_flicker_out() -> None:
         return float((draw(t, frames[t]) >= HAIR).sum() / (steady(t, frames[t]) >= HAIR).sum())
 
     def raw(t: int) -> float:
-        return float((draw.people[t] > 127).sum() / (steady.people[t] > 127).sum())
+        return float((draw.mattes.people[t] > 127).sum() / (steady.mattes.people[t] > 127).sum())
 
     once, averaged = (np.diff([f(t) for t in range(2, 18)]).std() for f in (raw, area))
     assert averaged < 0.7 * once
@@ -60,10 +61,24 @@ def test_averaging_takes_the_flicker_out() -> None:
 
 def test_nothing_is_averaged_over_a_cut() -> None:
     draw, frames = labeller(10)
-    cut = masks.Labeller(draw.size, draw.people, draw.hairs, draw.landmarks, draw.poses, draw.lens, (5,))
-    dark = masks.Pictures.of([draw.people[t] if t < 5 else 0 * draw.people[t] for t in range(10)])
-    broken = masks.Labeller(draw.size, dark, draw.hairs, draw.landmarks, draw.poses, draw.lens, (5,))
+    cut = replace(draw, breaks=(5,))
+    dark = masks.Pictures.of([draw.mattes.people[t] if t < 5 else 0 * draw.mattes.people[t] for t in range(10)])
+    broken = replace(cut, mattes=replace(draw.mattes, people=dark))
     np.testing.assert_array_equal(cut(4, frames[4]), broken(4, frames[4]))
+
+
+def test_where_a_parser_knows_the_head_landmarks_do_not_tell() -> None:
+    draw, frames = labeller(6)
+    columns = np.tile((np.arange(masks.SIDE) + 0.5) * fake_face.SIZE / masks.SIDE, (masks.SIDE, 1))
+    left = [np.where(columns < draw.landmarks[t, 30, 0], draw.mattes.people[t], 0) for t in range(6)]
+    heads = masks.Pictures.of([side.astype(np.uint8) for side in left])
+    told = replace(draw, mattes=replace(draw.mattes, hairs=None, heads=heads))
+    assert masks.Mattes.of(told.mattes.arrays()).heads is not None
+    for t in (0, 3):
+        label, nose = told(t, frames[t]), told.landmarks[t, 30]
+        row, column = int(nose[1]), int(nose[0])
+        assert label[row, column - 5] == FACE
+        assert label[row, column + 5] == TORSO  # inside the jaw's line, and not of the head
 
 
 def test_the_guided_filter_moves_an_outline_to_an_edge() -> None:
