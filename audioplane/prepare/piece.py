@@ -89,7 +89,7 @@ class Piece:
                 return masks.mattes(self.frames(), hair, done).arrays()
             return masks.parsed(self.frames(), parser, hair, done).arrays()
 
-        by = {"parser": self.whole.parser_digest} if self.whole.parser_digest else {}
+        by: dict[str, Any] = {"parser": self.whole.parser_digest} if self.whole.parser_digest else {}
         with ThreadPoolExecutor(2) as pool:
             a = pool.submit(self.step, "landmarks", find, ("survey",), landmarks=self.settings.landmarks)
             b = pool.submit(self.step, "mattes", matte, hair=hair, **by)
