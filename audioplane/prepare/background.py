@@ -106,7 +106,8 @@ def without_head(frame: np.ndarray, label: np.ndarray, background: np.ndarray) -
     middle = float(columns[neck].mean())
     height = reach * np.sqrt(np.clip(1 - ((columns - middle) / width) ** 2, 0, 1))
     y = np.arange(size)[:, None]
-    share = np.clip((y - (lowest - height)[None]) / (0.25 * reach + 1), 0, 1) * (hidden & neck[None] & (y <= lowest))
+    # softened before it is cut to what is hidden: the neck begins without a seam where the seen one ends
+    share = np.clip((y - (lowest - height)[None]) / (0.25 * reach + 1), 0, 1) * neck[None]
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), size / 200) * hidden
     return np.rint(out + share[..., None] * (smooth - out)).clip(0, 255).astype(np.uint8)
 

@@ -123,6 +123,16 @@ def test_without_its_head_a_frame_keeps_all_else() -> None:
     np.testing.assert_array_equal(background.without_head(frames[0], empty, wall), frames[0])
 
 
+def test_the_painted_neck_begins_without_a_seam() -> None:
+    label = np.zeros((400, 400), np.uint8)
+    label[240:, 140:260] = TORSO
+    cv2.circle(label, (200, 160), 110, FACE, -1)
+    frame = np.where(label[..., None] == TORSO, (150, 90, 70), (220, 170, 140)).astype(np.uint8)
+    made = background.without_head(frame, label, np.full_like(frame, 255))
+    np.testing.assert_allclose(made[255:300, 180:220], np.broadcast_to((150, 90, 70), (45, 40, 3)), atol=2)
+    assert (made[100, 180:220] == 255).all()
+
+
 def test_steps_are_made_once_and_again_when_what_they_depend_on_changes(tmp_path: Path) -> None:
     made = []
 

@@ -18,6 +18,7 @@ from audioplane import cli
 from audioplane.errors import UserError
 from audioplane.prepare import bundle, prepare
 from audioplane.prepare.bundle import Poses
+from audioplane.prepare.face_mesh import Box, Face
 from audioplane.prepare.face_shape import GENERIC
 from audioplane.prepare.verdict import Facts
 from audioplane.subject import Subject
@@ -100,6 +101,11 @@ def test_a_face_that_leaves_the_longest_stretch_is_taken(tmp_path: Path) -> None
     subject, facts = run(tmp_path, clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening)))
     assert subject.num_frames == pytest.approx(120, abs=8)
     assert facts.start == 0
+    [(left, back)] = facts.lost
+    assert (left, back) == (pytest.approx(4.8, abs=0.32), pytest.approx(6.4, abs=0.32))
+    [said] = [trouble for trouble in facts.troubles() if "the face is gone at" in trouble]
+    assert f"at {left:g}-{back:g} s: of 8.0 s only the longest" in said
+    assert facts.verdict() != "good"
 
 
 def test_a_short_gap_is_bridged_and_has_no_head(tmp_path: Path) -> None:
@@ -109,9 +115,37 @@ def test_a_short_gap_is_bridged_and_has_no_head(tmp_path: Path) -> None:
     subject, facts = run(tmp_path, clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening)))
     assert subject.num_frames == 75
     assert facts.face_share == pytest.approx(70 / 75, abs=0.001)
+    assert (facts.lost, facts.gone) == ([], [(1.32, 1.52)])
+    assert any("7% of the frames have no face (at 1.32-1.52 s)" in trouble for trouble in facts.troubles())
     assert np.isnan(subject.landmarks[35]).all()
     assert not subject.head_mask(35).any()
     assert np.isfinite(subject.viewmats).all()
+
+
+class Knowing(fake_face.Finder):
+    """Knows where the face is though half of it is outside, as MediaPipe's mesh does."""
+
+    def look(self, image: np.ndarray, box: Box) -> Face:
+        face = super().look(image, box)
+        shown = (np.abs(image.astype(int) - (220, 170, 140)).sum(2) < 60).any(0)
+        cut = shown[-1] and not shown[0]
+        return replace(face, points=face.points + np.array([14.0 * cut, 0, 0]))
+
+
+def test_a_face_half_outside_of_the_picture_is_said_with_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_face.install(monkeypatch.setattr, Knowing)
+    opening = fake_face.babble(100)
+    frames = fake_face.paint(fake_face.moving(100), opening)
+    for t in range(50, 75):
+        frames[t] = np.concatenate([np.repeat(frames[t][:, :1], 22, 1), frames[t][:, :-22]], 1)
+    subject, facts = run(tmp_path, clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening)), start=0.4)
+    assert subject.num_frames == 90
+    assert facts.cut_share == pytest.approx(25 / 90, abs=0.03)
+    [(first, last)] = facts.cut_off
+    assert (first, last) == (pytest.approx(2.0, abs=0.09), pytest.approx(3.0, abs=0.09))
+    [said] = [trouble for trouble in facts.troubles() if "cut off" in trouble]
+    assert f"(at {first:g}-{last:g} s): leave them out" in said
+    assert facts.verdict() == "poor"
 
 
 def test_a_cut_is_said_and_splits(tmp_path: Path) -> None:
