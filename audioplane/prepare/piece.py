@@ -236,8 +236,7 @@ class Piece:
             writer.set_cameras(lens.K, poses.matrices())
             if track.blendshapes is not None:
                 writer.set_blendshapes(track.blendshapes)
-            if self.settings.train:
-                end = min(round(self.settings.train * FPS), self.count)
+            if 0 < (end := round(self.settings.train * FPS)) < self.count:
                 writer.set_split((0, end), (end, self.count))
         return facts
 

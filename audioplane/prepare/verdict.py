@@ -112,7 +112,7 @@ class Facts:
         """What may hurt, the worst first; each one sentence."""
         out = []
         if self.damaged:
-            out.append(f"the file is damaged: {self.damaged}; only what can be read was taken")
+            out.append(f"the file is damaged: {self.damaged}; what can be read was taken")
         if self.lost:
             out.append(
                 f"the face is gone at {_times(self.lost)}: of {self.looked_at:.1f} s only the longest stretch with a "
