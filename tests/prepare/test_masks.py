@@ -133,6 +133,18 @@ def test_the_painted_neck_begins_without_a_seam() -> None:
     assert (made[100, 180:220] == 255).all()
 
 
+def test_collars_are_not_drawn_up_and_a_chin_beyond_the_edge_leaves_no_hole() -> None:
+    label = np.zeros((400, 400), np.uint8)
+    label[300:, 120:280] = TORSO
+    cv2.ellipse(label, (210, 300), (60, 120), 0, 0, 360, FACE, -1)  # its chin is below the picture
+    frame = np.where(label[..., None] == TORSO, (150, 90, 70), (220, 170, 140)).astype(np.uint8)
+    frame[300:, 120:140] = 250  # a collar
+    made = background.without_head(frame, label, np.zeros_like(frame)).astype(int)
+    under = cv2.dilate((label == FACE).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    assert (np.abs(made[380:, 160:260] - (150, 90, 70)).max(2) < 4).all()
+    assert (made[under] < 200).all()
+
+
 def test_steps_are_made_once_and_again_when_what_they_depend_on_changes(tmp_path: Path) -> None:
     made = []
 
