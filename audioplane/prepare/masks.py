@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SIDE, HAIR_SIDE = 256, 512
 HAIR_EVERY = 2  # hair is looked for in every second frame: its network is the slowest
 AROUND = (1, 2, 3, 2, 1)  # weights of the frames that are averaged
-LOBE = 0.003  # share of the picture below which a piece of torso is none
+LOBE = 0.023  # of the face's height squared: area below which a piece of torso amid the picture is none
 EDGE = 0.012  # reach, in sides of the picture, in which outlines are drawn to edges of the frame
 
 
@@ -167,7 +167,7 @@ class Labeller:
         label[head & hairy & ~(inner & (rise < 0.05 * tall))] = HAIR
         lips = fill_hull(points[list(OUTER_LIPS)], self.size, self.size)
         label[lips] = MOUTH
-        return _without_crumbs(label)
+        return _without_crumbs(label, LOBE * tall**2)
 
     def _averaged(self, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Person, hair and head in frame t, in [0, 1], steadied; 0 where there is no matte."""
@@ -258,8 +258,8 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     return filled.astype(bool)
 
 
-def _without_crumbs(label: np.ndarray) -> np.ndarray:
-    """Other people become background, lobes of ears part of the face."""
+def _without_crumbs(label: np.ndarray, lobe: float) -> np.ndarray:
+    """Other people become background, lobes of ears (of up to `lobe` pixels) part of the face."""
     whole = (label > BACKGROUND).astype(np.uint8)
     count, pieces = cv2.connectedComponents(whole, connectivity=4)
     if count > 2:
@@ -267,6 +267,7 @@ def _without_crumbs(label: np.ndarray) -> np.ndarray:
         kept[0] = 0
         label[(whole > 0) & (pieces != int(kept.argmax()))] = BACKGROUND
     count, pieces, stats, _ = cv2.connectedComponentsWithStats((label == TORSO).astype(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < LOBE * label.size
+    amid = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT] < len(label)  # shoulders reach the lower edge
+    small = (stats[:, cv2.CC_STAT_AREA] < lobe) & amid
     label[small[pieces] & (pieces > 0)] = FACE  # what hangs below the line of the jaw but is no neck: lobes of ears
     return label

@@ -67,6 +67,20 @@ def test_nothing_is_averaged_over_a_cut() -> None:
     np.testing.assert_array_equal(cut(4, frames[4]), broken(4, frames[4]))
 
 
+def test_lobes_of_ears_are_of_the_face_and_a_bit_of_shoulder_is_not() -> None:
+    label = np.zeros((100, 100), np.uint8)
+    label[20:60, 30:70] = FACE
+    label[52:58, 25:30] = TORSO  # hangs beside the jaw
+    label[95:, 35:40] = TORSO  # as small, and reaches the edge
+    label[60:95, 37] = FACE
+    label[80:95, 45:75] = TORSO  # too large for a lobe
+    label[60:80, 50] = FACE
+    found = masks._without_crumbs(label.copy(), 40.0)
+    assert (found[52:58, 25:30] == FACE).all()
+    assert (found[95:, 35:40] == TORSO).all()
+    assert (found[80:95, 45:75] == TORSO).all()
+
+
 def test_where_a_parser_knows_the_head_landmarks_do_not_tell() -> None:
     draw, frames = labeller(6)
     columns = np.tile((np.arange(masks.SIDE) + 0.5) * fake_face.SIZE / masks.SIDE, (masks.SIDE, 1))
