@@ -161,11 +161,9 @@ class Trainer:
         self._update_codes()
 
     def _make_optimizers(self) -> None:
-        fused = self.device.type in ("cpu", "cuda")
-        adam: Any = {"betas": (0.9, 0.99), "eps": 1e-15, "fused": fused}
         model = self.model
         self.cloud_optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam([param], lr=1e-3, **adam) for name, param in model.params.items()
+            name: RowAdam([param], lr=1e-3) for name, param in model.params.items()
         }
         tables = [
             p for name, p in model.field.named_parameters() if name == "planes.planes" or name.startswith("moments")
@@ -173,8 +171,8 @@ class Trainer:
         known = {id(p) for p in tables}
         rest = [p for p in model.field.parameters() if id(p) not in known]
         self.table_optimizer = RowAdam(tables, lr=1e-3, distinct=True)
-        self.network_optimizer = torch.optim.Adam(rest, lr=1e-3, **{**adam, "eps": 1e-8})
-        self.encoder_optimizer = torch.optim.Adam(model.encoder.parameters(), lr=1e-5, **{**adam, "eps": 1e-8})
+        self.network_optimizer = RowAdam(rest, lr=1e-3, eps=1e-8)
+        self.encoder_optimizer = RowAdam(model.encoder.parameters(), lr=1e-5, eps=1e-8)
 
     def _update_codes(self) -> None:
         """With a frozen encoder, the codes of all frames once."""
