@@ -177,7 +177,8 @@ def table_dots(
     if title:
         figure.suptitle(title, fontsize=10)
     figure.supxlabel("filled: ours, mean and standard deviation over seeds, each seed a small dot\n"
-                     "hollow: the paper, on a scale of its own, as long as ours where the unit is the same", fontsize=7.5)  # fmt: skip
+                     "hollow: the paper, on a scale of its own, as long as ours where the unit is the same",
+                     fontsize=7.5)  # fmt: skip
     plt.close(figure)
     return figure
 
