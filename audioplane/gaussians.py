@@ -154,7 +154,7 @@ def drawn(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """What the rasterizer takes: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3 or 4).
 
-    Arguments as of `splat`.
+    Paper: Eq. 13 (journal), G' = G + d Delta G. Arguments as of `splat`.
     """
     if cloud.means.device.type != "cpu" or cloud.means.dtype != torch.float32 or viewmat.requires_grad:
         return drawn_plain(cloud, viewmat, dynamism, offsets, units)
