@@ -21,7 +21,7 @@ from audioplane.prepare.landmarks import Track, follow, ibug
 from audioplane.prepare.looking import LEAST_SHARE, Look, Preparation
 from audioplane.prepare.settings import SKIPPABLE, Settings
 from audioplane.prepare.survey import cuts
-from audioplane.prepare.verdict import Facts
+from audioplane.prepare.verdict import LATE, SURE, Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
 from audioplane.subject.sync import MAX_LAG, mouth_sound_sync
@@ -29,7 +29,6 @@ from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
 TELLING = 5.0  # seconds below which mouth and sound go together by chance at some lag
-LATE = 1.5  # frames by which sound and picture must differ before `--shift-audio auto` moves the sound
 
 
 @dataclass
@@ -194,10 +193,11 @@ class Piece:
             "rate": plain.rate, "channels": plain.channels, "codec": plain.codec, "starts_at": round(plain.start, 4),
             "lag_frames": None if sync is None else round(sync.lag, 2),
             "lag_correlation": None if sync is None else round(sync.correlation, 3),
+            "lag_steady": sync is not None and _steady(sync.lag, opening, plain.samples),
         }  # fmt: skip
         if shift == "auto":
             shift = 0.0
-            if sync is not None and abs(sync.lag) > LATE and sync.correlation > max(0.2, sync.at_zero + 0.02):
+            if sync is not None and facts["lag_steady"] and sync.correlation > SURE and abs(sync.lag) > LATE:
                 shift = sync.lag / FPS
         facts["shifted"] = round(float(shift), 4)
         samples = plain.samples if not shift else self.whole.source.sound(self.start - float(shift), seconds).samples
@@ -264,6 +264,15 @@ def _label(draw: masks.Labeller, seen: np.ndarray, t: int, frame: np.ndarray) ->
 
 def _half(mask: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, (side, side), interpolation=cv2.INTER_AREA) > 127
+
+
+def _steady(lag: float, opening: np.ndarray, samples: np.ndarray) -> bool:
+    """Whether the lag between mouth and sound is also that of both halves."""
+    middle = len(opening) // 2
+    cut = round(middle / FPS * SAMPLE_RATE)
+    halves = (opening[:middle], samples[:cut]), (opening[middle:], samples[cut:])
+    found = [mouth_sound_sync(*half) for half in halves]
+    return all(half is not None and abs(half.lag - lag) < LATE for half in found)
 
 
 def _filled(landmarks: np.ndarray, seen: np.ndarray) -> np.ndarray:

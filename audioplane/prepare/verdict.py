@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
 SHORT = 45.0  # seconds below which a voice is hardly learnt
-LATE = 1.5  # frames
+LATE = 1.5  # frames by which sound and picture may differ
+SURE = 0.12  # correlation of mouth and loudness that tells of the speaker's own voice
 BEYOND = 0.005  # of the picture's side, by which a landmark must be outside for the face to be cut off
 BRIEF = 5  # frames; what is shorter is not told by its time
 
@@ -134,12 +135,17 @@ class Facts:
         lag, sure = self.sound.get("lag_frames"), self.sound.get("lag_correlation")
         if lag is None or sure is None:
             out.append("whether mouth and sound are in step cannot be told from it")
-        elif sure < 0.12:
+        elif sure < SURE:
             out.append("mouth and sound hardly go together: is this the speaker's own voice?")
         elif abs(lag) > LATE:
             order = "after" if lag > 0 else "before"
             moved = self.sound.get("shifted")
-            done = f"the sound was shifted by {moved:+.2f} s" if moved else "--shift-audio auto corrects it"
+            if moved:
+                done = f"the sound was shifted by {moved:+.2f} s"
+            elif self.sound.get("lag_steady"):
+                done = "--shift-audio auto corrects it"
+            else:
+                done = "but not all through it: look, then move it with --shift-audio"
             out.append(f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}")
         if self.other_faces > 0.1:
             out.append(f"there is a second face in {self.other_faces:.0%} of the frames; the larger was taken")

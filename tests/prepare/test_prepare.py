@@ -73,12 +73,25 @@ def test_sound_that_comes_late_is_found_and_moved(tmp_path: Path) -> None:
     video = fake_face.video(tmp_path / "talk.mkv", 150, late=0.2)
     plain, facts = run(tmp_path, video)
     assert facts.sound["lag_frames"] == pytest.approx(-5, abs=0.7)
+    assert facts.sound["lag_steady"]
     assert any("before the sound" in trouble for trouble in facts.troubles())
     [(folder, moved)] = prepare(video, tmp_path / "moved", replace(QUICK, shift_audio="auto"))
     assert moved.sound["shifted"] == pytest.approx(-0.2, abs=0.03)
     shifted = round(-moved.sound["shifted"] * 16000)
     a, b = Subject.open(folder).audio[4000:20000], plain.audio[4000 + shifted - 2 : 20000 + shifted + 2]
     assert max(np.corrcoef(a, b[k : k + 16000])[0, 1] for k in range(5)) > 0.99  # to the sample, but for rounding
+
+
+def test_a_lag_that_changes_on_the_way_is_not_corrected(tmp_path: Path) -> None:
+    opening = fake_face.babble(250)
+    late, early = (fake_face.voice(opening, late=by) for by in (0.24, -0.12))
+    sound = np.concatenate([late[:, : 6 * 16000], early[:, 6 * 16000 :]], 1)
+    video = clips.write(tmp_path / "a.mkv", fake_face.paint(fake_face.moving(250), opening), sound=sound)
+    _, facts = run(tmp_path, video, shift_audio="auto")
+    assert abs(facts.sound["lag_frames"]) > 2
+    assert not facts.sound["lag_steady"]
+    assert facts.sound["shifted"] == 0
+    assert any("but not all through it" in trouble for trouble in facts.troubles())
 
 
 def test_two_faces_the_larger_is_taken_and_it_is_said(tmp_path: Path) -> None:
