@@ -27,6 +27,7 @@ COMMANDS = {
     "speak": "audioplane.commands.speak",
     "evaluate": "audioplane.commands.evaluate",
     "train-sync": "audioplane.commands.train_sync",
+    "train-phonetic": "audioplane.commands.train_phonetic",
     "reproduce": "audioplane.reproduce",
     "figures": "audioplane.commands.figures",
     "doctor": "audioplane.doctor",

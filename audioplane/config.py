@@ -46,7 +46,14 @@ class AudioConfig:
     """From sound to the code `a` (Sec. III-C)."""
 
     features: str = ours(
-        "mel", "per-frame features; the paper uses deepspeech", "mel", "wav2vec2", "hubert", "deepspeech"
+        "mel",
+        "per-frame features; the paper uses deepspeech",
+        "mel",
+        "phonetic",
+        "phonetic-causal",
+        "wav2vec2",
+        "hubert",
+        "deepspeech",
     )
     model: str = ours("", "folder or hub name of the wav2vec2/HuBERT network, or the .npy of DeepSpeech features")
     mel_bands: int = ours(64, "bands of the log-mel spectrogram", low=8, high=256)

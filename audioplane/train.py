@@ -151,8 +151,9 @@ class Trainer:
         if fresh and config.audio.pretrain_steps:
             shapes = lip_shapes(subject.landmarks, config.audio.lip_components, subject.viewmats)
             if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() > 50:
+                others = self.features.others(subject.audio, subject.fps, subject.num_frames, config.seed)
                 reached = pretrain(
-                    self.model.encoder, self.windows, shapes, subject.train, config.audio, self._generator(4)
+                    self.model.encoder, self.windows, shapes, subject.train, config.audio, self._generator(4), others
                 )
                 self.facts["encoder_correlation"] = reached
         self.model.to(self.device)

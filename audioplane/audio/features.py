@@ -7,6 +7,7 @@ Frame t of the video shows the moment (t + 0.5) / fps, the middle of its window.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,27 @@ def standardise(steps: np.ndarray, prior: tuple[np.ndarray, np.ndarray] | None =
     return ((steps - mean) / spread).astype(np.float32), (mean, spread)
 
 
+def window_places(steps: int, frames: int, fps: float, window: int) -> np.ndarray:
+    """The steps at 50 Hz around (t + 0.5) / fps: (frames, window); the ends are continued by the last of `steps`."""
+    centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
+    return np.clip(centres[:, None] + np.arange(window) - window // 2, 0, steps - 1)
+
+
 def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int) -> np.ndarray:
     """(steps, C) at 50 Hz -> (frames, window, C) around (t + 0.5) / fps; the ends are continued by their last step."""
-    centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
-    index = centres[:, None] + np.arange(window) - window // 2
-    return steps[np.clip(index, 0, len(steps) - 1)]
+    return steps[window_places(len(steps), frames, fps, window)]
+
+
+@dataclass(frozen=True)
+class Others:
+    """Disguises of one voice.
+
+    Attributes:
+        steps: (K, n, C) float32. places: (T, window), the steps of each frame's window.
+    """
+
+    steps: np.ndarray
+    places: np.ndarray
 
 
 class Features:
@@ -158,7 +175,9 @@ class Features:
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
-        if self.config.features == "mel":
+        if self.config.features in PHONETIC:
+            steps = self._phonetic_steps(samples)
+        elif self.config.features == "mel":
             steps = log_mel(samples, self.config.mel_bands)
             own_voice = self.statistics is None
             if own_voice or self.config.normalise == "voice":
@@ -172,6 +191,28 @@ class Features:
         else:
             steps = self._network_steps(samples)
         return cut_windows(steps, frames, fps, self.config.window)
+
+    def _phonetic_steps(self, samples: np.ndarray) -> np.ndarray:
+        """Log-mel and what the phonetic networks hear in it: (steps, C)."""
+        from .phonetic import listen
+
+        own_voice = self.statistics is None
+        heard, used = listen(samples, PHONETIC[self.config.features], self.statistics)
+        self.statistics = used if own_voice else self.statistics
+        return heard.features
+
+    def others(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> Others | None:
+        """The same voice as other people and recorders would have it, to learn from; phonetic features only.
+
+        Args:
+            samples: (n,) 16 kHz. fps: of the video. frames: T. seed: of all that is drawn.
+        """
+        if self.config.features not in PHONETIC or self.config.augment == 0.0:
+            return None
+        from .phonetic import disguised
+
+        steps = disguised(samples, PHONETIC[self.config.features], COPIES, self.config.augment, seed)
+        return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
         """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one."""
@@ -194,6 +235,8 @@ class Features:
         return np.concatenate(parts).astype(np.float32)
 
 
+COPIES = 8  # disguises of a voice that an encoder of phonetic features learns from
+PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
 
 

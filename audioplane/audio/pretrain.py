@@ -15,6 +15,7 @@ import torch
 from ..config import AudioConfig
 from ..fields.heads import linear
 from .encoder import AudioEncoder, augment, correlation, pad
+from .features import Others
 
 LIPS = slice(48, 68)
 RIGID = [*range(27, 36), 36, 39, 42, 45]  # nose and corners of the eyes: they follow the head, not the speech
@@ -86,7 +87,7 @@ def _pose_terms(viewmats: np.ndarray) -> np.ndarray:
 
 def pretrain(
     encoder: AudioEncoder, windows: torch.Tensor, shapes: LipShapes, train: range, config: AudioConfig,
-    generator: torch.Generator,
+    generator: torch.Generator, others: Others | None = None,
 ) -> float:  # fmt: skip
     """Regresses lip shapes from the encoder's code over the training frames, then standardises the code.
 
@@ -97,6 +98,7 @@ def pretrain(
         train: frames to learn from.
         config: steps, batch, rate and augmentation.
         generator: of the batches, the read-out and the augmentation.
+        others: disguises of the voice to learn from beside it, see `Features.others`.
 
     Returns:
         correlation of the first component with its prediction over the training frames.
@@ -117,7 +119,11 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = config.pretrain_rate * (1.0 - step / config.pretrain_steps)
         start = torch.randint(0, len(targets) - length + 1, (segments,), generator=generator)[:, None]
-        batch = augment(padded[start + frames], config.augment, generator, config.features == "mel")
+        heard = padded[start + frames]
+        if others is not None:
+            own = (start + frames - encoder.neighbours // 2).clamp(0, len(targets) - 1) + train.start
+            heard = _disguise(heard, others, own, generator)
+        batch = augment(heard, config.augment, generator, config.features == "mel")
         wanted, seen = targets[start + frames[:length]], known[start + frames[:length]]
         error = (readout(encoder(batch)) - wanted).square() * weights * seen[..., None]
         optimizer.zero_grad(set_to_none=True)
@@ -129,3 +135,14 @@ def pretrain(
         reached = float(correlation(predicted, targets[known])[0]) if known.any() else 0.0
     encoder.standardise_over(windows[train.start : train.stop])
     return reached
+
+
+OWN = 0.25  # share of segments in which the voice is heard as it is, where it has disguises
+
+
+def _disguise(segments: torch.Tensor, others: Others, frames: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Segments (B, n, window, C) of the frames (B, n), each in a disguise of its own or as it is."""
+    which = torch.randint(0, len(others.steps), (len(frames), 1, 1), generator=generator)
+    disguised = torch.from_numpy(others.steps)[which, torch.from_numpy(others.places)[frames]]
+    own = torch.rand(len(frames), 1, 1, 1, generator=generator) < OWN
+    return torch.where(own, segments, disguised)

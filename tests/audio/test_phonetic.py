@@ -1,0 +1,191 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from audioplane.audio import phonetic
+from audioplane.audio.disturb import disturb, mask, stretch
+from audioplane.audio.features import Features, count_frames, load_audio, log_mel
+from audioplane.audio.phonetic import AHEAD, BANDS, CLASSES, LOOK_AHEAD, REACH, TRACKS, VISEMES, PhoneticNetwork, Stream
+from audioplane.config import AudioConfig
+from audioplane.errors import UserError
+from audioplane.metrics.mouth import correlation
+
+KINDS = ("phonetic", "phonetic-causal")
+CHANNELS = BANDS + phonetic.EMBEDDING + len(TRACKS)
+
+
+def voice(seconds: float, seed: int = 0) -> np.ndarray:
+    """Noise that comes and goes, nearly to silence: all a network needs to be busy."""
+    rng = np.random.default_rng(seed)
+    count = int(seconds * 16_000)
+    knots = np.arange(0, count + 2000, 2000)
+    level = np.maximum(np.interp(np.arange(count), knots, rng.normal(0.3, 1, len(knots))), 0.02)
+    return (0.1 * level * rng.standard_normal(count)).astype(np.float32)
+
+
+def network(variant: str) -> PhoneticNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        made = PhoneticNetwork(variant).eval().requires_grad_(False)
+    made.usual[0], made.usual[1] = -10.0, 12.0
+    return made
+
+
+def test_the_file_that_ships_is_small_and_holds_both() -> None:
+    path = Path(phonetic.__file__).with_name(phonetic.FILE)
+    assert path.stat().st_size < 4_000_000
+    assert set(phonetic.shipped()) == {"centred", "causal"}
+    assert phonetic.shipped() is phonetic.shipped()
+
+
+def test_every_class_has_one_viseme() -> None:
+    grouped = [name for group in VISEMES.values() for name in group]
+    assert sorted(grouped) == sorted(CLASSES)
+    letters = "".join(CLASSES)
+    assert len(set(letters)) == len(letters)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("samples", [1, 300, 8_000, 40_123])
+def test_any_length_gives_finite_windows(kind: str, samples: int) -> None:
+    windows = Features(AudioConfig(features=kind))(voice(3.0)[:samples], 25.0)
+    assert windows.shape == (count_frames(np.zeros(samples), 25.0), 16, CHANNELS)
+    assert windows.dtype == np.float32
+    assert np.isfinite(windows).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_silence_is_heard_as_silence(kind: str) -> None:
+    windows = Features(AudioConfig(features=kind))(np.zeros(16_000, np.float32), 25.0)
+    assert np.isfinite(windows).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loudness_leaves_no_trace(kind: str) -> None:
+    quiet, loud = (Features(AudioConfig(features=kind))(gain * voice(3.0), 25.0) for gain in (0.2, 1.0))
+    np.testing.assert_allclose(quiet, loud, atol=0.05)
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_other_sample_rates(rate: int, tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "x.wav", voice(3.0)[: 2 * rate], rate)
+    heard, _ = phonetic.listen(load_audio(tmp_path / "x.wav"))
+    np.testing.assert_allclose(heard.posteriors.sum(axis=1), 1.0, atol=1e-4)
+
+
+def test_log_mel_comes_first_and_is_the_one_of_mel() -> None:
+    heard, with_mel = (Features(AudioConfig(features=kind))(voice(2.0), 25.0) for kind in ("phonetic", "mel"))
+    np.testing.assert_array_equal(heard[..., :BANDS], with_mel)
+
+
+@pytest.mark.parametrize("variant", ["centred", "causal"])
+def test_no_network_hears_further_ahead_than_it_says(variant: str) -> None:
+    own, mel = network(variant), torch.randn(200, BANDS, generator=torch.Generator().manual_seed(0)).numpy()
+    changed = mel.copy()
+    changed[120] += 3.0
+    one, other = own.hear(mel).embedding, own.hear(changed).embedding
+    heard = np.flatnonzero(np.abs(one - other).max(axis=1) > 1e-6)
+    assert heard[0] == 120 - AHEAD[variant]
+    assert heard[-1] <= 120 + (REACH if variant == "centred" else phonetic.PAST)
+
+
+def test_what_comes_later_changes_nothing_before_the_look_ahead() -> None:
+    assert LOOK_AHEAD <= 0.12
+    samples = voice(3.0)
+    changed = samples.copy()
+    changed[32_000:] = 3.0 * voice(3.0, seed=5)[32_000:]
+    one, other = (phonetic.listen(s, network=network("causal"))[0].features for s in (samples, changed))
+    same = int((32_000 / 16_000 - LOOK_AHEAD) * 50)
+    np.testing.assert_array_equal(one[:same], other[:same])
+    assert np.abs(one[same + 2 :] - other[same + 2 :]).max() > 0.1
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 1.0, 4.77])
+@pytest.mark.parametrize("piece", [640, 137, 5000])
+def test_a_stream_hears_what_the_whole_says(seconds: float, piece: int) -> None:
+    own, samples = network("causal"), voice(seconds)
+    stream = Stream(own)
+    parts = [stream.push(samples[at : at + piece]) for at in range(0, len(samples), piece)]
+    whole = phonetic.listen(samples, network=own)[0]
+    parts.append(stream.end())
+    for name in ("mel", "embedding", "posteriors", "tracks"):
+        joined = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_allclose(joined, getattr(whole, name), atol=2e-4, rtol=1e-3)
+
+
+def test_a_stream_answers_within_the_look_ahead() -> None:
+    stream, given = Stream(network("causal")), 0
+    for k in range(60):
+        given += len(stream.push(voice(3.0)[640 * k : 640 * (k + 1)]).mel)
+        complete = int((640 * (k + 1) / 16_000 - LOOK_AHEAD) * 50 + 1e-9) + 1 if k > 2 else 0
+        assert given >= complete
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
+    (tmp_path / "text.safetensors").write_text("no tensors")
+    for name in ("other", "text", "none"):
+        with pytest.raises(UserError, match="train-phonetic"):
+            phonetic.load(tmp_path / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("variant", ["centred", "causal"])
+def test_a_voice_that_was_never_heard(variant: str) -> None:
+    """Ten seconds of an embedded speaker: the sounds and the opening of the lips, far above chance."""
+    from audioplane.phonetic.data import labels
+    from audioplane.speakers.articulation import articulate
+    from audioplane.speakers.voice import load_voice
+
+    ship = load_voice("english_b")
+    samples, spoken = ship.audio[:160_000], [p for p in ship.phonemes if p.end <= 10.0]
+    heard = phonetic.listen(samples, variant)[0]
+    moved = articulate(spoken, samples, 16_000, 10.0)
+    truth = moved.aperture[:: moved.rate // 50][:500]
+    assert correlation(heard.tracks[:500, list(TRACKS).index("aperture")].astype(np.float64), truth) > 0.7
+    assert (heard.posteriors[:500].argmax(axis=1) == labels(spoken, 500)).mean() > 0.4
+
+
+def test_disturbing_is_the_generators_and_keeps_the_time() -> None:
+    mel = torch.from_numpy(log_mel(voice(4.0), BANDS))[None].repeat(3, 1, 1)
+    drawn = [disturb(mel, 1.0, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert all(torch.isfinite(one).all() and one.shape == mel.shape for one in drawn)
+    assert torch.equal(disturb(mel, 0.0, torch.Generator()), mel)
+    loudness = [correlation(one[0].mean(dim=1).double().numpy(), mel[0].mean(dim=1).double().numpy()) for one in drawn]
+    assert min(loudness) > 0.3
+
+
+def test_stretching_moves_a_band() -> None:
+    mel = torch.zeros(2, 5, BANDS)
+    mel[..., 30] = 1.0
+    moved = stretch(mel, torch.tensor([1.0, 1.5]))
+    assert moved[0].argmax(dim=1).unique().tolist() == [30]
+    assert moved[1].argmax(dim=1).unique().tolist() == [20]
+
+
+def test_masking_blots_out_something_but_not_all() -> None:
+    hidden = mask(torch.ones(4, 300, BANDS), torch.Generator().manual_seed(0)) == 0.0
+    assert 0.02 < hidden.float().mean() < 0.6
+
+
+def test_disguises_differ_and_fit_the_windows() -> None:
+    own = dataclasses.replace(AudioConfig(), features="phonetic")
+    features, samples = Features(own), voice(2.0)
+    windows = features(samples, 25.0, 50)
+    others = features.others(samples, 25.0, 50, seed=0)
+    assert others is not None
+    again = features.others(samples, 25.0, 50, seed=0)
+    assert again is not None
+    np.testing.assert_array_equal(others.steps, again.steps)
+    assert others.steps[0][others.places].shape == windows.shape
+    assert np.abs(others.steps[0] - others.steps[1]).max() > 0.1
+    assert Features(AudioConfig())(samples, 25.0) is not None
+    assert Features(AudioConfig()).others(samples, 25.0, 50, seed=0) is None
