@@ -137,7 +137,7 @@ def pretrain(
     return reached
 
 
-OWN = 0.25  # share of segments in which the voice is heard as it is, where it has disguises
+OWN = 0.5  # share of segments in which the voice is heard as it is, where it has disguises
 
 
 def _disguise(segments: torch.Tensor, others: Others, frames: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
