@@ -46,15 +46,9 @@ class AudioConfig:
     """From sound to the code `a` (Sec. III-C)."""
 
     features: str = ours(
-        "mel",
-        "per-frame features; the paper uses deepspeech",
-        "mel",
-        "phonetic",
-        "phonetic-causal",
-        "wav2vec2",
-        "hubert",
-        "deepspeech",
-    )
+        "phonetic", "per-frame features; the paper uses deepspeech", "phonetic", "phonetic-causal", "mel", "wav2vec2",
+        "hubert", "deepspeech",
+    )  # fmt: skip
     model: str = ours("", "folder or hub name of the wav2vec2/HuBERT network, or the .npy of DeepSpeech features")
     mel_bands: int = ours(64, "bands of the log-mel spectrogram", low=8, high=256)
     window: int = paper("Sec. III-C", 16, "feature steps seen by one frame's encoder", low=2, high=64)
@@ -71,9 +65,8 @@ class AudioConfig:
     pretrain_batch: int = ours(64, "frames in one such step", low=1)
     pretrain_rate: float = ours(5e-3, "its Adam learning rate")
     lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
-    dropout: float = ours(0.2, "share of the encoder's numbers dropped while pre-training", high=0.9)
-    augment: float = ours(0.6, "strength of gain, noise, masking and vocal-tract changes while pre-training", high=4.0)
-    disguise: float = ours(0.3, "phonetic features: how strongly the voice is disguised while pre-training", high=2.0)
+    dropout: float = ours(0.4, "share of the encoder's numbers dropped while pre-training; 0.2 suits mel", high=0.9)
+    augment: float = ours(0.3, "strength of other mouths, rooms, noises in pre-training; 0.6 suits mel", high=4.0)
     fine_rate: float = ours(0.0, "learning rate of the encoder in the fine stage; 0 keeps it as pre-trained")
 
 

@@ -103,13 +103,23 @@ class Picture:
     """What a splat returns.
 
     Attributes:
-        rgb: (H, W, 3), premultiplied. alpha: (H, W, 1). dynamism: (H, W) the map g, or None. meta: of the rasterizer.
+        channels: (H, W, 3 or 4), premultiplied RGB and, where it was asked for, the dynamism map.
+        alpha: (H, W, 1). meta: of the rasterizer.
     """
 
-    rgb: Tensor
+    channels: Tensor
     alpha: Tensor
-    dynamism: Tensor | None
     meta: dict[str, Any]
+
+    @property
+    def rgb(self) -> Tensor:
+        """(H, W, 3), premultiplied."""
+        return self.channels[..., :3]
+
+    @property
+    def dynamism(self) -> Tensor | None:
+        """The map g, (H, W), or None."""
+        return self.channels[..., 3] if self.channels.shape[-1] == 4 else None
 
     def over(self, background: Tensor) -> Tensor:
         """Composited over (H, W, 3) or (3,)."""
@@ -117,27 +127,54 @@ class Picture:
 
 
 def splat(
-    cloud: Gaussians, viewmat: Tensor, K: Tensor, width: int, height: int, dynamism: Tensor | None = None
-) -> Picture:
-    """Renders a cloud, and with it the dynamism map in the same pass.
+    cloud: Gaussians, viewmat: Tensor, K: Tensor, width: int, height: int, dynamism: Tensor | None = None,
+    offsets: Tensor | None = None, units: Tensor | None = None,
+) -> Picture:  # fmt: skip
+    """Renders a cloud, moved by offsets, and with it the dynamism map in the same pass.
 
-    Paper: Eq. 4 and Eq. 14, I = R(G; P) and g = R(D; P) (journal).
+    Paper: Eq. 4, 13 and 14, G' = G + d Delta G, I = R(G'; P) and g = R(D; P) (journal).
 
     Args:
         cloud: N Gaussians.
         viewmat: (4, 4) camera-from-head. K: (3, 3) pixels.
         width, height: pixels.
         dynamism: d, (N, 1), splatted as a fourth channel with the Gaussians' own opacities over 0.
+        offsets: Delta G, (N, P), in units of (P,) `units`.
     """
+    means, quats, scales, opacities, colors = drawn(cloud, viewmat, dynamism, offsets, units)
+    out, alpha, meta = rasterization(
+        means, quats, scales, opacities, colors, viewmat[None], K[None], width, height, packed=False
+    )
+    return Picture(out[0], alpha[0], meta)
+
+
+def drawn(
+    cloud: Gaussians, viewmat: Tensor, dynamism: Tensor | None = None, offsets: Tensor | None = None,
+    units: Tensor | None = None,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """What the rasterizer takes: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3 or 4).
+
+    Paper: Eq. 13 (journal), G' = G + d Delta G. Arguments as of `splat`.
+    """
+    if cloud.means.device.type != "cpu" or cloud.means.dtype != torch.float32 or viewmat.requires_grad:
+        return drawn_plain(cloud, viewmat, dynamism, offsets, units)
+    from .splat.moving import Move
+
+    centre = torch.inverse(viewmat)[:3, 3]
+    return Move.apply(*(tensor for _, tensor in cloud.items()), offsets, dynamism, units, centre)  # type: ignore[no-any-return]
+
+
+def drawn_plain(
+    cloud: Gaussians, viewmat: Tensor, dynamism: Tensor | None = None, offsets: Tensor | None = None,
+    units: Tensor | None = None,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """`drawn` in plain torch: the slow twin, any device."""
+    if offsets is not None and units is not None:
+        cloud = Gaussians.unpack(cloud.pack() + (offsets if dynamism is None else dynamism * offsets) * units)
     colors = cloud.colors(viewmat)
     if dynamism is not None:
         colors = torch.cat([colors, dynamism], dim=1)
-    out, alpha, meta = rasterization(
-        cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), colors, viewmat[None], K[None],
-        width, height, packed=False,
-    )  # fmt: skip
-    rgb, *map_ = out[0].split([3, 1] if dynamism is not None else [3], dim=-1)
-    return Picture(rgb, alpha[0], map_[0][..., 0] if map_ else None, meta)
+    return cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), colors
 
 
 def random_gaussians(points: Tensor, spacing: float, sh_degree: int, generator: torch.Generator) -> Gaussians:

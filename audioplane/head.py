@@ -175,9 +175,8 @@ class TalkingHead:
         """The cloud of a moment, G', folded. Paper: Eq. 13 (journal)."""
         if self._static is None:
             return self.model.deform(audio_code, time)[0]
-        rows = self._rows.clone()
-        rows[self._moving] += self._change(audio_code, self._static) * self.model.scales
-        return Gaussians.unpack(rows)
+        change = self._change(audio_code, self._static) * self.model.scales
+        return Gaussians.unpack(self._rows.index_add(0, self._moving, change))
 
     @torch.no_grad()
     def render(

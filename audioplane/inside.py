@@ -131,7 +131,8 @@ def movement(model: HeadModel, codes: Tensor) -> tuple[Tensor, Tensor]:
     """d · ΔG of the positions, millimetres (T, N, 3), and d (T, N) under each code."""
     moved, weights = [], []
     for code in codes:
-        offsets, dynamism = model.offsets(code)
+        offsets, d = model.offsets(code)
+        dynamism = torch.ones(len(offsets), 1) if d is None else d
         moved.append(1e3 * (dynamism * offsets * model.scales)[:, :3])
         weights.append(dynamism[:, 0])
     return torch.stack(moved), torch.stack(weights)

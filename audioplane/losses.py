@@ -55,12 +55,11 @@ def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: f
         picture: rendered. sample: of the same size.
         mouth_weight: further weight of the moving region in L1. margin: tolerance of Eq. 15.
     """
-    if picture.rgb.device.type != "cpu" or picture.rgb.dtype != torch.float32:
+    channels = picture.channels
+    if channels.device.type != "cpu" or channels.dtype != torch.float32:
         return pixel_terms_plain(picture, sample, mouth_weight, margin)
-    image, target, l1, mask, error = _PixelTerms.apply(
-        picture.rgb, picture.alpha[..., 0], picture.dynamism, sample, mouth_weight, margin
-    )
-    return PixelTerms(image, target, l1, None if picture.dynamism is None else mask, error)
+    image, target, l1, mask, error = _PixelTerms.apply(channels, picture.alpha, sample, mouth_weight, margin)
+    return PixelTerms(image, target, l1, mask if channels.shape[-1] == 4 else None, error)
 
 
 def pixel_terms_plain(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
@@ -75,13 +74,12 @@ def pixel_terms_plain(picture: Picture, sample: Sample, mouth_weight: float, mar
 
 class _PixelTerms(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rgb: Tensor, alpha: Tensor, dynamism: Tensor | None, sample: Sample, mouth_weight: float,
+    def forward(ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float,
                 margin: float) -> tuple[Tensor, ...]:  # fmt: skip
         from . import pixel_kernels as kernels
 
-        height, width = alpha.shape
-        seen = torch.empty(0, 0) if dynamism is None else dynamism
-        inputs = [t.detach().numpy() for t in (rgb, alpha, seen)]
+        height, width = alpha.shape[:2]
+        inputs = [t.detach().contiguous().numpy() for t in (channels, alpha)]
         own = sample.background.view(-1, width if sample.background.dim() == 3 else 1, 3).numpy()
         image, target, sums = torch.empty(height, width, 3), torch.empty(height, width, 3), np.empty((height, 4), "f4")
         weights = (np.float32(mouth_weight), np.float32(margin))
@@ -89,7 +87,7 @@ class _PixelTerms(torch.autograd.Function):
         given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion)]
         threads.run(kernels.compare, rows, *inputs, own, *given, *weights, image.numpy(), target.numpy(), sums)
         l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
-        ctx.state = (image.numpy(), target.numpy(), inputs[2], own, given[3], *weights)
+        ctx.state = (image.numpy(), target.numpy(), inputs[0], own, given[3], *weights)
         ctx.rows, ctx.pixels = rows, height * width
         values = [torch.tensor(x, dtype=torch.float32) for x in (
             l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0)
@@ -102,15 +100,13 @@ class _PixelTerms(torch.autograd.Function):
                  ) -> tuple[Any, ...]:  # fmt: skip
         from . import pixel_kernels as kernels
 
-        shape = v_image.shape[:2]
-        v_rgb, v_alpha = torch.empty(v_image.shape), torch.empty(shape)
-        v_dynamism = torch.empty(ctx.state[2].shape)
+        v_channels, v_alpha = torch.empty(ctx.state[2].shape), torch.empty(*v_image.shape[:2], 1)
         scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
         threads.run(
-            kernels.spread, ctx.rows, *ctx.state, v_image.contiguous().numpy(), *scales, v_rgb.numpy(),
-            v_alpha.numpy(), v_dynamism.numpy(),
+            kernels.spread, ctx.rows, *ctx.state, v_image.contiguous().numpy(), *scales, v_channels.numpy(),
+            v_alpha.numpy(),
         )  # fmt: skip
-        return v_rgb, v_alpha, (v_dynamism if len(v_dynamism) else None), None, None, None
+        return v_channels, v_alpha, None, None, None
 
 
 def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

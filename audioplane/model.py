@@ -61,20 +61,19 @@ class HeadModel(nn.Module):
         means = self.params["means"]
         return self.box.normalise(means if self.config.field.move_points else means.detach())
 
-    def offsets(self, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Delta G (N, P), before its units, and d (N, 1) under an audio code; d = 1 without saliency splatting.
+    def offsets(self, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor | None]:
+        """Delta G (N, P), before its units, and d (N, 1) under an audio code, or None without saliency splatting.
 
         Paper: Eq. 5 (journal), F(G; a, x, y, z).
         """
         offsets, dynamism = self.field(self.points(), audio, time)
-        if not self.config.saliency.enabled:
-            dynamism = torch.ones_like(dynamism)
-        return offsets, dynamism
+        return offsets, dynamism if self.config.saliency.enabled else None
 
-    def deform(self, audio: Tensor, time: float = 0.0) -> tuple[Gaussians, Tensor]:
+    def deform(self, audio: Tensor, time: float = 0.0) -> tuple[Gaussians, Tensor | None]:
         """G' and d of a moment. Paper: Eq. 5 and 13 (journal)."""
         offsets, dynamism = self.offsets(audio, time)
-        return Gaussians.unpack(self.cloud.pack() + dynamism * offsets * self.scales), dynamism
+        moved = offsets if dynamism is None else dynamism * offsets
+        return Gaussians.unpack(self.cloud.pack() + moved * self.scales), dynamism
 
     def forward(
         self, audio: Tensor | None, viewmat: Tensor, K: Tensor, width: int, height: int, time: float = 0.0
@@ -82,5 +81,5 @@ class HeadModel(nn.Module):
         """The picture of a moment, or of the static head for `audio` None."""
         if audio is None:
             return splat(self.cloud, viewmat, K, width, height)
-        cloud, dynamism = self.deform(audio, time)
-        return splat(cloud, viewmat, K, width, height, dynamism if self.config.saliency.enabled else None)
+        offsets, dynamism = self.offsets(audio, time)
+        return splat(self.cloud, viewmat, K, width, height, dynamism, offsets, self.scales)

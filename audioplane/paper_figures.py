@@ -38,6 +38,11 @@ METHODS = ("Audio-Plane", "tri-plane + audio", "six-planes over time")
 LEFT_OUT = ("opening_amplitude", "shifted_correlation")  # have no better and worse
 STATED = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "syncnet": "SyncNet", "fps": "FPS"}  # by the paper
 SMALLER = ("lpips", "lip_error")
+LEAST = {
+    "head_psnr": 0.5, "mouth_psnr": 1.0, "head_ssim": 0.005, "mouth_ssim": 0.01, "lse_c": 0.05, "lip_error": 0.1,
+    "opening_correlation": 0.05,
+}  # fmt: skip
+"""Lengths below which a scale of dots says nothing."""
 SECONDS = 2.4  # of voice in Fig. 1
 SENTENCE = 4.0  # and in Fig. 4
 DPI = {"png": 110, "pdf": 150}
@@ -221,6 +226,7 @@ def dots(desk: Desk, name: str) -> Figure:
     theirs: dict[str, dict[str, float]] = {}
     better: dict[str, int] = {}
     called: dict[str, str] = {}
+    least: dict[str, float] = {}
     for measure in result.table.measures:
         if measure in LEFT_OUT:
             continue
@@ -238,7 +244,9 @@ def dots(desk: Desk, name: str) -> Figure:
         if any(cells.values()):
             ours[title], theirs[title] = cells, papers
             better[title], called[title] = -1 if measure in SMALLER else 1, STATED.get(stated, "")
-    return figures.table_dots(ours, theirs, better, f"Table {result.table.number}. {result.table.title}", called)
+            least[title] = LEAST.get(measure, 0.0)
+    title = f"Table {result.table.number}. {result.table.title}"
+    return figures.table_dots(ours, theirs, better, title, called, least)
 
 
 FIGURES: dict[str, Callable[[Desk], Figure]] = {

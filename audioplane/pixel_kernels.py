@@ -10,21 +10,22 @@ L1, MASK, ERROR, HEAD = range(4)  # columns of `sums`
 
 
 @compiled(error_model="numpy")
-def compare(start, stop, rgb, alpha, dynamism, background, target, known, head, motion, mouth_weight, margin,
+def compare(start, stop, channels, alpha, background, target, known, head, motion, mouth_weight, margin,
             image, goal, sums):  # fmt: skip
     """Rows [start, stop) of the picture over its background, of its target, and their sums (H, 4).
 
-    `background` is (1, 1, 3) or (H, W, 3), `dynamism` (H, W) or (0, 0); `image` and `goal` are overwritten.
+    `channels` is (H, W, 3), or (H, W, 4) with the dynamism map, `alpha` (H, W, 1), `background` (1, 1, 3) or (H, W, 3);
+    `image` and `goal` are overwritten.
     """
     zero, one = np.float32(0.0), np.float32(1.0)
-    whole, use_map = background.shape[0] > 1, dynamism.shape[0] > 0
+    whole, use_map = background.shape[0] > 1, channels.shape[2] > 3
     for y in range(start, stop):
         l1 = mask = error = inside = zero
-        for x in range(rgb.shape[1]):
-            rest, off, square = one - alpha[y, x], zero, zero
+        for x in range(channels.shape[1]):
+            rest, off, square = one - alpha[y, x, 0], zero, zero
             own = background[y, x] if whole else background[0, 0]
             for c in range(3):
-                made, true = rgb[y, x, c] + rest * own[c], target[y, x, c]
+                made, true = channels[y, x, c] + rest * own[c], target[y, x, c]
                 away = made - true
                 square += away * away
                 if not known[y, x]:
@@ -35,16 +36,16 @@ def compare(start, stop, rgb, alpha, dynamism, background, target, known, head, 
             error += square * head[y, x]
             inside += head[y, x]
             if use_map:
-                mask += max(zero, abs(motion[y, x] - dynamism[y, x]) - margin)
+                mask += max(zero, abs(motion[y, x] - channels[y, x, 3]) - margin)
         sums[y, L1], sums[y, MASK], sums[y, ERROR], sums[y, HEAD] = l1, mask, error, inside
 
 
 @compiled(error_model="numpy")
-def spread(start, stop, image, goal, dynamism, background, motion, mouth_weight, margin, v_image, v_l1, v_mask,
-           v_rgb, v_alpha, v_dynamism):  # fmt: skip
+def spread(start, stop, image, goal, channels, background, motion, mouth_weight, margin, v_image, v_l1, v_mask,
+           v_channels, v_alpha):  # fmt: skip
     """Gradients of rows [start, stop); `v_l1` and `v_mask` are those of the sums, `v_image` that of the image."""
     zero, one = np.float32(0.0), np.float32(1.0)
-    whole, use_map = background.shape[0] > 1, dynamism.shape[0] > 0
+    whole, use_map = background.shape[0] > 1, channels.shape[2] > 3
     for y in range(start, stop):
         for x in range(image.shape[1]):
             own = background[y, x] if whole else background[0, 0]
@@ -52,9 +53,9 @@ def spread(start, stop, image, goal, dynamism, background, motion, mouth_weight,
             for c in range(3):
                 away, v = image[y, x, c] - goal[y, x, c], v_image[y, x, c]
                 v += pull * (np.float32(away > zero) - np.float32(away < zero))  # without a branch to mispredict
-                v_rgb[y, x, c] = v
+                v_channels[y, x, c] = v
                 behind -= v * own[c]
-            v_alpha[y, x] = behind
+            v_alpha[y, x, 0] = behind
             if use_map:
-                away = dynamism[y, x] - motion[y, x]
-                v_dynamism[y, x] = v_mask * (np.float32(away > margin) - np.float32(away < -margin))
+                away = channels[y, x, 3] - motion[y, x]
+                v_channels[y, x, 3] = v_mask * (np.float32(away > margin) - np.float32(away < -margin))

@@ -1,4 +1,4 @@
-"""Adam for large tables of which a step touches few rows: only those are read and written.
+"""Adam as one compiled pass over a parameter, and for large tables over the rows that a step touches alone.
 
 A row that no Gaussian ever touches never moves under plain Adam either; one that is touched at every step moves
 exactly as under Adam. In between, moments of untouched rows wait instead of decaying (as in torch's SparseAdam).
@@ -24,6 +24,7 @@ from .splat.simd import LANES, Floats, load, prefetch, splat, store
 
 AHEAD = 8  # rows between asking for one and needing it
 LINE = 16  # numbers in a cache line
+PIECE = 1 << 14  # numbers that are worth a thread of their own
 
 
 @intrinsic
@@ -64,8 +65,30 @@ def _update(start, stop, rows, features, grads, values, first, second, beta1, be
             store(values, target + c, load(values, target + c) - speed * m / (root + tiny))
 
 
+@compiled(error_model="numpy")
+def _update_all(start, stop, grads, values, first, second, beta1, beta2, rate, epsilon):
+    """Adam on the numbers [start, stop) of flattened arrays; `rate` and `epsilon` come corrected for the bias."""
+    one = np.float32(1.0)
+    b1, c1, b2, c2 = splat(beta1), splat(one - beta1), splat(beta2), splat(one - beta2)
+    speed, tiny = splat(rate), splat(epsilon)
+    whole = start + (stop - start) // LANES * LANES
+    for k in range(start, whole, LANES):
+        g = load(grads, k)
+        m = b1 * load(first, k) + c1 * g
+        v = b2 * load(second, k) + c2 * g * g
+        store(first, k, m)
+        store(second, k, v)
+        root = _root(v)  # type: ignore[call-arg]
+        store(values, k, load(values, k) - speed * m / (root + tiny))
+    for k in range(whole, stop):
+        g = grads[k]
+        first[k] = beta1 * first[k] + (one - beta1) * g
+        second[k] = beta2 * second[k] + (one - beta2) * g * g
+        values[k] -= rate * first[k] / (np.sqrt(second[k]) + epsilon)
+
+
 class RowAdam(torch.optim.Optimizer):
-    """Adam over parameters (rows, D) with sparse or dense gradients, on any device.
+    """Adam over parameters with dense gradients of any shape, or sparse ones (rows, D), on any device.
 
     Args:
         params: parameters. lr: learning rate. betas, eps: of Adam.
@@ -109,13 +132,19 @@ def _apply(
 ) -> None:
     grad = param.grad
     assert grad is not None
-    if grad.is_sparse and param.device.type == "cpu" and param.shape[1] % LANES == 0:
-        rows, values = grad._indices()[0].numpy(), grad._values().contiguous()
-        tables = [t.detach().view(-1).numpy() for t in (values, param, first, second)]
+    if param.device.type == "cpu" and param.dtype == torch.float32 and param.is_contiguous():
         constants = [np.float32(x) for x in (beta1, beta2, rate, epsilon)]
-        chunks = threads.split(len(rows), 4 * torch.get_num_threads())
-        threads.run(_update, chunks, rows, param.shape[1], *tables, *constants)
-        return
+        values = (grad._values() if grad.is_sparse else grad).contiguous()
+        tables = [t.detach().view(-1).numpy() for t in (values, param, first, second)]
+        if not grad.is_sparse:
+            chunks = threads.split(param.numel(), min(-(-param.numel() // PIECE), torch.get_num_threads()))
+            threads.run(_update_all, chunks, *tables, *constants)
+            return
+        if param.shape[1] % LANES == 0:
+            rows = grad._indices()[0].numpy()
+            chunks = threads.split(len(rows), 4 * torch.get_num_threads())
+            threads.run(_update, chunks, rows, param.shape[1], *tables, *constants)
+            return
     rows = grad._indices()[0] if grad.is_sparse else slice(None)
     g = grad._values() if grad.is_sparse else grad
     first[rows] = beta1 * first[rows] + (1.0 - beta1) * g

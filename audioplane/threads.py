@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 Range = tuple[int, int]
@@ -79,6 +80,12 @@ def run(kernel: Callable[..., Any], chunks: Sequence[Range], *args: Any) -> None
     for error in errors:
         if error is not None:
             raise error
+
+
+def flat(tensor: torch.Tensor) -> np.ndarray:
+    """The numbers of a CPU tensor for a kernel, one-dimensional, not copied if contiguous; bfloat16 as int16."""
+    row = tensor.detach().contiguous().view(-1)
+    return (row.view(torch.int16) if row.dtype == torch.bfloat16 else row).numpy()
 
 
 @contextlib.contextmanager

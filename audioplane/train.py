@@ -9,6 +9,7 @@ iteration, so a run that was killed and resumed ends in the same bytes as one th
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,20 +163,21 @@ class Trainer:
         self._update_codes()
 
     def _make_optimizers(self) -> None:
-        fused = self.device.type in ("cpu", "cuda")
-        adam: Any = {"betas": (0.9, 0.99), "eps": 1e-15, "fused": fused}
         model = self.model
+        # Each is the faster one where it is used: ours one pass without a thread pool to wake, torch's one launch.
+        adam: Any = RowAdam if self.device.type == "cpu" else functools.partial(torch.optim.Adam, fused=True)
+        own: Any = {"lr": 1e-3, "betas": (0.9, 0.99), "eps": 1e-15}
         self.cloud_optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam([param], lr=1e-3, **adam) for name, param in model.params.items()
+            name: adam([param], **own) for name, param in model.params.items()
         }
         tables = [
             p for name, p in model.field.named_parameters() if name == "planes.planes" or name.startswith("moments")
         ]
         known = {id(p) for p in tables}
         rest = [p for p in model.field.parameters() if id(p) not in known]
-        self.table_optimizer = RowAdam(tables, lr=1e-3, distinct=True)
-        self.network_optimizer = torch.optim.Adam(rest, lr=1e-3, **{**adam, "eps": 1e-8})
-        self.encoder_optimizer = torch.optim.Adam(model.encoder.parameters(), lr=1e-5, **{**adam, "eps": 1e-8})
+        self.table_optimizer = RowAdam(tables, **own, distinct=True)
+        self.network_optimizer = adam(rest, **{**own, "eps": 1e-8})
+        self.encoder_optimizer = adam(model.encoder.parameters(), **{**own, "eps": 1e-8})
 
     def _update_codes(self) -> None:
         """With a frozen encoder, the codes of all frames once."""

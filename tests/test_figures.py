@@ -59,6 +59,19 @@ def test_dots_give_the_papers_numbers_a_scale_of_their_own():
     assert figure.axes[1].get_title() == "not in the paper"
 
 
+def test_dots_make_differences_comparable():
+    ours = {"head PSNR": {"a": [30.0], "b": [30.1], "nobody": []}, "LSE-C": {"a": [0.40], "b": [0.41]}}
+    paper = {"head PSNR": {"a": 31.0, "b": 33.0}, "LSE-C": {"a": 5.0, "b": 6.0}}
+    called, least = {"head PSNR": "PSNR", "LSE-C": "SyncNet"}, {"LSE-C": 0.1}
+    figure = figures.table_dots(ours, paper, {}, called=called, least=least)
+    span = {axes.get_xlabel(): np.ptp(axes.get_xlim()) for axes in figure.axes}
+    assert span["ours: head PSNR"] == pytest.approx(span["paper: PSNR"])
+    assert span["paper: PSNR"] > 2.0
+    assert span["ours: LSE-C"] == pytest.approx(0.1)
+    assert span["paper: SyncNet"] > 1.0
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["a", "b"]
+
+
 def test_margins_say_how_many_gaussians_lie_in_the_mask():
     mask = np.zeros((40, 40), bool)
     mask[20:30, 10:30] = True

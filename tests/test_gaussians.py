@@ -8,6 +8,8 @@ from audioplane.gaussians import (
     Box,
     Gaussians,
     as_parameters,
+    drawn,
+    drawn_plain,
     from_parameters,
     load_ply,
     morton_order,
@@ -107,3 +109,33 @@ def test_over_leaves_what_is_opaque() -> None:
     picture = splat(cloud(), *camera())
     white = picture.over(torch.ones(3))
     torch.testing.assert_close(white - picture.over(torch.zeros(3)), (1 - picture.alpha).expand_as(white))
+
+
+@pytest.mark.parametrize("degree", [0, 1, 3])
+@pytest.mark.parametrize(("moves", "maps"), [(False, False), (False, True), (True, False), (True, True)])
+def test_what_is_drawn_and_its_gradients_are_the_twins(degree: int, moves: bool, maps: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    draw = lambda *size: torch.randn(*size, generator=generator)  # noqa: E731
+    own, view = cloud(40, degree), camera()[0]
+    own.sh *= 6.0  # some colours are clamped
+    tensors = [t.detach().clone().requires_grad_() for _, t in own.items()]
+    width = own.pack().shape[1]
+    offsets, units = draw(40, width).requires_grad_() if moves else None, 0.1 * draw(width).abs() if moves else None
+    dynamism = draw(40, 1).sigmoid().requires_grad_() if maps else None
+    asked, found = [t for t in (*tensors, offsets, dynamism) if t is not None], []
+    pulls: list[torch.Tensor] = []
+    for way in (drawn, drawn_plain):
+        made = way(Gaussians(*tensors), view, dynamism, offsets, units)
+        pulls = pulls or [draw(*t.shape) for t in made]
+        assert made[4].shape[1] == (4 if maps else 3)
+        found.append([*made, *torch.autograd.grad(made, asked, pulls)])
+    assert (found[1][4][:, :3] == 0).any()
+    for mine, plain in zip(*found, strict=True):
+        torch.testing.assert_close(mine, plain, atol=2e-5, rtol=1e-4)
+
+
+def test_cameras_that_learn_get_their_gradient() -> None:
+    view = camera()[0].requires_grad_()
+    drawn(cloud(degree=1), view)[4].sum().backward()
+    assert view.grad is not None
+    assert view.grad.abs().sum() > 0

@@ -75,7 +75,7 @@ def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool) -> N
     height, width = 19, 23
     draw = lambda *size: torch.rand(*size, generator=generator)  # noqa: E731
     layers, alpha = draw(height, width, 4).requires_grad_(), draw(height, width, 1).requires_grad_()
-    picture = Picture(layers[..., :3], alpha, layers[..., 3] if has_map else None, {})
+    picture = Picture(layers if has_map else layers[..., :3], alpha, {})
     sample = Sample(
         0, draw(height, width, 3), draw(3) if flat else draw(height, width, 3), draw(height, width) > 0.3,
         (draw(height, width) > 0.5).float(), (draw(height, width) > 0.5).float(),

@@ -31,7 +31,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings() -> list[str]:
     changes = {path: value for path, (value, _) in TINY.differences(SMOKE).items()}
-    return [text for path, value in changes.items() for text in ("--set", f"{path}={value}")]
+    return ["--set", *(f"{path}={value}" for path, value in changes.items())]
 
 
 @pytest.fixture(scope="module")

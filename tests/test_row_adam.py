@@ -33,3 +33,17 @@ def test_some_rows_touched_is_sparse_adam() -> None:
 
 def test_unsorted_rows() -> None:
     torch.testing.assert_close(run("row", True, [[5, 0, 2]] * 2), run("sparse", True, [[5, 0, 2]] * 2))
+
+
+def test_dense_gradients_of_any_shape_are_adam() -> None:
+    for shape in ((), (1,), (3, 5), (20_000, 3)):
+        generator = torch.Generator().manual_seed(0)
+        start = torch.randn(shape, generator=generator)
+        mine, plain = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+        ours, theirs = RowAdam([mine], lr=0.1, eps=1e-8), torch.optim.Adam([plain], lr=0.1, betas=(0.9, 0.99), eps=1e-8)
+        for _ in range(4):
+            mine.grad = torch.randn(shape, generator=generator)
+            plain.grad = mine.grad.clone()
+            ours.step()
+            theirs.step()
+        torch.testing.assert_close(mine, plain)

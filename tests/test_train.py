@@ -225,7 +225,8 @@ def test_unusable_subjects_are_refused() -> None:
 def sample(motion: torch.Tensor, background: torch.Tensor | None = None) -> tuple[Picture, Sample]:
     generator = torch.Generator().manual_seed(0)
     rgb, alpha = torch.rand(12, 12, 3, generator=generator), torch.rand(12, 12, 1, generator=generator)
-    picture = Picture(rgb * alpha, alpha, torch.rand(12, 12, generator=generator), {})
+    channels = torch.cat([rgb * alpha, torch.rand(12, 12, 1, generator=generator)], dim=2)
+    picture = Picture(channels, alpha, {})
     target = torch.rand(12, 12, 3, generator=generator)
     behind = torch.rand(3, generator=generator) if background is None else background
     ones = torch.ones(12, 12)

@@ -207,11 +207,11 @@ class Features:
         Args:
             samples: (n,) 16 kHz. fps: of the video. frames: T. seed: of all that is drawn.
         """
-        if self.config.features not in PHONETIC or self.config.disguise == 0.0:
+        if self.config.features not in PHONETIC or self.config.augment == 0.0:
             return None
         from .phonetic import disguised
 
-        steps = disguised(samples, PHONETIC[self.config.features], COPIES, self.config.disguise, seed)
+        steps = disguised(samples, PHONETIC[self.config.features], COPIES, self.config.augment, seed)
         return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:

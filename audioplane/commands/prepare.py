@@ -1,4 +1,5 @@
-"""Turns a video of one person who speaks into a Subject, ready for `audioplane train`.
+"""Turns a video of one person who speaks into a Subject, ready for `audioplane train`, which also makes the features
+of the voice, as its settings ask (audio.features); none are kept with the Subject.
 
 Each step is made once and kept in the cache: a run that was killed goes on where it was.
 """
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=float, default=0.0, metavar="S",
                         help="seconds to learn from, the rest is held out (default: four fifths)")  # fmt: skip
     parser.add_argument("--landmarks", default="mediapipe", help="mediapipe or face-alignment (default: mediapipe)")
+    parser.add_argument("--face-parsing", default="", metavar="FILE",
+                        help="masks by BiSeNet: 79999_iter.pth of face-parsing.PyTorch, or bisenet for the one among "
+                        "the assets (default: MediaPipe's networks)")  # fmt: skip
     parser.add_argument("--shift-audio", default="0", metavar="S",
                         help="put the sound so many seconds later; auto: where it fits the mouth")  # fmt: skip
     parser.add_argument("--focal", type=float, default=0.0, metavar="F",
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--shift-audio takes seconds or auto, not {args.shift_audio!r}") from None
     settings = Settings(
         size=args.size, start=args.start, end=args.end, landmarks=args.landmarks, focal=args.focal, shift_audio=shift,
-        train=args.train, skip=tuple(args.skip), seed=args.seed,
+        train=args.train, face_parsing=args.face_parsing, skip=tuple(args.skip), seed=args.seed,
     )  # fmt: skip
     started, bars = time.monotonic(), Bars()
     try:

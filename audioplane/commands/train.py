@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     parser.add_argument("--preset", default="demo", help="smoke, demo or paper (default: demo)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="PATH=VALUE", dest="settings",
-        help="change a setting, e.g. --set saliency.margin=0.1; may be repeated (--settings lists them all)",
+        "--set", nargs="+", action="extend", default=[], metavar="PATH=VALUE", dest="settings",
+        help="change settings, e.g. --set saliency.margin=0.1 field.fusion=add (--settings lists them all)",
     )  # fmt: skip
     parser.add_argument("--settings", action=_List, help="list every setting with its default and meaning, and stop")
     parser.add_argument("--seed", type=int, help="of every random choice (default: the preset's, 0)")

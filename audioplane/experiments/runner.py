@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -121,7 +122,7 @@ def run_all(by_key: dict[str, Job], workers: int | None = None, fresh: bool = Fa
     progress = _Progress(missing, quiet)
     failed: dict[str, str] = {}
     count = min(workers or default_workers(), len(missing))
-    pool = ProcessPoolExecutor(count, context, initializer=_leave_interrupts_to_the_runner)
+    pool = ProcessPoolExecutor(count, context, initializer=start_worker)
     waiting: dict[Future[Record], str] = {}
     try:
         waiting = {pool.submit(_work, job, progress.folder): key for key, job in _ordered(missing)}
@@ -149,9 +150,20 @@ def run_all(by_key: dict[str, Job], workers: int | None = None, fresh: bool = Fa
     return found, failed
 
 
-def _leave_interrupts_to_the_runner() -> None:
-    """Ctrl-C reaches every process of a terminal; the runner stops its workers by itself."""
+def start_worker() -> None:
+    """Leaves Ctrl-C, which reaches every process of a terminal, to the runner; and ends when the runner was killed.
+
+    An orphan would hold its run and its memory for ever: its siblings keep the pipe open at which it waits.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    runner = multiprocessing.parent_process()
+
+    def end_with_the_runner() -> None:
+        if runner is not None:
+            runner.join()
+            os._exit(1)
+
+    threading.Thread(target=end_with_the_runner, daemon=True).start()
 
 
 def default_workers() -> int:

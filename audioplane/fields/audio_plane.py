@@ -68,7 +68,7 @@ class AudioPlane(nn.Module):
 
     def static(self, points: Tensor) -> Tensor:
         """Interp(P_ij) * f_k fused over (i, j, k): (N, W), free of audio. Paper: Eq. 10 (journal)."""
-        return fuse(self.planes(points), self.config)
+        return fuse(self.planes(points, short=self.heads.bf16), self.config)
 
     def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .. import threads
+from ..threads import flat
 
 TRIPLES = ((0, 1, 2), (0, 2, 1), (1, 2, 0))  # (i, j, k): the plane's two axes (column, row) and the line's axis
 PLANE_NAMES = ("xy", "xz", "yz")
@@ -76,12 +77,12 @@ class Planes(nn.Module):
         size, _, first = self.layout[3 * (level - 1) + LINE_NAMES.index(name), :3]
         return self.lines[first : first + size]
 
-    def forward(self, points: Tensor, lines: Tensor | None = None) -> Tensor:
+    def forward(self, points: Tensor, lines: Tensor | None = None, short: bool = False) -> Tensor:
         """Products at `points` (N, 3) in [0, 1]^3: (N, levels x 3 x D). `lines` replaces the own ones."""
-        return sample(points, self.planes, self.lines if lines is None else lines, self.layout)
+        return sample(points, self.planes, self.lines if lines is None else lines, self.layout, short)
 
 
-def sample(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> Tensor:
+def sample(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray, short: bool = False) -> Tensor:
     """Interp(P_ij) * f_k at points.
 
     Paper: Eq. 8 and 10 (journal), without the factor f_a.
@@ -89,14 +90,15 @@ def sample(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndar
     Args:
         points: (N, 3) in [0, 1]^3, x y z; points outside take the value of the border and pass no gradient on.
         planes: (plane rows, D). lines: (line rows, D), or None for the planes alone.
-        layout: of `make_layout`.
+        layout: of `make_layout`. short: whether to round the products to bfloat16.
 
     Returns:
         (N, sets x D), sets in the order of `layout`.
     """
     if planes.device.type == "cpu" and planes.dtype == torch.float32 and planes.shape[1] % 8 == 0:
-        return _Sample.apply(points, planes, lines, layout)
-    return sample_dense(points, planes, lines, layout)
+        return _Sample.apply(points, planes, lines, layout, short)
+    products = sample_dense(points, planes, lines, layout)
+    return products.bfloat16() if short else products
 
 
 def sample_dense(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> Tensor:
@@ -122,16 +124,18 @@ def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
 
 class _Sample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> Tensor:
+    def forward(ctx: Any, points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray,
+                short: bool) -> Tensor:  # fmt: skip
         from . import plane_kernels
 
         vectors, use_lines = (0,) * (planes.shape[1] // 8), lines is not None
-        products = torch.empty(len(points), len(layout) * planes.shape[1])
+        dtype = torch.bfloat16 if short else torch.float32
+        products = torch.empty(len(points), len(layout) * planes.shape[1], dtype=dtype)
         arrays = [t.detach().contiguous().numpy() for t in (points, planes, planes[:0] if lines is None else lines)]
         tables = [array.reshape(-1) for array in arrays[1:]]
         threads.run(
             plane_kernels.sample, threads.split(len(points), 4 * torch.get_num_threads()), arrays[0], layout, vectors,
-            *tables, use_lines, products.view(-1).numpy(),
+            *tables, use_lines, flat(products),
         )  # fmt: skip
         ctx.state = (arrays, tables, layout, vectors, use_lines)
         return products
@@ -154,7 +158,7 @@ class _Sample(torch.autograd.Function):
         v_points = torch.empty(sets, count, 3)
         threads.run(
             plane_kernels.scatter, each, points, layout, vectors, *tables, use_lines,
-            v_products.contiguous().view(-1).numpy(), corners, first, v_planes.view(-1).numpy(),
+            flat(v_products), corners, first, v_planes.view(-1).numpy(),
             v_lines.view(-1).numpy(), v_points.numpy(),
         )  # fmt: skip
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
@@ -162,4 +166,4 @@ class _Sample(torch.autograd.Function):
         sparse = torch.sparse_coo_tensor(
             touched[None], v_planes, planes.shape, is_coalesced=True, check_invariants=False
         )
-        return v_points.sum(0), sparse, (v_lines if use_lines else None), None
+        return v_points.sum(0), sparse, (v_lines if use_lines else None), None, None

@@ -39,7 +39,7 @@ class SixPlanes(nn.Module):
 
     def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets (N, P) and dynamism (N, 1) at `points` (N, 3) in [0, 1]^3 and `time`, [0, 1] over the clip."""
-        products = sample(points, self.planes.planes, self.lines_at(time), self.planes.layout)
+        products = sample(points, self.planes.planes, self.lines_at(time), self.planes.layout, self.heads.bf16)
         return self.heads(fuse(products, self.config))
 
     def lines_at(self, time: float) -> Tensor:

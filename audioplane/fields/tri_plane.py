@@ -32,7 +32,7 @@ class TriPlane(nn.Module):
 
     def static(self, points: Tensor) -> Tensor:
         """Interp(P_ij), fused: (N, W)."""
-        return fuse(self.planes(points), self.config)
+        return fuse(self.planes(points, short=self.heads.bf16), self.config)
 
     def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""

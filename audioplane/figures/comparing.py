@@ -124,18 +124,24 @@ def _frame(axes: Axes, box: tuple[slice, slice], colour: str) -> None:
 def table_dots(
     ours: Mapping[str, Mapping[str, Sequence[float]]], paper: Mapping[str, Mapping[str, float]],
     better: Mapping[str, int], title: str = "", called: Mapping[str, str] | None = None,
+    least: Mapping[str, float] | None = None,
 ) -> Figure:  # fmt: skip
     """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
 
     The two were measured on other people, at other sizes, by other networks: the paper's have a scale of their own, at
-    the top of each panel, and only their order within a panel compares.
+    the top of each panel. Where both have one unit, the two scales are equally long, so that differences compare.
 
     Args:
         ours: measure -> row -> values, one a seed; rows may be empty. paper: measure -> row -> number.
         better: measure -> 1 where larger is better, -1 where smaller is. title: above all.
-        called: measure -> what the paper calls the one beside it, where that differs.
+        called: measure -> what the paper calls the one beside it, where that differs; that has a unit of its own.
+        least: measure -> the shortest its scale may be, so that differences without weight do not fill a panel.
     """
-    names = list(dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column))
+    numbers = [(row, value) for column in ours.values() for row, values in column.items() for value in values]
+    numbers += [pair for column in paper.values() for pair in column.items()]
+    filled = {row for row, value in numbers if np.isfinite(value)}
+    names = [row for row in dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column)
+             if row in filled]  # fmt: skip
     columns = min(len(ours), ACROSS if len(names) <= MANY else len(ours))
     lines = -(-len(ours) // columns)
     size = (1.3 + 2.15 * columns, 0.3 + lines * (1.2 + 0.3 * len(names)))
@@ -155,11 +161,14 @@ def table_dots(
         theirs = paper.get(measure, {})
         cell.grid(axis="y", color="0.92")
         cell.margins(x=0.15)
+        scales, called_so = [cell], (called or {}).get(measure, measure)
         if theirs:
-            _paper_scale(cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs],
-                         (called or {}).get(measure, measure) + arrow)  # fmt: skip
+            above = _paper_scale(cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs],
+                                 called_so + arrow)  # fmt: skip
+            scales += [above] if measure.endswith(called_so) else []
         else:
             cell.set_title("not in the paper", fontsize=8, color="0.5")
+        _lengthen(scales, (least or {}).get(measure, 0.0))
         cell.tick_params(axis="x", labelsize=7, length=2)
         cell.tick_params(axis="y", length=0)
         cell.locator_params(axis="x", nbins=4)
@@ -168,12 +177,21 @@ def table_dots(
     if title:
         figure.suptitle(title, fontsize=10)
     figure.supxlabel("filled: ours, mean and standard deviation over seeds, each seed a small dot\n"
-                     "hollow: the paper, on its own scale", fontsize=7.5)  # fmt: skip
+                     "hollow: the paper, on a scale of its own, as long as ours where the unit is the same",
+                     fontsize=7.5)  # fmt: skip
     plt.close(figure)
     return figure
 
 
-def _paper_scale(axes: Axes, points: Sequence[tuple[float, int]], label: str) -> None:
+def _lengthen(scales: Sequence[Axes], least: float) -> None:
+    """Makes the scales as long as the longest of them, and at least `least`, around their middles."""
+    limits = [axes.get_xlim() for axes in scales]
+    half = max(least, *(high - low for low, high in limits)) / 2
+    for axes, (low, high) in zip(scales, limits, strict=True):
+        axes.set_xlim((low + high) / 2 - half, (low + high) / 2 + half)
+
+
+def _paper_scale(axes: Axes, points: Sequence[tuple[float, int]], label: str) -> Axes:
     above = axes.twiny()
     above.plot(
         [value for value, _ in points], [k - 0.13 for _, k in points], "D", markerfacecolor="none", color=PAPER,
@@ -184,3 +202,4 @@ def _paper_scale(axes: Axes, points: Sequence[tuple[float, int]], label: str) ->
     above.tick_params(axis="x", labelsize=7, length=2)
     above.locator_params(axis="x", nbins=4)
     above.spines[["left", "right"]].set_visible(False)
+    return above

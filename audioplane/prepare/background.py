@@ -13,6 +13,7 @@ from audioplane.subject.masks import BACKGROUND, HAIR, TORSO
 SAMPLES = 160  # frames that the background is taken from
 FEW = 0.04  # share of them in which a pixel must have been background
 RIM = 0.012  # reach, in sides of the picture, around people that is not trusted
+BRIGHTER = 50  # levels by which a column's colour may exceed the inner neck's
 NECK = 0.22  # how far the neck is drawn up under the head, in heights of the head
 
 
@@ -96,19 +97,31 @@ def without_head(frame: np.ndarray, label: np.ndarray, background: np.ndarray) -
     picked = np.minimum(below[None] + np.arange(thick)[:, None], size - 1)
     weight = torso[picked, columns].astype(np.float32)
     colour = (frame[picked, columns] * weight[..., None]).sum(0) / np.maximum(weight.sum(0), 1)[:, None]
-    known = neck.astype(np.float32)[None]
-    spread = (0, 0), size / 90
-    smooth = cv2.GaussianBlur(colour[None] * known[..., None], *spread) / np.maximum(
-        cv2.GaussianBlur(known, *spread)[..., None], 1e-6
-    )
+    at = np.flatnonzero(neck)
+    painted = neck | ((lowest == size - 1) & (columns > at[0]) & (columns < at[-1]))  # or a chin beyond the edge
+    width = max(float(painted.sum()) / 2, 1.0)
+    middle = float(columns[painted].mean())
+    smooth = cv2.GaussianBlur(_skin(colour, neck, np.abs(columns - middle) < width / 2)[None], (0, 0), size / 90)
     # the neck narrows and ends upward: columns near its middle reach highest
-    width = max(float(neck.sum()) / 2, 1.0)
-    middle = float(columns[neck].mean())
     height = reach * np.sqrt(np.clip(1 - ((columns - middle) / width) ** 2, 0, 1))
     y = np.arange(size)[:, None]
-    share = np.clip((y - (lowest - height)[None]) / (0.25 * reach + 1), 0, 1) * (hidden & neck[None] & (y <= lowest))
+    # softened before it is cut to what is hidden: the neck begins without a seam where the seen one ends
+    share = np.clip((y - (lowest - height)[None]) / (0.25 * reach + 1), 0, 1) * painted[None]
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), size / 200) * hidden
     return np.rint(out + share[..., None] * (smooth - out)).clip(0, 255).astype(np.uint8)
+
+
+def _skin(colour: np.ndarray, neck: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """A colour for every column, W x 3 float32; of another where it is much brighter than the inner neck, as collars.
+
+    Args:
+        colour: W x 3, of what is seen under the head. neck, inner: W bool, columns with torso and those in its middle.
+    """
+    usual = np.median(colour[neck & inner], axis=0) if (neck & inner).any() else np.median(colour[neck], axis=0)
+    alike = neck & ((colour - usual).max(1) < BRIGHTER)
+    at = np.flatnonzero(alike if alike.any() else neck)
+    every = np.arange(len(colour))
+    return np.stack([np.interp(every, at, colour[at, k]) for k in range(3)], 1).astype(np.float32)
 
 
 def _disc(radius: float) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 
-VERSION = 1  # goes up when a step would make something else of the same inputs
+VERSION = 2  # goes up when a step would make something else of the same inputs
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,15 @@ from audioplane.errors import UserError
 from audioplane.prepare import cached
 from audioplane.prepare.landmarks import Landmarker, landmarker
 from audioplane.prepare.settings import SHORTEST, Progress, Settings
-from audioplane.prepare.source import Source
+from audioplane.prepare.source import Source, holes
 from audioplane.prepare.survey import EVERY, Survey, cuts, frame_count, survey
 from audioplane.subject.format import FPS
 
+if TYPE_CHECKING:
+    from audioplane.prepare.face_parsing import BiSeNet
+
 LEAST_SHARE = 0.5  # of the frames, that must have a face
+SILENT = 1e-3  # of full scale: the loudest sample of what has no voice in it
 GAP = 3  # samples of the survey without a face that end a stretch
 
 
@@ -52,6 +56,14 @@ class Preparation:
         self.source = Source.open(video)
         if not self.source.has_sound:
             raise UserError(f"{video} has no sound track: a talking head cannot be learnt without the voice")
+        self.parser: BiSeNet | None = None
+        self.parser_digest = ""
+        if settings.face_parsing:
+            from audioplane.prepare import face_parsing
+
+            named = settings.face_parsing == face_parsing.NAME
+            file = weights.require(face_parsing.NAME) if named else Path(settings.face_parsing)
+            self.parser, self.parser_digest = face_parsing.load(file), weights.digest(file)
         digest = weights.digest(video)
         self.steps = cached.Steps(cache.make("prepare", digest[:16]), digest)
         cached.remove_leftovers(self.steps.folder)
@@ -77,10 +89,14 @@ class Preparation:
         end, damaged = float(timing["end"]), str(timing["damaged"])
         stop = min(end, own.end) if own.end else end
         count = frame_count(stop, own.start)
+        if not damaged and (lost := holes(timing["times"], own.start, stop)):
+            damaged = "it has no pictures at " + ", ".join(f"{a:g}-{b:g}" for a, b in lost[:4]) + " s"
         if count < SHORTEST * FPS:
             whole = f"it lasts {end:.2f} s" + (f" ({damaged})" if damaged else "")
             taken = "" if own.start == 0 and not own.end else f", of which {max(stop - own.start, 0):.2f} s are taken"
             raise UserError(f"{path} is too short: {whole}{taken}; at least {SHORTEST:g} s are needed, better minutes")
+        if np.abs(self.source.sound(own.start, count / FPS).samples).max(initial=0) < SILENT:
+            raise UserError(f"{path}: its sound track is silent: a talking head cannot be learnt without the voice")
         arrays = self.steps(
             "survey", lambda: self._survey(own.start, count),
             {"start": own.start, "count": count, "landmarks": own.landmarks}, ("read",),

@@ -1,4 +1,4 @@
-"""What each pixel shows: from a person matte, a hair mask and the landmarks, steady in time.
+"""What each pixel shows: from mattes of person and hair (of the head too, with a face parser), and landmarks; steady.
 
 The networks see one frame at a time and flicker along the hair. Head and hair move with the skull, so their masks are
 averaged over neighbouring frames after these were moved onto one another by the head's pose.
@@ -6,9 +6,10 @@ averaged over neighbouring frames after these were moved onto one another by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,10 +20,13 @@ from audioplane.prepare.face_mesh import infer, interpreter
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO, fill_hull
 from audioplane.subject.pack import decode_png, encode_png
 
+if TYPE_CHECKING:
+    from audioplane.prepare.face_parsing import BiSeNet
+
 SIDE, HAIR_SIDE = 256, 512
 HAIR_EVERY = 2  # hair is looked for in every second frame: its network is the slowest
 AROUND = (1, 2, 3, 2, 1)  # weights of the frames that are averaged
-LOBE = 0.003  # share of the picture below which a piece of torso is none
+LOBE = 0.023  # of the face's height squared: area below which a piece of torso amid the picture is none
 EDGE = 0.012  # reach, in sides of the picture, in which outlines are drawn to edges of the frame
 
 
@@ -51,10 +55,34 @@ class Pictures:
         return image
 
 
-def mattes(
-    frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]
-) -> tuple[Pictures, Pictures | None]:
-    """Person and hair, 0 to 255, 256 x 256 each; hair for every second frame, None without.
+@dataclass(frozen=True)
+class Mattes:
+    """How much each pixel is of a kind, 0 to 255, 256 x 256 each.
+
+    Attributes:
+        people: T. hairs: of every second frame, or None. heads: T, with their hair; None where landmarks have to tell.
+    """
+
+    people: Pictures
+    hairs: Pictures | None = None
+    heads: Pictures | None = None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As a step keeps them."""
+        kinds = {"people": self.people, "hairs": self.hairs, "heads": self.heads}
+        there = {kind: pictures for kind, pictures in kinds.items() if pictures is not None}
+        offsets = {f"{kind}_at": pictures.offsets for kind, pictures in there.items()}
+        return {**{kind: pictures.blob for kind, pictures in there.items()}, **offsets}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Mattes:
+        """The inverse of `arrays`."""
+        kinds = ("people", "hairs", "heads")
+        return cls(**{kind: Pictures(arrays[kind], arrays[f"{kind}_at"]) for kind in kinds if kind in arrays})
+
+
+def mattes(frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]) -> Mattes:
+    """Person and hair by MediaPipe's networks.
 
     Args:
         frames: T pictures, H x W x 3 uint8. with_hair: whether to look for hair. progress: called with 1 a frame.
@@ -74,7 +102,24 @@ def mattes(
             none, hair = np.moveaxis(infer(net, seen[None])[0][0], 2, 0)
             hairs.append(_encoded(_resized(1 / (1 + np.exp(np.clip(none - hair, -60, 60))), SIDE)))
         progress(1)
-    return Pictures.of(people), Pictures.of(hairs) if hairs else None
+    return Mattes(Pictures.of(people), Pictures.of(hairs) if hairs else None)
+
+
+def parsed(
+    frames: Iterable[np.ndarray], network: BiSeNet, with_hair: bool, progress: Callable[[int], object]
+) -> Mattes:
+    """Person, hair and head by a face parser: arguments as of `mattes`, and the network."""
+    from audioplane.prepare.face_parsing import parse
+
+    people, hairs, heads = [], [], []
+    for t, frame in enumerate(frames):
+        person, hair, head = (_encoded(share) for share in parse(network, frame, SIDE))
+        people.append(person)
+        heads.append(head)
+        if with_hair and t % HAIR_EVERY == 0:
+            hairs.append(hair)
+        progress(1)
+    return Mattes(Pictures.of(people), Pictures.of(hairs) if hairs else None, Pictures.of(heads))
 
 
 def _resized(image: np.ndarray, side: int) -> np.ndarray:
@@ -93,13 +138,12 @@ class Labeller:
     """Draws label pictures.
 
     Attributes:
-        size: side of the pictures. people, hairs: mattes. landmarks: T x 68 x 2 pixels, no NaN. poses, lens: of the
-            head. breaks: frames that do not go on from the one before.
+        size: side of the pictures. mattes: of them. landmarks: T x 68 x 2 pixels, no NaN. poses, lens: of the head.
+            breaks: frames that do not go on from the one before.
     """
 
     size: int
-    people: Pictures
-    hairs: Pictures | None
+    mattes: Mattes
     landmarks: np.ndarray
     poses: Poses
     lens: Lens
@@ -108,40 +152,41 @@ class Labeller:
     def __call__(self, t: int, frame: np.ndarray) -> np.ndarray:
         """H x W uint8 labels of frame t."""
         points = self.landmarks[t]
-        person, hair = self._averaged(t)
-        person = to_edges(person, frame, EDGE)
-        head_side = above_jaw(points, self.size)
         up, across, middle = _axes(points)
         grid = np.stack(np.meshgrid(*[np.arange(self.size) + 0.5] * 2), -1) - middle
         rise, aside = grid @ up, np.abs(grid @ across)
         tall = float(np.linalg.norm(points[27] - points[8]))
         near = (aside < 1.15 * tall) & (rise > -1.0 * tall)
-        hairy = (hair > 0.5) & near
+        rough, hair, head = self._averaged(t)
+        person, hairy = to_edges(rough, frame, EDGE), (hair > 0.5) & near
+        upper = above_jaw(points, self.size) | hairy if self.mattes.heads is None else _mostly(head, rough, EDGE)
         label = np.where(person > 0.5, TORSO, BACKGROUND).astype(np.uint8)
-        head = (person > 0.5) & (head_side | hairy) & near
-        head = _largest(head)
+        head = _largest((person > 0.5) & upper & near)
         inner = fill_hull(np.concatenate([points[:17], points[17:27]]), self.size, self.size)
         label[head] = FACE
         label[head & hairy & ~(inner & (rise < 0.05 * tall))] = HAIR
         lips = fill_hull(points[list(OUTER_LIPS)], self.size, self.size)
         label[lips] = MOUTH
-        return _without_crumbs(label)
+        return _without_crumbs(label, LOBE * tall**2)
 
-    def _averaged(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """Person and hair in frame t, in [0, 1], steadied."""
-        half, total = len(AROUND) // 2, 0.0
-        person, hair = np.zeros((2, SIDE, SIDE), np.float32)
+    def _averaged(self, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Person, hair and head in frame t, in [0, 1], steadied; 0 where there is no matte."""
+        half, total, every = len(AROUND) // 2, 0.0, HAIR_EVERY
+        people, hairs, heads = self.mattes.people, self.mattes.hairs, self.mattes.heads
+        person, hair, head = np.zeros((3, SIDE, SIDE), np.float32)
         first = max([c for c in self.breaks if c <= t], default=0)
-        last = min([c for c in self.breaks if c > t], default=len(self.people))
+        last = min([c for c in self.breaks if c > t], default=len(people))
         for s in range(max(t - half, first), min(t + half + 1, last)):
             weight = float(AROUND[s - t + half])
-            person += weight * self._moved(self.people[s], s, t)
-            if self.hairs is not None:
-                at = min(s // HAIR_EVERY, len(self.hairs) - 1)
-                hair += weight * self._moved(self.hairs[at], at * HAIR_EVERY, t)
+            person += weight * self._moved(people[s], s, t)
+            if hairs is not None:
+                at = min(s // every, len(hairs) - 1)
+                hair += weight * self._moved(hairs[at], at * every, t)
+            if heads is not None:
+                head += weight * self._moved(heads[s], s, t)
             total += 255 * weight
         full = (self.size, self.size)
-        return tuple(cv2.resize(m / total, full, interpolation=cv2.INTER_LINEAR) for m in (person, hair))  # type: ignore[return-value]
+        return tuple(cv2.resize(m / total, full, interpolation=cv2.INTER_LINEAR) for m in (person, hair, head))  # type: ignore[return-value]
 
     def _moved(self, matte: np.ndarray, s: int, t: int) -> np.ndarray:
         """A matte of frame s where it would be in frame t: 256 x 256 float32."""
@@ -191,6 +236,16 @@ def to_edges(share: np.ndarray, frame: np.ndarray, reach: float) -> np.ndarray:
     return cv2.blur(slope, side) * guide + cv2.blur(mean_s - slope * mean_g, side)
 
 
+def _mostly(part: np.ndarray, whole: np.ndarray, reach: float) -> np.ndarray:
+    """H x W bool: where a part is more than half of the whole around; also a little beyond the whole's outline.
+
+    Args:
+        part, whole: H x W in [0, 1]. reach: in widths of the picture.
+    """
+    side = (2 * max(round(reach * len(part)), 1) + 1,) * 2
+    return cv2.blur(part, side) > 0.5 * cv2.blur(whole, side) + 1e-4
+
+
 def _largest(mask: np.ndarray) -> np.ndarray:
     """The largest connected piece, holes filled."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
@@ -203,8 +258,8 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     return filled.astype(bool)
 
 
-def _without_crumbs(label: np.ndarray) -> np.ndarray:
-    """Other people become background, lobes of ears part of the face."""
+def _without_crumbs(label: np.ndarray, lobe: float) -> np.ndarray:
+    """Other people become background, lobes of ears (of up to `lobe` pixels) part of the face."""
     whole = (label > BACKGROUND).astype(np.uint8)
     count, pieces = cv2.connectedComponents(whole, connectivity=4)
     if count > 2:
@@ -212,6 +267,7 @@ def _without_crumbs(label: np.ndarray) -> np.ndarray:
         kept[0] = 0
         label[(whole > 0) & (pieces != int(kept.argmax()))] = BACKGROUND
     count, pieces, stats, _ = cv2.connectedComponentsWithStats((label == TORSO).astype(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < LOBE * label.size
+    amid = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT] < len(label)  # shoulders reach the lower edge
+    small = (stats[:, cv2.CC_STAT_AREA] < lobe) & amid
     label[small[pieces] & (pieces > 0)] = FACE  # what hangs below the line of the jaw but is no neck: lobes of ears
     return label

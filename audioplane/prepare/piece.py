@@ -21,7 +21,7 @@ from audioplane.prepare.landmarks import Track, follow, ibug
 from audioplane.prepare.looking import LEAST_SHARE, Look, Preparation
 from audioplane.prepare.settings import SKIPPABLE, Settings
 from audioplane.prepare.survey import cuts
-from audioplane.prepare.verdict import Facts
+from audioplane.prepare.verdict import LATE, SURE, Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
 from audioplane.subject.sync import MAX_LAG, mouth_sound_sync
@@ -29,7 +29,6 @@ from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
 TELLING = 5.0  # seconds below which mouth and sound go together by chance at some lag
-LATE = 1.5  # frames by which sound and picture must differ before `--shift-audio auto` moves the sound
 
 
 @dataclass
@@ -73,7 +72,7 @@ class Piece:
 
     # Steps
 
-    def faces_and_mattes(self) -> tuple[Track, masks.Pictures, masks.Pictures | None]:
+    def faces_and_mattes(self) -> tuple[Track, masks.Mattes]:
         """Landmarks and mattes, side by side: they need nothing of each other."""
         scale, hair = self.settings.size / self.box[2], "hair" not in self.settings.skip
         seen = self.look.seen.expected(self.first + self.count)[self.first :]
@@ -84,21 +83,22 @@ class Piece:
             return {"points": track.points, "presence": track.presence, "blendshapes": track.blendshapes}
 
         def matte() -> dict[str, Any]:
-            people, hairs = masks.mattes(self.frames(), hair, self.whole.bar("mattes", self.count))
-            both = {"people": people.blob, "people_at": people.offsets}
-            return both if hairs is None else {**both, "hairs": hairs.blob, "hairs_at": hairs.offsets}
+            done, parser = self.whole.bar("mattes", self.count), self.whole.parser
+            if parser is None:
+                return masks.mattes(self.frames(), hair, done).arrays()
+            return masks.parsed(self.frames(), parser, hair, done).arrays()
 
+        by: dict[str, Any] = {"parser": self.whole.parser_digest} if self.whole.parser_digest else {}
         with ThreadPoolExecutor(2) as pool:
             a = pool.submit(self.step, "landmarks", find, ("survey",), landmarks=self.settings.landmarks)
-            b = pool.submit(self.step, "mattes", matte, hair=hair)
+            b = pool.submit(self.step, "mattes", matte, hair=hair, **by)
             found, drawn = a.result(), b.result()
         track = Track(found["points"], found["presence"], found.get("blendshapes"))
         if track.found.mean() < LEAST_SHARE:
             raise UserError(
                 f"{self.whole.source.path}: the face could be followed in only {track.found.mean():.0%} of the frames"
             )
-        hairs = masks.Pictures(drawn["hairs"], drawn["hairs_at"]) if "hairs" in drawn else None
-        return track, masks.Pictures(drawn["people"], drawn["people_at"]), hairs
+        return track, masks.Mattes.of(drawn)
 
     def pose(self, track: Track) -> tuple[Lens, Poses]:
         """Focal length, shape and poses from points."""
@@ -193,10 +193,11 @@ class Piece:
             "rate": plain.rate, "channels": plain.channels, "codec": plain.codec, "starts_at": round(plain.start, 4),
             "lag_frames": None if sync is None else round(sync.lag, 2),
             "lag_correlation": None if sync is None else round(sync.correlation, 3),
+            "lag_steady": sync is not None and _steady(sync.lag, opening, plain.samples),
         }  # fmt: skip
         if shift == "auto":
             shift = 0.0
-            if sync is not None and abs(sync.lag) > LATE and sync.correlation > max(0.2, sync.at_zero + 0.02):
+            if sync is not None and facts["lag_steady"] and sync.correlation > SURE and abs(sync.lag) > LATE:
                 shift = sync.lag / FPS
         facts["shifted"] = round(float(shift), 4)
         samples = plain.samples if not shift else self.whole.source.sound(self.start - float(shift), seconds).samples
@@ -207,12 +208,12 @@ class Piece:
 
     def write(self, out: Path, name: str) -> Facts:
         """Runs all steps and writes the Subject; returns what is worth knowing about it."""
-        track, people, hairs = self.faces_and_mattes()
+        track, mattes = self.faces_and_mattes()
         lens, poses = self.pose(track)
         seen = track.found
         landmarks = ibug(track.points[..., :2])
         points = _filled(landmarks, seen)
-        draw = masks.Labeller(self.settings.size, people, hairs, points, poses, lens, self.breaks)
+        draw = masks.Labeller(self.settings.size, mattes, points, poses, lens, self.breaks)
         labels = self.labels(draw, seen)
         with ThreadPoolExecutor(2) as pool:
             waiting = pool.submit(self.behind, labels)
@@ -220,12 +221,13 @@ class Piece:
             still, share = waiting.result()
         samples, about_sound = self.sound(mouth_opening(landmarks))
         facts = Facts.gather(
-            self.look, self.whole.source, self.start, self.count, self.box, self.settings.size, self.breaks, seen,
-            landmarks, poses, lens, share, samples, about_sound,
+            self.look, self.whole.source, self.settings.start, self.start, self.count, self.box, self.settings.size,
+            self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
         )  # fmt: skip
         provenance = {
             "made_by": f"audioplane prepare {__version__}", "source_sha256": self.whole.steps.source,
             "landmarks": self.settings.landmarks, "skipped": list(self.settings.skip),
+            "masks": "BiSeNet face parsing" if self.whole.parser_digest else "MediaPipe",
             "poses_refined_on_pictures": "refine" not in self.settings.skip, **facts.as_json(),
         }  # fmt: skip
         with SubjectWriter(out, name, self.settings.size, self.settings.size, provenance=provenance) as writer:
@@ -234,8 +236,7 @@ class Piece:
             writer.set_cameras(lens.K, poses.matrices())
             if track.blendshapes is not None:
                 writer.set_blendshapes(track.blendshapes)
-            if self.settings.train:
-                end = min(round(self.settings.train * FPS), self.count)
+            if 0 < (end := round(self.settings.train * FPS)) < self.count:
                 writer.set_split((0, end), (end, self.count))
         return facts
 
@@ -263,6 +264,15 @@ def _label(draw: masks.Labeller, seen: np.ndarray, t: int, frame: np.ndarray) ->
 
 def _half(mask: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, (side, side), interpolation=cv2.INTER_AREA) > 127
+
+
+def _steady(lag: float, opening: np.ndarray, samples: np.ndarray) -> bool:
+    """Whether the lag between mouth and sound is also that of both halves."""
+    middle = len(opening) // 2
+    cut = round(middle / FPS * SAMPLE_RATE)
+    halves = (opening[:middle], samples[:cut]), (opening[middle:], samples[cut:])
+    found = [mouth_sound_sync(*half) for half in halves]
+    return all(half is not None and abs(half.lag - lag) < LATE for half in found)
 
 
 def _filled(landmarks: np.ndarray, seen: np.ndarray) -> np.ndarray:

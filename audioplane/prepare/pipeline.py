@@ -40,6 +40,8 @@ def prepare(
     look = work.look()
     box, name = crop(look.seen.main, work.source.width, work.source.height), name or video.stem
     if not split:
+        if settings.train * FPS >= look.count:
+            raise UserError(f"--train {settings.train:g} leaves nothing to hold out of {look.count / FPS:.1f} s")
         return [(out, Piece(work, look, look.first, look.count, box).write(out, name))]
     bounds = [look.first, *(look.first + t for t in look.breaks), look.first + look.count]
     pieces = [(a, b) for a, b in pairwise(bounds) if b - a >= SHORTEST * FPS]

@@ -23,6 +23,7 @@ from audioplane.errors import UserError
 from audioplane.subject.format import FPS, SAMPLE_RATE
 
 GAP = 0.05  # seconds by which sound may be off its timestamps before it is moved
+HOLE = 0.4  # seconds from one picture to the next that tell of lost ones
 
 
 @dataclass(frozen=True)
@@ -235,12 +236,35 @@ class Source:
             corrupt += bool(step[2].is_corrupt)
         with _open(self.path) as file:
             stream = _moving(file)[0]
-            declared = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+            if stream.duration and stream.time_base:
+                declared = float(stream.duration * stream.time_base)
+            else:
+                declared = _clock(stream.metadata.get("DURATION", ""))
         if not damaged and declared and end < declared - 0.5:
             damaged = f"it says {declared:.1f} s but ends after {end:.1f} s"
         if not damaged and corrupt:
             damaged = f"{corrupt} of its pictures are damaged"
         return Timing(np.array(times), end, declared, damaged)
+
+
+def _clock(text: str) -> float:
+    """Seconds of Matroska's "00:01:02.500000000"; 0 if it is none."""
+    try:
+        hours, minutes, seconds = (float(part) for part in text.split(":"))
+    except ValueError:
+        return 0.0
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def holes(times: np.ndarray, start: float, end: float) -> list[tuple[float, float]]:
+    """(from, to) in seconds, within start to end, of stretches without a new picture, which no camera makes.
+
+    Args:
+        times: of the pictures, seconds after the first.
+    """
+    inside = times[(times >= start) & (times <= end)]
+    wide = np.flatnonzero(np.diff(inside) > HOLE)
+    return [(round(float(inside[k]), 2), round(float(inside[k + 1]), 2)) for k in wide]
 
 
 def _shown_size(frame: Any, stream: Any) -> tuple[int, int]:

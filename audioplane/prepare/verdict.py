@@ -10,7 +10,7 @@ import numpy as np
 from audioplane.prepare.bundle import Lens, Poses
 from audioplane.prepare.source import Source
 from audioplane.prepare.study import tremble
-from audioplane.prepare.survey import silences
+from audioplane.prepare.survey import EVERY, silences
 from audioplane.subject.format import FPS
 from audioplane.subject.masks import face_height
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
 SHORT = 45.0  # seconds below which a voice is hardly learnt
-LATE = 1.5  # frames
+LATE = 1.5  # frames by which sound and picture may differ
+SURE = 0.12  # correlation of mouth and loudness that tells of the speaker's own voice
+BEYOND = 0.005  # of the picture's side, by which a landmark must be outside for the face to be cut off
+BRIEF = 5  # frames; what is shorter is not told by its time
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,12 @@ class Facts:
 
     Attributes:
         file: its name. width, height, rate, codec: of its pictures. frames, seconds, start: of what was taken.
+        looked_at: seconds that were asked for; the longest stretch of them with a face was taken. lost: (start, end) in
+            seconds of the video, as --start and --end take them, at which no face is there outside of that stretch.
         crop: left, top, side in its pixels. face_pixels: from the bridge of the nose to the chin, in its pixels.
-        face_share: of the frames that have a face. focal: in sides of the picture.
+        face_share: of the frames that have a face. gone: (start, end) in seconds of the video without one, in what was
+            taken. cut_share: of the frames in which part of the face is beyond the picture's edge. cut_off: when, as
+            `gone`. focal: in sides of the picture.
         cuts: seconds at which it jumps. silences: (start, end) seconds without speech. other_faces: share of the
             frames with a second face. jitter_degrees, jitter_mm: root mean square second difference of the head's
             pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
@@ -46,9 +53,14 @@ class Facts:
     start: float
     frames: int
     seconds: float
+    looked_at: float
+    lost: list[tuple[float, float]]
     crop: tuple[int, int, int]
     face_pixels: float
     face_share: float
+    gone: list[tuple[float, float]]
+    cut_share: float
+    cut_off: list[tuple[float, float]]
     focal: float
     cuts: list[float]
     silences: list[tuple[float, float]]
@@ -63,20 +75,25 @@ class Facts:
 
     @staticmethod
     def gather(
-        look: Look, source: Source, start: float, count: int, box: tuple[int, int, int, int], size: int,
+        look: Look, source: Source, asked: float, start: float, count: int, box: tuple[int, int, int, int], size: int,
         breaks: list[int], seen: np.ndarray, landmarks: np.ndarray, poses: Poses, lens: Lens, background_seen: float,
         samples: np.ndarray, sound: dict[str, Any],
     ) -> Facts:  # fmt: skip
-        """From what the steps found; landmarks T x 68 x 2 pixels of the crop resized to `size`."""
+        """From what the steps found; landmarks T x 68 x 2 pixels of the crop resized to `size`; asked: --start."""
         from scipy.spatial.transform import Rotation
 
         turns = Rotation.from_matrix(poses.R).as_rotvec(degrees=True)
         face = np.array([0.0, 0.0, -0.08])
+        cut = beyond(landmarks, size)
+        lost = np.repeat(~np.isfinite(look.seen.faces[:, 0, 0]), EVERY)[: len(look.seen.change)]
+        lost[look.first : look.first + look.count] = False
         places = 1000 * (poses.R @ face + poses.t)[:, :2]
         relative = Rotation.from_matrix(poses.R @ poses.R[len(poses) // 2].T).as_rotvec(degrees=True)
         return Facts(
             file=source.path.name, width=source.width, height=source.height, rate=round(source.rate, 3),
             codec=source.codec, start=round(start, 3), frames=count, seconds=round(count / FPS, 2),
+            looked_at=round(len(lost) / FPS, 2), lost=spans(lost, asked), gone=spans(~seen, start),
+            cut_share=round(float(cut.mean()), 4), cut_off=spans(cut, start),
             crop=(box[0], box[1], box[2]), face_pixels=round(face_height(landmarks) * box[2] / size, 1),
             face_share=round(float(seen.mean()), 4), focal=round(lens.focal / size, 3),
             cuts=[round(t / FPS, 2) for t in breaks],
@@ -96,9 +113,21 @@ class Facts:
         """What may hurt, the worst first; each one sentence."""
         out = []
         if self.damaged:
-            out.append(f"the file is damaged: {self.damaged}; only what can be read was taken")
+            out.append(f"the file is damaged: {self.damaged}; what can be read was taken")
+        if self.lost:
+            out.append(
+                f"the face is gone at {_times(self.lost)}: of {self.looked_at:.1f} s only the longest stretch with a "
+                "face was taken; --start and --end choose another"
+            )
         if self.face_share < 0.98:
-            out.append(f"{1 - self.face_share:.0%} of the frames have no face and are not to be learnt from")
+            when = f" (at {_times(self.gone)})" if self.gone else ""
+            out.append(f"{1 - self.face_share:.0%} of the frames have no face{when} and are not to be learnt from")
+        if self.cut_share > 0.005:
+            when = f" (at {_times(self.cut_off)})" if self.cut_off else ""
+            out.append(
+                f"in {self.cut_share:.1%} of the frames the face is cut off by the picture's edge{when}: leave them "
+                "out with --start and --end, or film with more room around the head"
+            )
         if self.face_pixels < SMALL_FACE:
             out.append(f"the face is small ({self.face_pixels:.0f} pixels from nose bridge to chin): lips will be soft")
         if self.seconds < SHORT:
@@ -106,12 +135,17 @@ class Facts:
         lag, sure = self.sound.get("lag_frames"), self.sound.get("lag_correlation")
         if lag is None or sure is None:
             out.append("whether mouth and sound are in step cannot be told from it")
-        elif sure < 0.12:
+        elif sure < SURE:
             out.append("mouth and sound hardly go together: is this the speaker's own voice?")
         elif abs(lag) > LATE:
             order = "after" if lag > 0 else "before"
             moved = self.sound.get("shifted")
-            done = f"the sound was shifted by {moved:+.2f} s" if moved else "--shift-audio auto corrects it"
+            if moved:
+                done = f"the sound was shifted by {moved:+.2f} s"
+            elif self.sound.get("lag_steady"):
+                done = "--shift-audio auto corrects it"
+            else:
+                done = "but not all through it: look, then move it with --shift-audio"
             out.append(f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}")
         if self.other_faces > 0.1:
             out.append(f"there is a second face in {self.other_faces:.0%} of the frames; the larger was taken")
@@ -131,7 +165,8 @@ class Facts:
 
     def verdict(self) -> str:
         """One word: good, usable or poor."""
-        poor = bool(self.damaged) or self.face_share < 0.8 or self.face_pixels < 0.6 * SMALL_FACE or self.seconds < 8
+        whole = self.face_share - self.cut_share  # of the frames show all of the face
+        poor = bool(self.damaged) or whole < 0.8 or self.face_pixels < 0.6 * SMALL_FACE or self.seconds < 8
         troubles = len(self.troubles())
         return "poor" if poor else "good" if troubles == 0 else "usable"
 
@@ -152,3 +187,24 @@ class Facts:
             f"  verdict   {self.verdict()}" + "".join(f"\n            - {trouble}" for trouble in self.troubles()),
         ]
         return "\n".join(lines)
+
+
+def beyond(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """T bool: frames in which some of the T x 68 x 2 landmarks are outside of the picture."""
+    reach = BEYOND * size
+    with np.errstate(invalid="ignore"):
+        outside = (landmarks < -reach) | (landmarks > size + reach)
+    return np.asarray(outside.any((1, 2)))
+
+
+def spans(frames: np.ndarray, start: float) -> list[tuple[float, float]]:
+    """(start, end) in seconds of each run of true frames that is not brief; the first frame is at `start`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], frames.astype(int), [0]])))
+    runs = [(a, b) for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True) if b - a >= BRIEF]
+    return [(round(start + a / FPS, 2), round(start + b / FPS, 2)) for a, b in runs]
+
+
+def _times(runs: list[tuple[float, float]], most: int = 4) -> str:
+    """The first few, in words."""
+    told = ", ".join(f"{a:g}-{b:g}" for a, b in runs[:most])
+    return f"{told} s{' and later' if len(runs) > most else ''}"

@@ -23,7 +23,7 @@ MAX_DEGREE = 3
 
 
 @njit(inline="always")
-def _bases(x, y, z, degree, basis):
+def bases(x, y, z, degree, basis):
     """Writes the (degree + 1)^2 bases at the unit direction (x, y, z)."""
     basis[0] = 0.2820947917738781
     if degree > 0:
@@ -49,7 +49,7 @@ def _bases(x, y, z, degree, basis):
 
 
 @njit(inline="always")
-def _slopes(x, y, z, degree, w):
+def slopes(x, y, z, degree, w):
     """d(sum_k w_k basis_k) / d(x, y, z) for weights w (K,)."""
     gx = gy = gz = 0.0
     if degree > 0:
@@ -89,7 +89,7 @@ def _colors(start, stop, degree, coeffs, means, centres, visible, colors):
             means[n, 2] - centres[camera, 2],
         )
         inverse = 1.0 / math.sqrt(max(x * x + y * y + z * z, 1e-30))
-        _bases(x * inverse, y * inverse, z * inverse, degree, basis)
+        bases(x * inverse, y * inverse, z * inverse, degree, basis)
         own = coeffs[min(camera, coeffs.shape[0] - 1), n]
         r = g = b = 0.0
         for k in range((degree + 1) ** 2):
@@ -126,7 +126,7 @@ def _colors_backward(start, stop, degree, coeffs, means, centres, visible, v_col
                 )
                 inverse = 1.0 / math.sqrt(max(x * x + y * y + z * z, 1e-30))
                 x, y, z = x * inverse, y * inverse, z * inverse
-                _bases(x, y, z, degree, basis)
+                bases(x, y, z, degree, basis)
                 source = min(camera, coeffs.shape[0] - 1)
                 own, v_own = coeffs[source, n], v_coeffs[source, n]
                 for k in range(bands):
@@ -134,7 +134,7 @@ def _colors_backward(start, stop, degree, coeffs, means, centres, visible, v_col
                     v_own[k, 1] += basis[k] * g
                     v_own[k, 2] += basis[k] * b
                     weights[k] = r * own[k, 0] + g * own[k, 1] + b * own[k, 2]
-                gx, gy, gz = _slopes(x, y, z, degree, weights)
+                gx, gy, gz = slopes(x, y, z, degree, weights)
                 along = gx * x + gy * y + gz * z
                 gx, gy, gz = (
                     (gx - along * x) * inverse,

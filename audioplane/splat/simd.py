@@ -4,7 +4,7 @@ LLVM's loop vectorizer gives up on compositing loops (they read, test and write 
 they mean: `Floats` is a value of eight float32 lanes and `Mask` one of eight booleans, both living in registers.
 They support `+ - * /`, `>= > <=`, `&` and the functions below, inside `@njit` code only. LLVM lowers them to whatever
 the machine has (AVX, AVX-512, NEON, SSE). Contraction to fused multiply-adds is allowed, reassociation is not, so the
-same machine always computes the same bits.
+same machine always computes the same bits. In memory a lane is a float32, or a bfloat16 in an int16 array.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numba.extending import lower_builtin, models, register_model
 LANES = 8
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+_SHORTS = ir.VectorType(ir.IntType(16), LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 _FLAGS = ("contract", "nsz")  # no "reassoc", no "nnan": order and NaN stay as written
 
@@ -79,7 +80,12 @@ def _constant(value: float) -> ir.Constant:
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _FLOATS.as_pointer())
+    lanes = _SHORTS if array_type.dtype == types.int16 else _FLOATS
+    return builder.bitcast(builder.gep(data, [index]), lanes.as_pointer())
+
+
+def _whole(value: int) -> ir.Constant:
+    return ir.Constant(_INTS, [value] * LANES)
 
 
 def _call(builder: Any, name: str, *args: Any) -> Any:
@@ -89,10 +95,13 @@ def _call(builder: Any, name: str, *args: Any) -> Any:
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """The eight consecutive elements `array[index:index + 8]` of a one-dimensional float32 array (no bounds check)."""
+    """The eight consecutive elements `array[index:index + 8]` of a one-dimensional array (no bounds check)."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value = builder.load(_address(context, builder, sig.args[0], *args))
+        if sig.args[0].dtype == types.int16:
+            value.align = 2
+            return builder.bitcast(builder.shl(builder.zext(value, _INTS), _whole(16)), _FLOATS)
         value.align = 4
         return value
 
@@ -101,10 +110,17 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Writes eight lanes to `array[index:index + 8]` (no bounds check)."""
+    """Writes eight lanes to `array[index:index + 8]` (no bounds check); bfloat16 rounded to nearest, ties to even."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(context, builder, sig.args[0], *args[:2])).align = 4
+        at = _address(context, builder, sig.args[0], *args[:2])
+        if sig.args[0].dtype == types.int16:
+            bits = builder.bitcast(args[2], _INTS)
+            even = builder.and_(builder.lshr(bits, _whole(16)), _whole(1))
+            bits = builder.lshr(builder.add(bits, builder.add(even, _whole(0x7FFF))), _whole(16))
+            builder.store(builder.trunc(bits, _SHORTS), at).align = 2
+        else:
+            builder.store(args[2], at).align = 4
         return context.get_dummy_value()
 
     return types.void(array, types.intp, Floats), emit

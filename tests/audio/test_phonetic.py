@@ -187,7 +187,7 @@ def test_disguises_differ_and_fit_the_windows() -> None:
     np.testing.assert_array_equal(others.steps, again.steps)
     assert others.steps[0][others.places].shape == windows.shape
     assert np.abs(others.steps[0] - others.steps[1]).max() > 0.1
-    for none in (AudioConfig(), dataclasses.replace(own, disguise=0.0)):
+    for none in (AudioConfig(features="mel"), dataclasses.replace(own, augment=0.0)):
         assert Features(none).others(samples, 25.0, 50, seed=0) is None
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +112,49 @@ def test_all_runs_beside_each_other_and_a_failure_is_told(folder, capsys):
     again, none = runner.run_all({"good": good}, workers=2)
     assert again == found
     assert not none
+
+
+ORPHANS = """
+import multiprocessing, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from audioplane.experiments.runner import start_worker
+
+def beat(path):
+    while True:
+        with open(path, "a") as file:
+            file.write(".")
+        time.sleep(0.05)
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=start_worker) as pool:
+        list(pool.map(beat, sys.argv[1:]))
+"""
+
+
+def test_workers_end_with_a_runner_that_was_killed(tmp_path):
+    (tmp_path / "orphans.py").write_text(ORPHANS)
+    beats = [tmp_path / "first", tmp_path / "second"]
+    killed = subprocess.Popen([sys.executable, str(tmp_path / "orphans.py"), *map(str, beats)])
+    try:
+        _until(lambda: all(path.is_file() for path in beats))
+    finally:
+        killed.kill()
+        killed.wait()
+    seen: list[list[int]] = []
+
+    def still() -> bool:
+        seen.append([path.stat().st_size for path in beats])
+        return len(seen) > 10 and seen[-1] == seen[-11]
+
+    _until(still)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("this should have come true within a minute")
 
 
 def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch):

@@ -171,3 +171,40 @@ def test_bf16_is_close(monkeypatch: pytest.MonkeyPatch) -> None:
     for a, b in zip(exact, short, strict=True):
         assert (a - b).abs().max() < 0.05 * a.abs().max()
         assert not torch.equal(a, b)
+
+
+@pytest.mark.parametrize("count", [1, 700])  # below and above a block of rows
+def test_compiled_layers_are_the_twin(count: int) -> None:
+    made = heads.Heads(24, 0, 5, 16, 8, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.4, generator=generator)
+    static = torch.randn(count, 24, generator=generator).requires_grad_()
+    gain = torch.randn(24, generator=generator).requires_grad_()
+    pulls = torch.randn(count, 5, generator=generator), torch.randn(count, 1, generator=generator)
+    inputs, found = (static, gain, *made.parameters()), []
+    for outputs in (made(static, gain), made.plain(static, *made.fold(gain, None))):
+        found.append([*outputs, *torch.autograd.grad(outputs, inputs, pulls)])
+    for mine, plain in zip(*found, strict=True):
+        torch.testing.assert_close(mine, plain, atol=2e-5, rtol=1e-4)
+
+
+def test_compiled_layers_in_bf16_are_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "has_bf16", lambda: True)
+    sizes = {"hidden": 16, "dynamism_hidden": 8}
+    found = []
+    for bf16 in (False, True):
+        field = make(small(**sizes, bf16=bf16))
+        outputs = field(points(300), audio())
+        loss = outputs[0].square().sum() + outputs[1].sum()
+        found.append([*outputs, *torch.autograd.grad(loss, [field.heads.first.weight, field.planes.lines])])
+    for exact, short in zip(*found, strict=True):
+        assert (exact - short).norm() < 0.03 * exact.norm()
+        assert not torch.equal(exact, short)
+
+
+def test_short_products_are_rounded_ones() -> None:
+    planes = make().planes
+    exact, short = planes(points()), planes(points(), short=True)
+    assert short.dtype == torch.bfloat16
+    assert torch.equal(exact.bfloat16(), short)

@@ -44,21 +44,22 @@ def write(
         video = out.add_stream(codec, rate=rate)
         video.width, video.height = width, height
         video.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
-        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        tick = Fraction(1, rate if codec == "mpeg1video" else 1000)
+        video.time_base = video.codec_context.time_base = tick
         audio = None
         if sound is not None:
             layout = "mono" if len(sound) == 1 else "stereo"
             audio = out.add_stream(sound_codec, rate=sound_rate, layout=layout)
         for k, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts = round(1000 * (k / rate if times is None else times[k]))
-            frame.time_base = Fraction(1, 1000)
+            frame.pts = round((k / rate if times is None else times[k]) / tick)
+            frame.time_base = tick
             out.mux(video.encode(frame))
         out.mux(video.encode())
         if audio is not None and sound is not None:
             format = "fltp" if sound_codec == "aac" else "s16"
             data = sound if format == "fltp" else (sound * 32767).astype(np.int16)
-            step = 1024
+            step = {"mp2": 1152, "libopus": 960}.get(sound_codec, 1024)
             for start in range(0, data.shape[1], step):
                 piece = np.ascontiguousarray(data[:, start : start + step])
                 packed = piece if format == "fltp" else piece.T.reshape(1, -1).copy()

@@ -1,7 +1,7 @@
 """A stiff painted head that moves, a finder that knows it, and mattes of its colours: `prepare` without model files.
 
-`install` puts finder and mattes in the place of the networks; run as a script it prepares a video so, and may kill
-itself when a step's file is written.
+`install` puts finder and mattes in the place of the networks; run as a script it prepares a video so, after it was
+killed at some steps.
 """
 
 from __future__ import annotations
@@ -9,24 +9,29 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import clips
 import cv2
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
+from audioplane.errors import UserError
 from audioplane.prepare import bundle, cached, looking, masks, refine
 from audioplane.prepare.bundle import Lens, Poses
 from audioplane.prepare.face_mesh import Box, Face
 from audioplane.prepare.face_shape import GENERIC
 from audioplane.prepare.pipeline import prepare
 from audioplane.prepare.settings import Settings
+from audioplane.subject.writer import SubjectWriter
 
 SIZE = 64
 LENS = Lens(2.9 * SIZE, SIZE / 2, SIZE / 2)
 SETTINGS = Settings(size=SIZE, refine_size=64, rounds=1)
+QUICK = replace(SETTINGS, skip=("refine", "flow"))
 
 
 def moving(count: int) -> Poses:
@@ -102,9 +107,7 @@ class Finder:
         return Box(*map(float, (low + high) / 2), float((high - low).max()), 0.0, 1.0)
 
 
-def mattes(
-    frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]
-) -> tuple[masks.Pictures, masks.Pictures | None]:
+def mattes(frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[int], object]) -> masks.Mattes:
     people, hairs = [], []
     for t, frame in enumerate(frames):
         rgb = cv2.resize(frame, (masks.SIDE, masks.SIDE)).astype(int)
@@ -112,7 +115,7 @@ def mattes(
         if with_hair and t % masks.HAIR_EVERY == 0:
             hairs.append(np.where(np.abs(rgb - (60, 40, 20)).sum(2) < 60, 255, 0).astype(np.uint8))
         progress(1)
-    return masks.Pictures.of(people), masks.Pictures.of(hairs) if hairs else None
+    return masks.Mattes(masks.Pictures.of(people), masks.Pictures.of(hairs) if hairs else None)
 
 
 def install(set_attribute: Callable[..., object] = setattr, finder: type = Finder) -> None:
@@ -142,24 +145,49 @@ def video(path: Path, count: int = 75, heads: int = 1, late: float = 0.0, rate: 
     return clips.write(path, frames, sound=voice(opening, rate, late), sound_rate=rate)
 
 
+def refused(folder: Path, film: Path, said: str, **settings: object) -> None:
+    """The video is refused in one sentence, and nothing is left in the folder."""
+    before = sorted(folder.iterdir())
+    with pytest.raises(UserError, match=said) as caught:
+        prepare(film, folder / "refused", replace(QUICK, **settings))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert [path for path in folder.iterdir() if path not in before and path.name != "cache"] == []
+
+
+STEPS = ("read", "survey", "landmarks", "mattes", "pose", "labels", "background", "refine")
+
+
+def die_at(step: str) -> None:
+    """From now on this process kills itself when a step's file is half written, or half of the Subject ("write")."""
+    write = cached.Steps._write
+
+    def deadly(self: cached.Steps, path: Path, arrays: Mapping) -> None:
+        if path.name.startswith(step + "-"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.{os.getpid()}.tmp").write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(self, path, arrays)
+
+    cached.Steps._write = deadly
+    if step == "write":
+        SubjectWriter.set_landmarks = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> None:
-    """VIDEO OUT [STEP]: prepares; with a step, kills itself by SIGKILL when that step's file is being written."""
+    """VIDEO OUT [STEP ...]: prepares; first in a process for each step, which dies there and must leave no OUT."""
     install()
-    if len(sys.argv) > 3:
-        write = cached.Steps._write
-
-        def deadly(self: cached.Steps, file: Path, arrays: dict) -> None:
-            if file.name.startswith(sys.argv[3] + "-"):
-                file.with_name(f".{file.name}.{os.getpid()}.tmp").write_bytes(b"half")
-                os.kill(os.getpid(), signal.SIGKILL)
-            write(self, file, arrays)
-
-        cached.Steps._write = deadly
-        if sys.argv[3] == "write":
-            from audioplane.subject.writer import SubjectWriter
-
-            SubjectWriter.set_landmarks = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)
-    prepare(sys.argv[1], sys.argv[2], SETTINGS)
+    film, out, *steps = sys.argv[1:]
+    for step in steps:
+        child = os.fork()
+        if not child:
+            die_at(step)
+            prepare(film, out, SETTINGS)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), f"{step} was never written"
+        assert os.WTERMSIG(status) == signal.SIGKILL, step
+        assert not Path(out).exists(), step
+    prepare(film, out, SETTINGS)
 
 
 if __name__ == "__main__":

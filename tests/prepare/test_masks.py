@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,14 +19,14 @@ from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
 def labeller(count: int, flicker: float = 0.0) -> tuple[masks.Labeller, list[np.ndarray]]:
     poses = fake_face.moving(count)
     frames = fake_face.paint(poses, fake_face.babble(count))
-    people, hairs = fake_face.mattes(frames, True, lambda done: None)
+    mattes = fake_face.mattes(frames, True, lambda done: None)
     if flicker:  # the outline breathes from frame to frame, as networks' do
         rng = np.random.default_rng(0)
-        people = masks.Pictures.of(
-            cv2.dilate(people[t], np.ones((1 + 2 * int(rng.uniform(0, flicker)),) * 2, np.uint8)) for t in range(count)
-        )
+        sides = 1 + 2 * rng.uniform(0, flicker, count).astype(int)
+        people = [cv2.dilate(mattes.people[t], np.ones((side, side), np.uint8)) for t, side in enumerate(sides)]
+        mattes = replace(mattes, people=masks.Pictures.of(people))
     points = bundle.project(GENERIC, poses, fake_face.LENS)
-    return masks.Labeller(fake_face.SIZE, people, hairs, points, poses, fake_face.LENS), frames
+    return masks.Labeller(fake_face.SIZE, mattes, points, poses, fake_face.LENS), frames
 
 
 def test_labels_say_what_was_painted_in_every_frame() -> None:
@@ -52,7 +53,7 @@ def test_averaging_takes_the_flicker_out() -> None:
         return float((draw(t, frames[t]) >= HAIR).sum() / (steady(t, frames[t]) >= HAIR).sum())
 
     def raw(t: int) -> float:
-        return float((draw.people[t] > 127).sum() / (steady.people[t] > 127).sum())
+        return float((draw.mattes.people[t] > 127).sum() / (steady.mattes.people[t] > 127).sum())
 
     once, averaged = (np.diff([f(t) for t in range(2, 18)]).std() for f in (raw, area))
     assert averaged < 0.7 * once
@@ -60,10 +61,38 @@ def test_averaging_takes_the_flicker_out() -> None:
 
 def test_nothing_is_averaged_over_a_cut() -> None:
     draw, frames = labeller(10)
-    cut = masks.Labeller(draw.size, draw.people, draw.hairs, draw.landmarks, draw.poses, draw.lens, (5,))
-    dark = masks.Pictures.of([draw.people[t] if t < 5 else 0 * draw.people[t] for t in range(10)])
-    broken = masks.Labeller(draw.size, dark, draw.hairs, draw.landmarks, draw.poses, draw.lens, (5,))
+    cut = replace(draw, breaks=(5,))
+    dark = masks.Pictures.of([draw.mattes.people[t] if t < 5 else 0 * draw.mattes.people[t] for t in range(10)])
+    broken = replace(cut, mattes=replace(draw.mattes, people=dark))
     np.testing.assert_array_equal(cut(4, frames[4]), broken(4, frames[4]))
+
+
+def test_lobes_of_ears_are_of_the_face_and_a_bit_of_shoulder_is_not() -> None:
+    label = np.zeros((100, 100), np.uint8)
+    label[20:60, 30:70] = FACE
+    label[52:58, 25:30] = TORSO  # hangs beside the jaw
+    label[95:, 35:40] = TORSO  # as small, and reaches the edge
+    label[60:95, 37] = FACE
+    label[80:95, 45:75] = TORSO  # too large for a lobe
+    label[60:80, 50] = FACE
+    found = masks._without_crumbs(label.copy(), 40.0)
+    assert (found[52:58, 25:30] == FACE).all()
+    assert (found[95:, 35:40] == TORSO).all()
+    assert (found[80:95, 45:75] == TORSO).all()
+
+
+def test_where_a_parser_knows_the_head_landmarks_do_not_tell() -> None:
+    draw, frames = labeller(6)
+    columns = np.tile((np.arange(masks.SIDE) + 0.5) * fake_face.SIZE / masks.SIDE, (masks.SIDE, 1))
+    left = [np.where(columns < draw.landmarks[t, 30, 0], draw.mattes.people[t], 0) for t in range(6)]
+    heads = masks.Pictures.of([side.astype(np.uint8) for side in left])
+    told = replace(draw, mattes=replace(draw.mattes, hairs=None, heads=heads))
+    assert masks.Mattes.of(told.mattes.arrays()).heads is not None
+    for t in (0, 3):
+        label, nose = told(t, frames[t]), told.landmarks[t, 30]
+        row, column = int(nose[1]), int(nose[0])
+        assert label[row, column - 5] == FACE
+        assert label[row, column + 5] == TORSO  # inside the jaw's line, and not of the head
 
 
 def test_the_guided_filter_moves_an_outline_to_an_edge() -> None:
@@ -106,6 +135,28 @@ def test_without_its_head_a_frame_keeps_all_else() -> None:
         assert (made[high] == (0, 255, 0)).all()
     empty = np.zeros((64, 64), np.uint8)
     np.testing.assert_array_equal(background.without_head(frames[0], empty, wall), frames[0])
+
+
+def test_the_painted_neck_begins_without_a_seam() -> None:
+    label = np.zeros((400, 400), np.uint8)
+    label[240:, 140:260] = TORSO
+    cv2.circle(label, (200, 160), 110, FACE, -1)
+    frame = np.where(label[..., None] == TORSO, (150, 90, 70), (220, 170, 140)).astype(np.uint8)
+    made = background.without_head(frame, label, np.full_like(frame, 255))
+    np.testing.assert_allclose(made[255:300, 180:220], np.broadcast_to((150, 90, 70), (45, 40, 3)), atol=2)
+    assert (made[100, 180:220] == 255).all()
+
+
+def test_collars_are_not_drawn_up_and_a_chin_beyond_the_edge_leaves_no_hole() -> None:
+    label = np.zeros((400, 400), np.uint8)
+    label[300:, 120:280] = TORSO
+    cv2.ellipse(label, (210, 300), (60, 120), 0, 0, 360, FACE, -1)  # its chin is below the picture
+    frame = np.where(label[..., None] == TORSO, (150, 90, 70), (220, 170, 140)).astype(np.uint8)
+    frame[300:, 120:140] = 250  # a collar
+    made = background.without_head(frame, label, np.zeros_like(frame)).astype(int)
+    under = cv2.dilate((label == FACE).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    assert (np.abs(made[380:, 160:260] - (150, 90, 70)).max(2) < 4).all()
+    assert (made[under] < 200).all()
 
 
 def test_steps_are_made_once_and_again_when_what_they_depend_on_changes(tmp_path: Path) -> None:

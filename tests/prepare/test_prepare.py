@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,17 +12,17 @@ import clips
 import fake_face
 import numpy as np
 import pytest
+from fake_face import QUICK, refused
 
 from audioplane import cli
 from audioplane.errors import UserError
 from audioplane.prepare import bundle, prepare
 from audioplane.prepare.bundle import Poses
+from audioplane.prepare.face_mesh import Box, Face
 from audioplane.prepare.face_shape import GENERIC
 from audioplane.prepare.verdict import Facts
 from audioplane.subject import Subject
 from audioplane.subject.masks import HAIR, TORSO
-
-QUICK = replace(fake_face.SETTINGS, skip=("refine", "flow"))
 
 
 @pytest.fixture(autouse=True)
@@ -74,12 +73,25 @@ def test_sound_that_comes_late_is_found_and_moved(tmp_path: Path) -> None:
     video = fake_face.video(tmp_path / "talk.mkv", 150, late=0.2)
     plain, facts = run(tmp_path, video)
     assert facts.sound["lag_frames"] == pytest.approx(-5, abs=0.7)
+    assert facts.sound["lag_steady"]
     assert any("before the sound" in trouble for trouble in facts.troubles())
     [(folder, moved)] = prepare(video, tmp_path / "moved", replace(QUICK, shift_audio="auto"))
     assert moved.sound["shifted"] == pytest.approx(-0.2, abs=0.03)
     shifted = round(-moved.sound["shifted"] * 16000)
     a, b = Subject.open(folder).audio[4000:20000], plain.audio[4000 + shifted - 2 : 20000 + shifted + 2]
     assert max(np.corrcoef(a, b[k : k + 16000])[0, 1] for k in range(5)) > 0.99  # to the sample, but for rounding
+
+
+def test_a_lag_that_changes_on_the_way_is_not_corrected(tmp_path: Path) -> None:
+    opening = fake_face.babble(250)
+    late, early = (fake_face.voice(opening, late=by) for by in (0.24, -0.12))
+    sound = np.concatenate([late[:, : 6 * 16000], early[:, 6 * 16000 :]], 1)
+    video = clips.write(tmp_path / "a.mkv", fake_face.paint(fake_face.moving(250), opening), sound=sound)
+    _, facts = run(tmp_path, video, shift_audio="auto")
+    assert abs(facts.sound["lag_frames"]) > 2
+    assert not facts.sound["lag_steady"]
+    assert facts.sound["shifted"] == 0
+    assert any("but not all through it" in trouble for trouble in facts.troubles())
 
 
 def test_two_faces_the_larger_is_taken_and_it_is_said(tmp_path: Path) -> None:
@@ -100,6 +112,11 @@ def test_a_face_that_leaves_the_longest_stretch_is_taken(tmp_path: Path) -> None
     subject, facts = run(tmp_path, clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening)))
     assert subject.num_frames == pytest.approx(120, abs=8)
     assert facts.start == 0
+    [(left, back)] = facts.lost
+    assert (left, back) == (pytest.approx(4.8, abs=0.32), pytest.approx(6.4, abs=0.32))
+    [said] = [trouble for trouble in facts.troubles() if "the face is gone at" in trouble]
+    assert f"at {left:g}-{back:g} s: of 8.0 s only the longest" in said
+    assert facts.verdict() != "good"
 
 
 def test_a_short_gap_is_bridged_and_has_no_head(tmp_path: Path) -> None:
@@ -109,9 +126,37 @@ def test_a_short_gap_is_bridged_and_has_no_head(tmp_path: Path) -> None:
     subject, facts = run(tmp_path, clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening)))
     assert subject.num_frames == 75
     assert facts.face_share == pytest.approx(70 / 75, abs=0.001)
+    assert (facts.lost, facts.gone) == ([], [(1.32, 1.52)])
+    assert any("7% of the frames have no face (at 1.32-1.52 s)" in trouble for trouble in facts.troubles())
     assert np.isnan(subject.landmarks[35]).all()
     assert not subject.head_mask(35).any()
     assert np.isfinite(subject.viewmats).all()
+
+
+class Knowing(fake_face.Finder):
+    """Knows where the face is though half of it is outside, as MediaPipe's mesh does."""
+
+    def look(self, image: np.ndarray, box: Box) -> Face:
+        face = super().look(image, box)
+        shown = (np.abs(image.astype(int) - (220, 170, 140)).sum(2) < 60).any(0)
+        cut = shown[-1] and not shown[0]
+        return replace(face, points=face.points + np.array([14.0 * cut, 0, 0]))
+
+
+def test_a_face_half_outside_of_the_picture_is_said_with_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_face.install(monkeypatch.setattr, Knowing)
+    opening = fake_face.babble(100)
+    frames = fake_face.paint(fake_face.moving(100), opening)
+    for t in range(50, 75):
+        frames[t] = np.concatenate([np.repeat(frames[t][:, :1], 22, 1), frames[t][:, :-22]], 1)
+    subject, facts = run(tmp_path, clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening)), start=0.4)
+    assert subject.num_frames == 90
+    assert facts.cut_share == pytest.approx(25 / 90, abs=0.03)
+    [(first, last)] = facts.cut_off
+    assert (first, last) == (pytest.approx(2.0, abs=0.09), pytest.approx(3.0, abs=0.09))
+    [said] = [trouble for trouble in facts.troubles() if "cut off" in trouble]
+    assert f"(at {first:g}-{last:g} s): leave them out" in said
+    assert facts.verdict() == "poor"
 
 
 def test_a_cut_is_said_and_splits(tmp_path: Path) -> None:
@@ -148,14 +193,6 @@ def test_30_pictures_a_second_come_out_in_step(tmp_path: Path) -> None:
 class Blind(fake_face.Finder):
     def detect(self, image: np.ndarray, least: float = 0.5) -> list:
         return []
-
-
-def refused(tmp_path: Path, video: Path, said: str, **settings: object) -> None:
-    """One sentence, and nothing at the target."""
-    with pytest.raises(UserError, match=said) as caught:
-        prepare(video, tmp_path / "refused", replace(QUICK, **settings))  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
-    assert not [path for path in tmp_path.iterdir() if "refused" in path.name]
 
 
 def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,17 +260,17 @@ def test_killed_at_any_step_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None
     video = fake_face.video(tmp_path / "talk.mkv", 60)
     script = str(Path(fake_face.__file__))
 
-    def start(cache: str, out: str, *step: str) -> int:
+    def start(cache: str, out: str, *steps: str) -> None:
         root = str(Path(__file__).resolve().parents[2])
         environment = {**os.environ, "AUDIOPLANE_CACHE": str(tmp_path / cache), "PYTHONPATH": root}
-        command = [sys.executable, script, str(video), str(tmp_path / out), *step]
-        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+        command = [sys.executable, script, str(video), str(tmp_path / out), *steps]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False, text=True)
+        assert done.returncode == 0, done.stderr
 
-    assert start("cache-a", "whole") == 0
-    for step in ("mattes", "refine", "write"):
-        assert start("cache-b", "resumed", step) == -signal.SIGKILL
-        assert not (tmp_path / "resumed").exists()
-    assert start("cache-b", "resumed") == 0
+    start("cache-a", "whole")
+    start("cache-b", "resumed", *fake_face.STEPS, "write")
+    kept = {path.name.split("-")[0] for path in (tmp_path / "cache-a").rglob("*.npz")}
+    assert kept == set(fake_face.STEPS)
     assert contents(tmp_path / "whole") == contents(tmp_path / "resumed")
     left = [path.name for path in (tmp_path / "cache-b").rglob("*.tmp")]
     assert left == []

@@ -10,6 +10,8 @@ import pytest
 from audioplane import speakers
 from audioplane.prepare.face_mesh import FaceMesh, anchors, box_around, merged
 from audioplane.prepare.landmarks import follow, ibug, landmarker
+from audioplane.prepare.pipeline import prepare
+from audioplane.prepare.settings import Settings
 from audioplane.subject import Subject
 
 
@@ -70,3 +72,31 @@ def test_a_turned_or_shrunk_picture_gives_the_same_face(assets: Path, adam: Subj
     again = mesh.look(turned, box_around(mesh.look(turned, box).points))
     moved = (face.points[:, :2] - 0.5) @ turn[:, :2].T + turn[:, 2] + 0.5
     assert np.linalg.norm(again.points[:, :2] - moved, axis=1).mean() < 1.5
+
+
+@pytest.mark.slow
+def test_a_speaker_who_leaves_the_picture_is_told_so(
+    assets: Path, adam: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs the package ai-edge-litert")
+    import clips
+    import cv2
+
+    def moved(t: int) -> np.ndarray:  # to the right by a third of the picture, then out of it
+        far = 85 if 25 <= t < 40 else 200 if t >= 70 else 0
+        way = np.array([[1, 0, far], [0, 1, 0]], np.float32)
+        return cv2.warpAffine(adam.frame(t), way, (256, 256), borderMode=cv2.BORDER_REPLICATE)
+
+    count = adam.num_frames
+    video = clips.write(tmp_path / "leaves.mkv", [moved(t) for t in range(count)], sound=adam.audio[None])
+    monkeypatch.setenv("AUDIOPLANE_CACHE", str(tmp_path / "cache"))
+    [(folder, facts)] = prepare(video, tmp_path / "made", Settings(size=128, skip=("refine", "flow")))
+    assert facts.frames == pytest.approx(70, abs=8)
+    assert facts.lost == [(pytest.approx(2.8, abs=0.32), count / 25)]
+    assert facts.cut_off == [(pytest.approx(1.0, abs=0.09), pytest.approx(1.6, abs=0.09))]
+    said = " ".join(facts.troubles())
+    assert "the face is gone at" in said
+    assert "cut off by the picture's edge" in said
+    subject = Subject.open(folder)
+    assert [p for p in subject.validate() if p.severity == "error"] == []
+    assert subject.head_mask(32)[:, -4:].any()
