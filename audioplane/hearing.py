@@ -18,6 +18,7 @@ from .metrics.mouth import correlation
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .audio.phonetic import Heard
     from .speakers.performance import Performance
 
 STRENGTH = 0.01  # of the ridge penalty, as a share of the frames
@@ -52,6 +53,27 @@ def should(speaker: str, seconds: float, voice: str = "") -> Performance:
     from .speakers.performance import perform
 
     return perform(cast.find(speaker), seconds, voice=voice or None)
+
+
+def by_group(ear: Heard) -> dict[str, NDArray]:
+    """How likely each group of sounds that look alike is at each step: name -> (steps,)."""
+    from .audio.phonetic import CLASSES, VISEMES
+
+    return {name: ear.posteriors[:, [CLASSES.index(one) for one in group]].sum(axis=1)
+            for name, group in VISEMES.items()}  # fmt: skip
+
+
+def mouth(ear: Heard, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:
+    """What an ear says that the mouth does, and what it does: track -> (heard, truth), each (steps,)."""
+    from .audio.features import SAMPLE_RATE, STEP
+    from .audio.phonetic import TRACKS
+    from .speakers.articulation import articulate
+
+    seconds = len(ear.tracks) * STEP / SAMPLE_RATE
+    moved = articulate(take.phonemes, take.audio, SAMPLE_RATE, seconds)
+    at = np.arange(len(ear.tracks)) * STEP / SAMPLE_RATE * moved.rate
+    truth = {name: np.interp(at, np.arange(len(moved.jaw)), getattr(moved, name)) for name in TRACKS}
+    return {name: (ear.tracks[:, k], truth[name]) for k, name in enumerate(TRACKS)}
 
 
 def agreement(said: NDArray, truth: NDArray, shift: int) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from .basic import side_by_side, training
 from .comparing import margin_heads, methods, table_dots
 from .field import attention, deformation, factors, memory, planes
-from .listening import by_sound, listening, said
+from .listening import by_sound, ear, listening, said
 from .looking import moment, plane_level, prototypes
 from .measuring import by_length, damage, differences, renderings, sync_curves
 from .overview import overview
@@ -22,6 +22,7 @@ __all__ = [
     "deformation",
     "differences",
     "dynamism",
+    "ear",
     "factors",
     "held_out",
     "learning",

@@ -40,9 +40,9 @@ def listening(
     wave.set(ylim=(-top, 1.4 * top), yticks=[], ylabel="voice")
     per_step = seconds / len(features)
     low, high = int(start / per_step), int(stop / per_step)
-    heard.imshow(features[low:high].T, aspect="auto", origin="lower", cmap="magma",
+    heard.imshow(features[low:high].T, aspect="auto", origin="lower", cmap="magma", interpolation="nearest",
                  extent=(low * per_step, high * per_step, 0, features.shape[1]))  # fmt: skip
-    heard.set(yticks=[], ylabel="log-mel")
+    heard.set(yticks=[], ylabel="features")
     code.imshow(codes[first:last].T, aspect="auto", cmap="RdBu_r", vmin=-2.5, vmax=2.5, interpolation="nearest",
                 extent=(first / fps, last / fps, codes.shape[1], 0))  # fmt: skip
     code.set(yticks=[], ylabel=f"code $a$, {codes.shape[1]} numbers")
@@ -50,6 +50,51 @@ def listening(
     lips.set(ylim=(0, None), ylabel="lips, mm", xlabel="seconds", xlim=(start, stop))
     for axes in (wave, lips):
         axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def ear(
+    audio: NDArray, rate: int, phonemes: Sequence, sounds: Mapping[str, NDArray],
+    tracks: Mapping[str, tuple[NDArray, NDArray]], start: float, stop: float,
+) -> Figure:  # fmt: skip
+    """What a phonetic ear hears: waveform with its sounds, how likely each group of sounds is, what the mouth does.
+
+    Args:
+        audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.
+        sounds: group of sounds -> its probability, (steps,) evenly over the whole voice.
+        tracks: name -> (heard, truth), (steps,). start, stop: seconds to show.
+    """
+    figure, rows = plt.subplots(
+        2 + len(tracks), 1, figsize=(10, 3.9 + 0.62 * len(tracks)), sharex=True, layout="constrained",
+        height_ratios=[1, 2.6, *[0.75] * len(tracks)],
+    )  # fmt: skip
+    wave, likely, *moves = rows
+    piece = audio[int(start * rate) : int(stop * rate)]
+    top = 1.05 * float(np.abs(piece).max(initial=0)) or 1.0
+    wave.plot(start + np.arange(len(piece)) / rate, piece, color="0.6", linewidth=0.4)
+    wave.set(ylim=(-top, 1.4 * top), yticks=[], ylabel="voice")
+    for phoneme in phonemes:
+        if start <= phoneme.start and phoneme.end <= stop:
+            wave.text((phoneme.start + phoneme.end) / 2, 1.1 * top, phoneme.ipa, ha="center", fontsize=8, color=INK)
+            for axes in rows:
+                axes.axvline(phoneme.start, color="0.6", linewidth=0.5, alpha=0.5, zorder=2 if axes is likely else 0)
+    grid = np.stack(list(sounds.values()))
+    step = len(audio) / rate / grid.shape[1]
+    low, high = int(start / step), int(stop / step)
+    likely.imshow(grid[:, low:high], aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest",
+                  extent=((low - 0.5) * step, (high - 0.5) * step, len(grid) - 0.5, -0.5))  # fmt: skip
+    likely.set(yticks=range(len(grid)), ylabel="heard")
+    likely.set_yticklabels(list(sounds), fontsize=7)
+    times = np.arange(low, high) * step
+    for axes, (name, (heard, truth)) in zip(moves, tracks.items(), strict=True):
+        axes.fill_between(times, truth[low:high], color="0.83", linewidth=0, label="truth")
+        axes.plot(times, heard[low:high], color=SAID, linewidth=1.2, label="heard")
+        axes.set_ylabel(name, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    moves[0].legend(fontsize=8, frameon=False, ncols=2, loc="upper right")
+    rows[-1].set(xlabel="seconds", xlim=(start, stop))
     plt.close(figure)
     return figure
 
