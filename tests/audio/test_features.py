@@ -52,7 +52,7 @@ def test_frames_cover_the_whole_voice() -> None:
 
 @pytest.mark.parametrize("samples", [1, 300, 16_000, 40_123])
 def test_every_frame_has_a_finite_window(samples: int) -> None:
-    windows = Features(AudioConfig())(tone(samples / 16_000)[:samples], 25.0)
+    windows = Features(AudioConfig(features="mel"))(tone(samples / 16_000)[:samples], 25.0)
     assert windows.shape == (count_frames(np.zeros(samples), 25.0), 16, 64)
     assert np.isfinite(windows).all()
 
@@ -76,15 +76,15 @@ def test_loudness_leaves_no_trace() -> None:
     voice = generator.standard_normal(32_000).astype(np.float32) * (1 + np.sin(np.arange(32_000) / 900)).astype(
         np.float32
     )
-    features = Features(AudioConfig())
+    features = Features(AudioConfig(features="mel"))
     first = features(0.1 * voice, 25.0)
-    np.testing.assert_allclose(Features(AudioConfig())(0.01 * voice, 25.0), first, atol=0.02)
+    np.testing.assert_allclose(Features(AudioConfig(features="mel"))(0.01 * voice, 25.0), first, atol=0.02)
 
 
 def test_a_subjects_statistics_are_remembered() -> None:
-    features = Features(AudioConfig(normalise="subject"))
+    features = Features(AudioConfig(features="mel", normalise="subject"))
     first = features(tone(2.0), 25.0)
-    again = Features(AudioConfig(normalise="subject"), features.statistics)(tone(2.0), 25.0)
+    again = Features(features.config, features.statistics)(tone(2.0), 25.0)
     np.testing.assert_array_equal(first, again)
 
 
@@ -119,6 +119,20 @@ def test_networks_are_run_in_pieces_that_join(seconds: float) -> None:
     features._network = Network()
     windows = features(np.random.default_rng(0).standard_normal(int(seconds * 16_000)).astype(np.float32), 25.0)
     assert windows.shape == (count_frames(np.zeros(int(seconds * 16_000)), 25.0), 16, 3)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert"])
+def test_a_tiny_network_from_a_folder(kind: str, tmp_path: Path) -> None:
+    """The path that real weights take, with random ones: saved, loaded by audio.model, 20 ms a step."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+             "conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}  # fmt: skip
+    family = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert"}[kind]
+    config = getattr(transformers, f"{family}Config")(**sizes)
+    getattr(transformers, f"{family}Model")(config).save_pretrained(tmp_path / kind)
+    windows = Features(AudioConfig(features=kind, model=str(tmp_path / kind)))(tone(1.5), 25.0)
+    assert windows.shape == (38, 16, 16)
+    assert np.isfinite(windows).all()
 
 
 def test_missing_transformers_is_said() -> None:
