@@ -103,7 +103,7 @@ def _field_arrays(head: TalkingHead, order: Tensor) -> dict[str, NDArray]:
     first, bias, split = heads.first.weight, heads.first.bias, heads.hidden
     parts = [(first[:split], bias[:split]), (first[split:], bias[split:])]
     weights = [_padded(weight[:, : heads.width]) for weight, _ in parts]
-    own = field.static(head.model.points())  # type: ignore[union-attr]
+    own = field.static(head.model.points()).float()  # type: ignore[union-attr]
     strength = own.view(len(own), -1, head.config.field.features).square().mean(2).sqrt()
     arrays = {
         "static": _half(_padded(head._static, rows=False)),
@@ -187,4 +187,4 @@ def _padded(table: Tensor, rows: bool = True, columns: bool = True) -> Tensor:
 
 
 def _half(table: Tensor) -> NDArray:
-    return table.detach().clamp(-65_504, 65_504).numpy().astype(np.float16)
+    return table.detach().float().clamp(-65_504, 65_504).numpy().astype(np.float16)
