@@ -12,12 +12,11 @@ import torch
 
 from audioplane import prototypes
 from audioplane.compose import typical
-from audioplane.fields import heads as field_heads
 from audioplane.head import TalkingHead
 from audioplane.metrics.image import psnr
 from audioplane.train import Trainer
 from audioplane.widgets import GaussianViewer
-from audioplane.widgets.bake import _field_arrays, heard
+from audioplane.widgets.bake import heard
 from tests.test_train import TINY
 from tests.tiny_subject import TinySubject
 
@@ -222,13 +221,3 @@ def test_pages_without_a_kernel_show_a_picture(smoke: Any) -> None:
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= set(data)
     assert "Gaussians, from the front" in data["text/html"]
-
-
-def test_a_head_in_bfloat16_is_baked_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(field_heads, "has_bf16", lambda: True)
-    head = awake(tmp_path, field__bf16=True)
-    assert head._static is not None
-    assert head._static.dtype == torch.bfloat16
-    baked = _field_arrays(head, torch.arange(len(head.cloud)))["static"]
-    assert np.isfinite(baked).all()
-    assert baked.astype(np.float32).sum() == pytest.approx(float(head._static.float().sum()), rel=1e-2)
