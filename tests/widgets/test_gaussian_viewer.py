@@ -74,7 +74,7 @@ def spoken(smoke: Any) -> np.ndarray:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"sparse": True},
+        {"sparse": True, "audio__features": "mel"},
         {"field__fusion": "multiply", "gaussians__sh_degree": 3},
         {"field__kind": "tri_plane", "field__hidden": 18, "saliency__enabled": False},
     ],
