@@ -65,15 +65,11 @@ def by_group(ear: Heard) -> dict[str, NDArray]:
 
 def mouth(ear: Heard, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:
     """What an ear says that the mouth does, and what it does: track -> (heard, truth), each (steps,)."""
-    from .audio.features import SAMPLE_RATE, STEP
     from .audio.phonetic import TRACKS
-    from .speakers.articulation import articulate
+    from .phonetic.data import targets
 
-    seconds = len(ear.tracks) * STEP / SAMPLE_RATE
-    moved = articulate(take.phonemes, take.audio, SAMPLE_RATE, seconds)
-    at = np.arange(len(ear.tracks)) * STEP / SAMPLE_RATE * moved.rate
-    truth = {name: np.interp(at, np.arange(len(moved.jaw)), getattr(moved, name)) for name in TRACKS}
-    return {name: (ear.tracks[:, k], truth[name]) for k, name in enumerate(TRACKS)}
+    done = targets(take.phonemes, take.audio, len(ear.tracks)) * np.array(list(TRACKS.values()))
+    return {name: (ear.tracks[:, k], done[:, k]) for k, name in enumerate(TRACKS)}
 
 
 def agreement(said: NDArray, truth: NDArray, shift: int) -> dict[str, float]:

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from audioplane import figures, hearing, inside
+from audioplane.audio import phonetic
+from audioplane.metrics.mouth import correlation
 
 
 def test_a_linear_opening_is_read_from_the_code_and_noise_is_not():
@@ -51,3 +53,20 @@ def test_figures_of_hearing_name_what_they_show():
     assert "correlation 0.50" in curves.axes[1].get_title(loc="left")
     dots = figures.by_sound({"own": {"p b m": (1.0, 0.2)}, "other": {"silence": (0.5, 0.0), "p b m": (1.0, 1.0)}})
     assert [tick.get_text() for tick in dots.axes[0].get_yticklabels()] == ["p b m", "silence"]
+
+
+def test_what_the_ear_hears_goes_with_what_the_mouth_does():
+    take = hearing.should("adam", 6.0, "german_drive")
+    ear = phonetic.listen(take.audio)[0]
+    groups, moves = hearing.by_group(ear), hearing.mouth(ear, take)
+    assert list(groups) == list(phonetic.VISEMES)
+    np.testing.assert_allclose(sum(groups.values()), 1.0, atol=1e-4)
+    assert groups["p b m"][moves["closure"][1] < 0.1].mean() < 0.1
+    heard, done = moves["aperture"]
+    assert 8.0 < done.max() < 25.0, "millimetres, not units of a track"
+    assert correlation(heard, done) > 0.8
+    assert abs(correlation(np.roll(heard, 50), done)) < 0.5
+    shown = {name: moves[name] for name in ("jaw", "aperture")}
+    figure = figures.ear(take.audio, 16_000, take.phonemes, groups, shown, 1.0, 3.0)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["voice", "heard", "jaw", "aperture"]
+    assert [tick.get_text() for tick in figure.axes[1].get_yticklabels()] == list(groups)

@@ -134,7 +134,8 @@ def table_dots(
     Args:
         ours: measure -> row -> values, one a seed; rows may be empty. paper: measure -> row -> number.
         better: measure -> 1 where larger is better, -1 where smaller is. title: above all.
-        called: measure -> what the paper calls the one beside it, where that differs; that has a unit of its own.
+        called: measure -> what the paper calls the one beside it; it has the same unit if the measure's name ends so
+            ("head PSNR" beside "PSNR"), else one of its own ("LSE-C" beside "SyncNet").
         least: measure -> the shortest its scale may be, so that differences without weight do not fill a panel.
     """
     numbers = [(row, value) for column in ours.values() for row, values in column.items() for value in values]
