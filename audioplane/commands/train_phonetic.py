@@ -1,8 +1,8 @@
 """Trains the phonetic networks anew: makes voices that speak, learns what is said and how the mouth moves, examines.
 
 Everything is made by code: sentences from templates, spoken by a synthesizer (`pip install espeakng-loader`) in voices
-none of which ships. The same settings on the same machine give the same bytes. With `--grid` the networks are also
-asked for the words of real people, whose recordings are not learnt from.
+none of which ships. The same settings on the same machine give the same bytes. With `--films`, `--people` and
+`--recordings` the networks learn from real people too; with `--grid` they are asked for the words of some.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the networks and of all that is drawn (default: 0)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that speak (default: 2)")
     parser.add_argument(
+        "--films", type=Path, action="append", default=[], metavar="DIR",
+        help="learn also from the lips and the voice of one person, all of whose films are in DIR; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--people", type=Path, metavar="DIR", help="the same, each film of another person")
+    parser.add_argument("--recordings", type=Path, metavar="DIR", help="learn also from voices, each file of a person")
+    parser.add_argument(
         "--grid", type=Path, metavar="DIR", help="a talker's films of the GRID corpus and their times in DIR/align"
     )
 
@@ -36,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     from audioplane.audio import phonetic
     from audioplane.errors import UserError
-    from audioplane.phonetic import data, examine, training
+    from audioplane.phonetic import data, examine, real, training
 
     asked = {name: getattr(args, name) for name in ("clips", "seconds", "steps") if getattr(args, name) is not None}
     settings = replace(training.Settings(), seed=args.seed, **asked)
@@ -47,9 +53,13 @@ def run(args: argparse.Namespace) -> int:
     films = sorted(args.grid.glob("*.mpg")) if args.grid else []
     if args.grid and not films:
         raise UserError(f"--grid: there is no .mpg in {args.grid}")
+    people = {str(folder): real.listed(folder, real.FILMS) for folder in args.films}
+    people |= {str(film): [film] for film in (real.listed(args.people, real.FILMS) if args.people else [])}
+    recordings = real.listed(args.recordings, real.SOUNDS) if args.recordings else []
+    takes = [*real.watched(people, args.jobs, print), *map(real.heard, recordings)]
     clips = data.make(settings.clips, settings.seconds, settings.seed, jobs=args.jobs, told=print)
-    weights = training.train_both(training.Corpus.of(clips), settings)
-    training.save(weights, args.out, {"settings": json.dumps(asdict(settings))})
+    weights = training.train_both(training.Corpus.of(clips), settings, takes=takes)
+    training.save(weights, args.out, {"settings": json.dumps(asdict(settings)), "takes": str(len(takes))})
     networks = phonetic.load(args.out)
     held_out = data.make(examine.CLIPS, settings.seconds, 1, data.HELD_OUT, args.jobs)
     for variant, network in networks.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import numpy as np
 
 from audioplane import __version__
 from audioplane.errors import UserError
-from audioplane.prepare import background, cached, flow, masks, trajectory
+from audioplane.prepare import background, cached, flow, masks, slips, trajectory
 from audioplane.prepare.bundle import Lens, Poses
 from audioplane.prepare.head_path import HeadPath
 from audioplane.prepare.landmarks import Track, follow, ibug
@@ -195,14 +195,26 @@ class Piece:
             "lag_correlation": None if sync is None else round(sync.correlation, 3),
             "lag_steady": sync is not None and _steady(sync.lag, opening, plain.samples),
         }  # fmt: skip
+        found = slips.find(opening, plain.samples)
+        facts["slips"] = [{"at": round(s.frame / FPS, 2), "frames": round(s.frames, 2)} for s in found]
+        course = [(0, 0.0)]
         if shift == "auto":
             shift = 0.0
             if sync is not None and facts["lag_steady"] and sync.correlation > SURE and abs(sync.lag) > LATE:
                 shift = sync.lag / FPS
+            course = slips.shifts([replace(s, frame=slips.quietest(plain.samples, s.frame)) for s in found], self.count)
         facts["shifted"] = round(float(shift), 4)
-        samples = plain.samples if not shift else self.whole.source.sound(self.start - float(shift), seconds).samples
-        lacking = round(seconds * SAMPLE_RATE) - len(samples)
-        return np.pad(samples, (0, max(lacking, 0))), facts
+        facts["slips_mended"] = len(course) - 1
+        return self._moved(course, float(shift)), facts
+
+    def _moved(self, course: list[tuple[int, float]], shift: float) -> np.ndarray:
+        """The sound, from each frame of a course on so many frames later, and all of it `shift` seconds."""
+        parts, edges = [], [*(frame for frame, _ in course), self.count]
+        for (frame, later), end in zip(course, edges[1:], strict=True):
+            at, seconds = self.start + frame / FPS - later / FPS - shift, (end - frame) / FPS
+            samples = self.whole.source.sound(at, seconds).samples
+            parts.append(np.pad(samples, (0, max(round(seconds * SAMPLE_RATE) - len(samples), 0))))
+        return np.concatenate(parts)
 
     # The whole
 

@@ -147,6 +147,13 @@ class Facts:
             else:
                 done = "but not all through it: look, then move it with --shift-audio"
             out.append(f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}")
+        for slip in self.sound.get("slips", ()):
+            order = "later" if slip["frames"] > 0 else "earlier"
+            mended = "mended" if self.sound.get("slips_mended") else "--shift-audio auto mends it"
+            out.append(
+                f"at about {slip['at']:g} s the picture slips against the sound: from there on it comes "
+                f"{abs(slip['frames']):.1f} frames {order}; {mended}"
+            )
         if self.other_faces > 0.1:
             out.append(f"there is a second face in {self.other_faces:.0%} of the frames; the larger was taken")
         if self.cuts:
