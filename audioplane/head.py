@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoint, compose
-from .audio.features import SAMPLE_RATE, Features, check_audio, load_audio
+from .audio.features import SAMPLE_RATE, Features, check_audio, count_frames, load_audio
 from .config import Config
 from .errors import UserError
 from .gaussians import Box, Gaussians, splat
@@ -155,20 +155,31 @@ class TalkingHead:
 
     # From sound to pictures
 
-    def encode(self, audio: np.ndarray, features: str = "") -> Tensor:
+    def encode(self, audio: np.ndarray, features: str = "", sample: np.ndarray | None = None) -> Tensor:
         """Audio codes of every frame of a voice.
 
         Args:
             audio: (n,) 16 kHz mono float32. features: DeepSpeech heads only, this voice's .npy.
+            sample: a few more seconds of the same voice, by which it is judged too; a word alone says little of it.
 
         Returns:
             (T, code), T = ceil of the audio's length in frames.
+
+        Raises:
+            UserError: a voice that cannot be spoken, or a sample where features come from a file.
         """
-        windows = torch.from_numpy(self.features(check_audio(audio), self.fps, model=features))
+        audio, before = check_audio(audio), 0
+        if sample is not None:
+            if self.config.audio.features == "deepspeech":
+                raise UserError("a head with DeepSpeech features is told the voice by its .npy; it takes no sample")
+            before = count_frames(check_audio(sample, "sample"), self.fps)
+            space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
+            audio = np.concatenate([sample, space, audio])
+        windows = torch.from_numpy(self.features(audio, self.fps, model=features))
         with torch.no_grad():
             codes = self.model.encoder.all_codes(windows)
         own = self.config.audio
-        return own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes
+        return (own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes)[before:]
 
     @torch.no_grad()
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
@@ -219,7 +230,7 @@ class TalkingHead:
 
     def frames(
         self, audio: np.ndarray, poses: str | np.ndarray = "test", size: int = 0, seed: int = 0, mark: bool = True,
-        features: str = "",
+        features: str = "", sample: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:  # fmt: skip
         """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
 
@@ -227,12 +238,12 @@ class TalkingHead:
             audio: (n,) 16 kHz mono float32.
             poses: "test" (the held-out clip, forth and back), "still", "natural", or viewmats (T, 4, 4).
             size: width in pixels; 0 for the trained one. seed: of natural poses.
-            mark: whether to write "synthetic" into a corner. features: DeepSpeech heads only.
+            mark: whether to write "synthetic" into a corner. features, sample: as for `encode`.
 
         Yields:
             (H, W, 3) uint8 RGB.
         """
-        codes = self.encode(audio, features)
+        codes = self.encode(audio, features, sample)
         width, height, _ = self._camera(size)
         views, torsos = self._poses(poses, len(codes), seed)
         stamp, still = compose.mark_stamp(width), self._torso(0, width, height)
@@ -265,13 +276,13 @@ class TalkingHead:
 
     def speak(
         self, voice: str | Path | np.ndarray, out: str | Path, poses: str | np.ndarray = "test", size: int = 0,
-        seed: int = 0, mark: bool = True, features: str = "",
+        seed: int = 0, mark: bool = True, features: str = "", sample: str | Path | None = None,
     ) -> Path:  # fmt: skip
         """Makes a film of the head speaking a voice.
 
         Args:
             voice: a sound file, or (n,) float32 at 16 kHz.
-            out: mp4 to write (H.264 and AAC). Other arguments as for `frames`.
+            out: mp4 to write (H.264 and AAC). sample: a sound file. Other arguments as for `frames`.
 
         Returns:
             `out`.
@@ -280,7 +291,9 @@ class TalkingHead:
             UserError: the voice cannot be read or is empty, or the film cannot be written.
         """
         audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
-        compose.write_video(out, self.frames(audio, poses, size, seed, mark, features), self.fps, audio, SAMPLE_RATE)
+        more = None if sample is None else load_audio(sample)
+        pictures = self.frames(audio, poses, size, seed, mark, features, more)
+        compose.write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
 
 

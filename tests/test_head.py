@@ -61,6 +61,19 @@ def test_a_faint_voice_moves_lips_as_far_as_the_training_voice() -> None:
         assert dull.std(0, unbiased=False).max() <= 2 * (0.01 * known[:count]).std(0, unbiased=False).max() + 1e-6
 
 
+def test_a_sample_tells_what_a_word_alone_does_not(trained: tuple[Trainer, Path]) -> None:
+    """A word is heard as it is within its sentence when the rest of that comes as a sample."""
+    head, whole = TalkingHead.load(trained[1]), voice(3.0)
+    word, rest = whole[-16_000:], whole[:-16_000]
+    truth, told, alone = head.encode(whole)[-25:], head.encode(word, sample=rest), head.encode(word)
+    assert told.shape == alone.shape == (25, truth.shape[1])
+    torch.testing.assert_close(told, truth)
+    assert (alone - truth).abs().max() > 0.05
+    assert len(head.encode(word, sample=rest[:16_123])) == 25
+    with pytest.raises(UserError, match="sample"):
+        head.encode(word, sample=np.zeros(0, np.float32))
+
+
 def test_sparse_evaluation_is_close(trained: tuple[Trainer, Path]) -> None:
     trainer, path = trained
     full, sparse = TalkingHead.load(path, sparse=False), TalkingHead.load(path)

@@ -86,10 +86,8 @@ def test_it_speaks(run: Path, tmp_path: Path, seconds: float, rate: int, channel
     samples = 0.1 * np.random.default_rng(0).standard_normal((int(seconds * rate), channels))
     soundfile.write(tmp_path / "voice.wav", samples, rate)
     film = tmp_path / "talk.mp4"
-    assert (
-        call(speak, str(run), str(tmp_path / "voice.wav"), "--out", str(film), "--poses", "natural", "--size", "96")
-        == 0
-    )
+    told = [str(run), str(tmp_path / "voice.wav"), "--out", str(film), "--poses", "natural", "--size", "96"]
+    assert call(speak, *told, "--sample", str(tmp_path / "voice.wav")) == 0
     with av.open(str(film)) as made:
         assert made.streams.video[0].width == 96
         assert abs(sum(1 for _ in made.decode(video=0)) / 25 - seconds) <= 1 / 25

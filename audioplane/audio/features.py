@@ -124,6 +124,12 @@ def standardise(steps: np.ndarray, prior: tuple[np.ndarray, np.ndarray] | None =
     return ((steps - mean) / spread).astype(np.float32), (mean, spread)
 
 
+def standardise_by(steps: np.ndarray, statistics: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Log-mel (steps, bands) by (mean, spread) of another recording alone."""
+    mean, spread = statistics
+    return ((np.maximum(steps, steps.max() - 80.0) - mean) / spread).astype(np.float32)
+
+
 def window_places(steps: int, frames: int, fps: float, window: int) -> np.ndarray:
     """The steps at 50 Hz around (t + 0.5) / fps: (frames, window); the ends are continued by the last of `steps`."""
     centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
@@ -185,9 +191,7 @@ class Features:
                 self.statistics = used if own_voice else self.statistics
             else:
                 assert self.statistics is not None
-                steps = ((np.maximum(steps, steps.max() - 80.0) - self.statistics[0]) / self.statistics[1]).astype(
-                    np.float32
-                )
+                steps = standardise_by(steps, self.statistics)
         else:
             steps = self._network_steps(samples)
         return cut_windows(steps, frames, fps, self.config.window)
@@ -197,7 +201,8 @@ class Features:
         from .phonetic import listen
 
         own_voice = self.statistics is None
-        heard, used = listen(samples, PHONETIC[self.config.features], self.statistics)
+        alone = self.config.normalise == "subject"
+        heard, used = listen(samples, PHONETIC[self.config.features], self.statistics, alone)
         self.statistics = used if own_voice else self.statistics
         return heard.features
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import UserError
-from .features import SAMPLE_RATE, STEP, log_mel, standardise
+from .features import SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
 
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -182,13 +182,14 @@ def shipped() -> Mapping[str, PhoneticNetwork]:
 
 def listen(
     samples: NDArray[np.float32], variant: str = "centred",
-    prior: tuple[NDArray, NDArray] | None = None, network: PhoneticNetwork | None = None,
+    prior: tuple[NDArray, NDArray] | None = None, alone: bool = False, network: PhoneticNetwork | None = None,
 ) -> tuple[Heard, tuple[NDArray, NDArray] | None]:  # fmt: skip
     """Hears a whole recording.
 
     Args:
         samples: (n,) 16 kHz. variant: "centred" or "causal".
         prior: centred only: log-mel statistics of a subject's voice, see `features.standardise`.
+        alone: go by these statistics, if there are any, and not by the recording's own.
         network: default the one that ships.
 
     Returns:
@@ -198,6 +199,8 @@ def listen(
     steps = log_mel(samples, BANDS)
     if network.variant == "causal":
         return network.hear(Running(network.usual.numpy())(steps)), None
+    if alone and prior is not None:
+        return network.hear(standardise_by(steps, prior)), prior
     mel, statistics = standardise(steps, prior)
     return network.hear(mel), statistics
 

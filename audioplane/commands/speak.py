@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
     parser.add_argument("--features", default="", help="for heads trained on DeepSpeech features: this voice's .npy")
     parser.add_argument(
+        "--sample", type=Path, metavar="FILE", help="a few more seconds of the same voice, where VOICE is only a word"
+    )
+    parser.add_argument(
         "--dense", action="store_true", help="evaluate the field for every Gaussian, not only the moving"
     )
 
@@ -47,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
     head = TalkingHead.load(args.run, sparse=not args.dense)
     started = time.monotonic()
-    head.speak(_voice(args.voice), args.out, args.poses, args.size, args.seed, not args.no_mark, args.features)
+    voice, mark = _voice(args.voice), not args.no_mark
+    head.speak(voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample)
     print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0
 

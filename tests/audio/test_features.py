@@ -81,11 +81,21 @@ def test_loudness_leaves_no_trace() -> None:
     np.testing.assert_allclose(Features(AudioConfig(features="mel"))(0.01 * voice, 25.0), first, atol=0.02)
 
 
-def test_a_subjects_statistics_are_remembered() -> None:
-    features = Features(AudioConfig(features="mel", normalise="subject"))
+@pytest.mark.parametrize("kind", ["mel", "phonetic"])
+def test_a_subjects_statistics_are_remembered(kind: str) -> None:
+    features = Features(AudioConfig(features=kind, normalise="subject"))
     first = features(tone(2.0), 25.0)
     again = Features(features.config, features.statistics)(tone(2.0), 25.0)
     np.testing.assert_array_equal(first, again)
+    assert features.statistics is not None
+    before = [part.copy() for part in features.statistics]
+    louder = features(10.0 * tone(2.0), 25.0)  # not judged by itself: its log-mel is 20 dB up
+    spread = np.maximum(before[1], 1e-9)
+    active = louder[..., :64].max(axis=-1) > 1.0
+    assert active.any()
+    np.testing.assert_allclose((louder - first)[active][:, :64].max(), (20.0 / spread).max(), rtol=0.05)
+    for part, was in zip(features.statistics, before, strict=True):
+        np.testing.assert_array_equal(part, was)
 
 
 def test_deepspeech_files(tmp_path: Path) -> None:
