@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane import blendshapes, cache
+from audioplane import blendshapes, cache, weights
 from audioplane.audio.features import SAMPLE_RATE, STEP, load_audio, log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
@@ -86,6 +86,7 @@ def watched(
     kept = {path: folder / f"{_digest(path)}.npz" for films in people.values() for path in films}
     missing = [(path, place) for path, place in kept.items() if not place.exists()]
     if missing:
+        weights.require("face-landmarker")  # says what is missing before anything starts
         with multiprocessing.get_context("spawn").Pool(min(jobs, len(missing))) as pool:
             for done, _ in enumerate(pool.imap_unordered(_watch, missing, chunksize=4), 1):
                 if done % 50 == 0 or done == len(missing):
