@@ -7,8 +7,12 @@ ridge regression (`hearing.Reading`) and the reading is compared with what lips 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 from audioplane.audio.encoder import AudioEncoder
 from audioplane.audio.features import Features
 from audioplane.audio.pretrain import lip_shapes, pretrain
-from audioplane.config import Config
+from audioplane.config import DEMO, Config
 from audioplane.head import as_loud_as_training
 from audioplane.hearing import Reading, should
 from audioplane.metrics.mouth import correlation
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
 
     from audioplane.subject import Subject
 
+KINDS = {
+    "log-mel": DEMO.replace("audio.features=mel", "audio.dropout=0.2", "audio.augment=0.6"),  # what suits it best
+    "ear": DEMO,
+    "causal ear": DEMO.replace("audio.features=phonetic-causal"),
+}
+RECORDED = Path(__file__).parents[2] / "records" / "ear.json"
 LAGS = range(-6, 7)  # frames among which the best lag is sought
 VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
     "en": ("english_a", "english_b", "english_drive"),
@@ -164,13 +174,15 @@ def hear_filmed(person: Person, listener: Listener, others: Sequence[Person]) ->
 
 
 def compare(
-    speakers: Sequence[str | Person], configs: Mapping[str, Config], seeds: Sequence[int], others: Sequence[Person] = ()
-) -> pd.DataFrame:
+    speakers: Sequence[str | Person], configs: Mapping[str, Config], seeds: Sequence[int],
+    others: Sequence[Person] = (), told: Callable[[str], Any] = lambda line: None,
+) -> pd.DataFrame:  # fmt: skip
     """Every speaker with every kind of features and every seed: a row a voice.
 
     Args:
         speakers: names of embedded speakers, or filmed people. configs: a name for each kind of features -> its config.
         seeds: of the encoders. others: filmed people whose voices a filmed person's encoder hears.
+        told: is given a line for each encoder.
 
     Returns:
         columns speaker, features, seed, voice, kind, r, a second late, best r, lag.
@@ -189,6 +201,7 @@ def compare(
                     else hear_filmed(person, listener, others)
                 )
                 rows += [{"speaker": person.name, "features": name, "seed": seed} | row for row in found]
+                told(f"{person.name}, {name}, seed {seed}: own voice, held out, r {found[0]['r']:.3f}")
     return pd.DataFrame(rows)
 
 
@@ -199,3 +212,52 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     table = means.groupby(["speaker", "kind", "features"]).agg(["mean", "std"])
     table.columns = [f"{name}{'' if how == 'mean' else ' +-'}" for name, how in table.columns]
     return table.unstack("features")
+
+
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """Correlation over voices, mean and spread over seeds: a row for each speaker and kind, a column a features.
+
+    Two films need not be equally far off their sound, so another person's voice counts at its best lag. The last column
+    is the control: the ear's, a second late.
+    """
+    values: Any = rows
+    moved = values["kind"] == "another person"
+    values = values.assign(shown=values["r"].where(~moved, values["best r"]))
+    over_voices = values.groupby(["speaker", "kind", "features", "seed"])[["shown", "a second late"]].mean()
+    means, spreads = (over_voices.groupby(["speaker", "kind", "features"]).agg(how) for how in ("mean", "std"))
+    told = means["shown"].map("{:.2f}".format) + " ± " + spreads["shown"].map("{:.2f}".format)
+    table = told.unstack("features")[list(KINDS)]
+    return table.assign(**{"ear, a second late": means["a second late"].unstack("features")["ear"].round(2)})
+
+
+def recorded() -> pd.DataFrame:
+    """The rows that lie in the clone's `records/`: `compare` of `KINDS` on two embedded and two filmed people."""
+    import pandas as pd
+
+    return pd.DataFrame(json.loads(RECORDED.read_text(encoding="utf-8")))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; see above."""
+    from audioplane.subject import Subject
+
+    parser = argparse.ArgumentParser(prog="python -m audioplane.phonetic.compare")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--speakers", nargs="*", default=["adam", "beth"])
+    parser.add_argument("--subject", type=Path, action="append", default=[])
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    people = [filmed(Subject.open(folder)) for folder in args.subject]
+    rows = compare(
+        [*args.speakers, *people], KINDS, range(args.seeds), people, lambda line: print(line, file=sys.stderr)
+    )
+    beside = args.out.with_name(f".{args.out.name}.tmp")
+    lines = ",\n".join(json.dumps(row) for row in rows.round(4).to_dict("records"))
+    beside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    beside.replace(args.out)
+    print(summary(rows).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -62,7 +62,7 @@ def find(opening: NDArray, samples: NDArray[np.float32]) -> tuple[Slip, ...]:
             later[own] += np.nanmean(lags[a:b]) if np.isfinite(lags[a:b]).any() else 0.0
     levels = [later[0], *(later[edge * STRETCH] for edge in edges)]
     return tuple(
-        Slip(_where(steps, opening, later, edge * STRETCH, before, after), float(after - before))
+        Slip(_where(steps, opening, later, edge * STRETCH, before, after), round(float(after - before), 3))
         for edge, (before, after) in zip(edges, pairwise(levels), strict=True)
     )
 
