@@ -189,7 +189,7 @@ def listen(
     Args:
         samples: (n,) 16 kHz. variant: "centred" or "causal".
         prior: centred only: log-mel statistics of a subject's voice, see `features.standardise`.
-        alone: go by these statistics, if there are any, and not by the recording's own.
+        alone: centred only: go by these statistics, if there are any, and not by the recording's own.
         network: default the one that ships.
 
     Returns:

@@ -205,7 +205,8 @@ class Piece:
             course = slips.shifts([replace(s, frame=slips.quietest(plain.samples, s.frame)) for s in found], self.count)
         facts["shifted"] = round(float(shift), 4)
         facts["slips_mended"] = len(course) - 1
-        return self._moved(course, float(shift)), facts
+        samples = self._moved(course, float(shift)) if shift or len(course) > 1 else plain.samples
+        return np.pad(samples, (0, max(round(seconds * SAMPLE_RATE) - len(samples), 0))), facts
 
     def _moved(self, course: list[tuple[int, float]], shift: float) -> np.ndarray:
         """The sound, from each frame of a course on so many frames later, and all of it `shift` seconds."""
