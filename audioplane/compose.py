@@ -120,9 +120,15 @@ def natural_poses(viewmats: np.ndarray, count: int, fps: float, seed: int, exten
 
 
 def write_video(
-    path: str | Path, frames: Iterable[np.ndarray], fps: float, audio: np.ndarray | None = None, rate: int = 16_000,
-    quality: int = 16, note: str = NOTE, x264: str = "",
-) -> int:  # fmt: skip
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    audio: np.ndarray | None = None,
+    rate: int = 16_000,
+    quality: int = 16,
+    note: str = NOTE,
+    x264: str = "",
+) -> int:
     """Writes H.264 + AAC in an mp4, by a temporary name.
 
     Args:

@@ -46,9 +46,15 @@ class AudioConfig:
     """From sound to the code `a` (Sec. III-C)."""
 
     features: str = ours(
-        "phonetic", "per-frame features; the paper uses deepspeech", "phonetic", "phonetic-causal", "mel", "wav2vec2",
-        "hubert", "deepspeech",
-    )  # fmt: skip
+        "phonetic",
+        "per-frame features; the paper uses deepspeech",
+        "phonetic",
+        "phonetic-causal",
+        "mel",
+        "wav2vec2",
+        "hubert",
+        "deepspeech",
+    )
     model: str = ours("", "folder or hub name of the wav2vec2/HuBERT network, or the .npy of DeepSpeech features")
     mel_bands: int = ours(64, "bands of the log-mel spectrogram", low=8, high=256)
     window: int = paper("Sec. III-C", 16, "feature steps seen by one frame's encoder", low=2, high=64)
@@ -295,10 +301,20 @@ def _put(config: Config, path: str, value: Any) -> Config:
 
 
 PAPER = Config().replace(
-    audio__code=16, audio__fine_rate=1e-4, gaussians__cap=20_000, gaussians__sh_degree=3, gaussians__densify="default",
-    gaussians__densify_every=100, gaussians__densify_from=500, loss__perceptual="lpips-alex", loss__mouth_weight=0.0,
-    schedule__size=512, schedule__checkpoint_every=5000, schedule__preview_every=5000, schedule__cache_mib=4000,
-)  # fmt: skip
+    audio__code=16,
+    audio__fine_rate=1e-4,
+    gaussians__cap=20_000,
+    gaussians__sh_degree=3,
+    gaussians__densify="default",
+    gaussians__densify_every=100,
+    gaussians__densify_from=500,
+    loss__perceptual="lpips-alex",
+    loss__mouth_weight=0.0,
+    schedule__size=512,
+    schedule__checkpoint_every=5000,
+    schedule__preview_every=5000,
+    schedule__cache_mib=4000,
+)
 DEMO = Config().replace(
     schedule__coarse=700,
     schedule__fine=2600,

@@ -44,9 +44,11 @@ class Densifier:
 
         own = self.config.gaussians
         times: dict[str, Any] = {
-            "refine_start_iter": own.densify_from, "refine_stop_iter": self.last, "refine_every": own.densify_every,
+            "refine_start_iter": own.densify_from,
+            "refine_stop_iter": self.last,
+            "refine_every": own.densify_every,
             "verbose": False,
-        }  # fmt: skip
+        }
         if self._is_mcmc:
             return MCMCStrategy(cap_max=own.cap, **times)
         return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=max(self.last + 1, 3000), **times)

@@ -73,9 +73,12 @@ class Evaluation:
 
 
 def evaluate(
-    subject: Subject, render: Render, frames: range | None = None, reader: MouthReader | None = None,
+    subject: Subject,
+    render: Render,
+    frames: range | None = None,
+    reader: MouthReader | None = None,
     protocol: Protocol = protocols.DEFAULT,
-) -> tuple[Evaluation, dict[str, NDArray]]:  # fmt: skip
+) -> tuple[Evaluation, dict[str, NDArray]]:
     """Measures renders of a subject's held-out frames.
 
     Args:
@@ -94,9 +97,12 @@ def evaluate(
 
 
 def evaluate_all(
-    subject: Subject, renders: Sequence[Render], frames: range | None = None, reader: MouthReader | None = None,
+    subject: Subject,
+    renders: Sequence[Render],
+    frames: range | None = None,
+    reader: MouthReader | None = None,
     protocol: Protocol = protocols.DEFAULT,
-) -> list[tuple[Evaluation, dict[str, NDArray]]]:  # fmt: skip
+) -> list[tuple[Evaluation, dict[str, NDArray]]]:
     """`evaluate` of several renders in one pass: what of a frame is the truth's is read and measured once for all."""
     frames = subject.test if frames is None else frames
     reader = reader or MouthReader(subject)
@@ -116,8 +122,15 @@ def evaluate_all(
     ]
 
 
-def _summary(subject: Subject, frames: range, rows: Sequence[Row], shapes: NDArray, ceiling: NDArray, truth: NDArray,
-             protocol: Protocol) -> tuple[Evaluation, dict[str, NDArray]]:  # fmt: skip
+def _summary(
+    subject: Subject,
+    frames: range,
+    rows: Sequence[Row],
+    shapes: NDArray,
+    ceiling: NDArray,
+    truth: NDArray,
+    protocol: Protocol,
+) -> tuple[Evaluation, dict[str, NDArray]]:
     """From a render's rows and its lips, the lips read from the truth, and the true lips, (T, 20, 2) metres each."""
     arrays = {name: np.array([row[name] for row in rows], float) for name in rows[0] if rows[0][name] is not None}
     arrays["opening"], arrays["opening_true"] = opening(shapes), opening(truth)
@@ -137,11 +150,12 @@ def _summary(subject: Subject, frames: range, rows: Sequence[Row], shapes: NDArr
         ceiling_closure=_closure(subject, arrays["opening_ceiling"], frames),
         protocol=protocol.name,
         **means,
-    ), arrays  # fmt: skip
+    ), arrays
 
 
-def _moments(subject: Subject, renders: Sequence[Render], frames: range, protocol: Protocol
-             ) -> Iterator[tuple[int, Callable[[], list[NDArray]]]]:  # fmt: skip
+def _moments(
+    subject: Subject, renders: Sequence[Render], frames: range, protocol: Protocol
+) -> Iterator[tuple[int, Callable[[], list[NDArray]]]]:
     """Frame numbers, and what gives the truth and the renders of each as the protocol has them.
 
     Pictures are made where they are asked for, on the worker's thread; a codec needs them all first.

@@ -127,9 +127,15 @@ class Picture:
 
 
 def splat(
-    cloud: Gaussians, viewmat: Tensor, K: Tensor, width: int, height: int, dynamism: Tensor | None = None,
-    offsets: Tensor | None = None, units: Tensor | None = None,
-) -> Picture:  # fmt: skip
+    cloud: Gaussians,
+    viewmat: Tensor,
+    K: Tensor,
+    width: int,
+    height: int,
+    dynamism: Tensor | None = None,
+    offsets: Tensor | None = None,
+    units: Tensor | None = None,
+) -> Picture:
     """Renders a cloud, moved by offsets, and with it the dynamism map in the same pass.
 
     Paper: Eq. 4, 13 and 14, G' = G + d Delta G, I = R(G'; P) and g = R(D; P) (journal).
@@ -149,9 +155,12 @@ def splat(
 
 
 def drawn(
-    cloud: Gaussians, viewmat: Tensor, dynamism: Tensor | None = None, offsets: Tensor | None = None,
+    cloud: Gaussians,
+    viewmat: Tensor,
+    dynamism: Tensor | None = None,
+    offsets: Tensor | None = None,
     units: Tensor | None = None,
-) -> tuple[Tensor, ...]:  # fmt: skip
+) -> tuple[Tensor, ...]:
     """What the rasterizer takes: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3 or 4).
 
     Paper: Eq. 13 (journal), G' = G + d Delta G. Arguments as of `splat`.
@@ -165,9 +174,12 @@ def drawn(
 
 
 def drawn_plain(
-    cloud: Gaussians, viewmat: Tensor, dynamism: Tensor | None = None, offsets: Tensor | None = None,
+    cloud: Gaussians,
+    viewmat: Tensor,
+    dynamism: Tensor | None = None,
+    offsets: Tensor | None = None,
     units: Tensor | None = None,
-) -> tuple[Tensor, ...]:  # fmt: skip
+) -> tuple[Tensor, ...]:
     """`drawn` in plain torch: the slow twin, any device."""
     if offsets is not None and units is not None:
         cloud = Gaussians.unpack(cloud.pack() + (offsets if dynamism is None else dynamism * offsets) * units)
@@ -183,10 +195,12 @@ def random_gaussians(points: Tensor, spacing: float, sh_degree: int, generator: 
     sh = torch.zeros(count, bands, 3)
     sh[:, 0] = 0.1 * torch.randn(count, 3, generator=generator)
     return Gaussians(
-        points.clone(), torch.randn(count, 4, generator=generator),
+        points.clone(),
+        torch.randn(count, 4, generator=generator),
         torch.full((count, 3), float(np.log(spacing))) + 0.1 * torch.randn(count, 3, generator=generator),
-        torch.full((count,), -1.0), sh,
-    )  # fmt: skip
+        torch.full((count,), -1.0),
+        sh,
+    )
 
 
 def as_parameters(cloud: Gaussians) -> nn.ParameterDict:
@@ -220,19 +234,48 @@ def morton_order(points: Tensor) -> Tensor:
 def _ply_names(bands: int) -> list[str]:
     rest = [f"f_rest_{i}" for i in range(3 * (bands - 1))]
     return [
-        "x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", *rest, "opacity",
-        "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3",
-    ]  # fmt: skip
+        "x",
+        "y",
+        "z",
+        "nx",
+        "ny",
+        "nz",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+        *rest,
+        "opacity",
+        "scale_0",
+        "scale_1",
+        "scale_2",
+        "rot_0",
+        "rot_1",
+        "rot_2",
+        "rot_3",
+    ]
 
 
 def save_ply(cloud: Gaussians, path: str | Path) -> None:
     """Writes a cloud as the .ply that 3DGS viewers read, by a temporary name."""
     cloud, bands = cloud.detach(), cloud.sh.shape[1]
     names = _ply_names(bands)
-    rows = torch.cat([
-        cloud.means, torch.zeros_like(cloud.means), cloud.sh[:, 0], cloud.sh[:, 1:].transpose(1, 2).flatten(1),
-        cloud.opacities[:, None], cloud.scales, cloud.quats,
-    ], dim=1).cpu().numpy().astype("<f4")  # fmt: skip
+    rows = (
+        torch.cat(
+            [
+                cloud.means,
+                torch.zeros_like(cloud.means),
+                cloud.sh[:, 0],
+                cloud.sh[:, 1:].transpose(1, 2).flatten(1),
+                cloud.opacities[:, None],
+                cloud.scales,
+                cloud.quats,
+            ],
+            dim=1,
+        )
+        .cpu()
+        .numpy()
+        .astype("<f4")
+    )
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
     path = Path(path)
@@ -269,6 +312,9 @@ def load_ply(path: str | Path) -> Gaussians:
         higher = pick(*(f"f_rest_{i}" for i in range(rest))).unflatten(1, (3, -1)).transpose(1, 2)
         sh = torch.cat([sh, higher], dim=1)
     return Gaussians(
-        pick("x", "y", "z"), pick("rot_0", "rot_1", "rot_2", "rot_3"), pick("scale_0", "scale_1", "scale_2"),
-        table["opacity"], sh.contiguous(),
-    )  # fmt: skip
+        pick("x", "y", "z"),
+        pick("rot_0", "rot_1", "rot_2", "rot_3"),
+        pick("scale_0", "scale_1", "scale_2"),
+        table["opacity"],
+        sh.contiguous(),
+    )

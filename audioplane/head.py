@@ -93,12 +93,18 @@ class TalkingHead:
         if trainer.features.statistics is not None:
             state["statistics"] = torch.from_numpy(np.stack(trainer.features.statistics).astype(np.float32))
         about = {
-            "kind": "head", "config": json.loads(trainer.config.to_json()), "fps": subject.fps, "name": subject.name,
-            "width": trainer.cache.width, "height": trainer.cache.height,
+            "kind": "head",
+            "config": json.loads(trainer.config.to_json()),
+            "fps": subject.fps,
+            "name": subject.name,
+            "width": trainer.cache.width,
+            "height": trainer.cache.height,
             "box": [*trainer.box.center, trainer.box.half],
-            "gaussians": len(model.params["means"]), "channels": trainer.windows.shape[-1],
-            "iteration": trainer.iteration, "facts": trainer.facts,
-        }  # fmt: skip
+            "gaussians": len(model.params["means"]),
+            "channels": trainer.windows.shape[-1],
+            "iteration": trainer.iteration,
+            "facts": trainer.facts,
+        }
         checkpoint.save(path, state, about)
         return TalkingHead.load(path)
 
@@ -191,9 +197,13 @@ class TalkingHead:
 
     @torch.no_grad()
     def render(
-        self, audio_code: Tensor, viewmat: np.ndarray | Tensor, behind: np.ndarray | None = None, size: int = 0,
+        self,
+        audio_code: Tensor,
+        viewmat: np.ndarray | Tensor,
+        behind: np.ndarray | None = None,
+        size: int = 0,
         time: float = 0.0,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         """One picture.
 
         Args:
@@ -229,9 +239,15 @@ class TalkingHead:
         return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
     def frames(
-        self, audio: np.ndarray, poses: str | np.ndarray = "test", size: int = 0, seed: int = 0, mark: bool = True,
-        features: str = "", sample: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self,
+        audio: np.ndarray,
+        poses: str | np.ndarray = "test",
+        size: int = 0,
+        seed: int = 0,
+        mark: bool = True,
+        features: str = "",
+        sample: np.ndarray | None = None,
+    ) -> Iterator[np.ndarray]:
         """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
 
         Args:
@@ -275,9 +291,16 @@ class TalkingHead:
         raise UserError(f"poses are one of {', '.join(POSES)}, not '{poses}'")
 
     def speak(
-        self, voice: str | Path | np.ndarray, out: str | Path, poses: str | np.ndarray = "test", size: int = 0,
-        seed: int = 0, mark: bool = True, features: str = "", sample: str | Path | None = None,
-    ) -> Path:  # fmt: skip
+        self,
+        voice: str | Path | np.ndarray,
+        out: str | Path,
+        poses: str | np.ndarray = "test",
+        size: int = 0,
+        seed: int = 0,
+        mark: bool = True,
+        features: str = "",
+        sample: str | Path | None = None,
+    ) -> Path:
         """Makes a film of the head speaking a voice.
 
         Args:

@@ -59,8 +59,9 @@ def by_group(ear: Heard) -> dict[str, NDArray]:
     """How likely each group of sounds that look alike is at each step: name -> (steps,)."""
     from .audio.phonetic import CLASSES, VISEMES
 
-    return {name: ear.posteriors[:, [CLASSES.index(one) for one in group]].sum(axis=1)
-            for name, group in VISEMES.items()}  # fmt: skip
+    return {
+        name: ear.posteriors[:, [CLASSES.index(one) for one in group]].sum(axis=1) for name, group in VISEMES.items()
+    }
 
 
 def mouth(ear: Heard, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:

@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 CLASSES = {
-    "p b m": "pbm", "f v": "fv", "t d n l s z": "tdnlszθðɾ", "k ɡ ŋ h": "kɡŋh", "ʃ tʃ r w": "ʃʒɹwʧʤj",
-    "u o ɔ": "uʊoɔ", "i ɪ e ɛ": "iɪeɛ", "a ɑ ə ʌ": "aɑæəʌɐɒɜɚ",
-}  # fmt: skip
+    "p b m": "pbm",
+    "f v": "fv",
+    "t d n l s z": "tdnlszθðɾ",
+    "k ɡ ŋ h": "kɡŋh",
+    "ʃ tʃ r w": "ʃʒɹwʧʤj",
+    "u o ɔ": "uʊoɔ",
+    "i ɪ e ɛ": "iɪeɛ",
+    "a ɑ ə ʌ": "aɑæəʌɐɒɜɚ",
+}
 SILENCE = "silence"
 
 
@@ -171,9 +177,17 @@ def _draw(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians) ->
     from .splat import rasterization
 
     drawn, alpha, _ = rasterization(
-        cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), values.contiguous(),
-        torch.from_numpy(np.asarray(view))[None], head.K[None], head.width, head.height, packed=False,
-    )  # fmt: skip
+        cloud.means,
+        cloud.quats,
+        cloud.scales.exp(),
+        torch.sigmoid(cloud.opacities),
+        values.contiguous(),
+        torch.from_numpy(np.asarray(view))[None],
+        head.K[None],
+        head.width,
+        head.height,
+        packed=False,
+    )
     return drawn[0], alpha[0]
 
 
@@ -211,8 +225,9 @@ def table_pictures(head: TalkingHead) -> tuple[dict[str, list[NDArray]], dict[st
     return _tables(head, planes.planes, planes.lines)
 
 
-def _tables(head: TalkingHead, cells: Tensor, lines: Tensor | None
-            ) -> tuple[dict[str, list[NDArray]], dict[str, list[NDArray]]]:  # fmt: skip
+def _tables(
+    head: TalkingHead, cells: Tensor, lines: Tensor | None
+) -> tuple[dict[str, list[NDArray]], dict[str, list[NDArray]]]:
     from .head import touched_rows
 
     layout, rows = head.model.field.planes.layout.tolist(), touched_rows(head.model)

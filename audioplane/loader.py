@@ -188,9 +188,14 @@ def head_box(subject: Subject, frames: range, count: int = 24) -> tuple[tuple[fl
 
 
 def points_inside(
-    subject: Subject, frames: range, center: tuple[float, float, float], half: float, count: int,
-    generator: torch.Generator, views: int = 16,
-) -> Tensor:  # fmt: skip
+    subject: Subject,
+    frames: range,
+    center: tuple[float, float, float],
+    half: float,
+    count: int,
+    generator: torch.Generator,
+    views: int = 16,
+) -> Tensor:
     """`count` random points of the box that most of `views` masks call head: (count, 3) metres."""
     times = np.linspace(frames.start, frames.stop - 1, min(views, len(frames))).astype(int)
     masks = [subject.head_mask(int(t)) for t in times]

@@ -74,8 +74,9 @@ def pixel_terms_plain(picture: Picture, sample: Sample, mouth_weight: float, mar
 
 class _PixelTerms(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float,
-                margin: float) -> tuple[Tensor, ...]:  # fmt: skip
+    def forward(
+        ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float, margin: float
+    ) -> tuple[Tensor, ...]:
         from . import pixel_kernels as kernels
 
         height, width = alpha.shape[:2]
@@ -89,23 +90,30 @@ class _PixelTerms(torch.autograd.Function):
         l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
         ctx.state = (image.numpy(), target.numpy(), inputs[0], own, given[3], *weights)
         ctx.rows, ctx.pixels = rows, height * width
-        values = [torch.tensor(x, dtype=torch.float32) for x in (
-            l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0)
-        )]  # fmt: skip
+        values = [
+            torch.tensor(x, dtype=torch.float32)
+            for x in (l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0))
+        ]
         ctx.mark_non_differentiable(target, values[2])
         return image, target, *values
 
     @staticmethod
-    def backward(ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
-                 ) -> tuple[Any, ...]:  # fmt: skip
+    def backward(
+        ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
+    ) -> tuple[Any, ...]:
         from . import pixel_kernels as kernels
 
         v_channels, v_alpha = torch.empty(ctx.state[2].shape), torch.empty(*v_image.shape[:2], 1)
         scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
         threads.run(
-            kernels.spread, ctx.rows, *ctx.state, v_image.contiguous().numpy(), *scales, v_channels.numpy(),
+            kernels.spread,
+            ctx.rows,
+            *ctx.state,
+            v_image.contiguous().numpy(),
+            *scales,
+            v_channels.numpy(),
             v_alpha.numpy(),
-        )  # fmt: skip
+        )
         return v_channels, v_alpha, None, None, None
 
 

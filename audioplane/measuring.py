@@ -29,9 +29,17 @@ LATE = 5
 """Frames by which the late rendering comes after its sound: a fifth of a second."""
 
 BETTER = {
-    "head_psnr": 1, "head_ssim": 1, "mouth_psnr": 1, "haarpsi": 1, "gmsd": -1, "lip_error": -1,
-    "opening_correlation": 1, "LSE-D": -1, "LSE-C": 1, "distance at 0": -1,
-}  # fmt: skip
+    "head_psnr": 1,
+    "head_ssim": 1,
+    "mouth_psnr": 1,
+    "haarpsi": 1,
+    "gmsd": -1,
+    "lip_error": -1,
+    "opening_correlation": 1,
+    "LSE-D": -1,
+    "LSE-C": 1,
+    "distance at 0": -1,
+}
 
 
 def renderings(subject: Subject, head: TalkingHead) -> dict[str, Render]:
@@ -75,8 +83,10 @@ def table(measures: Mapping[str, Evaluation], sync: Mapping[str, SyncScore]) -> 
     found: dict[str, dict[str, float]] = {}
     for name, one in measures.items():
         values: dict[str, Any] = one.to_dict() | {
-            "LSE-D": sync[name].distance, "LSE-C": sync[name].confidence, "distance at 0": sync[name].at_zero,
-        }  # fmt: skip
+            "LSE-D": sync[name].distance,
+            "LSE-C": sync[name].confidence,
+            "distance at 0": sync[name].at_zero,
+        }
         found[name] = {key: float(values[key]) for key in BETTER}
     return found
 
@@ -124,27 +134,38 @@ def confidence_by_length(
     return found
 
 
-def against(series: Mapping[str, Mapping[str, NDArray]], first: str, measure: str, block: int = 10
-            ) -> dict[str, tuple[float, float, float, str]]:  # fmt: skip
+def against(
+    series: Mapping[str, Mapping[str, NDArray]], first: str, measure: str, block: int = 10
+) -> dict[str, tuple[float, float, float, str]]:
     """Each rendering's difference from the first in one measure, over frames: mean, low, high, verdict."""
     return {
         name: _row(paired_difference(one[measure], series[first][measure], block))
-        for name, one in series.items() if name != first
-    }  # fmt: skip
+        for name, one in series.items()
+        if name != first
+    }
 
 
-def over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block: int = 10
-               ) -> tuple[float, float, float, str]:  # fmt: skip
+def over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block: int = 10) -> tuple[float, float, float, str]:
     """The difference of two methods over seeds and frames: mean, low, high, verdict."""
     return _row(paired_over_seeds(ours, theirs, block))
 
 
 def seeds_table(found: Mapping[str, Sequence[NDArray]]) -> pd.DataFrame:
     """Mean and standard deviation over seeds of each method's mean over frames."""
-    return pd.DataFrame({
-        name: {"mean": (s := spread([float(np.mean(one)) for one in values])).mean, "deviation": s.deviation,
-               "seeds": s.count} for name, values in found.items()
-    }).T.astype({"seeds": int}).round(3)  # fmt: skip
+    return (
+        pd.DataFrame(
+            {
+                name: {
+                    "mean": (s := spread([float(np.mean(one)) for one in values])).mean,
+                    "deviation": s.deviation,
+                    "seeds": s.count,
+                }
+                for name, values in found.items()
+            }
+        )
+        .T.astype({"seeds": int})
+        .round(3)
+    )
 
 
 def _row(difference: Difference) -> tuple[float, float, float, str]:

@@ -39,9 +39,14 @@ LEFT_OUT = ("opening_amplitude", "shifted_correlation")  # have no better and wo
 STATED = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "syncnet": "SyncNet", "fps": "FPS"}  # by the paper
 SMALLER = ("lpips", "lip_error")
 LEAST = {
-    "head_psnr": 0.5, "mouth_psnr": 1.0, "head_ssim": 0.005, "mouth_ssim": 0.01, "lse_c": 0.05, "lip_error": 0.1,
+    "head_psnr": 0.5,
+    "mouth_psnr": 1.0,
+    "head_ssim": 0.005,
+    "mouth_ssim": 0.01,
+    "lse_c": 0.05,
+    "lip_error": 0.1,
     "opening_correlation": 0.05,
-}  # fmt: skip
+}
 """Lengths below which a scale of dots says nothing."""
 SECONDS = 2.4  # of voice in Fig. 1
 SENTENCE = 4.0  # and in Fig. 4
@@ -64,8 +69,17 @@ class Sources:
     def to_dict(self) -> dict[str, Any]:
         return {
             "records": [
-                {"key": r.key, "identity": r.identity, "code": r.code, "made": r.made, "seed": r.seed, "clip": r.clip,
-                 "driven": r.driven, "device": r.device, "versions": r.versions}
+                {
+                    "key": r.key,
+                    "identity": r.identity,
+                    "code": r.code,
+                    "made": r.made,
+                    "seed": r.seed,
+                    "clip": r.clip,
+                    "driven": r.driven,
+                    "device": r.device,
+                    "versions": r.versions,
+                }
                 for r in self.records
             ],
             "heads": {
@@ -73,7 +87,7 @@ class Sources:
                 for name, path in self.heads.items()
             },
             "files": {path.name: _digest(path) for path in self.others},
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -120,8 +134,11 @@ def trained_head(job: Job) -> tuple[Path, bool] | None:
     trained for it.
     """
     text, folder = job.config.to_json(), cache.folder("runs")
-    known = [path.with_name(heads.HEAD) for path in folder.glob(f"{job.clip.speaker}-*/config.json")
-             if path.read_text(encoding="utf-8") == text]  # fmt: skip
+    known = [
+        path.with_name(heads.HEAD)
+        for path in folder.glob(f"{job.clip.speaker}-*/config.json")
+        if path.read_text(encoding="utf-8") == text
+    ]
     known = [path for path in known if path.is_file()]
     if not known:
         return None
@@ -250,8 +267,14 @@ def dots(desk: Desk, name: str) -> Figure:
 
 
 FIGURES: dict[str, Callable[[Desk], Figure]] = {
-    "fig1": fig1, "fig2": fig2, "fig3": fig3, "fig4": fig4, "fig5": fig5, "fig6": fig6, "fig7": fig7,
-}  # fmt: skip
+    "fig1": fig1,
+    "fig2": fig2,
+    "fig3": fig3,
+    "fig4": fig4,
+    "fig5": fig5,
+    "fig6": fig6,
+    "fig7": fig7,
+}
 NAMES = (*FIGURES, *TABLES)
 
 
@@ -280,11 +303,15 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path)
         beside.replace(path)
         paths.append(path)
     about = {
-        "figure": name, "command": f"audioplane figures {name} --preset {preset}", "preset": preset, "made": today(),
+        "figure": name,
+        "command": f"audioplane figures {name} --preset {preset}",
+        "preset": preset,
+        "made": today(),
         "code": heads.code_version(heads.TRAINING),
-        "versions": versions() | {"matplotlib": matplotlib.__version__}, **sources.to_dict(),
+        "versions": versions() | {"matplotlib": matplotlib.__version__},
+        **sources.to_dict(),
         "sha256": {path.name: _digest(path) for path in paths},
-    }  # fmt: skip
+    }
     path = folder / f"{name}.json"
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")

@@ -81,14 +81,20 @@ _ALL = (
     Protocol(
         "talkinggaussian",
         "the whole frame over the true torso and background, both sides re-encoded, as TalkingGaussian's scripts do",
-        "full", "torso", "libx264 crf 10", "even",
+        "full",
+        "torso",
+        "libx264 crf 10",
+        "even",
     ),
     Protocol(
         "degstalk",
         "the same with the true hair pasted in as well, as DEGSTalk's scripts do",
-        "full", "hair and torso", "libx264 crf 10", "even",
+        "full",
+        "hair and torso",
+        "libx264 crf 10",
+        "even",
     ),
-)  # fmt: skip
+)
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 DEFAULT = PROTOCOLS["head over truth"]
 
@@ -140,8 +146,9 @@ def mouth_box(landmarks: NDArray, height: int, width: int) -> tuple[slice, slice
     x, y = landmarks[48:68].mean(axis=0)
     half = float(np.linalg.norm(landmarks[27] - landmarks[8])) / 2
     top, left = (int(np.clip(round(v - half), 0, size - 1)) for v, size in ((y, height), (x, width)))
-    bottom, right = (int(np.clip(round(v + half), low + 1, size)) for v, size, low in (
-        (y, height, top), (x, width, left)))  # fmt: skip
+    bottom, right = (
+        int(np.clip(round(v + half), low + 1, size)) for v, size, low in ((y, height, top), (x, width, left))
+    )
     return slice(top, bottom), slice(left, right)
 
 

@@ -85,8 +85,9 @@ def sync_of_head(subject: Subject, draw: Callable[[int], NDArray], scorers: Sequ
         if len(unrelated) == len(audio):
             scores |= controls(scorer, in_parallel(subject.frame, frames), landmarks, audio, unrelated)
         found[scorer.name] = {
-            "clip_seconds": len(frames) / FPS, **{name: score.to_dict() for name, score in scores.items()},
-        }  # fmt: skip
+            "clip_seconds": len(frames) / FPS,
+            **{name: score.to_dict() for name, score in scores.items()},
+        }
     return found
 
 
@@ -143,8 +144,10 @@ def by_networks(pictures: Sequence[NDArray], truths: Sequence[NDArray], backbone
         return float(np.mean([perceptual.brisque(a) for a in pictures[:: max(1, len(pictures) // 25)]]))
 
     asked: dict[str, Callable[[], float]] = {
-        f"lpips-{backbone}": lpips, "fid": lambda: perceptual.fid(pictures, truths), "brisque": brisque,
-    }  # fmt: skip
+        f"lpips-{backbone}": lpips,
+        "fid": lambda: perceptual.fid(pictures, truths),
+        "brisque": brisque,
+    }
     found: dict[str, float | str] = {}
     for name, work in asked.items():
         try:
@@ -172,9 +175,10 @@ def of_films(films: Pair, neural: bool = False) -> dict[str, Any]:
         "seconds": len(films.frames) / min(pred.fps, ref.fps),
         "protocol": Protocol(
             "films", "whole frames of two files as they come, paired by their times", codec="", crop="none"
-        ).to_dict() | {"codec": "as in the files", "pasted": "unknown", "resized": films.resized},
+        ).to_dict()
+        | {"codec": "as in the files", "pasted": "unknown", "resized": films.resized},
         "measures": means,
-    }  # fmt: skip
+    }
     if neural:
         found["neural"] = by_networks(*_listed(films), "alex")
         found["face"] = faces_of_films(films)
@@ -200,12 +204,15 @@ def faces_of_films(films: Pair) -> dict[str, Any]:
         return {"missing": "no frame shows a face in both films"}
     ours = ours * [films.ref.width / films.pred.width, films.ref.height / films.pred.height]
     return {
-        "landmarks": "MediaPipe's mesh", "frames": count, "frames_with_both_faces": int(both.sum()),
-        "lmd_mouth": lmd(ours, true), "lmd_face": lmd(ours, true, "face"),
+        "landmarks": "MediaPipe's mesh",
+        "frames": count,
+        "frames_with_both_faces": int(both.sum()),
+        "lmd_mouth": lmd(ours, true),
+        "lmd_face": lmd(ours, true, "face"),
         "aue_lower": aue(our_shapes[both], true_shapes[both]),
         "aue_upper": aue(our_shapes[both], true_shapes[both], "upper"),
         "sync": sync_of_films(films, [marks for marks, _ in tracks]),
-    }  # fmt: skip
+    }
 
 
 def sync_of_films(films: Pair, landmarks: Sequence[NDArray]) -> dict[str, Any]:

@@ -37,8 +37,12 @@ def rates(config: Config, iteration: int, half: float) -> Rates:
     """Learning rates of an iteration; `half` is half a side of the head's box in metres."""
     own, schedule = config.optim, config.schedule
     base = {
-        "quats": own.quats, "scales": own.scales, "opacities": own.opacities, "sh0": own.colors, "shN": own.colors / 20,
-    }  # fmt: skip
+        "quats": own.quats,
+        "scales": own.scales,
+        "opacities": own.opacities,
+        "sh0": own.colors,
+        "shN": own.colors / 20,
+    }
     if is_coarse(config, iteration):
         done = iteration / schedule.coarse
         means = own.means * (own.means_last / own.means) ** done if own.means > 0 else 0.0

@@ -126,15 +126,19 @@ def spoken(subject: Subject, head: TalkingHead, start: float, stop: float, count
     left, right, top, bottom = square_around(np.any([subject.head_mask(t) for t in frames], axis=0))
     width, height = subject.width, subject.height
     return {
-        "audio": subject.audio, "rate": 16_000, "phonemes": subject.phonemes or [],
-        "times": [(t + 0.5) / subject.fps for t in frames], "start": start, "stop": stop,
+        "audio": subject.audio,
+        "rate": 16_000,
+        "phonemes": subject.phonemes or [],
+        "times": [(t + 0.5) / subject.fps for t in frames],
+        "start": start,
+        "stop": stop,
         "rows": {
             "head": [head.render(codes[t], views[t], subject.without_head(t)) for t in frames],
             "Gaussians": [as_points(head, head.deform(codes[t]), views[t]) for t in frames],
             "dynamism": [dynamism(head, codes[t], views[t]) for t in frames],
         },
         "crop": (left / width, right / width, top / height, bottom / height),
-    }  # fmt: skip
+    }
 
 
 def at_margin(subject: Subject, head: TalkingHead, t: int, cell: int = 0) -> dict[str, NDArray]:
@@ -142,9 +146,11 @@ def at_margin(subject: Subject, head: TalkingHead, t: int, cell: int = 0) -> dic
     code, view = head.encode(subject.audio)[t], subject.viewmats[t]
     cell = cell or max(1, subject.width // 48)
     return {
-        "head": head_alone(head, code, view), "density": density(head, head.deform(code), view, cell),
-        "dynamism": dynamism(head, code, view), "mask": subject.motion_mask(t),
-    }  # fmt: skip
+        "head": head_alone(head, code, view),
+        "density": density(head, head.deform(code), view, cell),
+        "dynamism": dynamism(head, code, view),
+        "mask": subject.motion_mask(t),
+    }
 
 
 @torch.no_grad()

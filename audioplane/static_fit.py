@@ -167,9 +167,12 @@ def fit(views: Views, iterations: int = 2000, points: int = 1000, seed: int = 0,
         name: torch.optim.Adam([params[name]], lr=rate, eps=1e-15) for name, rate in rates.items()
     }
     strategy = DefaultStrategy(
-        refine_start_iter=200, refine_stop_iter=int(0.75 * iterations), refine_every=100, grow_grad2d=4e-4,
+        refine_start_iter=200,
+        refine_stop_iter=int(0.75 * iterations),
+        refine_every=100,
+        grow_grad2d=4e-4,
         reset_every=10 * iterations,
-    )  # fmt: skip
+    )
     strategy.check_sanity(params, optimizers)
     state, result = strategy.initialize_state(scene_scale=BOX), Fit(params)
     for step in (bar := tqdm(range(iterations), disable=not progress, leave=False)):

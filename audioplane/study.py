@@ -46,9 +46,13 @@ def record(identity: str, method: str, frames: Iterable[NDArray], audio: NDArray
 
 
 def simulated(
-    identities: Sequence[str], qualities: Mapping[str, Sequence[float]], people: int, seed: int, taste: float = 0.6,
+    identities: Sequence[str],
+    qualities: Mapping[str, Sequence[float]],
+    people: int,
+    seed: int,
+    taste: float = 0.6,
     noise: float = 0.7,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Ratings that nobody gave, to try the analysis with: never to be shown as a result.
 
     Args:

@@ -101,9 +101,14 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, subject: Subject, folder: str | Path | None = None, watchers: Sequence[Watcher] = (),
-        device: str | torch.device | None = None, resume: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        subject: Subject,
+        folder: str | Path | None = None,
+        watchers: Sequence[Watcher] = (),
+        device: str | torch.device | None = None,
+        resume: bool = False,
+    ) -> None:
         check(subject, config)
         self.config, self.subject, self.watchers = config, subject, list(watchers)
         self.folder = None if folder is None else Path(folder)
@@ -257,8 +262,11 @@ class Trainer:
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         own = {f"cloud-{name}": optimizer for name, optimizer in self.cloud_optimizers.items()}
         return {
-            **own, "tables": self.table_optimizer, "network": self.network_optimizer, "encoder": self.encoder_optimizer,
-        }  # fmt: skip
+            **own,
+            "tables": self.table_optimizer,
+            "network": self.network_optimizer,
+            "encoder": self.encoder_optimizer,
+        }
 
     def _set_rates(self) -> schedule.Rates:
         now = schedule.rates(self.config, self.iteration, self.box.half)
@@ -313,9 +321,11 @@ class Trainer:
             tensors |= checkpoint.pack_optimizer(name, optimizer, names)
         tensors |= {f"densify/{k}": v for k, v in self.densifier.state.items() if isinstance(v, Tensor)}
         about = {
-            "iteration": self.iteration, "config": json.loads(self.config.to_json()), "subject": identity(self.subject),
+            "iteration": self.iteration,
+            "config": json.loads(self.config.to_json()),
+            "subject": identity(self.subject),
             "facts": self.facts,
-        }  # fmt: skip
+        }
         checkpoint.save(self.folder / CHECKPOINT, tensors, about)
 
     def _restore(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -350,9 +360,12 @@ class Trainer:
 def identity(subject: Subject) -> dict[str, Any]:
     """What tells a subject from another: name, size, length, hash of its parts where it has one."""
     return {
-        "name": subject.name, "frames": subject.num_frames, "width": subject.width, "height": subject.height,
+        "name": subject.name,
+        "frames": subject.num_frames,
+        "width": subject.width,
+        "height": subject.height,
         "digest": str(getattr(subject, "digest", "")),
-    }  # fmt: skip
+    }
 
 
 def check(subject: Subject, config: Config) -> None:

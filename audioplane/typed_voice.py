@@ -11,9 +11,12 @@ from .audio.features import SAMPLE_RATE
 from .errors import UserError
 
 VOICES = {
-    "English, a man": "english_drive", "English, a woman": "english_b", "Chinese": "chinese_drive",
-    "French": "french_drive", "German": "german_drive",
-}  # fmt: skip
+    "English, a man": "english_drive",
+    "English, a woman": "english_b",
+    "Chinese": "chinese_drive",
+    "French": "french_drive",
+    "German": "german_drive",
+}
 LEVEL = 0.06  # root mean square, that of the voices that ship
 LONGEST = 2000  # letters
 

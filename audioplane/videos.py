@@ -101,8 +101,10 @@ class Pair:
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         """Yields pictures of pred and ref, (H, W, 3) uint8, pair by pair."""
-        sides = [_only(read(film.path), numbers) for film, numbers in
-                 ((self.pred, self.frames[:, 0]), (self.ref, self.frames[:, 1]))]  # fmt: skip
+        sides = [
+            _only(read(film.path), numbers)
+            for film, numbers in ((self.pred, self.frames[:, 0]), (self.ref, self.frames[:, 1]))
+        ]
         for pred, ref in zip(*sides, strict=True):
             if self.resized:
                 pred = cv2.resize(pred, (self.ref.width, self.ref.height), interpolation=cv2.INTER_AREA)

@@ -113,11 +113,16 @@ def measure(count: int, size: int, threads: int) -> dict[str, float]:
     product = torch.rand(1024, 1024)
     peak = 2 * 1024**3 / best(lambda: product @ product, 0.7)
     return {
-        "forward": 1e3 * times["forward"], "both": 1e3 * times["both"], "first": first, "visited": visited / 1e6,
-        "ns_forward": 1e9 * times["forward"] / visited, "ns_both": 1e9 * times["both"] / visited,
-        "memory": memory, "peak": peak / 1e9,
+        "forward": 1e3 * times["forward"],
+        "both": 1e3 * times["both"],
+        "first": first,
+        "visited": visited / 1e6,
+        "ns_forward": 1e9 * times["forward"] / visited,
+        "ns_both": 1e9 * times["both"] / visited,
+        "memory": memory,
+        "peak": peak / 1e9,
         "share": 100 * visited * (FLOPS_FORWARD + FLOPS_BACKWARD) / times["both"] / peak,
-    }  # fmt: skip
+    }
 
 
 def twin_ratio(count: int = 1_000, size: int = 128) -> tuple[float, float]:

@@ -57,9 +57,15 @@ def main() -> None:
 
         subject = TinySubject(60, args.size)
     config = DEMO.replace(
-        f"schedule.size={args.size}", f"gaussians.cap={args.gaussians}", "schedule.coarse=320", "schedule.early_size=0",
-        "gaussians.densify_every=12", "gaussians.densify_from=20", "audio.pretrain_steps=5", *args.settings,
-    )  # fmt: skip
+        f"schedule.size={args.size}",
+        f"gaussians.cap={args.gaussians}",
+        "schedule.coarse=320",
+        "schedule.early_size=0",
+        "gaussians.densify_every=12",
+        "gaussians.densify_from=20",
+        "audio.pretrain_steps=5",
+        *args.settings,
+    )
     trainer = Trainer(config, subject)  # type: ignore[arg-type]
     feed = samples(trainer.cache, subject.train, config.schedule, 0, 0, 10**9)
 

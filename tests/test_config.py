@@ -34,9 +34,11 @@ def test_every_field_can_be_set_by_text() -> None:
 def test_replace_changes_one_thing() -> None:
     changed = Config().replace("saliency.margin=0.1", "field.fusion=add", "saliency.enabled=no", seed=3)
     assert changed.differences(Config()) == {
-        "saliency.margin": (0.1, 0.2), "field.fusion": ("add", "concat"), "saliency.enabled": (False, True),
+        "saliency.margin": (0.1, 0.2),
+        "field.fusion": ("add", "concat"),
+        "saliency.enabled": (False, True),
         "seed": (3, 0),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

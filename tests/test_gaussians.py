@@ -16,7 +16,7 @@ from audioplane.gaussians import (
     random_gaussians,
     save_ply,
     splat,
-)  # fmt: skip
+)
 
 
 def cloud(count: int = 30, degree: int = 0, seed: int = 0) -> Gaussians:
@@ -81,9 +81,17 @@ def test_colours_are_the_rasterizers_own(degree: int) -> None:
 
     made, (viewmat, K, width, height) = cloud(degree=degree), camera()
     expected, alpha, _ = rasterization(
-        made.means, made.quats, made.scales.exp(), made.opacities.sigmoid(), made.sh, viewmat[None], K[None], width,
-        height,        sh_degree=degree,
-    )  # fmt: skip
+        made.means,
+        made.quats,
+        made.scales.exp(),
+        made.opacities.sigmoid(),
+        made.sh,
+        viewmat[None],
+        K[None],
+        width,
+        height,
+        sh_degree=degree,
+    )
     got = splat(made, viewmat, K, width, height)
     torch.testing.assert_close(got.rgb, expected[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(got.alpha, alpha[0])

@@ -43,9 +43,16 @@ def test_figures_of_hearing_name_what_they_show():
     opening = generator.random(100) * 5
     take = hearing.should("adam", 4.0)
     figure = figures.listening(
-        take.audio, 16_000, take.phonemes, generator.normal(size=(200, 20)), generator.normal(size=(100, 32)), opening,
-        25.0, 1.0, 3.0,
-    )  # fmt: skip
+        take.audio,
+        16_000,
+        take.phonemes,
+        generator.normal(size=(200, 20)),
+        generator.normal(size=(100, 32)),
+        opening,
+        25.0,
+        1.0,
+        3.0,
+    )
     assert [axes.get_ylabel() for axes in figure.axes] == ["voice", "features", "code $a$, 32 numbers", "lips, mm"]
     curves = figures.said(
         {"own": (opening, opening), "other": (opening, opening)}, {"own": (1, 0), "other": (0.5, 0)}, 25

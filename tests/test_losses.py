@@ -14,7 +14,7 @@ from audioplane.losses import (
     similarity_by_convolution,
     structural_similarity,
     weighted_l1,
-)  # fmt: skip
+)
 
 
 def pair(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,9 +40,15 @@ def test_similarity_is_skimages() -> None:
     inner, border = torch.zeros(40, 40, 3), 16
     inner[border:-border, border:-border] = image.detach()[border:-border, border:-border]
     _, full = reference(
-        target.numpy(), image.detach().numpy(), gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-        channel_axis=2, data_range=1.0, full=True,
-    )  # fmt: skip
+        target.numpy(),
+        image.detach().numpy(),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=2,
+        data_range=1.0,
+        full=True,
+    )
     window = slice(10, 30)
     ones = torch.zeros(40, 40, 3)
     ones[window, window] = 1.0
@@ -77,9 +83,13 @@ def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool) -> N
     layers, alpha = draw(height, width, 4).requires_grad_(), draw(height, width, 1).requires_grad_()
     picture = Picture(layers if has_map else layers[..., :3], alpha, {})
     sample = Sample(
-        0, draw(height, width, 3), draw(3) if flat else draw(height, width, 3), draw(height, width) > 0.3,
-        (draw(height, width) > 0.5).float(), (draw(height, width) > 0.5).float(),
-    )  # fmt: skip
+        0,
+        draw(height, width, 3),
+        draw(3) if flat else draw(height, width, 3),
+        draw(height, width) > 0.3,
+        (draw(height, width) > 0.5).float(),
+        (draw(height, width) > 0.5).float(),
+    )
     weights, found = draw(height, width, 3), []
     for terms in (pixel_terms(picture, sample, 5.0, 0.2), pixel_terms_plain(picture, sample, 5.0, 0.2)):
         loss = 2.0 * terms.l1 + (terms.image * weights).mean() + (0.0 if terms.mask is None else 3.0 * terms.mask)

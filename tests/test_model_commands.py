@@ -44,8 +44,12 @@ def run(subject: Path, settings: list[str], tmp_path_factory: pytest.TempPathFac
 
 def test_a_run_leaves_what_it_says(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == {
-        "config.json", "head.safetensors", "state.safetensors", "scalars.jsonl", "previews",
-    }  # fmt: skip
+        "config.json",
+        "head.safetensors",
+        "state.safetensors",
+        "scalars.jsonl",
+        "previews",
+    }
     assert Config.from_json((run / "config.json").read_text()).seed == 3
     assert len(list((run / "previews").iterdir())) >= 2
 

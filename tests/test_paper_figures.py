@@ -21,9 +21,20 @@ def answer(job: Job, row: int, seed: int) -> Record:
     """A record with made-up measures."""
     measures = {"head_psnr": 30.0 + row + 0.1 * seed, "lpips": "weights missing", "lse_c": 2.0 + row, "protocol": "p"}
     return Record(
-        job.identity, job.key, job.code(), json.loads(job.config.to_json()), job.clip.to_dict(), None, {}, "CPU", "",
-        {"train": 0, "judge": 0}, {"mouth_share": 0.2}, measures, {},
-    )  # fmt: skip
+        job.identity,
+        job.key,
+        job.code(),
+        json.loads(job.config.to_json()),
+        job.clip.to_dict(),
+        None,
+        {},
+        "CPU",
+        "",
+        {"train": 0, "judge": 0},
+        {"mouth_share": 0.2},
+        measures,
+        {},
+    )
 
 
 @pytest.fixture

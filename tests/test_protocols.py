@@ -79,8 +79,10 @@ def test_pasting_hides_what_it_covers():
 def test_a_codec_costs_what_it_costs():
     frames = film(8)
     fine, coarse = (list(protocols.through(f"libx264 crf {crf}", frames, 25)) for crf in (5, 45))
-    errors = [np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(side, frames, strict=True)])
-              for side in (fine, coarse)]  # fmt: skip
+    errors = [
+        np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(side, frames, strict=True)])
+        for side in (fine, coarse)
+    ]
     assert 0 < errors[0] < errors[1]
     assert protocols.even(np.zeros((5, 7, 3))).shape == (4, 6, 3)
 

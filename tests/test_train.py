@@ -253,8 +253,10 @@ def test_unknown_pixels_do_not_matter() -> None:
     known[:, 6:] = False
     target = one.target.clone()
     target[:, 6:] = 9.0
-    values = [losses(picture, Sample(0, t, one.background, known, one.head, one.motion), Config(), None, False)[0]
-              for t in (one.target, target)]  # fmt: skip
+    values = [
+        losses(picture, Sample(0, t, one.background, known, one.head, one.motion), Config(), None, False)[0]
+        for t in (one.target, target)
+    ]
     assert torch.equal(*values)
 
 

@@ -95,8 +95,12 @@ def _noise(power: Tensor, draw: Draw, strength: float) -> Tensor:
     """Coloured noise that comes and goes, and in some clips held tones like music's."""
     batch, steps, bands = power.shape
     level = power.mean(dim=(1, 2), keepdim=True)
-    colour = torch.exp((_curve(draw.normal(batch, 5) * 6.0, bands) + torch.linspace(1, -1, bands)
-                        * draw.uniform(-2, 14, batch, 1))[:, None] / DB)  # fmt: skip
+    colour = torch.exp(
+        (_curve(draw.normal(batch, 5) * 6.0, bands) + torch.linspace(1, -1, bands) * draw.uniform(-2, 14, batch, 1))[
+            :, None
+        ]
+        / DB
+    )
     colour = colour / colour.mean(dim=2, keepdim=True)
     grain = (draw.normal(batch, steps, bands) ** 2 + draw.normal(batch, steps, bands) ** 2 + 0.3) / 2.3
     sway = torch.exp(_curve(draw.normal(batch, max(2, steps // 25)) * draw.uniform(0, 5, batch, 1), steps) / DB)

@@ -106,9 +106,9 @@ class AudioEncoder(nn.Module):
         """a of every frame (T, code) of a whole voice; the ends are continued by their first and last frame."""
         padded = pad(windows, self.neighbours)
         count = len(windows)
-        return torch.cat([
-            self(padded[start : min(start + piece, count) + self.neighbours - 1]) for start in range(0, count, piece)
-        ])  # fmt: skip
+        return torch.cat(
+            [self(padded[start : min(start + piece, count) + self.neighbours - 1]) for start in range(0, count, piece)]
+        )
 
     def drop_by(self, generator: torch.Generator | None) -> None:
         """Switches dropout on with a generator, off with None."""
@@ -129,10 +129,13 @@ class AudioEncoder(nn.Module):
 def pad(windows: Tensor, neighbours: int) -> Tensor:
     """Windows with the margin that the temporal filter needs: entry t .. t + neighbours - 1 are those of frame t."""
     before = neighbours // 2
-    return torch.cat([
-        windows[:1].expand(before, *windows.shape[1:]), windows,
-        windows[-1:].expand(neighbours - 1 - before, *windows.shape[1:]),
-    ])  # fmt: skip
+    return torch.cat(
+        [
+            windows[:1].expand(before, *windows.shape[1:]),
+            windows,
+            windows[-1:].expand(neighbours - 1 - before, *windows.shape[1:]),
+        ]
+    )
 
 
 def _warp(windows: Tensor, factor: Tensor) -> Tensor:

@@ -96,9 +96,16 @@ def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
 
     samples = np.pad(samples, (0, max(0, 512 - len(samples))))
     power = librosa.feature.melspectrogram(
-        y=samples, sr=SAMPLE_RATE, n_fft=512, win_length=400, hop_length=STEP, n_mels=bands, fmin=50.0, fmax=8000.0,
+        y=samples,
+        sr=SAMPLE_RATE,
+        n_fft=512,
+        win_length=400,
+        hop_length=STEP,
+        n_mels=bands,
+        fmin=50.0,
+        fmax=8000.0,
         pad_mode="constant",
-    )  # fmt: skip
+    )
     return 10.0 * np.log10(np.maximum(power.T, 1e-10)).astype(np.float32)
 
 

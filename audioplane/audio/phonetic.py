@@ -47,9 +47,16 @@ VISEMES = {  # classes that look alike
     "ɔ ø ã": ("ɔ", "øœɵ", "~"),
 }  # fmt: skip
 TRACKS = {  # of `speakers.articulation.Articulation` -> its size, by which the network's numbers are to be multiplied
-    "jaw": 3.0, "aperture": 4.0, "spread": 1.5, "pucker": 0.25, "funnel": 0.15, "closure": 0.4, "labiodental": 0.25,
-    "tongue_up": 0.4, "tongue_between": 0.2,
-}  # fmt: skip
+    "jaw": 3.0,
+    "aperture": 4.0,
+    "spread": 1.5,
+    "pucker": 0.25,
+    "funnel": 0.15,
+    "closure": 0.4,
+    "labiodental": 0.25,
+    "tongue_up": 0.4,
+    "tongue_between": 0.2,
+}
 VARIANTS = ("centred", "causal")
 USUAL_STEPS = 100.0  # what a usual voice counts for beside the own one, where nothing may be heard in advance
 FILE = "phonetic.safetensors"
@@ -169,8 +176,10 @@ def load(path: Path | None = None) -> Mapping[str, PhoneticNetwork]:
             networks[variant].eval().requires_grad_(False)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} does not hold the phonetic networks of this version ({reason}); train them again "
-                        "with `audioplane train-phonetic`") from error  # fmt: skip
+        raise UserError(
+            f"{path} does not hold the phonetic networks of this version ({reason}); train them again "
+            "with `audioplane train-phonetic`"
+        ) from error
     return networks
 
 
@@ -181,9 +190,12 @@ def shipped() -> Mapping[str, PhoneticNetwork]:
 
 
 def listen(
-    samples: NDArray[np.float32], variant: str = "centred",
-    prior: tuple[NDArray, NDArray] | None = None, alone: bool = False, network: PhoneticNetwork | None = None,
-) -> tuple[Heard, tuple[NDArray, NDArray] | None]:  # fmt: skip
+    samples: NDArray[np.float32],
+    variant: str = "centred",
+    prior: tuple[NDArray, NDArray] | None = None,
+    alone: bool = False,
+    network: PhoneticNetwork | None = None,
+) -> tuple[Heard, tuple[NDArray, NDArray] | None]:
     """Hears a whole recording.
 
     Args:

@@ -86,9 +86,14 @@ def _pose_terms(viewmats: np.ndarray) -> np.ndarray:
 
 
 def pretrain(
-    encoder: AudioEncoder, windows: torch.Tensor, shapes: LipShapes, train: range, config: AudioConfig,
-    generator: torch.Generator, others: Others | None = None,
-) -> float:  # fmt: skip
+    encoder: AudioEncoder,
+    windows: torch.Tensor,
+    shapes: LipShapes,
+    train: range,
+    config: AudioConfig,
+    generator: torch.Generator,
+    others: Others | None = None,
+) -> float:
     """Regresses lip shapes from the encoder's code over the training frames, then standardises the code.
 
     Args:

@@ -22,14 +22,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     known = "; ".join(f"'{p.name}': {p.about}" for p in protocols.PROTOCOLS.values())
     parser.add_argument("run", type=Path, nargs="?", metavar="RUN", help="the run's folder, or a head.safetensors")
-    parser.add_argument("subject", type=Path, nargs="?", metavar="SUBJECT",
-                        help="the Subject's folder (default: found in the speakers' cache)")  # fmt: skip
+    parser.add_argument(
+        "subject",
+        type=Path,
+        nargs="?",
+        metavar="SUBJECT",
+        help="the Subject's folder (default: found in the speakers' cache)",
+    )
     parser.add_argument("--pred", type=Path, metavar="FILM", help="any method's film, to be measured against --ref")
     parser.add_argument("--ref", type=Path, metavar="FILM", help="the true film")
-    parser.add_argument("--protocol", default=protocols.DEFAULT.name, metavar="NAME",
-                        help=f"how pictures are made and compared. {known}")  # fmt: skip
-    parser.add_argument("--neural", action="store_true",
-                        help="also LPIPS, FID, BRISQUE and SyncNet where their weights are (minutes)")  # fmt: skip
+    parser.add_argument(
+        "--protocol",
+        default=protocols.DEFAULT.name,
+        metavar="NAME",
+        help=f"how pictures are made and compared. {known}",
+    )
+    parser.add_argument(
+        "--neural", action="store_true", help="also LPIPS, FID, BRISQUE and SyncNet where their weights are (minutes)"
+    )
     parser.add_argument("--resize", action="store_true", help="films: allow other sizes, and scale --pred to --ref's")
     parser.add_argument("--cut", action="store_true", help="films: allow other lengths, and leave the rest out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
@@ -123,8 +133,10 @@ def _sync_lines(scorer: str, scores: Any) -> list[str]:
     ]
     for name, score in scores.items():
         if isinstance(score, dict):
-            out.append(f"  {name:42}{score['distance']:8.3f}{score['confidence']:8.3f}{score['offset']:8d}"
-                       f"{score['at_zero']:8.3f}")  # fmt: skip
+            out.append(
+                f"  {name:42}{score['distance']:8.3f}{score['confidence']:8.3f}{score['offset']:8d}"
+                f"{score['at_zero']:8.3f}"
+            )
     return out
 
 

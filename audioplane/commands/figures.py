@@ -17,8 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="fig1 to fig7, table2 to table7 (default: all)")
     parser.add_argument("--preset", default="demo", help="whose records and heads: smoke, demo (default) or paper")
-    parser.add_argument("--ratings", type=Path, nargs="+", default=[], metavar="CSV",
-                        help="what people said in a user study, for fig7 (default: the empty form)")  # fmt: skip
+    parser.add_argument(
+        "--ratings",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="CSV",
+        help="what people said in a user study, for fig7 (default: the empty form)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: figures of the clone)")
 
 

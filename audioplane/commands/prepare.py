@@ -24,18 +24,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=512, help="side of the pictures, pixels (default: 512)")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="first second that is taken (default: 0)")
     parser.add_argument("--end", type=float, metavar="S", help="where to stop, seconds (default: the end)")
-    parser.add_argument("--train", type=float, default=0.0, metavar="S",
-                        help="seconds to learn from, the rest is held out (default: four fifths)")  # fmt: skip
+    parser.add_argument(
+        "--train",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="seconds to learn from, the rest is held out (default: four fifths)",
+    )
     parser.add_argument("--landmarks", default="mediapipe", help="mediapipe or face-alignment (default: mediapipe)")
-    parser.add_argument("--face-parsing", default="", metavar="FILE",
-                        help="masks by BiSeNet: 79999_iter.pth of face-parsing.PyTorch, or bisenet for the one among "
-                        "the assets (default: MediaPipe's networks)")  # fmt: skip
-    parser.add_argument("--shift-audio", default="0", metavar="S",
-                        help="put the sound so many seconds later; auto: where it fits the mouth")  # fmt: skip
-    parser.add_argument("--focal", type=float, default=0.0, metavar="F",
-                        help="focal length in sides of the crop (default: searched)")  # fmt: skip
-    parser.add_argument("--skip", action="append", default=[], metavar="PART",
-                        help="leave out hair, flow, weights, bundle, inertia or refine; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--face-parsing",
+        default="",
+        metavar="FILE",
+        help="masks by BiSeNet: 79999_iter.pth of face-parsing.PyTorch, or bisenet for the one among "
+        "the assets (default: MediaPipe's networks)",
+    )
+    parser.add_argument(
+        "--shift-audio",
+        default="0",
+        metavar="S",
+        help="put the sound so many seconds later; auto: where it fits the mouth",
+    )
+    parser.add_argument(
+        "--focal", type=float, default=0.0, metavar="F", help="focal length in sides of the crop (default: searched)"
+    )
+    parser.add_argument(
+        "--skip",
+        action="append",
+        default=[],
+        metavar="PART",
+        help="leave out hair, flow, weights, bundle, inertia or refine; may be repeated",
+    )
     parser.add_argument("--split", action="store_true", help="cut the video where it jumps: one Subject a piece in DIR")
     parser.add_argument("--seed", type=int, default=0, help="of the cloud that poses are refined with (default: 0)")
     parser.add_argument("--forget", action="store_true", help="remove the kept steps of this video when it is done")
@@ -53,9 +72,17 @@ def run(args: argparse.Namespace) -> int:
     except ValueError:
         raise UserError(f"--shift-audio takes seconds or auto, not {args.shift_audio!r}") from None
     settings = Settings(
-        size=args.size, start=args.start, end=args.end, landmarks=args.landmarks, focal=args.focal, shift_audio=shift,
-        train=args.train, face_parsing=args.face_parsing, skip=tuple(args.skip), seed=args.seed,
-    )  # fmt: skip
+        size=args.size,
+        start=args.start,
+        end=args.end,
+        landmarks=args.landmarks,
+        focal=args.focal,
+        shift_audio=shift,
+        train=args.train,
+        face_parsing=args.face_parsing,
+        skip=tuple(args.skip),
+        seed=args.seed,
+    )
     started, bars = time.monotonic(), Bars()
     try:
         made = prepare(args.video, args.out, settings, args.name, args.split, bars)
@@ -88,8 +115,14 @@ class Bars:
     def __call__(self, name: str, total: int) -> Any:
         from tqdm import tqdm
 
-        bar = tqdm(total=total, desc=f"{name:<10}", unit="frame", disable=not sys.stderr.isatty(), leave=False,
-                   position=len([b for b in self._open if b.n < (b.total or 0)]))  # fmt: skip
+        bar = tqdm(
+            total=total,
+            desc=f"{name:<10}",
+            unit="frame",
+            disable=not sys.stderr.isatty(),
+            leave=False,
+            position=len([b for b in self._open if b.n < (b.total or 0)]),
+        )
         self._open.append(bar)
         started = time.monotonic()
 

@@ -22,9 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, or a head.safetensors")
     parser.add_argument(
-        "voice", type=Path, metavar="VOICE",
+        "voice",
+        type=Path,
+        metavar="VOICE",
         help="a sound file of any format, rate, channels, length; or the name of an embedded voice",
-    )  # fmt: skip
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="MP4", help="the film to write")
     parser.add_argument("--poses", default="test", help="test, still or natural (default: test)")
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")

@@ -21,9 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     parser.add_argument("--preset", default="demo", help="smoke, demo or paper (default: demo)")
     parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="PATH=VALUE", dest="settings",
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="settings",
         help="change settings, e.g. --set saliency.margin=0.1 field.fusion=add (--settings lists them all)",
-    )  # fmt: skip
+    )
     parser.add_argument("--settings", action=_List, help="list every setting with its default and meaning, and stop")
     parser.add_argument("--seed", type=int, help="of every random choice (default: the preset's, 0)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")

@@ -23,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the networks and of all that is drawn (default: 0)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that speak (default: 2)")
     parser.add_argument(
-        "--films", type=Path, action="append", default=[], metavar="DIR",
+        "--films",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
         help="learn also from the lips and the voice of one person, all of whose films are in DIR; may be repeated",
-    )  # fmt: skip
+    )
     parser.add_argument("--people", type=Path, metavar="DIR", help="the same, each film of another person")
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="learn also from voices, each file of a person")
     parser.add_argument(

@@ -19,8 +19,9 @@ from audioplane.metrics.mouth import MouthReader
 LETTERS = {"A": "test set A", "B": "test set B"}
 
 
-def films_of(table: Table, clips: Mapping[tuple[str, str, int], Clip], folder: Path
-             ) -> dict[tuple[str, str], dict[str, Any]]:  # fmt: skip
+def films_of(
+    table: Table, clips: Mapping[tuple[str, str, int], Clip], folder: Path
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Measures of each `FOLDER/METHOD/A.mp4` and `B.mp4`, by (row, column).
 
     A film shows the held-out frames of the speaker of its test set, from the first, at 25 frames a second. Its head is

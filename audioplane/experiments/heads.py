@@ -24,10 +24,24 @@ except ImportError:  # Windows: two processes at once train it twice, and the fi
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = (
-    "audio", "fields", "splat", "checkpoint.py", "compose.py", "config.py", "densify.py", "gaussians.py", "head.py",
-    "loader.py", "losses.py", "model.py", "pixel_kernels.py", "row_adam.py", "schedule.py", "ssim_kernels.py",
+    "audio",
+    "fields",
+    "splat",
+    "checkpoint.py",
+    "compose.py",
+    "config.py",
+    "densify.py",
+    "gaussians.py",
+    "head.py",
+    "loader.py",
+    "losses.py",
+    "model.py",
+    "pixel_kernels.py",
+    "row_adam.py",
+    "schedule.py",
+    "ssim_kernels.py",
     "train.py",
-)  # fmt: skip
+)
 HEAD, STATE = "head.safetensors", "state.safetensors"
 
 

@@ -75,11 +75,20 @@ class Result:
                     mean, deviation, count, note = self._cell(row.name, column.name, measure)
                     stated = theirs.get(name)
                     comparable = stated is not None and name != "syncnet" and not math.isnan(mean)
-                    lines.append({
-                        "row": row.name, "column": column.name, "measure": measure, "title": title, "ours": mean,
-                        "sd": deviation, "seeds": count, "note": note, "paper": stated,
-                        "difference": mean - stated if comparable and stated is not None else None,
-                    })  # fmt: skip
+                    lines.append(
+                        {
+                            "row": row.name,
+                            "column": column.name,
+                            "measure": measure,
+                            "title": title,
+                            "ours": mean,
+                            "sd": deviation,
+                            "seeds": count,
+                            "note": note,
+                            "paper": stated,
+                            "difference": mean - stated if comparable and stated is not None else None,
+                        }
+                    )
         return pd.DataFrame(lines)
 
     def _cell(self, row: str, column: str, measure: str) -> tuple[float, float, int, str]:
@@ -144,12 +153,17 @@ class Result:
         for one in self.judged():
             unit = MEASURES.get(one.claim.measure, ("distance to the sound", "", 3))
             found = one.difference
-            lines.append({
-                "claim": one.claim.text,
-                "paper": "" if one.paper is None else f"{one.paper:+.3g}",
-                "ours": "" if found is None else f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {unit[0]}",
-                "seeds": one.seeds, "verdict": one.verdict + (" (one seed)" if one.seeds == 1 else ""),
-            })  # fmt: skip
+            lines.append(
+                {
+                    "claim": one.claim.text,
+                    "paper": "" if one.paper is None else f"{one.paper:+.3g}",
+                    "ours": ""
+                    if found is None
+                    else f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {unit[0]}",
+                    "seeds": one.seeds,
+                    "verdict": one.verdict + (" (one seed)" if one.seeds == 1 else ""),
+                }
+            )
         return pd.DataFrame(lines)
 
     def judged(self) -> list[Judged]:
@@ -235,8 +249,13 @@ class Result:
         lines += [
             f"{row} & " + " & ".join(cells) + " \\\\" for row, cells in zip(frame.index, frame.values, strict=True)
         ]
-        lines += ["\\bottomrule", "\\end{tabular}", f"\\caption{{{_escape(self.caption())}}}",
-                  f"\\label{{tab:{self.table.name}}}", "\\end{table}"]  # fmt: skip
+        lines += [
+            "\\bottomrule",
+            "\\end{tabular}",
+            f"\\caption{{{_escape(self.caption())}}}",
+            f"\\label{{tab:{self.table.name}}}",
+            "\\end{table}",
+        ]
         return "\n".join(lines) + "\n"
 
 

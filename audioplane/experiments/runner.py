@@ -34,9 +34,15 @@ EVERY = 0.5  # seconds between looks at the workers
 
 
 def reproduce(
-    names: Sequence[str], preset: str, seeds: int = 1, workers: int | None = None, subject: Clip | None = None,
-    fresh: bool = False, films: Path | None = None, quiet: bool = False,
-) -> dict[str, Result]:  # fmt: skip
+    names: Sequence[str],
+    preset: str,
+    seeds: int = 1,
+    workers: int | None = None,
+    subject: Clip | None = None,
+    fresh: bool = False,
+    films: Path | None = None,
+    quiet: bool = False,
+) -> dict[str, Result]:
     """Tables by name, with every run that they need.
 
     Args:
@@ -91,14 +97,26 @@ def shelf(preset: str) -> Path:
     return Path(__file__).parents[2] / "records" / preset
 
 
-def _result(table: Table, preset: str, cells: dict[tuple[str, str, int], Job], found: dict[str, Record],
-            failed: dict[str, str], films: Path | None) -> Result:  # fmt: skip
+def _result(
+    table: Table,
+    preset: str,
+    cells: dict[tuple[str, str, int], Job],
+    found: dict[str, Record],
+    failed: dict[str, str],
+    films: Path | None,
+) -> Result:
     shown = films_of(table, {cell: job.clip for cell, job in cells.items()}, films) if films else {}
     return _collect(table, preset, {cell: job.key for cell, job in cells.items()}, found, failed, shown)
 
 
-def _collect(table: Table, preset: str, cells: dict[tuple[str, str, int], str], found: dict[str, Record],
-             failed: dict[str, str], films: dict[tuple[str, str], dict[str, Any]]) -> Result:  # fmt: skip
+def _collect(
+    table: Table,
+    preset: str,
+    cells: dict[tuple[str, str, int], str],
+    found: dict[str, Record],
+    failed: dict[str, str],
+    films: dict[tuple[str, str], dict[str, Any]],
+) -> Result:
     grouped: dict[tuple[str, str], list[Record]] = {}
     for (row, column, _), key in cells.items():
         if key in found:
@@ -107,8 +125,9 @@ def _collect(table: Table, preset: str, cells: dict[tuple[str, str, int], str], 
     return Result(table, preset, grouped, lost, films)
 
 
-def run_all(by_key: dict[str, Job], workers: int | None = None, fresh: bool = False, quiet: bool = False
-            ) -> tuple[dict[str, Record], dict[str, str]]:  # fmt: skip
+def run_all(
+    by_key: dict[str, Job], workers: int | None = None, fresh: bool = False, quiet: bool = False
+) -> tuple[dict[str, Record], dict[str, str]]:
     """Records by key, and what failed, by key."""
     if fresh:
         for job in by_key.values():
@@ -237,8 +256,9 @@ class _Progress:
             m = record.measures
             self._bar.write(
                 f"{who}, {record.key}: head {m['head_psnr']:.2f} dB, mouth {m['mouth_psnr']:.2f} dB, opening r "
-                f"{m['opening_correlation']:.2f}, {record.seconds['train']:.0f} s", file=sys.stderr,
-            )  # fmt: skip
+                f"{m['opening_correlation']:.2f}, {record.seconds['train']:.0f} s",
+                file=sys.stderr,
+            )
 
     def look(self) -> None:
         if self._bar.disable:

@@ -27,9 +27,16 @@ if TYPE_CHECKING:
 SHIFT = 1.0  # seconds by which the control's audio is late
 JUDGING = ("evaluate.py", "protocols.py", "metrics", "sync", "experiments/runs.py")
 KEPT = (
-    "head_psnr", "head_ssim", "mouth_psnr", "mouth_ssim", "lip_error", "opening", "opening_true", "sync_distance",
+    "head_psnr",
+    "head_ssim",
+    "mouth_psnr",
+    "mouth_ssim",
+    "lip_error",
+    "opening",
+    "opening_true",
+    "sync_distance",
     "sync_unrelated",
-)  # fmt: skip
+)
 TIMED = 40  # frames
 
 
@@ -155,15 +162,27 @@ def _make(job: Job, watchers: Sequence[Watcher]) -> Record:
         reader = reader.on(subject)
     measures, series = judge(head, subject, reader)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"
-    facts = {"gaussians": len(head.cloud), "moving": TalkingHead.load(path / HEAD).moving,
-             "mouth_share": mouth_share(head, subject), "fps": round(_fps(head, subject), 1)}  # fmt: skip
+    facts = {
+        "gaussians": len(head.cloud),
+        "moving": TalkingHead.load(path / HEAD).moving,
+        "mouth_share": mouth_share(head, subject),
+        "fps": round(_fps(head, subject), 1),
+    }
     return Record(
-        identity=job.identity, key=job.key, code=job.code(), config=json.loads(job.config.to_json()),
-        clip=job.clip.to_dict(), driven=job.driven and job.driven.to_dict(), versions=versions(), device=device,
-        made=today(), seconds={"train": round(done - start, 2), "judge": round(time.perf_counter() - done, 2)},
-        facts=facts, measures=measures,
+        identity=job.identity,
+        key=job.key,
+        code=job.code(),
+        config=json.loads(job.config.to_json()),
+        clip=job.clip.to_dict(),
+        driven=job.driven and job.driven.to_dict(),
+        versions=versions(),
+        device=device,
+        made=today(),
+        seconds={"train": round(done - start, 2), "judge": round(time.perf_counter() - done, 2)},
+        facts=facts,
+        measures=measures,
         series={key: rounded(series[key]) for key in KEPT if key in series},
-    )  # fmt: skip
+    )
 
 
 def driven_by(subject: Subject, driven: Clip) -> Subject:
@@ -177,14 +196,22 @@ def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dic
     (summary, series), (late, _) = evaluate_all(subject, renders, reader=reader)
     sync, distances = _sync(head, subject)
     return {
-        **summary.to_dict(), "lpips": _lpips(head, subject), **sync, "shifted_correlation": late.opening_correlation,
+        **summary.to_dict(),
+        "lpips": _lpips(head, subject),
+        **sync,
+        "shifted_correlation": late.opening_correlation,
         "shifted_lip_error": late.lip_error,
-    }, series | distances  # fmt: skip
+    }, series | distances
 
 
-def held_out(head: TalkingHead, subject: Subject, reader: MouthReader | None = None, shift: float = 0.0,
-             frames: range | None = None, protocol: Protocol = DEFAULT
-             ) -> tuple[Evaluation, dict[str, np.ndarray]]:  # fmt: skip
+def held_out(
+    head: TalkingHead,
+    subject: Subject,
+    reader: MouthReader | None = None,
+    shift: float = 0.0,
+    frames: range | None = None,
+    protocol: Protocol = DEFAULT,
+) -> tuple[Evaluation, dict[str, np.ndarray]]:
     """Evaluates a head on a subject's held-out frames, under the subject's own audio or that audio `shift` s late."""
     return evaluate(subject, renderer(head, subject, shift, protocol), frames, reader, protocol)
 

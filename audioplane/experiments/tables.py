@@ -85,8 +85,15 @@ class Table:
     measures: tuple[str, ...]
     claims: tuple[Claim, ...]
 
-    def job(self, row: Row, column: Column, base: Config, lengths: tuple[float, int, float], seed: int,
-            subject: Clip | None = None) -> Job | None:  # fmt: skip
+    def job(
+        self,
+        row: Row,
+        column: Column,
+        base: Config,
+        lengths: tuple[float, int, float],
+        seed: int,
+        subject: Clip | None = None,
+    ) -> Job | None:
         """The run of a cell; None where there is none: no code, or a field that does not hear."""
         if row.settings is None or (column.voice and "field.kind=six_planes" in row.settings):
             return None
@@ -116,13 +123,23 @@ MEASURES = {
 """Our measures: title, the paper's measure beside which it stands, digits. LSE-C is by `audioplane-sync`, the paper's
 by SyncNet: two scales. The paper's PSNR is of whole pictures."""
 
-PICTURES = ("head_psnr", "head_ssim", "lpips", "lse_c", "mouth_psnr", "lip_error", "opening_correlation",
-            "opening_amplitude", "shifted_correlation")  # fmt: skip
+PICTURES = (
+    "head_psnr",
+    "head_ssim",
+    "lpips",
+    "lse_c",
+    "mouth_psnr",
+    "lip_error",
+    "opening_correlation",
+    "opening_amplitude",
+    "shifted_correlation",
+)
 
 
 def _compare(text: str, first: tuple[str, str], second: tuple[str, str], *pairs: tuple[str, str]) -> tuple[Claim, ...]:
-    return tuple(Claim(f"{text} ({MEASURES_OF[paper_name]})", first, second, ours, paper_name)
-                 for paper_name, ours in pairs)  # fmt: skip
+    return tuple(
+        Claim(f"{text} ({MEASURES_OF[paper_name]})", first, second, ours, paper_name) for paper_name, ours in pairs
+    )
 
 
 MEASURES_OF = {"psnr": "PSNR", "syncnet": "lip sync", "lpips": "perceptual"}
@@ -144,27 +161,48 @@ def _table2() -> Table:
         *_compare("saliency splatting improves the Audio-Plane", full, ap, PSNR, SYNC),
         *_compare("both together improve the baseline", full, base, PSNR, SYNC),
     )
-    return Table("table2", "II", "Audio-Plane (AP) and saliency splatting (SS)", "table2_ablation", rows,
-                 (Column("test set A", "adam"),), PICTURES, claims)  # fmt: skip
+    return Table(
+        "table2",
+        "II",
+        "Audio-Plane (AP) and saliency splatting (SS)",
+        "table2_ablation",
+        rows,
+        (Column("test set A", "adam"),),
+        PICTURES,
+        claims,
+    )
 
 
 def _table3() -> Table:
     kinds = [(scores, fusion) for scores in ("mlp", "attention") for fusion in ("multiply", "add", "concat")]
     rows = tuple(
-        Row(f"{scores} / {fusion}",
-            tuple(f"field.{key}={value}" for key, value in (("scores", scores), ("fusion", fusion))
-                  if (key, value) not in (("scores", "attention"), ("fusion", "concat"))),
-            f"{scores}/{fusion}")
+        Row(
+            f"{scores} / {fusion}",
+            tuple(
+                f"field.{key}={value}"
+                for key, value in (("scores", scores), ("fusion", fusion))
+                if (key, value) not in (("scores", "attention"), ("fusion", "concat"))
+            ),
+            f"{scores}/{fusion}",
+        )
         for scores, fusion in kinds
-    )  # fmt: skip
+    )
     best = ("attention / concat", "test set B")
     claims = (
         *_compare("attention beats an MLP, concatenated", best, ("mlp / concat", "test set B"), PSNR, SYNC),
         *_compare("concatenation beats addition", best, ("attention / add", "test set B"), PSNR, SYNC),
         *_compare("concatenation beats multiplication", best, ("attention / multiply", "test set B"), PSNR, SYNC),
     )
-    return Table("table3", "III", "Scores of the prototypes, and how the plane sets join", "table3_fusion", rows,
-                 (Column("test set B", "beth"),), PICTURES, claims)  # fmt: skip
+    return Table(
+        "table3",
+        "III",
+        "Scores of the prototypes, and how the plane sets join",
+        "table3_fusion",
+        rows,
+        (Column("test set B", "beth"),),
+        PICTURES,
+        claims,
+    )
 
 
 def _table4() -> Table:
@@ -173,13 +211,30 @@ def _table4() -> Table:
     chosen, claims = ("0.2", "test set A"), ()
     for margin in ("0.05", "0.1", "0.3"):
         claims += _compare(f"a margin of 0.2 is better than {margin}", chosen, (margin, "test set A"), SYNC)
-    return Table("table4", "IV", "The margin of the mask loss", "table4_margin", rows,
-                 (Column("test set A", "adam"),), (*PICTURES, "mouth_share"), claims)  # fmt: skip
+    return Table(
+        "table4",
+        "IV",
+        "The margin of the mask loss",
+        "table4_margin",
+        rows,
+        (Column("test set A", "adam"),),
+        (*PICTURES, "mouth_share"),
+        claims,
+    )
 
 
 def _table5() -> Table:
-    names = ("ATVG", "MakeItTalk", "Wav2Lip", "AD-NeRF", "RAD-NeRF", "ER-NeRF", "SyncTalk", "GaussianTalker",
-             "TalkingGaussian")  # fmt: skip
+    names = (
+        "ATVG",
+        "MakeItTalk",
+        "Wav2Lip",
+        "AD-NeRF",
+        "RAD-NeRF",
+        "ER-NeRF",
+        "SyncTalk",
+        "GaussianTalker",
+        "TalkingGaussian",
+    )
     rows = (
         Row("six-planes over time", SIX_PLANES),
         Row("tri-plane + audio", TRI_PLANE),
@@ -191,11 +246,17 @@ def _table5() -> Table:
         claim
         for column in columns
         for other in ("tri-plane + audio", "six-planes over time")
-        for claim in _compare(f"Audio-Plane beats {other} on {column.name}", ("Audio-Plane", column.name),
-                              (other, column.name), PSNR, SYNC)
-    )  # fmt: skip
-    return Table("table5", "V", "Methods, driven by their own voice", "table5_methods", rows, columns,
-                 (*PICTURES, "fps"), claims)  # fmt: skip
+        for claim in _compare(
+            f"Audio-Plane beats {other} on {column.name}",
+            ("Audio-Plane", column.name),
+            (other, column.name),
+            PSNR,
+            SYNC,
+        )
+    )
+    return Table(
+        "table5", "V", "Methods, driven by their own voice", "table5_methods", rows, columns, (*PICTURES, "fps"), claims
+    )
 
 
 def _table6() -> Table:
@@ -205,40 +266,69 @@ def _table6() -> Table:
         *(Row(method, None, method) for method in ("SynObama", "NVP", "ER-NeRF", "TalkingGaussian")),
     )
     columns = (
-        Column("test audio A", "adam", "english_drive", "A"), Column("test audio B", "adam", "german_drive", "B"),
-    )  # fmt: skip
+        Column("test audio A", "adam", "english_drive", "A"),
+        Column("test audio B", "adam", "german_drive", "B"),
+    )
     claims = tuple(
         claim
         for column in columns
-        for claim in _compare(f"driven by {column.name}, Audio-Plane beats tri-plane + audio",
-                              ("Audio-Plane", column.name), ("tri-plane + audio", column.name),
-                              ("lpips", "mouth_psnr"), SYNC)
-    )  # fmt: skip
-    return Table("table6", "VI", "Methods, driven by another's voice", "table6_cross_driven", rows, columns, PICTURES,
-                 claims)  # fmt: skip
+        for claim in _compare(
+            f"driven by {column.name}, Audio-Plane beats tri-plane + audio",
+            ("Audio-Plane", column.name),
+            ("tri-plane + audio", column.name),
+            ("lpips", "mouth_psnr"),
+            SYNC,
+        )
+    )
+    return Table(
+        "table6", "VI", "Methods, driven by another's voice", "table6_cross_driven", rows, columns, PICTURES, claims
+    )
 
 
 def _table7() -> Table:
-    rows = tuple(Row(name, (), name, speaker) for name, speaker in
-                 (("English (M)", "adam"), ("Chinese (M)", "chen"), ("French (M)", "denis")))  # fmt: skip
+    rows = tuple(
+        Row(name, (), name, speaker)
+        for name, speaker in (("English (M)", "adam"), ("Chinese (M)", "chen"), ("French (M)", "denis"))
+    )
     columns = (
-        Column("same identity", paper="same_id"), Column("English (M)", voice="english_drive", paper="English (M)"),
+        Column("same identity", paper="same_id"),
+        Column("English (M)", voice="english_drive", paper="English (M)"),
         Column("Chinese (M)", voice="chinese_drive", paper="Chinese (M)"),
         Column("French (F)", voice="french_drive", paper="French (F)"),
         Column("German (F)", voice="german_drive", paper="German (F)"),
-    )  # fmt: skip
+    )
     own = columns[0].name
     claims = tuple(
-        Claim(f"{row.name}: lips follow {column.name}, who was never heard", (row.name, column.name),
-              (row.name, column.name), "sync_distance", "syncnet")
-        for row in rows for column in columns[1:]
+        Claim(
+            f"{row.name}: lips follow {column.name}, who was never heard",
+            (row.name, column.name),
+            (row.name, column.name),
+            "sync_distance",
+            "syncnet",
+        )
+        for row in rows
+        for column in columns[1:]
     ) + tuple(
-        Claim(f"{row.name}: the own voice is followed better than {column.name}", (row.name, own),
-              (row.name, column.name), "sync_distance", "syncnet")
-        for row in rows for column in columns[1:]
-    )  # fmt: skip
-    return Table("table7", "VII", "Voices of other people and languages", "table7_cross_language", rows, columns,
-                 ("lse_c", "opening_correlation"), claims)  # fmt: skip
+        Claim(
+            f"{row.name}: the own voice is followed better than {column.name}",
+            (row.name, own),
+            (row.name, column.name),
+            "sync_distance",
+            "syncnet",
+        )
+        for row in rows
+        for column in columns[1:]
+    )
+    return Table(
+        "table7",
+        "VII",
+        "Voices of other people and languages",
+        "table7_cross_language",
+        rows,
+        columns,
+        ("lse_c", "opening_correlation"),
+        claims,
+    )
 
 
 _MAKERS: tuple[Callable[[], Table], ...] = (_table2, _table3, _table4, _table5, _table6, _table7)

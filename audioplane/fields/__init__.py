@@ -11,8 +11,10 @@ from .tri_plane import TriPlane
 
 Field = AudioPlane | TriPlane | SixPlanes
 KINDS: dict[str, type[AudioPlane] | type[TriPlane] | type[SixPlanes]] = {
-    "audio_plane": AudioPlane, "tri_plane": TriPlane, "six_planes": SixPlanes,
-}  # fmt: skip
+    "audio_plane": AudioPlane,
+    "tri_plane": TriPlane,
+    "six_planes": SixPlanes,
+}
 
 
 def build(config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> Field:

@@ -47,9 +47,15 @@ class Heads(nn.Module):
     """
 
     def __init__(
-        self, width: int, extra: int, outputs: int, hidden: int, dynamism_hidden: int, generator: torch.Generator,
+        self,
+        width: int,
+        extra: int,
+        outputs: int,
+        hidden: int,
+        dynamism_hidden: int,
+        generator: torch.Generator,
         bf16: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.width, self.hidden = width, hidden
         self.bf16 = bf16 and has_bf16()
@@ -101,9 +107,17 @@ class _Layers(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, static: Tensor, weight: Tensor, bias: Tensor, weight2: Tensor, bias2: Tensor, weight3: Tensor,
-        bias3: Tensor, weight_d: Tensor, bias_d: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        ctx: Any,
+        static: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        weight2: Tensor,
+        bias2: Tensor,
+        weight3: Tensor,
+        bias3: Tensor,
+        weight_d: Tensor,
+        bias_d: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         from . import head_kernels as kernels
 
         count, wide, narrow = len(static), len(weight2), weight_d.shape[1]
@@ -116,9 +130,18 @@ class _Layers(torch.autograd.Function):
         hidden, dynamism = static.new_empty(count, wide), torch.empty(count, 1)
         mixed = functional.linear(static, weight)
         threads.run(
-            kernels.gate, chunks, flat(mixed), flat(bias), wide, narrow, flat(weight_d), np.float32(bias_d.item()),
-            flat(first), flat(second), flat(dynamism),
-        )  # fmt: skip
+            kernels.gate,
+            chunks,
+            flat(mixed),
+            flat(bias),
+            wide,
+            narrow,
+            flat(weight_d),
+            np.float32(bias_d.item()),
+            flat(first),
+            flat(second),
+            flat(dynamism),
+        )
         mixed = functional.linear(first, weight2)
         threads.run(kernels.rectify, chunks, flat(mixed), flat(bias2), wide, flat(hidden))
         ctx.save_for_backward(static, weight, weight2, weight3, weight_d, first, second, dynamism, hidden)
@@ -141,12 +164,29 @@ class _Layers(torch.autograd.Function):
         v_first, v_mixed = v_hidden @ weight2, static.new_empty(count, wide + narrow)
         sums = torch.empty(blocks, wide + 2 * narrow + 8)
         threads.run(
-            kernels.gate_backward, chunks, flat(first), flat(second), flat(dynamism), flat(weight_d), wide, narrow,
-            flat(v_first), flat(v_dynamism), flat(v_mixed), flat(sums),
-        )  # fmt: skip
+            kernels.gate_backward,
+            chunks,
+            flat(first),
+            flat(second),
+            flat(dynamism),
+            flat(weight_d),
+            wide,
+            narrow,
+            flat(v_first),
+            flat(v_dynamism),
+            flat(v_mixed),
+            flat(sums),
+        )
         v_bias, v_weight_d, v_bias_d, _ = sums.sum(dim=0).split([wide + narrow, narrow, 1, 7])
         v_weight3, v_bias3 = (v_out.t() @ hidden).to(v_bias), v_offsets.sum(dim=0)
         return (
-            v_mixed @ weight, v_mixed.t() @ static, v_bias, v_weight2.to(v_bias), v_bias2, v_weight3, v_bias3,
-            v_weight_d[None], v_bias_d,
-        )  # fmt: skip
+            v_mixed @ weight,
+            v_mixed.t() @ static,
+            v_bias,
+            v_weight2.to(v_bias),
+            v_bias2,
+            v_weight3,
+            v_bias3,
+            v_weight_d[None],
+            v_bias_d,
+        )

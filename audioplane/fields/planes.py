@@ -124,8 +124,9 @@ def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
 
 class _Sample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray,
-                short: bool) -> Tensor:  # fmt: skip
+    def forward(
+        ctx: Any, points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray, short: bool
+    ) -> Tensor:
         from . import plane_kernels
 
         vectors, use_lines = (0,) * (planes.shape[1] // 8), lines is not None
@@ -134,9 +135,15 @@ class _Sample(torch.autograd.Function):
         arrays = [t.detach().contiguous().numpy() for t in (points, planes, planes[:0] if lines is None else lines)]
         tables = [array.reshape(-1) for array in arrays[1:]]
         threads.run(
-            plane_kernels.sample, threads.split(len(points), 4 * torch.get_num_threads()), arrays[0], layout, vectors,
-            *tables, use_lines, flat(products),
-        )  # fmt: skip
+            plane_kernels.sample,
+            threads.split(len(points), 4 * torch.get_num_threads()),
+            arrays[0],
+            layout,
+            vectors,
+            *tables,
+            use_lines,
+            flat(products),
+        )
         ctx.state = (arrays, tables, layout, vectors, use_lines)
         return products
 
@@ -157,10 +164,20 @@ class _Sample(torch.autograd.Function):
         v_planes, v_lines = torch.empty(int(first[-1]), planes.shape[1]), torch.zeros(lines.shape)
         v_points = torch.empty(sets, count, 3)
         threads.run(
-            plane_kernels.scatter, each, points, layout, vectors, *tables, use_lines,
-            flat(v_products), corners, first, v_planes.view(-1).numpy(),
-            v_lines.view(-1).numpy(), v_points.numpy(),
-        )  # fmt: skip
+            plane_kernels.scatter,
+            each,
+            points,
+            layout,
+            vectors,
+            *tables,
+            use_lines,
+            flat(v_products),
+            corners,
+            first,
+            v_planes.view(-1).numpy(),
+            v_lines.view(-1).numpy(),
+            v_points.numpy(),
+        )
         touched = torch.from_numpy(np.concatenate([rows[s, : counts[s]] for s in range(sets)]))
         # Sets do not share rows and each names a row once: nothing is left to coalesce.
         sparse = torch.sparse_coo_tensor(

@@ -29,9 +29,13 @@ def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
     """
     names = ("head", "mouth", "Gaussians", "dynamism $g$")
     figure, axes = plt.subplots(
-        4, len(heads), figsize=(2.0 * len(heads) + 0.9, 7.5), layout="constrained", squeeze=False,
+        4,
+        len(heads),
+        figsize=(2.0 * len(heads) + 0.9, 7.5),
+        layout="constrained",
+        squeeze=False,
         height_ratios=[1, 0.75, 1, 1],
-    )  # fmt: skip
+    )
     densest = max(float(np.percentile(own["density"], 99.7)) for own in heads.values())
     for column, (margin, own) in zip(axes.T, heads.items(), strict=True):
         height, width = own["mask"].shape
@@ -79,9 +83,13 @@ def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], ti
     """
     names, count = list(rows), len(mouths)
     figure, axes = plt.subplots(
-        len(rows), 2 * count, figsize=(2.35 * count + 0.9, 1.6 * len(rows) + 0.3), layout="constrained",
-        squeeze=False, width_ratios=[1, 0.53] * count,
-    )  # fmt: skip
+        len(rows),
+        2 * count,
+        figsize=(2.35 * count + 0.9, 1.6 * len(rows) + 0.3),
+        layout="constrained",
+        squeeze=False,
+        width_ratios=[1, 0.53] * count,
+    )
     truth, image = rows[names[0]], None
     for line, name in zip(axes, names, strict=True):
         for k in range(count):
@@ -115,17 +123,26 @@ def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], ti
 
 def _frame(axes: Axes, box: tuple[slice, slice], colour: str) -> None:
     rows, columns = box
-    axes.add_patch(Rectangle(
-        (columns.start - 0.5, rows.start - 0.5), columns.stop - columns.start, rows.stop - rows.start, fill=False,
-        edgecolor=colour, linewidth=1,
-    ))  # fmt: skip
+    axes.add_patch(
+        Rectangle(
+            (columns.start - 0.5, rows.start - 0.5),
+            columns.stop - columns.start,
+            rows.stop - rows.start,
+            fill=False,
+            edgecolor=colour,
+            linewidth=1,
+        )
+    )
 
 
 def table_dots(
-    ours: Mapping[str, Mapping[str, Sequence[float]]], paper: Mapping[str, Mapping[str, float]],
-    better: Mapping[str, int], title: str = "", called: Mapping[str, str] | None = None,
+    ours: Mapping[str, Mapping[str, Sequence[float]]],
+    paper: Mapping[str, Mapping[str, float]],
+    better: Mapping[str, int],
+    title: str = "",
+    called: Mapping[str, str] | None = None,
     least: Mapping[str, float] | None = None,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
 
     The two were measured on other people, at other sizes, by other networks: the paper's have a scale of their own, at
@@ -141,8 +158,11 @@ def table_dots(
     numbers = [(row, value) for column in ours.values() for row, values in column.items() for value in values]
     numbers += [pair for column in paper.values() for pair in column.items()]
     filled = {row for row, value in numbers if np.isfinite(value)}
-    names = [row for row in dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column)
-             if row in filled]  # fmt: skip
+    names = [
+        row
+        for row in dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column)
+        if row in filled
+    ]
     columns = min(len(ours), ACROSS if len(names) <= MANY else len(ours))
     lines = -(-len(ours) // columns)
     size = (1.3 + 2.15 * columns, 0.3 + lines * (1.2 + 0.3 * len(names)))
@@ -164,8 +184,9 @@ def table_dots(
         cell.margins(x=0.15)
         scales, called_so = [cell], (called or {}).get(measure, measure)
         if theirs:
-            above = _paper_scale(cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs],
-                                 called_so + arrow)  # fmt: skip
+            above = _paper_scale(
+                cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs], called_so + arrow
+            )
             scales += [above] if measure.endswith(called_so) else []
         else:
             cell.set_title("not in the paper", fontsize=8, color="0.5")
@@ -177,9 +198,11 @@ def table_dots(
     axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     if title:
         figure.suptitle(title, fontsize=10)
-    figure.supxlabel("filled: ours, mean and standard deviation over seeds, each seed a small dot\n"
-                     "hollow: the paper, on a scale of its own, as long as ours where the unit is the same",
-                     fontsize=7.5)  # fmt: skip
+    figure.supxlabel(
+        "filled: ours, mean and standard deviation over seeds, each seed a small dot\n"
+        "hollow: the paper, on a scale of its own, as long as ours where the unit is the same",
+        fontsize=7.5,
+    )
     plt.close(figure)
     return figure
 
@@ -195,9 +218,14 @@ def _lengthen(scales: Sequence[Axes], least: float) -> None:
 def _paper_scale(axes: Axes, points: Sequence[tuple[float, int]], label: str) -> Axes:
     above = axes.twiny()
     above.plot(
-        [value for value, _ in points], [k - 0.13 for _, k in points], "D", markerfacecolor="none", color=PAPER,
-        markersize=6, linestyle="none",
-    )  # fmt: skip
+        [value for value, _ in points],
+        [k - 0.13 for _, k in points],
+        "D",
+        markerfacecolor="none",
+        color=PAPER,
+        markersize=6,
+        linestyle="none",
+    )
     above.set_xlabel(f"paper: {label}", fontsize=8, color=PAPER)
     above.margins(x=0.15)
     above.tick_params(axis="x", labelsize=7, length=2)

@@ -44,9 +44,15 @@ def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Seque
 
 
 def attention(
-    audio: NDArray, rate: int, phonemes: Sequence, weights: NDArray, opening: NDArray, fps: float, start: float,
+    audio: NDArray,
+    rate: int,
+    phonemes: Sequence,
+    weights: NDArray,
+    opening: NDArray,
+    fps: float,
+    start: float,
     stop: float,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """A sentence from top to bottom: waveform with its sounds, Eq. 7's weights over the prototypes, the true lips.
 
     Paper: Fig. 4 (journal).
@@ -65,9 +71,18 @@ def attention(
 
 
 def draw_attention(
-    wave: Axes, grid: Axes, lips: Axes, audio: NDArray, rate: int, phonemes: Sequence, weights: NDArray,
-    opening: NDArray, fps: float, start: float, stop: float,
-) -> NDArray:  # fmt: skip
+    wave: Axes,
+    grid: Axes,
+    lips: Axes,
+    audio: NDArray,
+    rate: int,
+    phonemes: Sequence,
+    weights: NDArray,
+    opening: NDArray,
+    fps: float,
+    start: float,
+    stop: float,
+) -> NDArray:
     """`attention` into three axes; returns the order of the prototypes from top to bottom."""
     first, last = round(start * fps), round(stop * fps)
     piece = audio[int(start * rate) : int(stop * rate)]
@@ -82,9 +97,13 @@ def draw_attention(
     order = np.argsort(shown.argmax(axis=1), kind="stable")
     shown = shown[order]
     grid.imshow(
-        shown, aspect="auto", cmap="magma", interpolation="nearest", extent=(first / fps, last / fps, len(shown), 0),
+        shown,
+        aspect="auto",
+        cmap="magma",
+        interpolation="nearest",
+        extent=(first / fps, last / fps, len(shown), 0),
         norm=PowerNorm(0.5, 0, float(np.percentile(shown, 99.8))),
-    )  # fmt: skip
+    )
     grid.set(yticks=[], ylabel=f"{len(shown)} prototypes of $A$")
     times = (np.arange(first, last) + 0.5) / fps
     lips.fill_between(times, opening[first:last], color="C3", alpha=0.7, linewidth=0)

@@ -15,9 +15,16 @@ SAID = "#0072b2"
 
 
 def listening(
-    audio: NDArray, rate: int, phonemes: Sequence, features: NDArray, codes: NDArray, opening: NDArray, fps: float,
-    start: float, stop: float,
-) -> Figure:  # fmt: skip
+    audio: NDArray,
+    rate: int,
+    phonemes: Sequence,
+    features: NDArray,
+    codes: NDArray,
+    opening: NDArray,
+    fps: float,
+    start: float,
+    stop: float,
+) -> Figure:
     """From top to bottom: waveform with its sounds, features, the code a of each frame, the true lips.
 
     Args:
@@ -40,11 +47,24 @@ def listening(
     wave.set(ylim=(-top, 1.4 * top), yticks=[], ylabel="voice")
     per_step = seconds / len(features)
     low, high = int(start / per_step), int(stop / per_step)
-    heard.imshow(features[low:high].T, aspect="auto", origin="lower", cmap="magma", interpolation="nearest",
-                 extent=(low * per_step, high * per_step, 0, features.shape[1]))  # fmt: skip
+    heard.imshow(
+        features[low:high].T,
+        aspect="auto",
+        origin="lower",
+        cmap="magma",
+        interpolation="nearest",
+        extent=(low * per_step, high * per_step, 0, features.shape[1]),
+    )
     heard.set(yticks=[], ylabel="features")
-    code.imshow(codes[first:last].T, aspect="auto", cmap="RdBu_r", vmin=-2.5, vmax=2.5, interpolation="nearest",
-                extent=(first / fps, last / fps, codes.shape[1], 0))  # fmt: skip
+    code.imshow(
+        codes[first:last].T,
+        aspect="auto",
+        cmap="RdBu_r",
+        vmin=-2.5,
+        vmax=2.5,
+        interpolation="nearest",
+        extent=(first / fps, last / fps, codes.shape[1], 0),
+    )
     code.set(yticks=[], ylabel=f"code $a$, {codes.shape[1]} numbers")
     lips.fill_between((np.arange(first, last) + 0.5) / fps, opening[first:last], color="C3", alpha=0.7, linewidth=0)
     lips.set(ylim=(0, None), ylabel="lips, mm", xlabel="seconds", xlim=(start, stop))
@@ -55,9 +75,14 @@ def listening(
 
 
 def ear(
-    audio: NDArray, rate: int, phonemes: Sequence, sounds: Mapping[str, NDArray],
-    tracks: Mapping[str, tuple[NDArray, NDArray]], start: float, stop: float,
-) -> Figure:  # fmt: skip
+    audio: NDArray,
+    rate: int,
+    phonemes: Sequence,
+    sounds: Mapping[str, NDArray],
+    tracks: Mapping[str, tuple[NDArray, NDArray]],
+    start: float,
+    stop: float,
+) -> Figure:
     """What a phonetic ear hears: waveform with its sounds, how likely each group of sounds is, what the mouth does.
 
     Args:
@@ -66,9 +91,13 @@ def ear(
         tracks: name -> (heard, truth), (steps,). start, stop: seconds to show.
     """
     figure, rows = plt.subplots(
-        2 + len(tracks), 1, figsize=(10, 3.9 + 0.62 * len(tracks)), sharex=True, layout="constrained",
+        2 + len(tracks),
+        1,
+        figsize=(10, 3.9 + 0.62 * len(tracks)),
+        sharex=True,
+        layout="constrained",
         height_ratios=[1, 2.6, *[0.75] * len(tracks)],
-    )  # fmt: skip
+    )
     wave, likely, *moves = rows
     piece = audio[int(start * rate) : int(stop * rate)]
     top = 1.05 * float(np.abs(piece).max(initial=0)) or 1.0
@@ -82,8 +111,15 @@ def ear(
     grid = np.stack(list(sounds.values()))
     step = len(audio) / rate / grid.shape[1]
     low, high = int(start / step), int(stop / step)
-    likely.imshow(grid[:, low:high], aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest",
-                  extent=((low - 0.5) * step, (high - 0.5) * step, len(grid) - 0.5, -0.5))  # fmt: skip
+    likely.imshow(
+        grid[:, low:high],
+        aspect="auto",
+        cmap="magma",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        extent=((low - 0.5) * step, (high - 0.5) * step, len(grid) - 0.5, -0.5),
+    )
     likely.set(yticks=range(len(grid)), ylabel="heard")
     likely.set_yticklabels(list(sounds), fontsize=7)
     times = np.arange(low, high) * step
@@ -99,16 +135,18 @@ def ear(
     return figure
 
 
-def said(curves: Mapping[str, tuple[NDArray, NDArray]], correlations: Mapping[str, tuple[float, float]], fps: float
-         ) -> Figure:  # fmt: skip
+def said(
+    curves: Mapping[str, tuple[NDArray, NDArray]], correlations: Mapping[str, tuple[float, float]], fps: float
+) -> Figure:
     """The opening that a code says over the true one, a row a voice.
 
     Args:
         curves: voice -> (said, truth), millimetres a frame. correlations: voice -> (r, r of the control).
         fps: frames a second.
     """
-    figure, rows = plt.subplots(len(curves), 1, figsize=(10, 1.75 * len(curves) + 0.3), sharex=True,
-                                layout="constrained", squeeze=False)  # fmt: skip
+    figure, rows = plt.subplots(
+        len(curves), 1, figsize=(10, 1.75 * len(curves) + 0.3), sharex=True, layout="constrained", squeeze=False
+    )
     for axes, (name, (own, truth)) in zip(rows[:, 0], curves.items(), strict=True):
         times = (np.arange(len(truth)) + 0.5) / fps
         axes.fill_between(times, truth, color="0.83", linewidth=0, label="truth")
@@ -130,8 +168,15 @@ def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         means: voice -> class of sound -> (said, truth), millimetres.
     """
     names = list(dict.fromkeys(sound for own in means.values() for sound in own))
-    figure, panels = plt.subplots(1, len(means), figsize=(3.2 * len(means) + 0.9, 0.27 * len(names) + 1), sharey=True,
-                                  sharex=True, layout="constrained", squeeze=False)  # fmt: skip
+    figure, panels = plt.subplots(
+        1,
+        len(means),
+        figsize=(3.2 * len(means) + 0.9, 0.27 * len(names) + 1),
+        sharey=True,
+        sharex=True,
+        layout="constrained",
+        squeeze=False,
+    )
     for axes, (voice, own) in zip(panels[0], means.items(), strict=True):
         for k, name in enumerate(names):
             if name in own:
@@ -145,7 +190,8 @@ def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
     panels[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), fontsize=8, frameon=False, ncols=2,
-                  loc="outside lower center")  # fmt: skip
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(), fontsize=8, frameon=False, ncols=2, loc="outside lower center"
+    )
     plt.close(figure)
     return figure

@@ -32,10 +32,13 @@ def moment(
     error = np.abs(frame.astype(float) - render).mean(-1) / 255
     own = " (as trained)" if np.isclose(margin, trained) else f" (trained: {trained:g})"
     parts = (
-        (frame, title, {}), (render, "render", {}), (error, f"error, mean {255 * error.mean():.1f} / 255", MAGMA),
-        (dynamism_map, "dynamism map g, Eq. 14", VIRIDIS), (1.0 * mask, "mask m", VIRIDIS),
+        (frame, title, {}),
+        (render, "render", {}),
+        (error, f"error, mean {255 * error.mean():.1f} / 255", MAGMA),
+        (dynamism_map, "dynamism map g, Eq. 14", VIRIDIS),
+        (1.0 * mask, "mask m", VIRIDIS),
         (excess, f"pull at margin {margin:.2f}{own}\nloss {np.abs(excess).mean():.4f}", PULL),
-    )  # fmt: skip
+    )
     for cell, (picture, words, how) in zip(axes.ravel(), parts, strict=True):
         drawn = cell.imshow(picture, **how)
         cell.set_title(words, **TITLE)
@@ -55,9 +58,16 @@ PULL = {"cmap": "RdBu_r", "vmin": -0.8, "vmax": 0.8}
 
 
 def prototypes(
-    sentence: Mapping, frame: int, chosen: int, sounds: Sequence[str], means: NDArray, face: NDArray, reach: NDArray,
-    totals: NDArray, title: str,
-) -> Figure:  # fmt: skip
+    sentence: Mapping,
+    frame: int,
+    chosen: int,
+    sounds: Sequence[str],
+    means: NDArray,
+    face: NDArray,
+    reach: NDArray,
+    totals: NDArray,
+    title: str,
+) -> Figure:
     """A sentence and its attention; each sound's mean attention; the face, one prototype's reach, and all reaches.
 
     Args:
@@ -107,9 +117,13 @@ def prototypes(
 
 
 def plane_level(
-    pictures: Mapping[str, NDArray], curves: Mapping[str, NDArray], points: NDArray, values: NDArray | None, level: int,
+    pictures: Mapping[str, NDArray],
+    curves: Mapping[str, NDArray],
+    points: NDArray,
+    values: NDArray | None,
+    level: int,
     what: str,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """One level: its three planes with the Gaussians on them, and the three lines.
 
     Args:

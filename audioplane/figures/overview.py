@@ -17,9 +17,15 @@ VOICE = "#0072b2"
 
 
 def overview(
-    audio: NDArray, rate: int, phonemes: Sequence, times: Sequence[float], start: float, stop: float,
-    rows: Mapping[str, Sequence[NDArray]], crop: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0),
-) -> Figure:  # fmt: skip
+    audio: NDArray,
+    rate: int,
+    phonemes: Sequence,
+    times: Sequence[float],
+    start: float,
+    stop: float,
+    rows: Mapping[str, Sequence[NDArray]],
+    crop: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0),
+) -> Figure:
     """A voice with its sounds, and under it what the head makes of it at some moments.
 
     Paper: Fig. 1 (journal).
@@ -62,9 +68,17 @@ def overview(
     first = next(iter(rows))
     for k, time in enumerate(times):
         wave.plot([time, time], [-top, top], color="#d55e00", linewidth=1.0)
-        figure.add_artist(ConnectionPatch(
-            (time, -top), (0.5, 1.0), "data", "axes fraction", axesA=wave, axesB=cells[f"{first} {k}"],
-            color="#d55e00", linewidth=0.8,
-        ))  # fmt: skip
+        figure.add_artist(
+            ConnectionPatch(
+                (time, -top),
+                (0.5, 1.0),
+                "data",
+                "axes fraction",
+                axesA=wave,
+                axesB=cells[f"{first} {k}"],
+                color="#d55e00",
+                linewidth=0.8,
+            )
+        )
     plt.close(figure)
     return figure

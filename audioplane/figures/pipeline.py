@@ -156,8 +156,18 @@ def _bar(figure: Figure, axes: Axes, image: object, end: str) -> None:
 def _arrow(figure: Figure, start: tuple[float, float], end: tuple[float, float], words: str, color: str) -> None:
     """An arrow from one place to another, inches, with words over its middle."""
     line = [_at(*start), _at(*end)]
-    figure.add_artist(FancyArrowPatch(*line, arrowstyle="-|>", mutation_scale=12, linewidth=1.4, color=color,
-                                      transform=figure.transFigure, shrinkA=0, shrinkB=0))  # fmt: skip
+    figure.add_artist(
+        FancyArrowPatch(
+            *line,
+            arrowstyle="-|>",
+            mutation_scale=12,
+            linewidth=1.4,
+            color=color,
+            transform=figure.transFigure,
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )
     if words:
         _words(figure, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.12), words)
 
@@ -167,8 +177,11 @@ def _line(figure: Figure, corners: list[tuple[float, float]]) -> None:
     from matplotlib.path import Path
 
     path = Path([_at(*corner) for corner in corners])
-    figure.add_artist(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=12, linewidth=1.4, color="0.6",
-                                      transform=figure.transFigure))  # fmt: skip
+    figure.add_artist(
+        FancyArrowPatch(
+            path=path, arrowstyle="-|>", mutation_scale=12, linewidth=1.4, color="0.6", transform=figure.transFigure
+        )
+    )
 
 
 def _words(figure: Figure, at: tuple[float, float], words: str, size: float = 10) -> None:

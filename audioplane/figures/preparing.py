@@ -27,9 +27,13 @@ def trajectories(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0
         above, the true rotation; below, one row a name, the errors on one scale.
     """
     figure, rows = plt.subplots(
-        1 + len(found), 1, figsize=(9, 1.5 + 1.0 * len(found)), sharex=True, layout="constrained",
+        1 + len(found),
+        1,
+        figsize=(9, 1.5 + 1.0 * len(found)),
+        sharex=True,
+        layout="constrained",
         height_ratios=[1.6, *[1] * len(found)],
-    )  # fmt: skip
+    )
     time = (np.arange(len(truth)) + 0.5) / fps
     for k, name in enumerate(AXES):
         rows[0].plot(time, truth[:, k] - truth[:, k].mean(), color=f"C{k}", linewidth=1.2, label=name)

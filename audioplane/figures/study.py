@@ -30,8 +30,15 @@ def user_study(
         at = np.arange(len(criteria)) + (k - (len(methods) - 1) / 2) * width
         means = np.array([row["mean"] for row in rows])
         ends = np.abs(np.array([[row["low"], row["high"]] for row in rows]).T - means)
-        axes.bar(at, means, 0.92 * width, yerr=ends, color=COLORS[k % len(COLORS)], label=method,
-                 error_kw={"elinewidth": 1, "capsize": 2})  # fmt: skip
+        axes.bar(
+            at,
+            means,
+            0.92 * width,
+            yerr=ends,
+            color=COLORS[k % len(COLORS)],
+            label=method,
+            error_kw={"elinewidth": 1, "capsize": 2},
+        )
         for x, mean in zip(at, means, strict=True):
             axes.text(x, 1.06, f"{mean:.1f}", ha="center", va="bottom", fontsize=7, color="white")
     names = [f"{name}\n" + r"Krippendorff's $\alpha$ " + f"{alpha:.2f}" for name, alpha in agreement.items()]

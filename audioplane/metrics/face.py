@@ -182,8 +182,9 @@ class Deformation:
     covered: float
 
 
-def deformation(points: NDArray, weights: NDArray, vertices: NDArray, lips: NDArray, reach: float = 0.004
-                ) -> Deformation:  # fmt: skip
+def deformation(
+    points: NDArray, weights: NDArray, vertices: NDArray, lips: NDArray, reach: float = 0.004
+) -> Deformation:
     """Compares the motion of Gaussians with the true motion of the mesh beneath them.
 
     Offsets on both sides are from the mean over the frames: a cloud is not told where the neutral face is. A Gaussian

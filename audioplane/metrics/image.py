@@ -191,8 +191,17 @@ def haarpsi(picture: Picture, truth: Picture) -> float:
         weights.append(np.maximum(coarse_a, coarse_b))
         add((alike(fine_a, fine_b) + alike(mid_a, mid_b)) / 2, weights[-1])
     if ca:
-        means = [[np.abs(cv2.boxFilter(_cornered(x), -1, (2, 2), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
-                         [: len(ya), : ya.shape[1]]) for x in both] for both in (ca, cb)]  # fmt: skip
+        means = [
+            [
+                np.abs(
+                    cv2.boxFilter(_cornered(x), -1, (2, 2), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)[
+                        : len(ya), : ya.shape[1]
+                    ]
+                )
+                for x in both
+            ]
+            for both in (ca, cb)
+        ]
         add((alike(means[0][0], means[1][0]) + alike(means[0][1], means[1][1])) / 2, (weights[0] + weights[1]) / 2)
     share = total / weight_sum if weight_sum > 0 else 1 / (1 + math.exp(-4.2))
     return (math.log(share / (1 - share)) / 4.2) ** 2

@@ -35,9 +35,12 @@ class Speed:
 
 
 def measure(
-    work: Callable[[int], Any], frames: int, included: tuple[str, ...], warm_up: int = 10,
+    work: Callable[[int], Any],
+    frames: int,
+    included: tuple[str, ...],
+    warm_up: int = 10,
     clock: Callable[[], float] = time.perf_counter,
-) -> Speed:  # fmt: skip
+) -> Speed:
     """Times `work(0)`, `work(1)`, ... one after the other; a GPU is waited for before and after each.
 
     Args:
@@ -68,9 +71,15 @@ def measure(
     p50, p95 = np.quantile(times, [0.5, 0.95])
     device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} thread(s)"
     return Speed(
-        included, frames, warm_up, float(frames / times.sum()), float(1e3 * p50), float(1e3 * p95), device,
+        included,
+        frames,
+        warm_up,
+        float(frames / times.sum()),
+        float(1e3 * p50),
+        float(1e3 * p95),
+        device,
         peak_memory(),
-    )  # fmt: skip
+    )
 
 
 def peak_memory() -> float:

@@ -43,8 +43,14 @@ class Difference:
     verdict: str
 
 
-def paired_over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block: int = 25, draws: int = 2000,
-                      seed: int = 0, higher_is_better: bool = True) -> Difference:  # fmt: skip
+def paired_over_seeds(
+    ours: Sequence[NDArray],
+    theirs: Sequence[NDArray],
+    block: int = 25,
+    draws: int = 2000,
+    seed: int = 0,
+    higher_is_better: bool = True,
+) -> Difference:
     """Bootstrap of the mean of ours - theirs over seeds and, within each, over blocks of frames.
 
     Seeds are drawn anew with replacement, then frames of those drawn: the interval holds what another seed and other
@@ -66,8 +72,14 @@ def paired_over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block:
     return _judged(mean, means, higher_is_better)
 
 
-def unpaired_over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block: int = 25, draws: int = 2000,
-                        seed: int = 0, higher_is_better: bool = True) -> Difference:  # fmt: skip
+def unpaired_over_seeds(
+    ours: Sequence[NDArray],
+    theirs: Sequence[NDArray],
+    block: int = 25,
+    draws: int = 2000,
+    seed: int = 0,
+    higher_is_better: bool = True,
+) -> Difference:
     """The same for series of different clips, whose frames have nothing in common: each side is drawn by itself.
 
     Args:
@@ -88,8 +100,9 @@ def unpaired_over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], bloc
     return _judged(mean, sides[0] - sides[1], higher_is_better)
 
 
-def paired_difference(ours: NDArray, theirs: NDArray, block: int = 25, draws: int = 2000, seed: int = 0,
-                      higher_is_better: bool = True) -> Difference:  # fmt: skip
+def paired_difference(
+    ours: NDArray, theirs: NDArray, block: int = 25, draws: int = 2000, seed: int = 0, higher_is_better: bool = True
+) -> Difference:
     """Bootstrap of the mean of ours - theirs over frames, in blocks because neighbouring frames are alike.
 
     Args:

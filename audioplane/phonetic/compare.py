@@ -89,9 +89,15 @@ def filmed(subject: Subject) -> Person:
     """A person of a Subject; the opening is that of the landmarks."""
     shapes = lip_shapes(subject.landmarks, 1, subject.viewmats)
     return Person(
-        subject.name, subject.audio, subject.fps, subject.landmarks, subject.viewmats, subject.train, subject.test,
+        subject.name,
+        subject.audio,
+        subject.fps,
+        subject.landmarks,
+        subject.viewmats,
+        subject.train,
+        subject.test,
         shapes.opening,
-    )  # fmt: skip
+    )
 
 
 class Listener:
@@ -151,8 +157,10 @@ def hear_embedded(person: Person, listener: Listener, seconds: float = 30.0) -> 
     from audioplane.speakers import cast
 
     own = cast.find(person.name)
-    rows = [{"voice": own.voice, "kind": "own, held out"}
-            | agree(listener(person.audio), person.opening, person.fps, person.test)]  # fmt: skip
+    rows = [
+        {"voice": own.voice, "kind": "own, held out"}
+        | agree(listener(person.audio), person.opening, person.fps, person.test)
+    ]
     for language, voices in VOICES.items():
         for voice in voices:
             if voice != own.voice:
@@ -164,8 +172,10 @@ def hear_embedded(person: Person, listener: Listener, seconds: float = 30.0) -> 
 
 def hear_filmed(person: Person, listener: Listener, others: Sequence[Person]) -> list[dict[str, Any]]:
     """One row a voice of people who were filmed: the own one's held-out seconds, and others' whole clips."""
-    rows = [{"voice": person.name, "kind": "own, held out"}
-            | agree(listener(person.audio), person.opening, person.fps, person.test)]  # fmt: skip
+    rows = [
+        {"voice": person.name, "kind": "own, held out"}
+        | agree(listener(person.audio), person.opening, person.fps, person.test)
+    ]
     return rows + [
         {"voice": other.name, "kind": "another person"} | agree(listener(other.audio), other.opening, other.fps)
         for other in others
@@ -174,9 +184,12 @@ def hear_filmed(person: Person, listener: Listener, others: Sequence[Person]) ->
 
 
 def compare(
-    speakers: Sequence[str | Person], configs: Mapping[str, Config], seeds: Sequence[int],
-    others: Sequence[Person] = (), told: Callable[[str], Any] = lambda line: None,
-) -> pd.DataFrame:  # fmt: skip
+    speakers: Sequence[str | Person],
+    configs: Mapping[str, Config],
+    seeds: Sequence[int],
+    others: Sequence[Person] = (),
+    told: Callable[[str], Any] = lambda line: None,
+) -> pd.DataFrame:
     """Every speaker with every kind of features and every seed: a row a voice.
 
     Args:

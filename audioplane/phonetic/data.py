@@ -138,16 +138,18 @@ def recorded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     voice = audio.astype(np.float64)
     if rng.random() < 0.5:  # breath in the voice: noise that follows its loudness
         level = np.sqrt(np.maximum(sosfilt(butter(1, 25, fs=SAMPLE_RATE, output="sos"), voice**2), 0))
-        breath = sosfilt(butter(2, rng.uniform(1000, 3500), "high", fs=SAMPLE_RATE, output="sos"),
-                         rng.normal(0, 1, len(voice)))  # fmt: skip
+        breath = sosfilt(
+            butter(2, rng.uniform(1000, 3500), "high", fs=SAMPLE_RATE, output="sos"), rng.normal(0, 1, len(voice))
+        )
         voice = voice + 10 ** (-rng.uniform(8, 30) / 20) * level * breath
     if rng.random() < 0.5:  # a voice is never as steady as a synthesizer's: its clock wavers
         knots = np.arange(0, len(voice) + 1600, 1600)
         slow = np.interp(np.arange(len(voice)), knots, rng.normal(0, 12, len(knots)))
         voice = np.interp(np.arange(len(voice)) + slow, np.arange(len(voice)), voice)
     if rng.random() < 0.45:  # a room
-        tail = rng.normal(0, 1, SAMPLE_RATE // 2) * np.exp(-np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
-                                                           * 6.9 / rng.uniform(0.15, 0.8))  # fmt: skip
+        tail = rng.normal(0, 1, SAMPLE_RATE // 2) * np.exp(
+            -np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE * 6.9 / rng.uniform(0.15, 0.8)
+        )
         tail *= rng.uniform(0.1, 0.9) / np.sqrt((tail**2).sum())
         delay = int(rng.integers(16, 200))
         voice = voice + np.pad(fftconvolve(voice, tail)[: len(voice)], (delay, 0))[: len(voice)]
@@ -156,8 +158,11 @@ def recorded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     if kind in ("opus", "mp3"):
         voice = _coded(voice, kind, float(rng.uniform(0.6, 1.0)))
     elif kind == "law":
-        voice = np.sign(voice) * np.expm1(np.round(np.log1p(255 * np.abs(voice)) / np.log(256) * 127) / 127
-                                          * np.log(256)) / 255  # fmt: skip
+        voice = (
+            np.sign(voice)
+            * np.expm1(np.round(np.log1p(255 * np.abs(voice)) / np.log(256) * 127) / 127 * np.log(256))
+            / 255
+        )
     elif kind == "clip":
         limit = rng.uniform(0.15, 0.4)
         voice = np.clip(voice, -limit, limit)
@@ -196,9 +201,12 @@ def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with open(beside, "wb") as file:
         np.savez(
-            file, voice=[c.voice for c in made], mel=np.stack([c.mel for c in made]),
-            classes=np.stack([c.classes for c in made]), tracks=np.stack([c.tracks for c in made]),
-        )  # fmt: skip
+            file,
+            voice=[c.voice for c in made],
+            mel=np.stack([c.mel for c in made]),
+            classes=np.stack([c.classes for c in made]),
+            tracks=np.stack([c.tracks for c in made]),
+        )
     beside.replace(path)
 
 
@@ -206,9 +214,13 @@ SHARD = 50  # clips that one process makes
 
 
 def make(
-    clips: int, seconds: float = 24.0, seed: int = 0, variants: Sequence[str] = VARIANTS, jobs: int = 2,
+    clips: int,
+    seconds: float = 24.0,
+    seed: int = 0,
+    variants: Sequence[str] = VARIANTS,
+    jobs: int = 2,
     told: Callable[[str], Any] = lambda line: None,
-) -> list[Clip]:  # fmt: skip
+) -> list[Clip]:
     """Clips, from the cache where they have been made already.
 
     Args:

@@ -110,11 +110,13 @@ def path_score(posteriors: NDArray, sounds: Sequence[int]) -> float:
 
 
 SLOTS = {  # GRID's grammar: which words can stand at each place
-    "command": ("bin", "lay", "place", "set"), "colour": ("blue", "green", "red", "white"),
-    "preposition": ("at", "by", "in", "with"), "letter": tuple("abcdefghijklmnopqrstuvxyz"),
+    "command": ("bin", "lay", "place", "set"),
+    "colour": ("blue", "green", "red", "white"),
+    "preposition": ("at", "by", "in", "with"),
+    "letter": tuple("abcdefghijklmnopqrstuvxyz"),
     "digit": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "adverb": ("again", "now", "please", "soon"),
-}  # fmt: skip
+}
 
 
 def grid(network: PhoneticNetwork, clips: Sequence[Path], aligns: Path, ratio: float = np.inf) -> dict[str, float]:

@@ -200,16 +200,20 @@ class People:
             late = lags[person] = lag(pairs)
             known = [np.where(ear.posteriors.max(axis=1) > SURE, ear.posteriors.argmax(axis=1), -1) for ear in ears]
             parts = (
-                [take.mel.astype(np.float32) for take in own], known, [ear.tracks / sizes for ear in ears],
+                [take.mel.astype(np.float32) for take in own],
+                known,
+                [ear.tracks / sizes for ear in ears],
                 [_earlier(take.lips, late) for take in own],
-            )  # fmt: skip
+            )
             count = sum(len(take.mel) for take in own)
             weights.append(count**0.5)
             for column, part in zip(columns, parts, strict=True):
                 line = torch.from_numpy(np.concatenate(part))
                 column.append(line.repeat(-(-least // count), *[1] * (line.dim() - 1)))
-        told(f"{len(by_person)} people; picture after sound, ms: "
-             + ", ".join(f"{name} {20 * late}" for name, late in lags.items() if late))  # fmt: skip
+        told(
+            f"{len(by_person)} people; picture after sound, ms: "
+            + ", ".join(f"{name} {20 * late}" for name, late in lags.items() if late)
+        )
         mel, classes, tracks, lips = map(tuple, columns)
         return cls(mel, classes, tracks, lips, torch.tensor(weights))
 

@@ -137,9 +137,12 @@ def errors(
 
 
 def train(
-    corpus: Corpus, variant: str, settings: Settings = Settings(), told: Callable[[str], Any] = lambda line: None,
+    corpus: Corpus,
+    variant: str,
+    settings: Settings = Settings(),
+    told: Callable[[str], Any] = lambda line: None,
     takes: Sequence[Take] = (),
-) -> PhoneticNetwork:  # fmt: skip
+) -> PhoneticNetwork:
     """One network, taught from nothing.
 
     Args:
@@ -173,8 +176,10 @@ def train(
         history.append((found.sounds.item(), found.tracks.item(), found.lips.item(), found.right.item()))
         if (step + 1) % 100 == 0 or step + 1 == settings.steps:
             means = np.mean(history[-100:], axis=0)
-            told(f"{variant}: step {step + 1} of {settings.steps}, {time.monotonic() - started:.0f} s: sounds "
-                 f"{means[0]:.3f}, tracks {means[1]:.3f}, lips {means[2]:.3f}, right {means[3]:.1%}")  # fmt: skip
+            told(
+                f"{variant}: step {step + 1} of {settings.steps}, {time.monotonic() - started:.0f} s: sounds "
+                f"{means[0]:.3f}, tracks {means[1]:.3f}, lips {means[2]:.3f}, right {means[3]:.1%}"
+            )
     return network.eval().requires_grad_(False)
 
 

@@ -138,9 +138,14 @@ def fit_poses(
 
 
 def adjust(
-    points: np.ndarray, shape: np.ndarray, weights: np.ndarray, poses: Poses, lens: Lens, iterations: int = 8,
+    points: np.ndarray,
+    shape: np.ndarray,
+    weights: np.ndarray,
+    poses: Poses,
+    lens: Lens,
+    iterations: int = 8,
     stiffness: float = 0.02,
-) -> tuple[np.ndarray, Poses, float]:  # fmt: skip
+) -> tuple[np.ndarray, Poses, float]:
     """Shape and poses together, by Gauss-Newton steps in which the poses are eliminated.
 
     SyncTalk++: Eq. 11 and 12 (there by Adam; the points start from the landmarker's depth instead of at random).

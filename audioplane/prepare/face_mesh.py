@@ -199,8 +199,9 @@ class FaceMesh:
         # cv2 counts pixel centres as whole numbers: half a pixel is added on the one side and taken on the other
         shift = middle - turn @ np.full(2, SIDE / 2) + turn @ np.full(2, 0.5) - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cut = cv2.warpAffine(image, np.column_stack([turn, shift]), (SIDE, SIDE), flags=flags,
-                             borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        cut = cv2.warpAffine(
+            image, np.column_stack([turn, shift]), (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
         raw, presence, _ = infer(self._mesh, cut[None].astype(np.float32) / 255)
         points = raw.reshape(478, 3).astype(np.float64)
         points[:, :2] = (points[:, :2] - SIDE / 2) @ turn.T + middle

@@ -22,9 +22,26 @@ from audioplane.errors import UserError
 
 NAME = "bisenet"  # of its file among `weights.REGISTRY`
 KINDS = (
-    "background", "skin", "left brow", "right brow", "left eye", "right eye", "glasses", "left ear", "right ear",
-    "earring", "nose", "mouth", "upper lip", "lower lip", "neck", "necklace", "cloth", "hair", "hat",
-)  # fmt: skip
+    "background",
+    "skin",
+    "left brow",
+    "right brow",
+    "left eye",
+    "right eye",
+    "glasses",
+    "left ear",
+    "right ear",
+    "earring",
+    "nose",
+    "mouth",
+    "upper lip",
+    "lower lip",
+    "neck",
+    "necklace",
+    "cloth",
+    "hair",
+    "hat",
+)
 HAIR = ("hair", "hat")
 BODY = ("neck", "necklace", "cloth")
 SIDE = 512  # of the pictures it was trained on

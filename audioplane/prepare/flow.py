@@ -39,9 +39,14 @@ class Tracks:
 
 
 def track(
-    frames: Iterable[np.ndarray], shape: np.ndarray, poses: Poses, lens: Lens, breaks: list[int], semantic: bool,
+    frames: Iterable[np.ndarray],
+    shape: np.ndarray,
+    poses: Poses,
+    lens: Lens,
+    breaks: list[int],
+    semantic: bool,
     progress: Callable[[int], object],
-) -> Tracks:  # fmt: skip
+) -> Tracks:
     """Follows corners of the firm parts of the face.
 
     Args:

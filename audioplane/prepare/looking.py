@@ -98,9 +98,11 @@ class Preparation:
         if np.abs(self.source.sound(own.start, count / FPS).samples).max(initial=0) < SILENT:
             raise UserError(f"{path}: its sound track is silent: a talking head cannot be learnt without the voice")
         arrays = self.steps(
-            "survey", lambda: self._survey(own.start, count),
-            {"start": own.start, "count": count, "landmarks": own.landmarks}, ("read",),
-        )  # fmt: skip
+            "survey",
+            lambda: self._survey(own.start, count),
+            {"start": own.start, "count": count, "landmarks": own.landmarks},
+            ("read",),
+        )
         seen = Survey(arrays["faces"], arrays["change"], arrays["repeated"])
         if seen.share < LEAST_SHARE:
             raise UserError(

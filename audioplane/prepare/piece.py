@@ -112,9 +112,14 @@ class Piece:
         tracks = None
         if "flow" not in skip:
             tracks = flow.track(
-                self.frames(), path.shape, path.poses, path.lens, self.breaks, "weights" not in skip,
+                self.frames(),
+                path.shape,
+                path.poses,
+                path.lens,
+                self.breaks,
+                "weights" not in skip,
                 self.whole.bar("flow", self.count),
-            )  # fmt: skip
+            )
         inertia = 1e-4 if "inertia" in skip else 1.0
         poses = trajectory.solve(
             path.points, path.shape, path.weights, path.poses, path.lens, self.breaks, tracks, seen, inertia=inertia
@@ -190,11 +195,14 @@ class Piece:
         if sync is not None and (self.count < TELLING * FPS or abs(sync.lag) > MAX_LAG - 1):
             sync = None  # too little to tell, or no peak within reach
         facts: dict[str, Any] = {
-            "rate": plain.rate, "channels": plain.channels, "codec": plain.codec, "starts_at": round(plain.start, 4),
+            "rate": plain.rate,
+            "channels": plain.channels,
+            "codec": plain.codec,
+            "starts_at": round(plain.start, 4),
             "lag_frames": None if sync is None else round(sync.lag, 2),
             "lag_correlation": None if sync is None else round(sync.correlation, 3),
             "lag_steady": sync is not None and _steady(sync.lag, opening, plain.samples),
-        }  # fmt: skip
+        }
         found = slips.find(opening, plain.samples)
         facts["slips"] = [{"at": round(s.frame / FPS, 2), "frames": round(s.frames, 2)} for s in found]
         course = [(0, 0.0)]
@@ -238,11 +246,14 @@ class Piece:
             self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
         )  # fmt: skip
         provenance = {
-            "made_by": f"audioplane prepare {__version__}", "source_sha256": self.whole.steps.source,
-            "landmarks": self.settings.landmarks, "skipped": list(self.settings.skip),
+            "made_by": f"audioplane prepare {__version__}",
+            "source_sha256": self.whole.steps.source,
+            "landmarks": self.settings.landmarks,
+            "skipped": list(self.settings.skip),
             "masks": "BiSeNet face parsing" if self.whole.parser_digest else "MediaPipe",
-            "poses_refined_on_pictures": "refine" not in self.settings.skip, **facts.as_json(),
-        }  # fmt: skip
+            "poses_refined_on_pictures": "refine" not in self.settings.skip,
+            **facts.as_json(),
+        }
         with SubjectWriter(out, name, self.settings.size, self.settings.size, provenance=provenance) as writer:
             self._fill(writer, labels, still, samples)
             writer.set_landmarks(landmarks)

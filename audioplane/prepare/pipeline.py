@@ -17,9 +17,13 @@ DEFAULT = Settings()
 
 
 def prepare(
-    video: str | Path, out: str | Path, settings: Settings = DEFAULT, name: str = "", split: bool = False,
+    video: str | Path,
+    out: str | Path,
+    settings: Settings = DEFAULT,
+    name: str = "",
+    split: bool = False,
     progress: Progress = lambda step, total: lambda done: None,
-) -> list[tuple[Path, Facts]]:  # fmt: skip
+) -> list[tuple[Path, Facts]]:
     """Turns a video of one person who speaks into a Subject.
 
     Args:

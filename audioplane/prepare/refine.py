@@ -113,9 +113,18 @@ class Still:
         cloud, size = from_parameters(self.params).detach(), self.stage.images.shape[1]
         K = torch.from_numpy(self.stage.K).float().expand(len(viewmats), 3, 3)
         out, alpha, _ = rasterization(
-            cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), cloud.colors(viewmats[0]),
-            viewmats, K, size, size, packed=False, render_mode="RGB+ED" if depth else "RGB",
-        )  # fmt: skip
+            cloud.means,
+            cloud.quats,
+            cloud.scales.exp(),
+            torch.sigmoid(cloud.opacities),
+            cloud.colors(viewmats[0]),
+            viewmats,
+            K,
+            size,
+            size,
+            packed=False,
+            render_mode="RGB+ED" if depth else "RGB",
+        )
         return out, alpha
 
 

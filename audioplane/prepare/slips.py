@@ -91,10 +91,12 @@ def _lag(steps: NDArray, opening: NDArray, later: NDArray, own: range) -> float:
         return np.nan
     around = np.arange(own.start - REACH, own.stop + REACH)
     reading = read(around - later[np.clip(around, own.start, own.stop - 1)])
-    values = np.array([
-        correlation(reading[REACH - lag : len(reading) - REACH - lag][known], truth[known])
-        for lag in range(-REACH, REACH + 1)
-    ])  # fmt: skip
+    values = np.array(
+        [
+            correlation(reading[REACH - lag : len(reading) - REACH - lag][known], truth[known])
+            for lag in range(-REACH, REACH + 1)
+        ]
+    )
     best = int(values.argmax())
     if not values[best] > CLEAR or best in (0, 2 * REACH):
         return np.nan

@@ -113,9 +113,13 @@ class Source:
                 raise UserError(f"{path} is damaged or cut short: it has no picture that can be decoded")
             width, height = _shown_size(first, stream)
             return cls(
-                path, width, height, str(stream.codec_context.name),
-                float(stream.average_rate or stream.base_rate or 0), bool(file.streams.audio),
-            )  # fmt: skip
+                path,
+                width,
+                height,
+                str(stream.codec_context.name),
+                float(stream.average_rate or stream.base_rate or 0),
+                bool(file.streams.audio),
+            )
 
     def _decoded(self) -> Iterator[tuple[float, float, Any]]:
         """(time, duration, frame) in the order of time, until the end or the first damage."""
@@ -137,8 +141,13 @@ class Source:
                 last = time
                 yield time, duration, frame
 
-    def pictures(self, start: float, count: int, box: tuple[int, int, int, int] | None = None, size: int = 0,
-                 ) -> Iterator[np.ndarray]:  # fmt: skip
+    def pictures(
+        self,
+        start: float,
+        count: int,
+        box: tuple[int, int, int, int] | None = None,
+        size: int = 0,
+    ) -> Iterator[np.ndarray]:
         """The pictures on the screen at the moments start + (t + 0.5) / 25, t = 0 .. count - 1.
 
         Args:

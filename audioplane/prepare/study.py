@@ -104,11 +104,14 @@ class Study:
 
         rows = {
             name: {
-                "rotation (degrees)": error.degrees, "place (mm)": error.millimetres, "distance (mm)": error.depth,
-                "jitter (degrees)": error.jitter[0], "jitter (mm)": error.jitter[1],
+                "rotation (degrees)": error.degrees,
+                "place (mm)": error.millimetres,
+                "distance (mm)": error.depth,
+                "jitter (degrees)": error.jitter[0],
+                "jitter (mm)": error.jitter[1],
             }
             for name, error in self.errors.items()
-        }  # fmt: skip
+        }
         return pd.DataFrame(rows).T
 
 

@@ -113,9 +113,17 @@ def add_tracks(band: Band, tracks: Tracks, points: np.ndarray, poses: Poses, len
 
 
 def solve(
-    points: np.ndarray, shape: np.ndarray, weights: np.ndarray, poses: Poses, lens: Lens, breaks: list[int],
-    tracks: Tracks | None, seen: np.ndarray, iterations: int = 3, inertia: float = 1.0,
-) -> Poses:  # fmt: skip
+    points: np.ndarray,
+    shape: np.ndarray,
+    weights: np.ndarray,
+    poses: Poses,
+    lens: Lens,
+    breaks: list[int],
+    tracks: Tracks | None,
+    seen: np.ndarray,
+    iterations: int = 3,
+    inertia: float = 1.0,
+) -> Poses:
     """The path of the head.
 
     Args:

@@ -75,10 +75,22 @@ class Facts:
 
     @staticmethod
     def gather(
-        look: Look, source: Source, asked: float, start: float, count: int, box: tuple[int, int, int, int], size: int,
-        breaks: list[int], seen: np.ndarray, landmarks: np.ndarray, poses: Poses, lens: Lens, background_seen: float,
-        samples: np.ndarray, sound: dict[str, Any],
-    ) -> Facts:  # fmt: skip
+        look: Look,
+        source: Source,
+        asked: float,
+        start: float,
+        count: int,
+        box: tuple[int, int, int, int],
+        size: int,
+        breaks: list[int],
+        seen: np.ndarray,
+        landmarks: np.ndarray,
+        poses: Poses,
+        lens: Lens,
+        background_seen: float,
+        samples: np.ndarray,
+        sound: dict[str, Any],
+    ) -> Facts:
         """From what the steps found; landmarks T x 68 x 2 pixels of the crop resized to `size`; asked: --start."""
         from scipy.spatial.transform import Rotation
 

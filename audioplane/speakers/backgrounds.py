@@ -54,10 +54,19 @@ def _shelf(rng: np.random.Generator, columns: int) -> np.ndarray:
     wood = srgb_to_linear((0.48, 0.33, 0.21))
     width = columns / _WORK
     palette = srgb_to_linear(
-        np.array([[0.55, 0.22, 0.18], [0.20, 0.30, 0.42], [0.75, 0.68, 0.55], [0.25, 0.35, 0.27], [0.62,
-        0.48, 0.25],
-                  [0.20, 0.19, 0.21], [0.80, 0.77, 0.72], [0.40, 0.27, 0.33]])
-    )  # fmt: skip
+        np.array(
+            [
+                [0.55, 0.22, 0.18],
+                [0.20, 0.30, 0.42],
+                [0.75, 0.68, 0.55],
+                [0.25, 0.35, 0.27],
+                [0.62, 0.48, 0.25],
+                [0.20, 0.19, 0.21],
+                [0.80, 0.77, 0.72],
+                [0.40, 0.27, 0.33],
+            ]
+        )
+    )
     pitch = rng.uniform(0.20, 0.25)
     for shelf in range(-1, 6):
         floor = shelf * pitch + rng.uniform(0.02, 0.04)

@@ -64,8 +64,9 @@ def quick_look(
     everything = np.arange(len(faces), dtype=np.int32)
     always, never = np.ones(len(faces), np.bool_), np.zeros(len(faces), np.bool_)
     strands = np.zeros((len(points), 3), np.float32)
-    rasterize(faces, everything, always, never, strands, corners, inverse,
-              seen.triangle, seen.inverse_depth, seen.barycentric)  # fmt: skip
+    rasterize(
+        faces, everything, always, never, strands, corners, inverse, seen.triangle, seen.inverse_depth, seen.barycentric
+    )
 
     normals = np.zeros_like(points)
     vertex_normals(points, faces, normals)

@@ -94,6 +94,11 @@ class Paint:
     def __post_init__(self) -> None:
         self.array[:3] = srgb_to_linear(self.iris_colour)
         self.array[3:10] = (
-            self.iris_radius, self.pupil, self.freckles, self.pores, self.weave, self.ribs, (self.seed *
-            7.31) % 1000.0
-        )  # fmt: skip
+            self.iris_radius,
+            self.pupil,
+            self.freckles,
+            self.pores,
+            self.weave,
+            self.ribs,
+            (self.seed * 7.31) % 1000.0,
+        )

@@ -209,9 +209,13 @@ class Scene:
         points, columns = np.empty((len(pose.vertices), 3)), self._columns.copy()
         flow = self.surface.flow if pose.gaze is None else pose.gaze
         place(
-            np.asarray(pose.vertices, np.float32), np.asarray(flow, np.float32), np.asarray(pose.head,
-            np.float64), np.asarray(pose.torso, np.float64), points, columns,
-        )  # fmt: skip
+            np.asarray(pose.vertices, np.float32),
+            np.asarray(flow, np.float32),
+            np.asarray(pose.head, np.float64),
+            np.asarray(pose.torso, np.float64),
+            points,
+            columns,
+        )
         normals = np.empty_like(points)
         vertex_normals(points, self._faces, normals)
         columns[:, m.NORMAL : m.NORMAL + 3] = normals
@@ -219,9 +223,17 @@ class Scene:
 
     def _draw(self, selection: np.ndarray, corners: np.ndarray, inverse: np.ndarray, into: Visibility) -> None:
         rasterize(
-            self._faces, selection, self._two_sided, self._cutout, self._strands, corners, inverse,
-            into.triangle, into.inverse_depth, into.barycentric,
-        )  # fmt: skip
+            self._faces,
+            selection,
+            self._two_sided,
+            self._cutout,
+            self._strands,
+            corners,
+            inverse,
+            into.triangle,
+            into.inverse_depth,
+            into.barycentric,
+        )
 
 
 @compiled()

@@ -22,7 +22,7 @@ from audioplane.speakers.materials import (
     Material,
     linear_to_srgb,
     srgb_to_linear,
-)  # fmt: skip
+)
 from audioplane.speakers.noise import noise_2d, noise_3d
 from audioplane.speakers.surfaces import dielectric, eye, hair
 

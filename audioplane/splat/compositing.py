@@ -276,9 +276,19 @@ def _unrolled(channels: int) -> tuple[int, ...]:
 
 class _Composite(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor,
-                pairs: Pairs, width: int, height: int, tile_size: int, absgrad: bool
-                ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    def forward(
+        ctx: Any,
+        means2d: Tensor,
+        conics: Tensor,
+        colors: Tensor,
+        opacities: Tensor,
+        backgrounds: Tensor,
+        pairs: Pairs,
+        width: int,
+        height: int,
+        tile_size: int,
+        absgrad: bool,
+    ) -> tuple[Tensor, Tensor]:
         images, channels = backgrounds.shape
         grid = (-(-width // tile_size), -(-height // tile_size))
         render, alphas = torch.empty(images, height, width, channels), torch.empty(images, height, width, 1)
@@ -316,9 +326,16 @@ class _Composite(torch.autograd.Function):
         v_means2d, v_conics, v_opacities = torch.empty(count, 2), torch.empty(count, 3), torch.empty(count)
         v_colors, v_abs = torch.empty(count, channels), torch.empty(count if ctx.absgrad else 0, 2)
         threads.run(
-            _add_rows, threads.split(count, 2 * torch.get_num_threads()), pairs.starts, rows, v_means2d.numpy(),
-            v_conics.numpy(), v_opacities.numpy(), v_colors.numpy(), v_abs.numpy(),
-        )  # fmt: skip
+            _add_rows,
+            threads.split(count, 2 * torch.get_num_threads()),
+            pairs.starts,
+            rows,
+            v_means2d.numpy(),
+            v_conics.numpy(),
+            v_opacities.numpy(),
+            v_colors.numpy(),
+            v_abs.numpy(),
+        )
         if ctx.absgrad:
             means2d.absgrad = v_abs.view(means2d.shape)
         v_backgrounds = None
@@ -329,8 +346,18 @@ class _Composite(torch.autograd.Function):
         return *shaped, v_backgrounds, None, None, None, None, None
 
 
-def composite(means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor, pairs: Pairs,
-              width: int, height: int, tile_size: int, absgrad: bool = False) -> tuple[Tensor, Tensor]:  # fmt: skip
+def composite(
+    means2d: Tensor,
+    conics: Tensor,
+    colors: Tensor,
+    opacities: Tensor,
+    backgrounds: Tensor,
+    pairs: Pairs,
+    width: int,
+    height: int,
+    tile_size: int,
+    absgrad: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Composites M projected Gaussians over backgrounds, front to back.
 
     Paper: Eq. 1 and 3 (journal).

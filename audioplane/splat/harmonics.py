@@ -66,9 +66,11 @@ def slopes(x, y, z, degree, w):
         gx += -a * s1 * w[9] + 2.0 * b * z * y * w[10] + ring * w[13] + 2.0 * b * z * x * w[14] - a * c1 * w[15]
         gy += -a * c1 * w[9] + 2.0 * b * z * x * w[10] + ring * w[11] - 2.0 * b * z * y * w[14] + a * s1 * w[15]
         gz += (
-            b * s1 * w[10] + dring * (y * w[11] + x * w[13]) + b * c1 * w[14]
+            b * s1 * w[10]
+            + dring * (y * w[11] + x * w[13])
+            + b * c1 * w[14]
             + (5.596985047731731 * z * z - 1.119528997770346) * w[12]
-        )  # fmt: skip
+        )
     return gx, gy, gz
 
 
@@ -169,9 +171,18 @@ class _Harmonics(torch.autograd.Function):
         blocks = -(-len(means) // BLOCK)
         v_centres = np.zeros((blocks, *centres.shape))
         threads.run(
-            _colors_backward, threads.split(blocks, 2 * torch.get_num_threads()), ctx.degree, coeffs, means, centres,
-            radii, v_colors.contiguous().view(-1, 3).numpy(), v_coeffs.numpy(), v_means.numpy(), v_centres,
-        )  # fmt: skip
+            _colors_backward,
+            threads.split(blocks, 2 * torch.get_num_threads()),
+            ctx.degree,
+            coeffs,
+            means,
+            centres,
+            radii,
+            v_colors.contiguous().view(-1, 3).numpy(),
+            v_coeffs.numpy(),
+            v_means.numpy(),
+            v_centres,
+        )
         return v_coeffs, v_means, torch.from_numpy(v_centres.sum(0)).float(), None, None
 
 

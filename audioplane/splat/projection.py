@@ -282,8 +282,17 @@ def _project_backward(start, stop, means, quats, scales, viewmats, Ks, size, eps
 
 class _Project(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, viewmats: Tensor, opacities: Tensor,
-                Ks: Tensor, lens: Lens, antialiased: bool) -> tuple[Tensor, ...]:  # fmt: skip
+    def forward(
+        ctx: Any,
+        means: Tensor,
+        quats: Tensor,
+        scales: Tensor,
+        viewmats: Tensor,
+        opacities: Tensor,
+        Ks: Tensor,
+        lens: Lens,
+        antialiased: bool,
+    ) -> tuple[Tensor, ...]:
         cameras, count = viewmats.shape[0], means.shape[0]
         means2d, depths = torch.empty(cameras, count, 2), torch.empty(cameras, count)
         conics, radii = torch.empty(cameras, count, 3), torch.empty(cameras, count, 2, dtype=torch.int32)
@@ -293,11 +302,20 @@ class _Project(torch.autograd.Function):
         size = (float(lens.width), float(lens.height))
         entries = cameras * count
         threads.run(
-            _project, threads.split(entries, 2 * torch.get_num_threads()), *inputs, views, intrinsics, size,
-            (lens.near_plane, lens.far_plane, lens.radius_clip, lens.eps2d), antialiased,
-            means2d.view(entries, 2).numpy(), depths.view(-1).numpy(), conics.view(entries, 3).numpy(),
-            radii.view(entries, 2).numpy(), compensations.view(-1).numpy(),
-        )  # fmt: skip
+            _project,
+            threads.split(entries, 2 * torch.get_num_threads()),
+            *inputs,
+            views,
+            intrinsics,
+            size,
+            (lens.near_plane, lens.far_plane, lens.radius_clip, lens.eps2d),
+            antialiased,
+            means2d.view(entries, 2).numpy(),
+            depths.view(-1).numpy(),
+            conics.view(entries, 3).numpy(),
+            radii.view(entries, 2).numpy(),
+            compensations.view(-1).numpy(),
+        )
         ctx.save_for_backward(means, quats, scales)
         ctx.rest = (views, intrinsics, size, lens.eps2d, antialiased, radii.view(entries, 2).numpy())
         ctx.mark_non_differentiable(radii)
@@ -327,8 +345,16 @@ class _Project(torch.autograd.Function):
         return v_means, v_quats, v_scales, v_views, None, None, None, None
 
 
-def project(means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, viewmats: Tensor, Ks: Tensor, lens: Lens,
-            antialiased: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
+def project(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    lens: Lens,
+    antialiased: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
     """Projects N Gaussians into C cameras.
 
     Paper: Sec. III-B (journal), around Eq. 2.

@@ -19,17 +19,25 @@ def covariance(quats: Tensor, scales: Tensor) -> Tensor:
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
     rotation = torch.stack(
         [
-            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-        ], -1,
-    ).view(-1, 3, 3)  # fmt: skip
+            1 - 2 * (y * y + z * z),
+            2 * (x * y - w * z),
+            2 * (x * z + w * y),
+            2 * (x * y + w * z),
+            1 - 2 * (x * x + z * z),
+            2 * (y * z - w * x),
+            2 * (x * z - w * y),
+            2 * (y * z + w * x),
+            1 - 2 * (x * x + y * y),
+        ],
+        -1,
+    ).view(-1, 3, 3)
     half = rotation * scales[:, None, :]
     return half @ half.transpose(-1, -2)
 
 
-def projected(means: Tensor, sigma: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
-              ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+def projected(
+    means: Tensor, sigma: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Sigma' = J W Sigma W^T J^T. Paper: Sec. III-B (journal).
 
     Returns means2d (N, 2), depths (N,), blurred Sigma' (N, 2, 2), and rho (N,), what the blur leaves of the peak.
@@ -48,10 +56,22 @@ def projected(means: Tensor, sigma: Tensor, viewmat: Tensor, K: Tensor, width: i
     return torch.stack([fx * x / z + cx, fy * y / z + cy], -1), z, blurred, rho
 
 
-def rasterization(means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, viewmats: Tensor,
-                  Ks: Tensor, width: int, height: int, near_plane: float = 0.01, far_plane: float = 1e10,
-                  eps2d: float = 0.3, backgrounds: Tensor | None = None, antialiased: bool = False
-                  ) -> tuple[Tensor, Tensor]:  # fmt: skip
+def rasterization(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    backgrounds: Tensor | None = None,
+    antialiased: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Renders (N, D) or (C, N, D) colours or depths; returns (C, H, W, D) and alphas (C, H, W, 1).
 
     Paper: Eq. 1, 3 and 4 (journal), with gsplat's thresholds. `mean depths` can be rendered by passing them as colours.

@@ -16,8 +16,9 @@ from .reference import covariance
 _covariance_on_cuda, _relocation_on_cuda = ops.quat_scale_to_covar_preci, ops.compute_relocation
 
 
-def _quat_scale_to_covar_preci(quats: Tensor, scales: Tensor, compute_covar: bool = True, compute_preci: bool = True,
-                               triu: bool = False) -> tuple[Tensor | None, Tensor | None]:  # fmt: skip
+def _quat_scale_to_covar_preci(
+    quats: Tensor, scales: Tensor, compute_covar: bool = True, compute_preci: bool = True, triu: bool = False
+) -> tuple[Tensor | None, Tensor | None]:
     """What `gsplat.quat_scale_to_covar_preci` returns, of which the strategies want covariances alone."""
     if quats.is_cuda or compute_preci or triu or not compute_covar:
         return _covariance_on_cuda(quats, scales, compute_covar, compute_preci, triu)

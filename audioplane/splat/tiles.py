@@ -106,8 +106,9 @@ def _row_positions(order, footprints, height, tile_size, positions):
 
 
 @compiled(error_model="numpy")
-def _count(start, stop, bounds, order, images, footprints, positions, size, tile_size, grid,
-           spans, histogram, tiles_per_gauss):  # fmt: skip
+def _count(
+    start, stop, bounds, order, images, footprints, positions, size, tile_size, grid, spans, histogram, tiles_per_gauss
+):
     """Cuts chunks [start, stop) of the sorted entries into spans of tiles and counts them by tile and by entry."""
     width, height = size
     tiles_x, tiles_y = grid
@@ -220,8 +221,18 @@ class Pairs:
     tiles_per_gauss: NDArray[np.int32]  # (M,)
 
 
-def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor, depths: Tensor,
-              images: NDArray[np.int32], width: int, height: int, tile_size: int, n_images: int) -> Pairs:  # fmt: skip
+def intersect(
+    means2d: Tensor,
+    conics: Tensor,
+    opacities: Tensor,
+    radii: Tensor,
+    depths: Tensor,
+    images: NDArray[np.int32],
+    width: int,
+    height: int,
+    tile_size: int,
+    n_images: int,
+) -> Pairs:
     """Lists for every tile the entries that reach 1/255 somewhere on its pixels, nearest first.
 
     Args:
@@ -246,9 +257,20 @@ def intersect(means2d: Tensor, conics: Tensor, opacities: Tensor, radii: Tensor,
     spans = np.empty((positions[-1], 2), np.int32)
     histogram, tiles_per_gauss = np.zeros((chunks, n_images * tiles), np.int32), np.zeros(count, np.int32)
     threads.run(
-        _count, parts, bounds, order, images, footprints, positions, (width, height), tile_size, grid,
-        spans, histogram, tiles_per_gauss,
-    )  # fmt: skip
+        _count,
+        parts,
+        bounds,
+        order,
+        images,
+        footprints,
+        positions,
+        (width, height),
+        tile_size,
+        grid,
+        spans,
+        histogram,
+        tiles_per_gauss,
+    )
     offsets, starts = np.empty(n_images * tiles + 1, np.int32), np.empty(count + 1, np.int32)
     _offsets(histogram, tiles_per_gauss, offsets, starts)
     flatten_ids, slots = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)

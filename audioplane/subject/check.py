@@ -95,28 +95,36 @@ def _unreadable(name: str, error: Exception) -> Problem:
 def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
     if manifest.fps != FPS:
         yield Problem(
-            ERROR, "fps", f"the manifest says {manifest.fps:g} frames per second, Subjects have {FPS:g}",
+            ERROR,
+            "fps",
+            f"the manifest says {manifest.fps:g} frames per second, Subjects have {FPS:g}",
             "Convert the video with `audioplane prepare`, which resamples it by its timestamps",
-        )  # fmt: skip
+        )
     if manifest.sample_rate != SAMPLE_RATE:
         yield Problem(
-            ERROR, "sample_rate", f"the manifest says {manifest.sample_rate} Hz, Subjects have {SAMPLE_RATE}",
+            ERROR,
+            "sample_rate",
+            f"the manifest says {manifest.sample_rate} Hz, Subjects have {SAMPLE_RATE}",
             "Resample the audio to 16 kHz mono and make the Subject again",
-        )  # fmt: skip
+        )
     for name, (start, stop) in (("train", manifest.train), ("test", manifest.test)):
         if not 0 <= start <= stop <= manifest.num_frames:
             yield Problem(
-                ERROR, "split", f"{name} is [{start}, {stop}), but there are {manifest.num_frames} frames",
+                ERROR,
+                "split",
+                f"{name} is [{start}, {stop}), but there are {manifest.num_frames} frames",
                 "Correct the split in manifest.json",
-            )  # fmt: skip
+            )
         elif start == stop:
             yield Problem(WARNING, "split", f"{name} has no frames", "Give it some in manifest.json")
     overlap = min(manifest.train[1], manifest.test[1]) - max(manifest.train[0], manifest.test[0])
     if overlap > 0:
         yield Problem(
-            ERROR, "split", f"train and test share {overlap} frames",
+            ERROR,
+            "split",
+            f"train and test share {overlap} frames",
             "Results on such a split are worthless; correct it in manifest.json",
-        )  # fmt: skip
+        )
     missing = [name for name in REQUIRED if name not in manifest.parts]
     if not any(name in manifest.parts for name in WITHOUT_HEAD):
         missing.append(WITHOUT_HEAD[0])
@@ -149,9 +157,11 @@ def _check_pack(file: Path, name: str, manifest: Manifest, progress: Callable[[i
         return
     if len(pack) != manifest.num_frames:
         yield Problem(
-            ERROR, name, f"it has {len(pack)} pictures for {manifest.num_frames} frames",
+            ERROR,
+            name,
+            f"it has {len(pack)} pictures for {manifest.num_frames} frames",
             "Make the Subject again",
-        )  # fmt: skip
+        )
     colours = {"labels.pack": (), "depth.pack": ()}.get(name, (3,))
     shape = (manifest.height, manifest.width, *colours)
     kind = np.uint16 if name == "depth.pack" else np.uint8
@@ -198,20 +208,23 @@ def _check_audio(file: Path, manifest: Manifest) -> Iterator[Problem]:
     if rate != SAMPLE_RATE or samples.ndim != 1:
         channels = 1 if samples.ndim == 1 else samples.shape[1]
         yield Problem(
-            ERROR, file.name, f"it has {rate} Hz and {channels} channel(s), expected {SAMPLE_RATE} Hz mono",
+            ERROR,
+            file.name,
+            f"it has {rate} Hz and {channels} channel(s), expected {SAMPLE_RATE} Hz mono",
             "Resample it and make the Subject again",
-        )  # fmt: skip
+        )
         return
     if manifest.fps != FPS:
         return  # said already; lengths cannot be compared
     drift = len(samples) / rate - manifest.num_frames / manifest.fps
     if abs(drift) > 1 / manifest.fps:
         yield Problem(
-            ERROR, file.name,
+            ERROR,
+            file.name,
             f"the audio is {abs(drift):.2f} s {'longer' if drift > 0 else 'shorter'} than the "
             f"{manifest.num_frames / manifest.fps:.2f} s of video: they drift apart or one is cut",
             "Prepare the video again; if it has a variable frame rate, by its timestamps",
-        )  # fmt: skip
+        )
     if not samples.size or float(np.abs(samples).max()) < 1e-3:
         yield Problem(WARNING, file.name, "the audio is silent", "Nothing can be learnt from it; check the source")
 
@@ -222,9 +235,11 @@ def _check_cameras(file: Path, manifest: Manifest) -> Iterator[Problem]:
     track = "Track the head again for them"
     if viewmats.shape != (manifest.num_frames, 4, 4) or K.shape != (3, 3):
         yield Problem(
-            ERROR, file.name, f"poses of shape {viewmats.shape} for {manifest.num_frames} frames",
+            ERROR,
+            file.name,
+            f"poses of shape {viewmats.shape} for {manifest.num_frames} frames",
             "Make the Subject again",
-        )  # fmt: skip
+        )
         return
     bad = np.flatnonzero(~np.isfinite(viewmats).all((1, 2))).tolist()
     if bad or not np.isfinite(K).all():
@@ -240,9 +255,11 @@ def _check_cameras(file: Path, manifest: Manifest) -> Iterator[Problem]:
     behind = np.flatnonzero(viewmats[:, 2, 3] <= 0).tolist()
     if behind:
         yield Problem(
-            ERROR, file.name, f"{_frames(behind)}: the head lies behind the camera",
+            ERROR,
+            file.name,
+            f"{_frames(behind)}: the head lies behind the camera",
             "Poses are camera-from-head with z forward; check their axes",
-        )  # fmt: skip
+        )
     if K[0, 0] <= 0 or K[1, 1] <= 0:
         yield Problem(ERROR, file.name, "the focal length is not positive", "Make the Subject again")
 
@@ -260,9 +277,11 @@ def _check_landmarks(file: Path, manifest: Manifest) -> Iterator[Problem]:
     missing = np.flatnonzero(~np.isfinite(landmarks).all((1, 2))).tolist()
     if missing:
         yield Problem(
-            WARNING, file.name, f"{_frames(missing)} without landmarks",
+            WARNING,
+            file.name,
+            f"{_frames(missing)} without landmarks",
             "They train with coarser masks; leave them out of the split if there are many",
-        )  # fmt: skip
+        )
     size = np.array([manifest.width, manifest.height])
     away = ((landmarks < -0.5 * size) | (landmarks > 1.5 * size)).any((1, 2))
     if away.any():
@@ -321,14 +340,17 @@ def _check_sync(path: Path) -> Iterator[Problem]:
     if sync is None or sync.correlation < chance:
         found = "cannot be compared" if sync is None else f"hardly correlate ({sync.correlation:.2f})"
         yield Problem(
-            WARNING, "sync", f"mouth opening and loudness {found}",
+            WARNING,
+            "sync",
+            f"mouth opening and loudness {found}",
             "Check that the audio belongs to this face, and that the landmarks follow the lips",
-        )  # fmt: skip
+        )
     elif abs(sync.lag) > 1.5 and sync.correlation > sync.at_zero + 0.02:
         seconds = abs(sync.lag) / subject.fps
         order = "after" if sync.lag > 0 else "before"
         yield Problem(
-            WARNING, "sync",
+            WARNING,
+            "sync",
             f"the mouth moves about {abs(sync.lag):.1f} frames ({seconds:.2f} s) {order} the sound",
             "Shift the audio (`audioplane prepare --shift-audio auto` for a video)",
-        )  # fmt: skip
+        )

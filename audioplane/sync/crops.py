@@ -16,10 +16,21 @@ from scipy.signal import medfilt
 RIGID = np.array([36, 39, 42, 45, 27, 28, 29, 30, 31, 33, 35])
 """Landmarks that speech hardly moves: corners of the eyes, bridge and base of the nose."""
 
-MEAN_FACE = np.array([
-    [-46.0, -1.0], [-17.0, 1.0], [17.0, 1.0], [46.0, -1.0], [0.0, -3.0], [0.0, 9.5], [0.0, 23.5], [0.0, 36.0],
-    [-15.0, 48.5], [0.0, 50.0], [15.0, 48.5],
-])  # fmt: skip
+MEAN_FACE = np.array(
+    [
+        [-46.0, -1.0],
+        [-17.0, 1.0],
+        [17.0, 1.0],
+        [46.0, -1.0],
+        [0.0, -3.0],
+        [0.0, 9.5],
+        [0.0, 23.5],
+        [0.0, 36.0],
+        [-15.0, 48.5],
+        [0.0, 50.0],
+        [15.0, 48.5],
+    ]
+)
 """Where those lie in a mean adult face, millimetres right of and below the middle between the eyes."""
 
 MOUTH_CENTRE = np.array([0.0, 73.0])

@@ -48,9 +48,18 @@ class Sizes:
 
 FULL = Sizes()
 COMPACT = Sizes(
-    sound=(16, 32, 48, 48, 48, 128), sight=(24, 48, 64, 64, 64, 128), hidden=128, code=128, channels=1, pixels=48,
-    first=5, second=(3, 1), third_pool=False, last=5, unit=True,
-)  # fmt: skip
+    sound=(16, 32, 48, 48, 48, 128),
+    sight=(24, 48, 64, 64, 64, 128),
+    hidden=128,
+    code=128,
+    channels=1,
+    pixels=48,
+    first=5,
+    second=(3, 1),
+    third_pool=False,
+    last=5,
+    unit=True,
+)
 
 
 class SyncNet(nn.Module):

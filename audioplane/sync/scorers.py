@@ -120,8 +120,13 @@ class Scorer:
         return min(frames, samples * 25 // SAMPLE_RATE) - FRAMES
 
 
-def controls(scorer: Scorer, frames: Iterable[NDArray[np.uint8]], landmarks: NDArray, audio: NDArray[np.floating],
-             unrelated: NDArray[np.floating]) -> dict[str, SyncScore]:  # fmt: skip
+def controls(
+    scorer: Scorer,
+    frames: Iterable[NDArray[np.uint8]],
+    landmarks: NDArray,
+    audio: NDArray[np.floating],
+    unrelated: NDArray[np.floating],
+) -> dict[str, SyncScore]:
     """What a scorer says of the truth, of the truth late by 1, 3 and 7 frames, and of the truth under unrelated audio.
 
     Without these a sync score cannot be read: they show what the scorer can tell apart on this speaker.

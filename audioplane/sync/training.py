@@ -180,8 +180,9 @@ def _recorded(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     """A stretch of voice through another room, microphone and level."""
     voice = samples.astype(np.float64)
     if rng.random() < 0.4:  # a room: a decaying tail
-        tail = rng.normal(0, 1, int(SAMPLE_RATE * 0.25)) * np.exp(-np.arange(int(SAMPLE_RATE * 0.25)) / SAMPLE_RATE
-                                                                  * rng.uniform(12, 50))  # fmt: skip
+        tail = rng.normal(0, 1, int(SAMPLE_RATE * 0.25)) * np.exp(
+            -np.arange(int(SAMPLE_RATE * 0.25)) / SAMPLE_RATE * rng.uniform(12, 50)
+        )
         tail *= rng.uniform(0.1, 0.6) / max(np.sqrt((tail**2).sum()), 1e-9)
         voice = voice + fftconvolve(voice, tail)[: len(voice)]
     spectrum = np.fft.rfft(voice)

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from audioplane.widgets.user_study import UserStudy
 
 _HOMES = {
-    "Driver": "driver", "GaussianViewer": "gaussian_viewer", "UserStudy": "user_study", "method_scrubber": "comparing",
+    "Driver": "driver",
+    "GaussianViewer": "gaussian_viewer",
+    "UserStudy": "user_study",
+    "method_scrubber": "comparing",
     "plane_explorer": "looking",
-    "prototype_explorer": "looking", "saliency_scrubber": "looking", "speaker_scrubber": "scrubber",
-}  # fmt: skip
+    "prototype_explorer": "looking",
+    "saliency_scrubber": "looking",
+    "speaker_scrubber": "scrubber",
+}
 
 __all__ = [
     "Driver",

@@ -80,12 +80,23 @@ def bake_head(head: TalkingHead) -> Packed:
     }
     config, still = head.config, head.viewmats[_typical(head)]
     facts: dict[str, Any] = {
-        "name": head.about["name"], "count": len(rows), "moving": len(moving), "numbers": rows.shape[1],
-        "width": head.width, "height": head.height, "K": head.K.flatten().tolist(), "view": still.flatten().tolist(),
-        "center": list(model.box.center), "half": model.box.half, "saliency": config.saliency.enabled,
-        "kind": config.field.kind, "fusion": config.field.fusion, "levels": config.field.levels,
-        "features": config.field.features, "cannot": [OVER_TIME] if head._static is None else [],
-    }  # fmt: skip
+        "name": head.about["name"],
+        "count": len(rows),
+        "moving": len(moving),
+        "numbers": rows.shape[1],
+        "width": head.width,
+        "height": head.height,
+        "K": head.K.flatten().tolist(),
+        "view": still.flatten().tolist(),
+        "center": list(model.box.center),
+        "half": model.box.half,
+        "saliency": config.saliency.enabled,
+        "kind": config.field.kind,
+        "fusion": config.field.fusion,
+        "levels": config.field.levels,
+        "features": config.field.features,
+        "cannot": [OVER_TIME] if head._static is None else [],
+    }
     if head._static is not None:
         with torch.no_grad():
             arrays |= _field_arrays(head, order)

@@ -48,6 +48,11 @@ def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: 
         return figure, f"Frame {middle}: mean error of 255: {words}."
 
     return FigureWidget(
-        draw, [slider("frame", "time", frames.start, frames.stop - 1)], {"frame": frames.start + len(frames) // 2},
-        f"Heads of {subject.name} beside the truth.", "frame", sound_of(subject, frames), subject.fps,
-    )  # fmt: skip
+        draw,
+        [slider("frame", "time", frames.start, frames.stop - 1)],
+        {"frame": frames.start + len(frames) // 2},
+        f"Heads of {subject.name} beside the truth.",
+        "frame",
+        sound_of(subject, frames),
+        subject.fps,
+    )

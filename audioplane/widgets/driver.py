@@ -55,9 +55,21 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self._build()
         first = self._head()
         self.still = page.png(first.render(first.extras["codes"].mean(0), first.viewmats[0]))
-        super().__init__([self.who, self.source, self.voices, self.file, self.text, self.language, self.poses,
-                          ipywidgets.HBox([self.speak, self.progress]), self.status, self.screen,
-                          ipywidgets.HBox([self.name, self.save])])  # fmt: skip
+        super().__init__(
+            [
+                self.who,
+                self.source,
+                self.voices,
+                self.file,
+                self.text,
+                self.language,
+                self.poses,
+                ipywidgets.HBox([self.speak, self.progress]),
+                self.status,
+                self.screen,
+                ipywidgets.HBox([self.name, self.save]),
+            ]
+        )
 
     def _build(self) -> None:
         menu = lambda label, options, hint: ipywidgets.Dropdown(  # noqa: E731
@@ -65,16 +77,22 @@ class Driver(page.WithStill, ipywidgets.VBox):
         )
         typed = "typed text" if typed_voice.is_there() else f"typed text ({NO_ESPEAK})"
         self.who = menu("head", list(self.heads), "which trained head speaks")
-        self.source = menu("says", [("a voice that ships", "ships"), ("a sound file", "file"), (typed, "text")],
-                           "where the voice comes from")  # fmt: skip
+        self.source = menu(
+            "says",
+            [("a voice that ships", "ships"), ("a sound file", "file"), (typed, "text")],
+            "where the voice comes from",
+        )
         self.voices = menu(
             "voice", sorted(voice_names(), key=lambda name: not name.startswith("english")), "a voice that ships"
         )
         self.file = ipywidgets.FileUpload(accept="audio/*,video/*", description="choose a file", layout=WIDE)
         self.text = ipywidgets.Textarea("Anything you type, I can say.", description="text", layout=WIDE, style=LABELS)
         self.language = menu("spoken by", list(typed_voice.VOICES), "the synthetic voice that reads the text")
-        self.poses = menu("head pose", [("as in the test clip", "test"), ("natural", "natural"), ("still", "still")],
-                          "how the head moves")  # fmt: skip
+        self.poses = menu(
+            "head pose",
+            [("as in the test clip", "test"), ("natural", "natural"), ("still", "still")],
+            "how the head moves",
+        )
         self.speak = ipywidgets.Button(description="Speak", button_style="primary", tooltip="make the film")
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')

@@ -57,16 +57,28 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
     film_data = traitlets.Bytes().tag(sync=True)
 
     def __init__(
-        self, draw: Draw, controls: list[dict[str, Any]], values: dict[str, Any], label: str, time: str = "",
-        audio: NDArray | None = None, fps: float = 25.0,
-    ) -> None:  # fmt: skip
+        self,
+        draw: Draw,
+        controls: list[dict[str, Any]],
+        values: dict[str, Any],
+        label: str,
+        time: str = "",
+        audio: NDArray | None = None,
+        fps: float = 25.0,
+    ) -> None:
         self._draw = draw
         picture, caption = self._drawn(values)
         sound = b"" if audio is None else encode_sound(audio).tobytes()
         super().__init__(
-            controls=controls, values=values, picture=picture, caption=caption, label=label, time=time, fps=fps,
+            controls=controls,
+            values=values,
+            picture=picture,
+            caption=caption,
+            label=label,
+            time=time,
+            fps=fps,
             sound=sound,
-        )  # fmt: skip
+        )
         self.still = picture
         self.observe(self._answer, "values")
 
@@ -91,9 +103,11 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
         keys = [list(key) for key in itertools.product(*over.values())]
         drawn = [self._drawn({**self.values, **dict(zip(over, key, strict=True))}) for key in keys]
         facts = {
-            "names": list(over), "keys": keys, "captions": [caption for _, caption in drawn],
+            "names": list(over),
+            "keys": keys,
+            "captions": [caption for _, caption in drawn],
             "ends": np.cumsum([len(picture) for picture, _ in drawn]).tolist(),
-        }  # fmt: skip
+        }
         names = ("controls", "values", "picture", "caption", "label", "time", "fps", "sound")
         values = {name: getattr(self, name) for name in names}
         values |= {"film_facts": facts, "film_data": b"".join(picture for picture, _ in drawn)}

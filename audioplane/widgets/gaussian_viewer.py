@@ -55,18 +55,29 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     picked = traitlets.Int(-1).tag(sync=True)
 
     def __init__(
-        self, head: TalkingHead, audio: NDArray | None = None, poses: str = "still", size: int = 420,
-        color: str = "appearance", shape: str = "splats",
-    ) -> None:  # fmt: skip
+        self,
+        head: TalkingHead,
+        audio: NDArray | None = None,
+        poses: str = "still",
+        size: int = 420,
+        color: str = "appearance",
+        shape: str = "splats",
+    ) -> None:
         self.head = head
         baked, talk = bake_head(head), {}
         if audio is not None:
             talk = self._talk(audio, poses)
         image = _still(head)
         super().__init__(
-            head_facts=baked.facts, head_data=baked.data, still=page.png(image), size=size, color=color, shape=shape,
-            label=f"Trained head {baked.facts['name']}, {baked.facts['count']} Gaussians, from the front.", **talk,
-        )  # fmt: skip
+            head_facts=baked.facts,
+            head_data=baked.data,
+            still=page.png(image),
+            size=size,
+            color=color,
+            shape=shape,
+            label=f"Trained head {baked.facts['name']}, {baked.facts['count']} Gaussians, from the front.",
+            **talk,
+        )
 
     def speak(self, audio: NDArray, poses: str = "still") -> None:
         """Gives the head another voice.
@@ -81,8 +92,19 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
 
     def save(self, path: str | Path) -> Path:
         """Writes the viewer as one HTML file that needs neither a kernel nor a network, sound and all."""
-        names = ("head_facts", "head_data", "talk_facts", "talk_data", "still", "label", "size", "color", "shape",
-                 "frame", "picked")  # fmt: skip
+        names = (
+            "head_facts",
+            "head_data",
+            "talk_facts",
+            "talk_data",
+            "still",
+            "label",
+            "size",
+            "color",
+            "shape",
+            "frame",
+            "picked",
+        )
         values = {name: getattr(self, name) for name in names}
         return page.save(path, f"{self.head_facts['name']} speaks (synthetic)", CODE, values, self.still, self.label)
 

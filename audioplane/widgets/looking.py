@@ -51,9 +51,14 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
 
     controls = [slider("frame", "time", frames.start, frames.stop - 1), slider("margin", "margin", 0.0, 0.6, 0.01)]
     return FigureWidget(
-        draw, controls, {"frame": frames.start, "margin": trained}, f"Saliency of {subject.name}'s head.", "frame",
-        sound_of(subject, frames), subject.fps,
-    )  # fmt: skip
+        draw,
+        controls,
+        {"frame": frames.start, "margin": trained},
+        f"Saliency of {subject.name}'s head.",
+        "frame",
+        sound_of(subject, frames),
+        subject.fps,
+    )
 
 
 def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None = None) -> FigureWidget:
@@ -81,13 +86,23 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
         reach = inside.splat_values(head, reaches(level)[row][:, None], view)[..., 0]
         totals = (reaches(level) @ seen / seen.sum()).numpy()
         names, means = inside.mean_by_sound(weights[level], spoken)
-        start = float(np.clip((t + 0.5) / subject.fps - WINDOW / 2, frames.start / subject.fps,
-                              max(frames.stop / subject.fps - WINDOW, frames.start / subject.fps)))  # fmt: skip
+        start = float(
+            np.clip(
+                (t + 0.5) / subject.fps - WINDOW / 2,
+                frames.start / subject.fps,
+                max(frames.stop / subject.fps - WINDOW, frames.start / subject.fps),
+            )
+        )
         sentence = {
-            "audio": subject.audio, "rate": RATE, "phonemes": subject.phonemes or [], "weights": weights[level],
-            "opening": opening, "fps": subject.fps, "start": start,
+            "audio": subject.audio,
+            "rate": RATE,
+            "phonemes": subject.phonemes or [],
+            "weights": weights[level],
+            "opening": opening,
+            "fps": subject.fps,
+            "start": start,
             "stop": min(start + WINDOW, frames.stop / subject.fps),
-        }  # fmt: skip
+        }
         words = "as it speaks" if amount == 0 else f"led to prototype {row} by {amount:.0%}"
         figure = figures.prototypes(sentence, t, row, names, means, face, reach, totals, words)
         loudest = names[int(means[:, row].argmax())]
@@ -100,13 +115,19 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     controls = [
         slider("frame", "time", frames.start, frames.stop - 1),
         menu("level", "level", {s: f"{s + 1}: {size} rows" for s, size in enumerate(sizes)}),
-        slider("row", "prototype", 0, max(sizes) - 1), slider("amount", "attention led to it", 0.0, 1.0, 0.05),
-    ]  # fmt: skip
+        slider("row", "prototype", 0, max(sizes) - 1),
+        slider("amount", "attention led to it", 0.0, 1.0, 0.05),
+    ]
     values = {"frame": frames.start, "level": 0, "row": int(weights[0].mean(0).argmax()), "amount": 0.0}
     return FigureWidget(
-        draw, controls, values, f"Audio prototypes of {subject.name}'s head.", "frame", sound_of(subject, frames),
+        draw,
+        controls,
+        values,
+        f"Audio prototypes of {subject.name}'s head.",
+        "frame",
+        sound_of(subject, frames),
         subject.fps,
-    )  # fmt: skip
+    )
 
 
 def plane_explorer(head: TalkingHead) -> FigureWidget:
@@ -130,9 +151,12 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
         chosen = chosen[:: max(1, len(chosen) // DOTS)]
         figure = figures.plane_level(
             {name: own[level - 1] for name, own in pictures.items()},
-            {name: own[level - 1] for name, own in curves.items() if own}, points[chosen],
-            d[chosen] if dots == "all" else None, level, "written by training" if what == "change" else "as they stand",
-        )  # fmt: skip
+            {name: own[level - 1] for name, own in curves.items() if own},
+            points[chosen],
+            d[chosen] if dots == "all" else None,
+            level,
+            "written by training" if what == "change" else "as they stand",
+        )
         cells = len(pictures["xy"][level - 1])
         return figure, f"Level {level}: {cells} cells a side; {len(chosen)} Gaussians drawn where they read."
 

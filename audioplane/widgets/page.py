@@ -93,10 +93,13 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
     plain = {name: value for name, value in values.items() if not isinstance(value, bytes)}
     binary = {name: base64.b64encode(value).decode() for name, value in values.items() if isinstance(value, bytes)}
     page = Template(text("page.html")).substitute(
-        title=html.escape(title), css=text("widgets.css"), still=picture_tag(still, label),
-        plain=_inside_script(json.dumps(plain)), binary=_inside_script(json.dumps(binary)),
+        title=html.escape(title),
+        css=text("widgets.css"),
+        still=picture_tag(still, label),
+        plain=_inside_script(json.dumps(plain)),
+        binary=_inside_script(json.dumps(binary)),
         code=code.replace("export default { render };", ""),
-    )  # fmt: skip
+    )
     path = Path(path)
     part = path.with_name(path.name + ".tmp")
     part.write_text(page, encoding="utf-8")

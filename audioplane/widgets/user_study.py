@@ -54,16 +54,20 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
         plan = {
             "trials": [[t for t, clip in self.key.items() if clip.identity == name] for name in identities],
             "places": {token: ends[k : k + 2] for k, token in enumerate(tokens)},
-            "criteria": list(study.CRITERIA), "low": study.SCALE[0], "high": study.SCALE[1],
-        }  # fmt: skip
+            "criteria": list(study.CRITERIA),
+            "low": study.SCALE[0],
+            "high": study.SCALE[1],
+        }
         super().__init__(plan=plan, films=b"".join(clip.film for clip in clips))
         self.still = _first_frames([self.key[token] for token in plan["trials"][0]])
         self.on_msg(self._receive)
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         if content.get("kind") == "ratings":
-            rows = [{**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method}
-                    for row in content["rows"]]  # fmt: skip
+            rows = [
+                {**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method}
+                for row in content["rows"]
+            ]
             study.append(self.path, rows)
 
     def ratings(self, *sent: str | Path) -> pd.DataFrame:

@@ -135,8 +135,15 @@ def test_networks_are_run_in_pieces_that_join(seconds: float) -> None:
 def test_a_tiny_network_from_a_folder(kind: str, tmp_path: Path) -> None:
     """The path that real weights take, with random ones: saved, loaded by audio.model, 20 ms a step."""
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
-             "conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}  # fmt: skip
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "conv_dim": (8,) * 7,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 2,
+    }
     family = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert"}[kind]
     config = getattr(transformers, f"{family}Config")(**sizes)
     getattr(transformers, f"{family}Model")(config).save_pretrained(tmp_path / kind)

@@ -22,18 +22,40 @@ def record(job: Job, level: float, seed: int = 0, **measures: object) -> Record:
     """As a run would leave it, with a mouth that is `level` dB good and as many hundredths from its sound."""
     noise = np.random.default_rng([seed, len(job.identity)]).normal(0, 0.01, FRAMES)
     summary = {
-        "head_psnr": level, "head_ssim": 0.9, "mouth_psnr": level, "lip_error": 1.0, "opening_correlation": 0.8,
-        "opening_amplitude": 0.9, "shifted_correlation": 0.0, "lpips": "weights missing", "lse_c": 0.5,
-        "true_lse_c": 0.7, "sync": "audioplane-sync", "protocol": "head over truth", **measures,
-    }  # fmt: skip
+        "head_psnr": level,
+        "head_ssim": 0.9,
+        "mouth_psnr": level,
+        "lip_error": 1.0,
+        "opening_correlation": 0.8,
+        "opening_amplitude": 0.9,
+        "shifted_correlation": 0.0,
+        "lpips": "weights missing",
+        "lse_c": 0.5,
+        "true_lse_c": 0.7,
+        "sync": "audioplane-sync",
+        "protocol": "head over truth",
+        **measures,
+    }
     return Record(
-        identity=job.identity, key=f"{job.identity[:8]}{seed:04}", code="c", config=json.loads(job.config.to_json()),
-        clip=job.clip.to_dict(), driven=job.driven and job.driven.to_dict(), versions={}, device="CPU", made="",
-        seconds={"train": 60.0, "judge": 1.0}, facts={"mouth_share": 0.2, "fps": 50.0}, measures=summary,
-        series={"head_psnr": records.rounded(level + noise), "mouth_psnr": records.rounded(level + noise),
-                "sync_distance": records.rounded(1 - level / 100 + noise),
-                "sync_unrelated": records.rounded(1 + noise)},
-    )  # fmt: skip
+        identity=job.identity,
+        key=f"{job.identity[:8]}{seed:04}",
+        code="c",
+        config=json.loads(job.config.to_json()),
+        clip=job.clip.to_dict(),
+        driven=job.driven and job.driven.to_dict(),
+        versions={},
+        device="CPU",
+        made="",
+        seconds={"train": 60.0, "judge": 1.0},
+        facts={"mouth_share": 0.2, "fps": 50.0},
+        measures=summary,
+        series={
+            "head_psnr": records.rounded(level + noise),
+            "mouth_psnr": records.rounded(level + noise),
+            "sync_distance": records.rounded(1 - level / 100 + noise),
+            "sync_unrelated": records.rounded(1 + noise),
+        },
+    )
 
 
 def result(name: str, levels: dict[str, float], seeds: int = 2) -> Result:
@@ -114,9 +136,11 @@ def test_every_number_of_the_papers_tables_is_reached():
     """No row's name differs from the paper's data by a letter: each number of the file is shown in some cell."""
     shown = {
         (table.data, value)
-        for table in TABLES.values() for row in table.rows for column in table.columns
+        for table in TABLES.values()
+        for row in table.rows
+        for column in table.columns
         for value in table.paper(row, column).values()
-    }  # fmt: skip
+    }
     for table in TABLES.values():
         assert _leaves(paper.numbers()[table.data]["rows"]) == {value for data, value in shown if data == table.data}
 
@@ -142,8 +166,12 @@ def test_claims_name_cells_that_are_there():
 
 def test_shared_cells_are_one_run():
     """The full model of Table II is Table IV's margin 0.2, Table V's method and Table VII's first cell."""
-    same = [("table2", "+ AP & SS", "test set A"), ("table4", "0.2", "test set A"),
-            ("table5", "Audio-Plane", "test set A"), ("table7", "English (M)", "same identity")]  # fmt: skip
+    same = [
+        ("table2", "+ AP & SS", "test set A"),
+        ("table4", "0.2", "test set A"),
+        ("table5", "Audio-Plane", "test set A"),
+        ("table7", "English (M)", "same identity"),
+    ]
     assert len({jobs(find(table), "demo", 1)[row, column, 0].identity for table, row, column in same}) == 1
 
 
@@ -151,8 +179,13 @@ def test_a_row_differs_from_the_preset_only_in_what_it_names():
     base = json.loads(preset("demo").to_json())
     for (row, _, _), job in jobs(find("table3"), "demo", 1).items():
         config = json.loads(job.config.to_json())
-        changed = {key for group in base if isinstance(base[group], dict)
-                   for key in base[group] if config[group][key] != base[group][key]}  # fmt: skip
+        changed = {
+            key
+            for group in base
+            if isinstance(base[group], dict)
+            for key in base[group]
+            if config[group][key] != base[group][key]
+        }
         assert changed - {"size", "early_size"} <= {"scores", "fusion"}
         assert (config["field"]["scores"], config["field"]["fusion"]) == tuple(row.split(" / "))
 

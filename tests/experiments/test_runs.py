@@ -23,9 +23,15 @@ from audioplane.subject import SubjectWriter
 from tests.subject_cases import fill, make_case
 
 TINY = preset("smoke").replace(
-    "schedule.coarse=20", "schedule.fine=20", "schedule.checkpoint_every=10", "schedule.size=48",
-    "gaussians.initial=100", "gaussians.cap=120", "audio.pretrain_steps=5", "field.levels=1",
-)  # fmt: skip
+    "schedule.coarse=20",
+    "schedule.fine=20",
+    "schedule.checkpoint_every=10",
+    "schedule.size=48",
+    "gaussians.initial=100",
+    "gaussians.cap=120",
+    "audio.pretrain_steps=5",
+    "field.levels=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +169,9 @@ def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch)
     record = replace(runs.run(Job(clip, TINY)), identity=job.identity)
     older = replace(record, key="0" * 12, code="older")
     older.save(tmp_path / "kept")
-    result = runner._collect(find("table2"), "smoke", {("+ AP & SS", "test set A", 0): record.key},
-                             {record.key: record}, {}, {})  # fmt: skip
+    result = runner._collect(
+        find("table2"), "smoke", {("+ AP & SS", "test set A", 0): record.key}, {record.key: record}, {}, {}
+    )
     assert runner.keep([result], tmp_path / "kept") == 1
     assert records.read_all(tmp_path / "kept") == {job.identity: record}, "the newer answer takes the older one's place"
     assert len(list((tmp_path / "kept").iterdir())) == 1
@@ -215,8 +222,18 @@ def test_list_names_tables_and_notebooks(capsys):
 
 @pytest.mark.slow
 def test_the_command_makes_a_table_of_a_prepared_video(folder, tmp_path, capsys):
-    arguments = ["reproduce", "table2", "--preset", "smoke", "--subject", str(folder), "--out", str(tmp_path / "t"),
-                 "--keep", str(tmp_path / "kept")]  # fmt: skip
+    arguments = [
+        "reproduce",
+        "table2",
+        "--preset",
+        "smoke",
+        "--subject",
+        str(folder),
+        "--out",
+        str(tmp_path / "t"),
+        "--keep",
+        str(tmp_path / "kept"),
+    ]
     assert cli.main(arguments) == 0
     first = (tmp_path / "t" / "table2.csv").read_text()
     assert len(list((tmp_path / "kept").iterdir())) == 5

@@ -38,9 +38,15 @@ def test_a_region_counts_alone(picture):
 def test_ssim_agrees_with_scikit_image(picture):
     noisy = np.clip(picture + 0.1 * np.random.default_rng(1).standard_normal(picture.shape), 0, 1)
     mean, each = structural_similarity(
-        noisy, picture, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        noisy,
+        picture,
+        channel_axis=2,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
         full=True,
-    )  # fmt: skip
+    )
     region = np.zeros(picture.shape[:2], bool)
     region[8:30, 10:40] = True
     assert ssim(noisy, picture) == pytest.approx(mean, abs=1e-6)

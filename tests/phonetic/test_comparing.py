@@ -55,10 +55,14 @@ def test_the_table_has_means_and_spreads_over_seeds(monkeypatch: pytest.MonkeyPa
     rows = [
         base | {"seed": seed, "voice": voice, "kind": kind, "r": r, "best r": 0.9}
         for seed, voice, kind, r in (
-            (0, "a", "other languages", 0.5), (0, "b", "other languages", 0.7), (1, "a", "other languages", 0.7),
-            (1, "b", "other languages", 0.9), (0, "c", "another person", 0.1), (1, "c", "another person", 0.2),
+            (0, "a", "other languages", 0.5),
+            (0, "b", "other languages", 0.7),
+            (1, "a", "other languages", 0.7),
+            (1, "b", "other languages", 0.9),
+            (0, "c", "another person", 0.1),
+            (1, "c", "another person", 0.2),
         )
-    ]  # fmt: skip
+    ]
     table = compare.side_by_side(pd.DataFrame(rows))
     assert table.loc[("one", "other languages"), "ear"] == "0.70 ± 0.14"
     assert table.loc[("one", "another person"), "ear"] == "0.90 ± 0.00"

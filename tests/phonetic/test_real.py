@@ -79,8 +79,9 @@ def test_real_lips_are_learnt_beside_synthesized_ones() -> None:
     ship = load_voice("german_f")
     samples = ship.audio[16_000 * 10 : 16_000 * 16]
     spoken = [p.moved(-10.0) for p in ship.phonemes if p.start >= 10.0 and p.end <= 16.0]
-    clip = Clip("de", log_mel(samples, BANDS)[:300].astype(np.float16), labels(spoken, 300),
-                targets(spoken, samples, 300))  # fmt: skip
+    clip = Clip(
+        "de", log_mel(samples, BANDS)[:300].astype(np.float16), labels(spoken, 300), targets(spoken, samples, 300)
+    )
     corpus = training.Corpus.of([clip, clip])
     settings = training.Settings(steps=60, batch=6, piece=3.0, alone=0.2, real=3)
     told: list[list[str]] = [[], []]

@@ -61,9 +61,13 @@ def test_any_format_works(
 ) -> None:
     try:
         video = clips.write(
-            tmp_path / name, frames(width, height, 240), codec=codec, sound=voice(rate, channels), sound_rate=rate,
+            tmp_path / name,
+            frames(width, height, 240),
+            codec=codec,
+            sound=voice(rate, channels),
+            sound_rate=rate,
             sound_codec=sound_codec,
-        )  # fmt: skip
+        )
     except ValueError as error:  # PyAV's word for an encoder that its FFmpeg lacks
         pytest.skip(f"this FFmpeg cannot write {codec} or {sound_codec}: {error}")
     subject, facts = made(tmp_path, video)
@@ -126,12 +130,20 @@ def test_a_target_that_cannot_be_is_refused(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("wish", "value", "said"),
     [
-        ("start", math.nan, "--start"), ("start", math.inf, "--start"), ("end", math.nan, "--end"),
-        ("end", -1.0, "--end"), ("shift_audio", math.nan, "--shift-audio"), ("shift_audio", 100.0, "--shift-audio"),
-        ("train", math.nan, "--train"), ("train", -3.0, "--train"), ("train", 2.4, "--train 2.4 leaves nothing"),
-        ("focal", -1.0, "--focal"), ("focal", math.nan, "--focal"), ("focal", 1000.0, "--focal"),
+        ("start", math.nan, "--start"),
+        ("start", math.inf, "--start"),
+        ("end", math.nan, "--end"),
+        ("end", -1.0, "--end"),
+        ("shift_audio", math.nan, "--shift-audio"),
+        ("shift_audio", 100.0, "--shift-audio"),
+        ("train", math.nan, "--train"),
+        ("train", -3.0, "--train"),
+        ("train", 2.4, "--train 2.4 leaves nothing"),
+        ("focal", -1.0, "--focal"),
+        ("focal", math.nan, "--focal"),
+        ("focal", 1000.0, "--focal"),
         ("size", 100_000, "--size"),
     ],
-)  # fmt: skip
+)
 def test_wishes_that_cannot_be_are_refused(tmp_path: Path, wish: str, value: float, said: str) -> None:
     refused(tmp_path, fake_face.video(tmp_path / "good.mkv", COUNT), said, **{wish: value})

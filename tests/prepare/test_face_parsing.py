@@ -113,12 +113,17 @@ def test_other_files_are_refused_in_a_sentence(
     torch.save({k: v for k, v in state.items() if "arm32" not in k}, tmp_path / "lacking.pth")
     torch.save({**state, "conv_out.conv_out.weight": torch.zeros(11, 256, 1, 1)}, tmp_path / "eleven.pth")
     for name, said in {
-        "none.pth": "there is no file", ".": "there is no file", "empty.pth": "cannot be read as weights",
-        "page.pth": "cannot be read as weights", "page.safetensors": "cannot be read as weights",
-        "burglar.pth": "cannot be read as weights", "cut.pth": "cannot be read as weights",
-        "list.pth": "is not the 19-kind BiSeNet", "lacking.pth": "is not the 19-kind BiSeNet.*arm32",
+        "none.pth": "there is no file",
+        ".": "there is no file",
+        "empty.pth": "cannot be read as weights",
+        "page.pth": "cannot be read as weights",
+        "page.safetensors": "cannot be read as weights",
+        "burglar.pth": "cannot be read as weights",
+        "cut.pth": "cannot be read as weights",
+        "list.pth": "is not the 19-kind BiSeNet",
+        "lacking.pth": "is not the 19-kind BiSeNet.*arm32",
         "eleven.pth": "1 of its layers differ, conv_out.conv_out.weight",
-    }.items():  # fmt: skip
+    }.items():
         with pytest.raises(UserError, match=said) as caught:
             face_parsing.load(tmp_path / name)
         assert "\n" not in str(caught.value)

@@ -95,7 +95,9 @@ def test_a_mended_clip_is_in_step(film) -> None:
     mended = piece._moved(course, course[0][1] * -1 / 25)  # all of it back to where its first part was
     assert mended.shape == audio.shape
     for part in (slice(0, 440 * SIZE), slice(600 * SIZE, 980 * SIZE)):
-        agreed = {lag: correlation(np.roll(mended, lag)[part].astype(np.float64), audio[part].astype(np.float64))
-                  for lag in range(-400, 401)}  # fmt: skip
+        agreed = {
+            lag: correlation(np.roll(mended, lag)[part].astype(np.float64), audio[part].astype(np.float64))
+            for lag in range(-400, 401)
+        }
         assert abs(max(agreed, key=lambda lag: agreed[lag])) < 0.25 * SIZE
     assert slips.find(opening, mended.astype(np.float32)) == ()

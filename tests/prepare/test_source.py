@@ -95,8 +95,9 @@ def test_pictures_that_lie_on_their_side_are_turned_upright(tmp_path: Path) -> N
     turned = tmp_path / "b.mp4"
     made = subprocess.run(
         [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-display_rotation", "90", "-i", plain, "-c", "copy", turned],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+    )
     if made.returncode:
         pytest.skip("this ffmpeg cannot mark a video as turned")
     source = Source.open(turned)
@@ -117,9 +118,14 @@ def test_files_that_are_no_video_are_refused_in_a_sentence(tmp_path: Path) -> No
 
     soundfile.write(tmp_path / "voice.wav", np.zeros(16000), 16000)
     for name, said in {
-        "none.mp4": "does not exist", ".": "is a folder", "empty.mp4": "is empty", "text.mp4": "not a video",
-        "noise.mp4": "not a video", "cut.mp4": "damaged", "voice.wav": "only sound",
-    }.items():  # fmt: skip
+        "none.mp4": "does not exist",
+        ".": "is a folder",
+        "empty.mp4": "is empty",
+        "text.mp4": "not a video",
+        "noise.mp4": "not a video",
+        "cut.mp4": "damaged",
+        "voice.wav": "only sound",
+    }.items():
         with pytest.raises(UserError, match=said):
             Source.open(tmp_path / name)
 

@@ -32,10 +32,17 @@ def draw(points, faces, width=40, height=36, supersample=1, two_sided=True, sele
             [np.asarray(points)[:, 0] * 300, np.asarray(points)[:, 1], np.full(len(points), coverage)]
         )
     rasterize(
-        faces, selection, np.full(len(faces), two_sided), np.full(len(faces), coverage is not None),
-        strands, corners, inverse,
-        seen.triangle, seen.inverse_depth, seen.barycentric,
-    )  # fmt: skip
+        faces,
+        selection,
+        np.full(len(faces), two_sided),
+        np.full(len(faces), coverage is not None),
+        strands,
+        corners,
+        inverse,
+        seen.triangle,
+        seen.inverse_depth,
+        seen.barycentric,
+    )
     return seen
 
 

@@ -53,11 +53,18 @@ def toy() -> SimpleNamespace:
         flow.append(np.tile([0, 0, -1.0] if n in (1, 2) else [0, 1.0, 0], (len(p), 1)))
     rest = np.concatenate(points)
     return SimpleNamespace(
-        rest=rest, faces=np.concatenate(faces), materials=np.concatenate(materials),
-        labels=np.concatenate(labels), uv=rest[:, :2] * [900.0, 5.0], albedo=np.full(rest.shape, (0.5, 0.3,
-        0.2)), occlusion=np.ones(len(rest)), roughness=np.full(len(rest), 0.45), flow=np.concatenate(flow),
-        coverage=np.ones(len(rest)), torso_weight=np.concatenate(weight),
-    )  # fmt: skip
+        rest=rest,
+        faces=np.concatenate(faces),
+        materials=np.concatenate(materials),
+        labels=np.concatenate(labels),
+        uv=rest[:, :2] * [900.0, 5.0],
+        albedo=np.full(rest.shape, (0.5, 0.3, 0.2)),
+        occlusion=np.ones(len(rest)),
+        roughness=np.full(len(rest), 0.45),
+        flow=np.concatenate(flow),
+        coverage=np.ones(len(rest)),
+        torso_weight=np.concatenate(weight),
+    )
 
 
 TOY = toy()

@@ -32,8 +32,14 @@ class Scene:
         return {name: getattr(self, name).to(dtype).clone().requires_grad_(True) for name in NAMES}
 
 
-def scene(seed: int, count: int = 40, size: tuple[int, int] = (41, 33), cameras: int = 2, channels: int = 3,
-          kind: str = "cloud") -> Scene:  # fmt: skip
+def scene(
+    seed: int,
+    count: int = 40,
+    size: tuple[int, int] = (41, 33),
+    cameras: int = 2,
+    channels: int = 3,
+    kind: str = "cloud",
+) -> Scene:
     """A random scene; `kind` makes it adversarial: "needles", "huge", "pile", "faint", "opaque", "edge"."""
     g = torch.Generator().manual_seed(seed)
 
@@ -67,8 +73,18 @@ def scene(seed: int, count: int = 40, size: tuple[int, int] = (41, 33), cameras:
     width, height = size
     focal = 1.2 * max(size)
     K = torch.tensor([[focal, 0.0, width / 2 + 0.3], [0.0, 1.1 * focal, height / 2 - 0.2], [0.0, 0.0, 1.0]])
-    return Scene(means, normal(count, 4), scales, opacities, uniform(count, channels), viewmats,
-                 uniform(cameras, channels), K.repeat(cameras, 1, 1), width, height)  # fmt: skip
+    return Scene(
+        means,
+        normal(count, 4),
+        scales,
+        opacities,
+        uniform(count, channels),
+        viewmats,
+        uniform(cameras, channels),
+        K.repeat(cameras, 1, 1),
+        width,
+        height,
+    )
 
 
 def draw(s: Scene, leaves: dict[str, Tensor], **options: object) -> tuple[Tensor, Tensor, dict]:

@@ -56,9 +56,14 @@ def test_values_and_gradients_agree_with_the_twin(kind, antialiased, monkeypatch
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    seed=st.integers(0, 10_000), kind=st.sampled_from(KINDS), count=st.integers(1, 60), width=st.integers(1, 40),
-    height=st.integers(1, 40), channels=st.sampled_from([1, 3, 4, 5]), tile_size=st.sampled_from([4, 8, 16, 20]),
-)  # fmt: skip
+    seed=st.integers(0, 10_000),
+    kind=st.sampled_from(KINDS),
+    count=st.integers(1, 60),
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    channels=st.sampled_from([1, 3, 4, 5]),
+    tile_size=st.sampled_from([4, 8, 16, 20]),
+)
 def test_random_scenes_agree_with_the_twin(monkeypatch, seed, kind, count, width, height, channels, tile_size):
     s = scene(seed, count, (width, height), 1, channels, kind)
     ours, twin = s.leaves(), s.leaves(torch.float64)
@@ -81,10 +86,18 @@ def test_one_gaussian_in_closed_form():
     viewmats, Ks = frontal()
     sigma, depth, opacity = 0.3, 2.0, 0.8
     colors, alphas, meta = rasterization(
-        torch.tensor([[0.0, 0.0, depth]]), torch.tensor([[1.0, 0, 0, 0]]), torch.full((1, 3), sigma),
-        torch.tensor([opacity]), torch.tensor([[0.25, 0.5, 1.0]]), viewmats, Ks, 9, 9, packed=False,
+        torch.tensor([[0.0, 0.0, depth]]),
+        torch.tensor([[1.0, 0, 0, 0]]),
+        torch.full((1, 3), sigma),
+        torch.tensor([opacity]),
+        torch.tensor([[0.25, 0.5, 1.0]]),
+        viewmats,
+        Ks,
+        9,
+        9,
+        packed=False,
         backgrounds=torch.tensor([[1.0, 0.0, 0.0]]),
-    )  # fmt: skip
+    )
     variance = (10.0 * sigma / depth) ** 2 + 0.3
     for dx, dy in [(0, 0), (1, 0), (2, 3), (-4, 1)]:
         alpha = opacity * math.exp(-(dx * dx + dy * dy) / (2 * variance))
@@ -105,9 +118,16 @@ def test_two_gaussians_are_drawn_front_to_back(order):
     means = torch.stack([torch.zeros(2), torch.zeros(2), depths], -1)
     index = list(order)
     out, alphas, _ = rasterization(
-        means[index], torch.tensor([[1.0, 0, 0, 0]] * 2), torch.full((2, 3), 0.3), opacities[index], colors[index],
-        viewmats, Ks, 9, 9,
-    )  # fmt: skip
+        means[index],
+        torch.tensor([[1.0, 0, 0, 0]] * 2),
+        torch.full((2, 3), 0.3),
+        opacities[index],
+        colors[index],
+        viewmats,
+        Ks,
+        9,
+        9,
+    )
     assert out[0, 4, 4].tolist() == pytest.approx([0.6, 0.4 * 0.9, 0.0], abs=1e-6)
     assert alphas[0, 4, 4, 0].item() == pytest.approx(1 - 0.4 * 0.1, abs=1e-6)
 
@@ -115,9 +135,16 @@ def test_two_gaussians_are_drawn_front_to_back(order):
 def test_equal_depths_keep_the_order_of_the_list():
     viewmats, Ks = frontal()
     out, _, _ = rasterization(
-        torch.tensor([[0.0, 0.0, 2.0]] * 2), torch.tensor([[1.0, 0, 0, 0]] * 2), torch.full((2, 3), 0.3),
-        torch.tensor([0.5, 0.5]), torch.tensor([[1.0], [0.0]]), viewmats, Ks, 9, 9,
-    )  # fmt: skip
+        torch.tensor([[0.0, 0.0, 2.0]] * 2),
+        torch.tensor([[1.0, 0, 0, 0]] * 2),
+        torch.full((2, 3), 0.3),
+        torch.tensor([0.5, 0.5]),
+        torch.tensor([[1.0], [0.0]]),
+        viewmats,
+        Ks,
+        9,
+        9,
+    )
     assert out[0, 4, 4, 0].item() == pytest.approx(0.5, abs=1e-6)
 
 

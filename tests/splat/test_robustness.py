@@ -87,9 +87,12 @@ def test_thousands_on_one_pixel():
     g = torch.Generator().manual_seed(0)
     depth = 1 + torch.rand(n, generator=g)
     leaves = {
-        "means": torch.stack([torch.zeros(n), torch.zeros(n), depth], -1), "quats": torch.randn(n, 4, generator=g),
-        "scales": torch.full((n, 3), 1e-3), "opacities": torch.full((n,), 0.005), "colors": torch.ones(n, 3),
-    }  # fmt: skip
+        "means": torch.stack([torch.zeros(n), torch.zeros(n), depth], -1),
+        "quats": torch.randn(n, 4, generator=g),
+        "scales": torch.full((n, 3), 1e-3),
+        "opacities": torch.full((n,), 0.005),
+        "colors": torch.ones(n, 3),
+    }
     for t in leaves.values():
         t.requires_grad_(True)
     K = torch.tensor([[[10.0, 0, 8.5], [0, 10.0, 8.5], [0, 0, 1]]])
@@ -141,7 +144,7 @@ def test_not_finite_is_refused_by_name(name, bad):
         ({"rasterize_mode": "sharp"}, "rasterize_mode: expected one of"),
         ({"eps2d": -1.0}, "eps2d: expected a number >= 0"),
     ],
-)  # fmt: skip
+)
 def test_wrong_arguments_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         rasterization(**{**arguments(), **change})
@@ -185,10 +188,15 @@ def test_arguments_are_those_of_gsplat():
 def train(strategy: DefaultStrategy | MCMCStrategy, packed: bool) -> torch.nn.ParameterDict:
     """Eight steps of fitting noise under a strategy."""
     s = scene(1, 60, (40, 40), 1)
-    params = torch.nn.ParameterDict({
-        "means": s.means, "scales": s.scales.log(), "quats": s.quats,
-        "opacities": torch.logit(s.opacities.clamp(0.002, 0.95)), "colors": s.colors,
-    })  # fmt: skip
+    params = torch.nn.ParameterDict(
+        {
+            "means": s.means,
+            "scales": s.scales.log(),
+            "quats": s.quats,
+            "opacities": torch.logit(s.opacities.clamp(0.002, 0.95)),
+            "colors": s.colors,
+        }
+    )
     optimizers = {k: torch.optim.Adam([v], lr=1e-3) for k, v in params.items()}
     strategy.check_sanity(params, optimizers)
     state = strategy.initialize_state()
@@ -196,9 +204,17 @@ def train(strategy: DefaultStrategy | MCMCStrategy, packed: bool) -> torch.nn.Pa
     torch.manual_seed(0)  # gsplat's strategies draw from the global generator
     for step in range(8):
         out, _, info = rasterization(
-            params["means"], params["quats"], params["scales"].exp(), torch.sigmoid(params["opacities"]),
-            params["colors"], s.viewmats, s.Ks, 40, 40, packed=packed,
-        )  # fmt: skip
+            params["means"],
+            params["quats"],
+            params["scales"].exp(),
+            torch.sigmoid(params["opacities"]),
+            params["colors"],
+            s.viewmats,
+            s.Ks,
+            40,
+            40,
+            packed=packed,
+        )
         strategy.step_pre_backward(params, optimizers, state, step, info)
         (out - target).square().mean().backward()
         if isinstance(strategy, DefaultStrategy):

@@ -67,8 +67,9 @@ def test_short_clips_inflate_confidence():
     unrelated = [(generator.standard_normal((400, 4)), generator.standard_normal((400, 4))) for _ in range(20)]
 
     def confidence(frames: int) -> float:
-        return float(np.mean([score(shift_distances(a[:frames], b[:frames], beyond="nothing")).confidence
-                              for a, b in unrelated]))  # fmt: skip
+        return float(
+            np.mean([score(shift_distances(a[:frames], b[:frames], beyond="nothing")).confidence for a, b in unrelated])
+        )
 
     assert confidence(20) > 2 * confidence(400) > 0
 

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
-    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--autoplay-policy=no-user-gesture-required", "--mute-audio",
-]  # fmt: skip
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--autoplay-policy=no-user-gesture-required",
+    "--mute-audio",
+]
 # What JupyterLab says of itself: it asks for files that need not be there.
 QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state")
 
@@ -101,16 +105,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values))
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}",
-        f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0",
-        "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.port={port}",
+        f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={token}",
+        "--ServerApp.port_retries=0",
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     environment = {
-        **os.environ, "PYTHONPATH": str(repository), "AUDIOPLANE_PRESET": "smoke",
+        **os.environ,
+        "PYTHONPATH": str(repository),
+        "AUDIOPLANE_PRESET": "smoke",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "JUPYTER_CONFIG_DIR": str(folder / "overrides"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "overrides"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "overrides"), "JUPYTER_PLATFORM_DIRS": "1",
-    }  # fmt: skip
+        "JUPYTER_CONFIG_DIR": str(folder / "overrides"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "overrides"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "overrides"),
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"

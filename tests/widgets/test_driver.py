@@ -26,8 +26,15 @@ def wav(seconds: float) -> bytes:
 
 def upload(driver: Driver, content: bytes) -> None:
     driver.source.value = "file"
-    driver.file.value = ({"name": "v.wav", "type": "audio/wav", "size": len(content), "content": memoryview(content),
-                          "last_modified": datetime.datetime.now(datetime.timezone.utc)},)  # fmt: skip
+    driver.file.value = (
+        {
+            "name": "v.wav",
+            "type": "audio/wav",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.datetime.now(datetime.timezone.utc),
+        },
+    )
 
 
 def test_a_file_becomes_a_film_that_can_be_saved(smoke: Any, tmp_path: Path) -> None:

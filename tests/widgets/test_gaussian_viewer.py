@@ -81,9 +81,12 @@ def spoken(smoke: Any) -> np.ndarray:
     ids=["paper", "multiply, harmonics", "tri-plane, odd width"],
 )
 def test_the_browser_moves_and_draws_what_python_does(
-    changes: dict[str, Any], tmp_path: Path, open_page: Callable[..., Page], record_property: Callable,
+    changes: dict[str, Any],
+    tmp_path: Path,
+    open_page: Callable[..., Page],
+    record_property: Callable,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("audioplane.head.STILL", 0.03)  # so that some of the sparse head move and some rest
     head = awake(tmp_path, **changes)
     assert 0 < head.moving <= len(head.cloud) - 10 * ("sparse" in changes)

@@ -48,8 +48,12 @@ def test_leading_attention_moves_the_face(smoke: Any, monkeypatch: pytest.Monkey
     widget = prototype_explorer(subject, head)
     code = head.encode(subject.audio)[subject.test.start]
     plain = inside.moment(head, code, subject.viewmats[subject.test.start])
-    assert np.abs(faces[0] / 255 - plain.over(torch.from_numpy(subject.without_head(subject.test.start)) / 255).numpy()
-                  ).max() < 2 / 255  # fmt: skip
+    assert (
+        np.abs(
+            faces[0] / 255 - plain.over(torch.from_numpy(subject.without_head(subject.test.start)) / 255).numpy()
+        ).max()
+        < 2 / 255
+    )
     widget.values = {**widget.values, "level": 1, "row": 3, "amount": 1.0}
     assert "prototype 3" in widget.caption
     led = prototypes.steered(head, prototypes.plane_of(head).audio_code(code), 1, 3, 1.0)

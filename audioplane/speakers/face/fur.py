@@ -64,10 +64,20 @@ def brows(c: Canvas, who: Identity, rng: np.random.Generator) -> Part:
     colour = srgb_to_linear(np.array(who.hair_colour)) * 1.15
     normals = np.concatenate([normals, normals * [-1, 1, 1]])
     part = ribbons(
-        both, normals, np.full(2 * count, 0.44), colour, Material.BROW, rng,
-        label=Label.FACE, taper=(0.9, 0.05),
-        spread=0.3, coverage=(1.0, 0.8), shade=(0.75, 0.95), roll=0.1, arch=0.1,
-    )  # fmt: skip
+        both,
+        normals,
+        np.full(2 * count, 0.44),
+        colour,
+        Material.BROW,
+        rng,
+        label=Label.FACE,
+        taper=(0.9, 0.05),
+        spread=0.3,
+        coverage=(1.0, 0.8),
+        shade=(0.75, 0.95),
+        roll=0.1,
+        arch=0.1,
+    )
     bind(part, c.points, skin)
     return part
 
@@ -110,10 +120,19 @@ def lashes(c: Canvas, who: Identity, rng: np.random.Generator) -> dict[str, Part
             path = np.stack(path, 1)
             normals = np.broadcast_to(np.array([0.0, -0.5, -1.0]), path.shape)
             part = ribbons(
-                path, normals, np.full(count, 0.22 + 0.12 * woman), colour, Material.LASH, rng,
+                path,
+                normals,
+                np.full(count, 0.22 + 0.12 * woman),
+                colour,
+                Material.LASH,
+                rng,
                 label=Label.FACE,
-                taper=(1.0, 0.15), coverage=(1.0, 0.9), shade=(0.9, 1.0), roll=0.3, spread=0.05,
-            )  # fmt: skip
+                taper=(1.0, 0.15),
+                coverage=(1.0, 0.9),
+                shade=(0.9, 1.0),
+                roll=0.3,
+                spread=0.05,
+            )
             anchors = np.repeat(root, len(steps) * 3, axis=0)
             distance = np.linalg.norm(part.vertices - centre, axis=1) / np.linalg.norm(anchors - centre, axis=1)
             bind(part, c.points, mesh.upper[row, columns], anchors, scale=distance)
@@ -149,10 +168,17 @@ def beard(c: Canvas, who: Identity, rng: np.random.Generator) -> Part | None:
         vertices = p + n * (0.3 + share * height * amount)[:, None] + down * (1.6 * share * height * amount)[:, None]
         uv = np.stack([(p * across).sum(1) / STRAND + 37.0 * k, p[:, 1] / 9.0], -1)
         part = Part(
-            vertices, faces, Material.BEARD, Label.FACE, uv=uv, albedo=colour * (0.7 + 0.3 * share),
-            roughness=0.45, coverage=np.clip(opacity * smoothstep(amount / 0.75), 0, 1), flow=flow,
+            vertices,
+            faces,
+            Material.BEARD,
+            Label.FACE,
+            uv=uv,
+            albedo=colour * (0.7 + 0.3 * share),
+            roughness=0.45,
+            coverage=np.clip(opacity * smoothstep(amount / 0.75), 0, 1),
+            flow=flow,
             occlusion=0.55 + 0.4 * share,
-        )  # fmt: skip
+        )
         part.bound_to = np.repeat(used[:, None], 3, 1)
         part.bound_weight = np.tile([1.0, 0.0, 0.0], (len(used), 1))
         layers.append(part)

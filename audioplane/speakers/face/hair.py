@@ -68,9 +68,17 @@ def _wisps(
     lengths = length * rng.uniform(0.5, 1.2, count)
     path, normals = grow(roots, lambda q, t: flow(q) + wave, lengths, 5, head, lambda t: np.full(count, 0.3 + 1.2 * t))
     return ribbons(
-        path, normals, 0.75 * rng.uniform(0.6, 1.2, count), tone, Material.HAIR, rng,
-        taper=(0.5, 0.05), coverage=(1.0, 1.0), shade=(0.75, 0.95), roll=0.1,
-    )  # fmt: skip
+        path,
+        normals,
+        0.75 * rng.uniform(0.6, 1.2, count),
+        tone,
+        Material.HAIR,
+        rng,
+        taper=(0.5, 0.05),
+        coverage=(1.0, 1.0),
+        shade=(0.75, 0.95),
+        roll=0.1,
+    )
 
 
 def _short(

@@ -48,8 +48,16 @@ def person(kit: Kit, fitted: Fit) -> Part:
     """
     parts = {"skin": _skin(kit, fitted)}
     for side, where in EYES.items():
-        parts[f"{side}_eye"] = _piece(kit, fitted, where, material=Material.EYE, label=Label.FACE,
-                                      albedo=(0.72, 0.68, 0.66), roughness=0.08, flow=(0.0, 0.0, -1.0))  # fmt: skip
+        parts[f"{side}_eye"] = _piece(
+            kit,
+            fitted,
+            where,
+            material=Material.EYE,
+            label=Label.FACE,
+            albedo=(0.72, 0.68, 0.66),
+            roughness=0.08,
+            flow=(0.0, 0.0, -1.0),
+        )
     parts |= _mouth(kit, fitted)
     parts |= _lashes(kit, fitted)
     parts |= _ours(fitted, parts)
@@ -141,8 +149,9 @@ def _mouth(kit: Kit, fitted: Fit) -> dict[str, Part]:
     for name, where in (("upper_teeth", TEETH_UP), ("lower_teeth", TEETH_LOW)):
         depth = fitted.points[where, 2] - fitted.points[LANDMARKS[62], 2]
         dim = np.interp(depth, [8, 18, 40], [1.0, 0.6, 0.25])[:, None]  # the shader lets no tooth be dark; cheeks do
-        out[name] = _piece(kit, fitted, where, material=Material.TEETH, label=Label.MOUTH, albedo=dim * ENAMEL,
-                           roughness=0.2)  # fmt: skip
+        out[name] = _piece(
+            kit, fitted, where, material=Material.TEETH, label=Label.MOUTH, albedo=dim * ENAMEL, roughness=0.2
+        )
     jaw = np.linalg.norm(kit.delta("jawOpen")[GUMS], axis=1)
     faces = _faces(kit, GUMS)
     tongue = np.zeros(len(jaw), bool)
@@ -150,11 +159,19 @@ def _mouth(kit: Kit, fitted: Fit) -> dict[str, Part]:
         if np.abs(kit.vertices[GUMS][piece, 0]).max() < 2.1 and jaw[piece].min() > 1.0:
             tongue[piece] = True
     material = np.where(tongue[faces].all(1), int(Material.TONGUE), int(Material.GUM))
-    out["gums"] = Part(fitted.points[GUMS], faces, material, Label.MOUTH,
-                       albedo=np.where(tongue[:, None], TONGUE, GUM), roughness=0.3,
-                       groups={"tongue": np.flatnonzero(tongue),
-                               "lower_gum": np.flatnonzero(~tongue & (jaw > 0.3)),
-                               "upper_gum": np.flatnonzero(jaw <= 0.3)})  # fmt: skip
+    out["gums"] = Part(
+        fitted.points[GUMS],
+        faces,
+        material,
+        Label.MOUTH,
+        albedo=np.where(tongue[:, None], TONGUE, GUM),
+        roughness=0.3,
+        groups={
+            "tongue": np.flatnonzero(tongue),
+            "lower_gum": np.flatnonzero(~tongue & (jaw > 0.3)),
+            "upper_gum": np.flatnonzero(jaw <= 0.3),
+        },
+    )
     return out
 
 
@@ -190,9 +207,20 @@ def _lashes(kit: Kit, fitted: Fit) -> dict[str, Part]:
     path = np.concatenate(paths)
     path = path[np.isfinite(path).all((1, 2))]
     normals = np.broadcast_to(np.array([0.0, -0.5, -1.0]), path.shape)
-    strands = ribbons(path, normals, np.full(len(path), 0.20 + 0.12 * woman), np.array([0.012, 0.010, 0.009]),
-                      Material.LASH, rng, label=Label.FACE, taper=(1.0, 0.15), coverage=(1.0, 0.9),
-                      shade=(0.9, 1.0), roll=0.3, spread=0.05)  # fmt: skip
+    strands = ribbons(
+        path,
+        normals,
+        np.full(len(path), 0.20 + 0.12 * woman),
+        np.array([0.012, 0.010, 0.009]),
+        Material.LASH,
+        rng,
+        label=Label.FACE,
+        taper=(1.0, 0.15),
+        coverage=(1.0, 0.9),
+        shade=(0.9, 1.0),
+        roll=0.3,
+        spread=0.05,
+    )
     first = len(kit_vertices()) - len(fitted.points[LASHES])
     strips = Part(fitted.points[LASHES], np.zeros((0, 3), np.int32), Material.LASH, Label.FACE, occlusion=0.8)
     bind(strands, fitted.points[LASHES], np.arange(len(strips.vertices)))

@@ -136,9 +136,16 @@ def from_files(names: Sequence[str], text: Callable[[str], str]) -> Kit:
         return np.array([shapes[name] for name in chosen], np.float16).reshape(len(chosen), len(vertices), 3)
 
     kit = Kit(
-        vertices.astype(np.float32), faces, uv, faces_uv, part, part_names,
-        np.array(expressions, str), stack(expressions), stack(identities),
-    )  # fmt: skip
+        vertices.astype(np.float32),
+        faces,
+        uv,
+        faces_uv,
+        part,
+        part_names,
+        np.array(expressions, str),
+        stack(expressions),
+        stack(identities),
+    )
     _check(kit, NEUTRAL)
     return kit
 

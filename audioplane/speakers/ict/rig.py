@@ -130,8 +130,12 @@ def _lip_pairs(fitted: Fit, whole: Part, lower: np.ndarray) -> tuple[np.ndarray,
     row = np.arange(FACE.stop)
     height = np.interp(points[row, 0], line[:, 0], line[:, 1])
     depth = np.interp(points[row, 0], line[:, 0], line[:, 2])
-    near = row[(np.abs(points[row, 0]) < half) & (np.abs(points[row, 1] - height) < 5) & (points[row, 2] < depth + 2.5)
-               & (points[row, 2] > depth - 9)]  # fmt: skip
+    near = row[
+        (np.abs(points[row, 0]) < half)
+        & (np.abs(points[row, 1] - height) < 5)
+        & (points[row, 2] < depth + 2.5)
+        & (points[row, 2] > depth - 9)
+    ]
     up, low = near[lower[near] < 0.25], near[lower[near] > 0.75]
     distance, found = KDTree(points[low]).query(points[up])
     other = np.asarray(found)
@@ -151,9 +155,13 @@ def _lip_pairs(fitted: Fit, whole: Part, lower: np.ndarray) -> tuple[np.ndarray,
         "lips_outer_upper": mark[48:55],
         "lips_outer_lower": mark[[48, 59, 58, 57, 56, 55, 54]],
         "inner_mouth": np.arange(SOCKETS.start, SOCKETS.stop)[np.abs(points[SOCKETS, 1] - points[mark[62], 1]) < 45],
-        "chin": row[(np.abs(points[row, 0]) < 18) & (points[row, 1] > points[mark[57], 1] + 10) & (points[row, 2] < -70)
-                    & (points[row, 1] < points[mark[8], 1])],
-    }  # fmt: skip
+        "chin": row[
+            (np.abs(points[row, 0]) < 18)
+            & (points[row, 1] > points[mark[57], 1] + 10)
+            & (points[row, 2] < -70)
+            & (points[row, 1] < points[mark[8], 1])
+        ],
+    }
     for side, start in (("right", 36), ("left", 42)):
         groups[f"lid_upper_{side}"] = mark[start : start + 4]
         groups[f"lid_lower_{side}"] = mark[[start, start + 5, start + 4, start + 3]]

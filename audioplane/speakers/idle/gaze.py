@@ -55,6 +55,12 @@ def look_shapes(degrees: np.ndarray) -> dict[str, np.ndarray]:
     to_right = np.maximum(-degrees[:, 0], 0) / LOOK_DEGREES
     up, down = np.maximum(degrees[:, 1], 0) / LOOK_DEGREES, np.maximum(-degrees[:, 1], 0) / LOOK_DEGREES
     return {
-        "eyeLookOutLeft": to_left, "eyeLookInRight": to_left, "eyeLookInLeft": to_right, "eyeLookOutRight": to_right,
-        "eyeLookUpLeft": up, "eyeLookUpRight": up, "eyeLookDownLeft": down, "eyeLookDownRight": down,
-    }  # fmt: skip
+        "eyeLookOutLeft": to_left,
+        "eyeLookInRight": to_left,
+        "eyeLookInLeft": to_right,
+        "eyeLookOutRight": to_right,
+        "eyeLookUpLeft": up,
+        "eyeLookUpRight": up,
+        "eyeLookDownLeft": down,
+        "eyeLookDownRight": down,
+    }

@@ -62,14 +62,30 @@ RECIPES = {
 # espeak's names of sounds that are not IPA, or are a close allophone that needs no name of its own here.
 _TO_IPA = {
     "zh": {
-        "ph": "pʰ", "th": "tʰ", "kh": "kʰ", "ts": "ts", "tsh": "tsʰ", "tɕ": "tɕ", "tɕh": "tɕʰ", "ts.": "ʈʂ",
-        "ts.h": "ʈʂʰ", "s.": "ʂ", "χ": "x", "i.": "ʐ̩", "i̪": "z̩", "onɡ": "ʊŋ", "onɡ͡": "ʊŋ", "o-": "ɤ", "yæ": "yɛ",
-        "ər": "ɚ", "iɑ": "ia",
+        "ph": "pʰ",
+        "th": "tʰ",
+        "kh": "kʰ",
+        "ts": "ts",
+        "tsh": "tsʰ",
+        "tɕ": "tɕ",
+        "tɕh": "tɕʰ",
+        "ts.": "ʈʂ",
+        "ts.h": "ʈʂʰ",
+        "s.": "ʂ",
+        "χ": "x",
+        "i.": "ʐ̩",
+        "i̪": "z̩",
+        "onɡ": "ʊŋ",
+        "onɡ͡": "ʊŋ",
+        "o-": "ɤ",
+        "yæ": "yɛ",
+        "ər": "ɚ",
+        "iɑ": "ia",
     },
     "fr": {"ə-": "ə", "a-": "a", "e-": "e", "y-": "y", "o-": "o", "i-": "i", "u-": "u"},
     "de": {"ɜ": "ɐ", "ɔø": "ɔʏ", "ɑː": "aː", "ɑ": "a"},
     "en": {},
-}  # fmt: skip
+}
 
 
 def read_texts(name: str) -> dict[str, list[str]]:
