@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import audioplane  # noqa: F401 - before torch, see there
-from audioplane import cache
+from audioplane.runtime import cache
 
 CACHE = pytest.StashKey[str]()
 SANITIZERS = Path(__file__).parent / "notebooks" / "sanitize.cfg"

@@ -21,20 +21,23 @@ __all__ = ["Config", "Subject", "TalkingHead", "UserError", "__version__", "rast
 _HOME = {
     "Config": "audioplane.config",
     "Subject": "audioplane.subject",
-    "TalkingHead": "audioplane.head",
+    "TalkingHead": "audioplane.inference.talking_head",
     "UserError": "audioplane.errors",
     "rasterization": "audioplane.splat",
 }
+_ROOMS = {"speakers": "audioplane.synthetic"}  # public name of a package -> where it lies
 
 if TYPE_CHECKING:
     from audioplane.config import Config
     from audioplane.errors import UserError
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.splat import rasterization
     from audioplane.subject import Subject
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
     if name not in _HOME:
         raise AttributeError(f"module 'audioplane' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

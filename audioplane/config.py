@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .errors import UserError
+from audioplane.errors import UserError
 
 T = TypeVar("T")
 

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 from audioplane.config import DEMO
-from audioplane.head import TalkingHead
+from audioplane.inference.talking_head import TalkingHead
 
 
 def stand_in(count: int) -> Path:
     """A head of random weights, in a file."""
-    from audioplane.train import Trainer
+    from audioplane.training.trainer import Trainer
     from tests.tiny_subject import TinySubject
 
     config = DEMO.replace(

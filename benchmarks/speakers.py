@@ -13,9 +13,9 @@ import time
 import numpy as np
 import torch
 
-from audioplane.speakers.backgrounds import background
-from audioplane.speakers.face import NAMES, Appearance, Face, sample_identity
-from audioplane.speakers.scene import Pose, Scene
+from audioplane.synthetic.backgrounds import background
+from audioplane.synthetic.face import NAMES, Appearance, Face, sample_identity
+from audioplane.synthetic.scene import Pose, Scene
 
 DISTANCE, WIDTH = 1.2, 0.42  # metres: camera to head, and what the picture's width covers there
 

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from audioplane.config import DEMO
-from audioplane.loader import samples
-from audioplane.train import Trainer
+from audioplane.training.dataset import samples
+from audioplane.training.trainer import Trainer
 
 GROUPS = {
     "planes forward": ("_Sample",),

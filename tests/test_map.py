@@ -70,12 +70,12 @@ def test_each_equation_is_where_the_map_says(number: int) -> None:
 
 @pytest.mark.parametrize("number", range(1, 8))
 def test_each_figure_is_where_the_map_says(number: int) -> None:
-    from audioplane import figures
+    from audioplane import plots
 
     line = rows("figure")[str(number)]
     ((file, name),) = PLACE.findall(line)
     assert number in cited(source(file, name), "Fig"), f"{file}:{name} does not cite Fig. {number}"
-    assert name in figures.__all__
+    assert name in plots.__all__
     assert (ROOT / re.findall(r"`(figures/[\w.]+png)`", line)[0]).is_file()
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..config import AudioConfig
-from ..fields.heads import linear
+from audioplane.config import AudioConfig
+from audioplane.deform.mlp import linear
 
 
 class Convolution(nn.Module):

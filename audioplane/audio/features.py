@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..config import AudioConfig
-from ..errors import UserError
+from audioplane.config import AudioConfig
+from audioplane.errors import UserError
 
 SAMPLE_RATE = 16_000
 STEP = 320  # samples from one feature step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
@@ -205,7 +205,7 @@ class Features:
 
     def _phonetic_steps(self, samples: np.ndarray) -> np.ndarray:
         """Log-mel and what the phonetic networks hear in it: (steps, C)."""
-        from .phonetic import listen
+        from audioplane.audio.phonetic import listen
 
         own_voice = self.statistics is None
         alone = self.config.normalise == "subject"
@@ -221,7 +221,7 @@ class Features:
         """
         if self.config.features not in PHONETIC or self.config.augment == 0.0:
             return None
-        from .phonetic import disguised
+        from audioplane.audio.phonetic import disguised
 
         steps = disguised(samples, PHONETIC[self.config.features], COPIES, self.config.augment, seed)
         return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window))

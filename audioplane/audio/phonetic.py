@@ -1,9 +1,9 @@
 """The phonetic ear: what is said and what the mouth does for it, heard in a log-mel spectrogram by a small network.
 
-It was taught with synthesized speech alone (`audioplane.phonetic`, `MODEL_CARD.md`): of every 20 ms it says which of
-`CLASSES` sounds, what `TRACKS` of the mouth do, and an embedding from which it says both. There are two: the centred
-one hears `REACH` steps to both sides, the causal one no more than `LOOK_AHEAD` seconds ahead, and can listen to a voice
-as it comes (`Stream`).
+It was taught with synthesized speech alone (`audioplane.pretrained.phonetic`, its `MODEL_CARD.md`): of every 20 ms it
+says which of `CLASSES` sounds, what `TRACKS` of the mouth do, and an embedding from which it says both. There are two:
+the centred one hears `REACH` steps to both sides, the causal one no more than `LOOK_AHEAD` seconds ahead, and can
+listen to a voice as it comes (`Stream`).
 """
 
 # ruff: noqa: RUF001 - phonetic letters that look like Latin ones are meant
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import UserError
-from .features import SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
+from audioplane.audio.features import SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
+from audioplane.errors import UserError
 
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -219,7 +219,7 @@ def listen(
 
 def disguised(samples: NDArray[np.float32], variant: str, copies: int, strength: float, seed: int) -> NDArray:
     """`Heard.features` of a recording as other people, rooms and recorders would have it: (copies, n, C)."""
-    from .disturb import disturb
+    from audioplane.audio.disturb import disturb
 
     network, generator = shipped()[variant], torch.Generator().manual_seed(seed)
     mel = torch.from_numpy(log_mel(samples, BANDS))[None]

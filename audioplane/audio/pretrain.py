@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..config import AudioConfig
-from ..fields.heads import linear
-from .encoder import AudioEncoder, augment, correlation, pad
-from .features import Others
+from audioplane.audio.encoder import AudioEncoder, augment, correlation, pad
+from audioplane.audio.features import Others
+from audioplane.config import AudioConfig
+from audioplane.deform.mlp import linear
 
 LIPS = slice(48, 68)
 RIGID = [*range(27, 36), 36, 39, 42, 45]  # nose and corners of the eyes: they follow the head, not the speech

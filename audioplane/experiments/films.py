@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audioplane import protocols, videos
 from audioplane.errors import UserError
-from audioplane.evaluate import evaluate
+from audioplane.evaluation import protocols
+from audioplane.evaluation.evaluate import evaluate
 from audioplane.experiments.runs import Clip
 from audioplane.experiments.tables import Table
+from audioplane.media import videos
 from audioplane.metrics.mouth import MouthReader
 
 LETTERS = {"A": "test set A", "B": "test set B"}

@@ -18,7 +18,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audioplane import cache
 from audioplane.experiments import records as recording
 from audioplane.experiments.films import films_of
 from audioplane.experiments.records import Record
@@ -26,9 +25,10 @@ from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job, find, forget, run
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
+from audioplane.runtime import cache
 
 if TYPE_CHECKING:
-    from audioplane.train import Report, Trainer
+    from audioplane.training.trainer import Report, Trainer
 
 EVERY = 0.5  # seconds between looks at the workers
 

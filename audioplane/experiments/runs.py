@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audioplane import cache, weights
 from audioplane.config import Config
-from audioplane.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
-from audioplane.experiments.heads import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
+from audioplane.evaluation.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
+from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.experiments.records import Record, name, rounded, today, versions
+from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
 from audioplane.metrics.mouth import MouthReader
-from audioplane.protocols import DEFAULT, Protocol
+from audioplane.runtime import cache, weights
 
 if TYPE_CHECKING:
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
-    from audioplane.train import Watcher
+    from audioplane.training.trainer import Watcher
 
 SHIFT = 1.0  # seconds by which the control's audio is late
-JUDGING = ("evaluate.py", "protocols.py", "metrics", "sync", "experiments/runs.py")
+JUDGING = ("evaluation", "metrics", "pretrained/syncnet", "experiments/runs.py")
 KEPT = (
     "head_psnr",
     "head_ssim",
@@ -76,12 +76,12 @@ class Clip:
 
     def open(self) -> Subject:
         """The Subject; an embedded one is filmed on first use."""
-        from audioplane import speakers
+        from audioplane import synthetic
         from audioplane.subject import Subject
 
         if self.folder:
             return Subject.open(self.folder)
-        return speakers.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
+        return synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Job:
 
 
 def _speakers_version() -> str:
-    from audioplane.speakers.making import code_version as version
+    from audioplane.synthetic.making import code_version as version
 
     return version()
 
@@ -149,7 +149,7 @@ def run(job: Job, watchers: Sequence[Watcher] = ()) -> Record:
 def _make(job: Job, watchers: Sequence[Watcher]) -> Record:
     import torch
 
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
 
     subject = job.clip.open()
     start = time.perf_counter()
@@ -235,7 +235,7 @@ def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str
 
     `sync_distance`: of each window of five frames to its own sound; `sync_unrelated`: to that half a clip away.
     """
-    from audioplane.sync.scorers import FPS, SHORTEST, Scorer
+    from audioplane.pretrained.syncnet.scorers import FPS, SHORTEST, Scorer
 
     frames = subject.test
     if subject.fps != FPS or len(frames) < SHORTEST:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from audioplane import blendshapes
+from audioplane.subject import blendshapes
 
 MOUTH = slice(48, 68)
 EYE_CORNERS = (36, 45)
@@ -61,7 +61,7 @@ def aue(weights: NDArray, truth: NDArray, part: str = "lower") -> float:
     speaker has them exactly and MediaPipe reads them off pictures. Compare numbers of one source only.
 
     Args:
-        weights, truth: (T, 52) in [0, 1], `audioplane.blendshapes.NAMES`.
+        weights, truth: (T, 52) in [0, 1], `audioplane.subject.blendshapes.NAMES`.
         part: "lower" (jaw, mouth, cheeks' puff, tongue), "upper" (all else) or "all".
 
     Raises:

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..threads import in_parallel
-from .image import Picture, as_float
+from audioplane.metrics.image import Picture, as_float
+from audioplane.runtime.threads import in_parallel
 
 if TYPE_CHECKING:
-    from ..subject import Subject
+    from audioplane.subject import Subject
 
 NOSE_BASE, MOUTH = 33, slice(48, 68)  # iBUG numbers
 UPPER_INNER, LOWER_INNER = [61, 62, 63], [67, 66, 65]

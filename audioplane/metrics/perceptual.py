@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from audioplane import weights
 from audioplane.metrics.image import Picture, as_float
-from audioplane.vision_backbones import BACKBONES, Backbone, import_torchvision, lpips_network
+from audioplane.metrics.vision_backbones import BACKBONES, Backbone, import_torchvision, lpips_network
+from audioplane.runtime import weights
 
 SMALLEST_SET = 50
 """Pictures below which no FID is given: its covariance has 2048 rows, and even 50 pictures bias it upwards."""

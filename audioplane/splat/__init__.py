@@ -124,7 +124,7 @@ def rasterization(
         if rolling_shutter is None:
             del given["rolling_shutter"]  # gsplat's own default
         return on_cuda(**given)
-    from .cpu import rasterize
+    from audioplane.splat.cpu import rasterize
 
     return rasterize(**given)
 

@@ -22,11 +22,40 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane.compiled import compiled
-
-from .. import threads
-from .simd import LANES, absolute, any_lane, exp2, load, minimum, prefetch, ramp, splat, store, total, where
-from .tiles import COLUMNS, CX, CY, GY, HALF_X, HALF_Y, LOG2_255, PEAK, QY, RY, SX, SY, A, Pairs, extent, pixels
+from audioplane.runtime import threads
+from audioplane.runtime.compiled import compiled
+from audioplane.splat.simd import (
+    LANES,
+    absolute,
+    any_lane,
+    exp2,
+    load,
+    minimum,
+    prefetch,
+    ramp,
+    splat,
+    store,
+    total,
+    where,
+)
+from audioplane.splat.tiles import (
+    COLUMNS,
+    CX,
+    CY,
+    GY,
+    HALF_X,
+    HALF_Y,
+    LOG2_255,
+    PEAK,
+    QY,
+    RY,
+    SX,
+    SY,
+    A,
+    Pairs,
+    extent,
+    pixels,
+)
 
 _f = np.float32
 LOG2_THRESHOLD = _f(-LOG2_255)

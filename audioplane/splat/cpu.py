@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audioplane.compiled import compiled
-
-from .. import threads
-from . import MAX_CHANNELS
-from .compositing import composite
-from .harmonics import MAX_DEGREE, evaluate
-from .projection import Lens, project
-from .simd import LANES, load, splat, total
-from .tiles import Pairs, intersect
+from audioplane.runtime import threads
+from audioplane.runtime.compiled import compiled
+from audioplane.splat import MAX_CHANNELS
+from audioplane.splat.compositing import composite
+from audioplane.splat.harmonics import MAX_DEGREE, evaluate
+from audioplane.splat.projection import Lens, project
+from audioplane.splat.simd import LANES, load, splat, total
+from audioplane.splat.tiles import Pairs, intersect
 
 # Arguments that only gsplat's CUDA kernels know, with the values that ask for nothing.
 _CUDA_ONLY: dict[str, Any] = {

@@ -14,10 +14,9 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from audioplane.compiled import compiled
-
-from .. import threads
-from .projection import BLOCK
+from audioplane.runtime import threads
+from audioplane.runtime.compiled import compiled
+from audioplane.splat.projection import BLOCK
 
 MAX_DEGREE = 3
 

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audioplane.compiled import compiled
-
-from .. import threads
-from .harmonics import bases, slopes
+from audioplane.runtime import threads
+from audioplane.runtime.compiled import compiled
+from audioplane.splat.harmonics import bases, slopes
 
 MEANS, QUATS, SCALES, OPACITY, SH = 0, 3, 7, 10, 11  # columns of a packed Gaussian
 

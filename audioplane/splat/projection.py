@@ -16,9 +16,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from audioplane.compiled import compiled
-
-from .. import threads
+from audioplane.runtime import threads
+from audioplane.runtime.compiled import compiled
 
 ALPHA_THRESHOLD = 1.0 / 255.0  # a Gaussian fainter than this at a pixel does not touch it
 BLOCK = 1024  # Gaussians whose camera gradients are added up together: fixed, so that threads do not matter

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .projection import ALPHA_THRESHOLD, MARGIN
+from audioplane.splat.projection import ALPHA_THRESHOLD, MARGIN
 
 MAX_ALPHA, MIN_LIGHT = 0.999, 1e-4
 

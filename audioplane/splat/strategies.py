@@ -11,7 +11,7 @@ import torch
 from gsplat import DefaultStrategy, MCMCStrategy
 from torch import Tensor
 
-from .reference import covariance
+from audioplane.splat.reference import covariance
 
 _covariance_on_cuda, _relocation_on_cuda = ops.quat_scale_to_covar_preci, ops.compute_relocation
 

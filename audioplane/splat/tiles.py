@@ -16,9 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane.compiled import compiled
-
-from .. import threads
+from audioplane.runtime import threads
+from audioplane.runtime.compiled import compiled
 
 LOG2_E = math.log2(math.e)
 LOG2_255 = math.log2(255.0)

@@ -19,15 +19,7 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.subject import masks
-from audioplane.subject.format import (
-    DEPTH_UNIT,
-    FPS,
-    REQUIRED,
-    SAMPLE_RATE,
-    WITHOUT_HEAD,
-    Manifest,
-    read_manifest,
-)
+from audioplane.subject.format import DEPTH_UNIT, FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, read_manifest
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
 from audioplane.subject.pack import PackReader
 from audioplane.subject.writer import SubjectWriter

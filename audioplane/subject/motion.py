@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.compiled import compiled
+from audioplane.runtime.compiled import compiled
 
 TOLERANCE = 2e-5  # metres; what is promised to readers is 5e-5
 

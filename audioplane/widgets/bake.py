@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane import inside
 from audioplane.audio.features import SAMPLE_RATE
-from audioplane.fields.audio_plane import AudioPlane
+from audioplane.methods.audio_plane import inspect
+from audioplane.methods.audio_plane.field import AudioPlane
 from audioplane.widgets.page import jpeg
 
 if TYPE_CHECKING:
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
 
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
 OVER_TIME = "speak in the browser: planes over time do not listen to a voice and cannot be folded"
@@ -65,7 +65,7 @@ def bake_head(head: TalkingHead) -> Packed:
     order = torch.cat([moving, rest.nonzero()[:, 0]])
     rows, low, high = _quantised(head._rows[order])
     codes = head.extras["codes"][::4]
-    moved, dynamism = inside.movement(model, codes)
+    moved, dynamism = inspect.movement(model, codes)
     arrays = {
         "rows": rows,
         "low": low,
@@ -178,7 +178,7 @@ def density(points: NDArray) -> NDArray:
 
 
 def _typical(head: TalkingHead) -> int:
-    from audioplane.compose import typical
+    from audioplane.inference.compositing import typical
 
     return typical(head.viewmats.numpy())
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audioplane import figures, inside, stages
+from audioplane import plots
 from audioplane.experiments.runs import renderer
+from audioplane.methods.audio_plane import inspect, pipeline_trace
 from audioplane.widgets.figure_widget import FigureWidget, slider
 from audioplane.widgets.looking import checked, sound_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
 STEP = 8  # frames between the three moments that are shown
@@ -34,15 +35,15 @@ def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: 
         raise ValueError("heads: expected one head at least, received none")
     frames = checked(subject, frames)
     draws = {name: renderer(head, subject) for name, head in heads.items()}
-    spoken = inside.sounds(subject)
+    spoken = inspect.sounds(subject)
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         middle = int(values["frame"])
         moments = [int(np.clip(middle + k * STEP, frames.start, frames.stop - 1)) for k in (-1, 0, 1)]
         rows = {"truth": [subject.frame(t) for t in moments]}
         rows |= {name: [picture(t) for t in moments] for name, picture in draws.items()}
-        mouths = [stages.lips(subject, t) for t in moments]
-        figure = figures.methods(rows, mouths, [f"frame {t}, sound: {spoken[t]}" for t in moments])
+        mouths = [pipeline_trace.lips(subject, t) for t in moments]
+        figure = plots.methods(rows, mouths, [f"frame {t}, sound: {spoken[t]}" for t in moments])
         error = {name: np.abs(own[1].astype(float) - rows["truth"][1]).mean() for name, own in rows.items()}
         words = ", ".join(f"{name} {value:.2f}" for name, value in error.items() if name != "truth")
         return figure, f"Frame {middle}: mean error of 255: {words}."

@@ -11,11 +11,13 @@ import ipywidgets
 import numpy as np
 from numpy.typing import NDArray
 
-from audioplane import cache, compose, typed_voice
 from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
 from audioplane.errors import UserError
-from audioplane.head import POSES, TalkingHead
-from audioplane.speakers.voice import load_voice, voice_names
+from audioplane.inference import compositing
+from audioplane.inference.talking_head import POSES, TalkingHead
+from audioplane.runtime import cache
+from audioplane.synthetic import typed_voice
+from audioplane.synthetic.voice import load_voice, voice_names
 from audioplane.widgets import page
 
 if TYPE_CHECKING:
@@ -162,7 +164,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "talk.mp4"
-            compose.write_video(path, counted(), head.fps, audio, SAMPLE_RATE)
+            compositing.write_video(path, counted(), head.fps, audio, SAMPLE_RATE)
             self.film = path.read_bytes()
         self.screen.children = [ipywidgets.Video(value=self.film, autoplay=False, loop=False, width=384)]
         self.save.disabled = False

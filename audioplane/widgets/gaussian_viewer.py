@@ -10,12 +10,12 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from audioplane.compose import mark_stamp, put_mark
+from audioplane.inference.compositing import mark_stamp, put_mark
 from audioplane.widgets import page
 from audioplane.widgets.bake import bake_head, bake_talk
 
 if TYPE_CHECKING:
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
 
 COLORS = ("appearance", "dynamism", "displacement", "opacity", "scale", "density", "reach")
 SHAPES = ("splats", "ellipsoids", "points")
@@ -119,7 +119,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
 
 def _still(head: TalkingHead) -> NDArray:
     """The head at rest from the front, marked."""
-    from audioplane.compose import typical
+    from audioplane.inference.compositing import typical
 
     views = head.viewmats.numpy()
     image = head.render(head.extras["codes"].mean(0), views[typical(views)])

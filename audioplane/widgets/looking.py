@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from audioplane import compose, figures, inside, prototypes
-from audioplane.losses import margin_loss
+from audioplane import plots
+from audioplane.inference import compositing
+from audioplane.methods.audio_plane import inspect, prototypes
 from audioplane.subject.masks import mouth_opening
+from audioplane.training.losses import margin_loss
 from audioplane.widgets.figure_widget import FigureWidget, menu, slider
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
 RATE = 16_000
@@ -40,12 +42,12 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         t, margin = int(values["frame"]), float(values["margin"])
-        picture = inside.moment(head, codes[t], subject.viewmats[t])
+        picture = inspect.moment(head, codes[t], subject.viewmats[t])
         assert picture.dynamism is not None
-        render = compose.composite(picture.rgb.numpy(), picture.alpha.numpy(), subject.without_head(t))
+        render = compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), subject.without_head(t))
         g, m = picture.dynamism, subject.motion_mask(t)
         loss = float(margin_loss(g, torch.from_numpy(1.0 * m), margin))
-        figure = figures.moment(subject.frame(t), render, g.numpy(), m, margin, trained, f"frame {t}")
+        figure = plots.moment(subject.frame(t), render, g.numpy(), m, margin, trained, f"frame {t}")
         free = float(((torch.from_numpy(1.0 * m) - g).abs() <= margin).float().mean())
         return figure, f"Frame {t}: at margin {margin:.2f} the loss is {loss:.4f}; {free:.0%} of the pixels are free."
 
@@ -71,11 +73,11 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
     field, frames = prototypes.plane_of(head), checked(subject, frames)
-    codes, spoken = head.encode(subject.audio), inside.sounds(subject)
-    weights, opening = inside.attention_over_time(field, codes), mouth_opening(subject.landmarks)
+    codes, spoken = head.encode(subject.audio), inspect.sounds(subject)
+    weights, opening = inspect.attention_over_time(field, codes), mouth_opening(subject.landmarks)
     sizes = [level.shape[1] for level in weights]
     reaches = cache(lambda level: prototypes.reaches(head, level))
-    seen = inside.visibility(head, subject.viewmats[frames.start])
+    seen = inspect.visibility(head, subject.viewmats[frames.start])
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         t, level, amount = int(values["frame"]), int(values["level"]), float(values["amount"])
@@ -83,9 +85,9 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
         f_a = prototypes.steered(head, field.audio_code(codes[t]), level, row, amount)
         cloud = prototypes.deform(head, f_a)
         face = _face(head, cloud, view, subject.without_head(t))
-        reach = inside.splat_values(head, reaches(level)[row][:, None], view)[..., 0]
+        reach = inspect.splat_values(head, reaches(level)[row][:, None], view)[..., 0]
         totals = (reaches(level) @ seen / seen.sum()).numpy()
-        names, means = inside.mean_by_sound(weights[level], spoken)
+        names, means = inspect.mean_by_sound(weights[level], spoken)
         start = float(
             np.clip(
                 (t + 0.5) / subject.fps - WINDOW / 2,
@@ -104,7 +106,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
             "stop": min(start + WINDOW, frames.stop / subject.fps),
         }
         words = "as it speaks" if amount == 0 else f"led to prototype {row} by {amount:.0%}"
-        figure = figures.prototypes(sentence, t, row, names, means, face, reach, totals, words)
+        figure = plots.prototypes(sentence, t, row, names, means, face, reach, totals, words)
         loudest = names[int(means[:, row].argmax())]
         return figure, (
             f"Level {level + 1}, prototype {row}: attended most in '{loudest}', "
@@ -139,17 +141,17 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
     field, model = head.model.field, head.model
     if field.time_dependent:
         raise ValueError("head: expected audio planes or a tri-plane, received planes over time (six_planes)")
-    shown = cache(lambda what: (inside.learned_change if what == "change" else inside.table_pictures)(head))
+    shown = cache(lambda what: (inspect.learned_change if what == "change" else inspect.table_pictures)(head))
     with torch.no_grad():
         points = model.points().clamp(0, 1).numpy()
-        d = inside.movement(model, head.extras["codes"][::4])[1].mean(0).numpy()
+        d = inspect.movement(model, head.extras["codes"][::4])[1].mean(0).numpy()
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         level, what, dots = int(values["level"]), values["what"], values["dots"]
         pictures, curves = shown(what)
         chosen = np.flatnonzero(d > 0.5) if dots == "moving" else np.arange(len(points) if dots != "none" else 0)
         chosen = chosen[:: max(1, len(chosen) // DOTS)]
-        figure = figures.plane_level(
+        figure = plots.plane_level(
             {name: own[level - 1] for name, own in pictures.items()},
             {name: own[level - 1] for name, own in curves.items() if own},
             points[chosen],
@@ -184,8 +186,8 @@ def sound_of(subject: Subject, frames: range) -> np.ndarray:
 
 
 def _face(head: TalkingHead, cloud: Any, view: np.ndarray, behind: np.ndarray) -> np.ndarray:
-    from audioplane.gaussians import splat
+    from audioplane.splat.gaussians import splat
 
     with torch.no_grad():
         picture = splat(cloud, torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
-    return compose.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
+    return compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from audioplane import moment
+from audioplane.plots import frame_panel
 from audioplane.widgets import page
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Scrubber(page.WithStill, ipywidgets.VBox):
 
 
 def speaker_scrubber(subject: Subject, start: int | None = None) -> Scrubber:
-    """A slider over the frames and a menu of the sounds; both show `moment.draw` of the frame they are at.
+    """A slider over the frames and a menu of the sounds; both show `frame_panel.draw` of the frame they are at.
 
     Args:
         subject: what to look at.
@@ -65,4 +65,4 @@ def _telling_frame(subject: Subject) -> int:
 
 
 def _jpeg(subject: Subject, t: int) -> bytes:
-    return page.jpeg(page.figure_pixels(moment.draw(subject, t)), quality=75)  # small: it travels at each move
+    return page.jpeg(page.figure_pixels(frame_panel.draw(subject, t)), quality=75)  # small: it travels at each move

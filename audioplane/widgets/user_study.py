@@ -10,8 +10,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from audioplane import figures, study
-from audioplane.study import Clip
+from audioplane import plots
+from audioplane.evaluation import user_study
+from audioplane.evaluation.user_study import Clip
 from audioplane.widgets import page
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
     label = traitlets.Unicode("A blind rating of talking heads.").tag(sync=True)
 
     def __init__(self, clips: Sequence[Clip], ratings: str | Path = "ratings.csv", seed: int = 0) -> None:
-        study.check(clips)
+        user_study.check(clips)
         self.path, self.methods = Path(ratings), list(dict.fromkeys(clip.method for clip in clips))
         generator = np.random.default_rng(seed)
         clips = [clips[k] for k in generator.permutation(len(clips))]  # the order in the page says nothing either
@@ -54,9 +55,9 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
         plan = {
             "trials": [[t for t, clip in self.key.items() if clip.identity == name] for name in identities],
             "places": {token: ends[k : k + 2] for k, token in enumerate(tokens)},
-            "criteria": list(study.CRITERIA),
-            "low": study.SCALE[0],
-            "high": study.SCALE[1],
+            "criteria": list(user_study.CRITERIA),
+            "low": user_study.SCALE[0],
+            "high": user_study.SCALE[1],
         }
         super().__init__(plan=plan, films=b"".join(clip.film for clip in clips))
         self.still = _first_frames([self.key[token] for token in plan["trials"][0]])
@@ -68,15 +69,15 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
                 {**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method}
                 for row in content["rows"]
             ]
-            study.append(self.path, rows)
+            user_study.append(self.path, rows)
 
     def ratings(self, *sent: str | Path) -> pd.DataFrame:
         """What was rated here, and in the files that participants of saved pages have sent."""
-        return study.read(*([self.path] if self.path.exists() else []), *sent, key=self.key)
+        return user_study.read(*([self.path] if self.path.exists() else []), *sent, key=self.key)
 
     def figure(self, ratings: pd.DataFrame, title: str = "") -> Figure:
         """Fig. 7 of these ratings."""
-        return figures.user_study(study.summary(ratings), study.agreement(ratings), self.methods, title)
+        return plots.user_study(user_study.summary(ratings), user_study.agreement(ratings), self.methods, title)
 
     def save(self, path: str | Path) -> Path:
         """Writes the study as one HTML file that needs neither a kernel nor a network; the key stays here."""

@@ -8,7 +8,17 @@ import torch
 from audioplane.audio import phonetic
 from audioplane.audio.disturb import disturb, mask, stretch
 from audioplane.audio.features import Features, count_frames, load_audio, log_mel
-from audioplane.audio.phonetic import AHEAD, BANDS, CLASSES, LOOK_AHEAD, REACH, TRACKS, VISEMES, PhoneticNetwork, Stream
+from audioplane.audio.phonetic import (
+    AHEAD,
+    BANDS,
+    CLASSES,
+    LOOK_AHEAD,
+    REACH,
+    TRACKS,
+    VISEMES,
+    PhoneticNetwork,
+    Stream,
+)
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
@@ -139,9 +149,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variant", ["centred", "causal"])
 def test_a_voice_that_was_never_heard(variant: str) -> None:
     """Ten seconds of an embedded speaker: the sounds and the opening of the lips, far above chance."""
-    from audioplane.phonetic.data import labels
-    from audioplane.speakers.articulation import articulate
-    from audioplane.speakers.voice import load_voice
+    from audioplane.pretrained.phonetic.data import labels
+    from audioplane.synthetic.articulation import articulate
+    from audioplane.synthetic.voice import load_voice
 
     ship = load_voice("english_b")
     samples, spoken = ship.audio[:160_000], [p for p in ship.phonemes if p.end <= 10.0]

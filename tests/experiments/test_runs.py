@@ -16,7 +16,7 @@ import pytest
 from audioplane import cli
 from audioplane.config import preset
 from audioplane.errors import UserError
-from audioplane.experiments import films, heads, records, runner, runs
+from audioplane.experiments import films, records, run_cache, runner, runs
 from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import find, jobs
 from audioplane.subject import SubjectWriter
@@ -94,7 +94,7 @@ def test_interrupted_and_started_again_it_ends_with_the_same_measures(folder):
     whole = runs.run(job)
     assert json.dumps(continued.measures) == json.dumps(whole.measures)
     assert continued.series == whole.series
-    noted = next(heads.cache.folder("runs").glob("disc-*/scalars.jsonl")).read_text().splitlines()
+    noted = next(run_cache.cache.folder("runs").glob("disc-*/scalars.jsonl")).read_text().splitlines()
     rows = [json.loads(line) for line in noted]
     assert [row["iteration"] for row in rows] == sorted({row["iteration"] for row in rows})
 
@@ -178,7 +178,7 @@ def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch)
 
 
 def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):
-    from audioplane.compose import write_video
+    from audioplane.inference.compositing import write_video
     from audioplane.subject import Subject
 
     subject = Subject.open(folder)

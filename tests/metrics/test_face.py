@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from audioplane import blendshapes
 from audioplane.metrics.face import aue, closure, deformation, iou, lip_vertex_error, lmd
-from audioplane.subject import Phoneme
+from audioplane.subject import Phoneme, blendshapes
 
 
 @pytest.fixture

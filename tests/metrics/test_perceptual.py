@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane import weights
 from audioplane.metrics import image, perceptual
-from audioplane.vision_backbones import lpips_network
+from audioplane.metrics.vision_backbones import lpips_network
+from audioplane.runtime import weights
 
 MEASURES = {"psnr": math.inf, "ssim": 1.0, "ms_ssim": 1.0, "haarpsi": 1.0, "gmsd": 0.0}
 

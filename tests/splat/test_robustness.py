@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane import splat, threads
+from audioplane import splat
+from audioplane.runtime import threads
 from audioplane.splat import rasterization
 from audioplane.splat.strategies import DefaultStrategy, MCMCStrategy
 from tests.splat.scenes import NAMES, draw, scene

@@ -20,7 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-    from audioplane.head import TalkingHead
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -77,13 +77,13 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 @pytest.fixture(scope="session")
 def smoke() -> tuple[Subject, TalkingHead]:
     """The speaker and head of the notebooks at their quickest preset (cached); every Gaussian is evaluated."""
-    from audioplane import notebook
-    from audioplane.head import TalkingHead
+    from audioplane.experiments import session
+    from audioplane.inference.talking_head import TalkingHead
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(notebook.VARIABLE, "smoke")
-        subject = notebook.subject("adam")
-        run = notebook.trained(subject, notebook.settings())
+        patch.setenv(session.VARIABLE, "smoke")
+        subject = session.subject("adam")
+        run = session.trained(subject, session.settings())
     return subject, TalkingHead.load(run, sparse=False)
 
 

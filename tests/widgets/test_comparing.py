@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from audioplane import figures, inside
-from audioplane.head import TalkingHead
+from audioplane import plots
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.methods.audio_plane import inspect
 from audioplane.subject import Subject
 from audioplane.widgets import method_scrubber
 
@@ -15,16 +16,16 @@ def test_the_slider_draws_the_truth_and_every_head(
 ) -> None:
     subject, head = smoke
     drawn: list[dict[str, int]] = []
-    plain = figures.methods
+    plain = plots.methods
 
     def noting(rows, mouths, titles):
         drawn.append({name: len(pictures) for name, pictures in rows.items()})
         assert (rows["truth"][1] == subject.frame(frame)).all()
         return plain(rows, mouths, titles)
 
-    monkeypatch.setattr(figures, "methods", noting)
+    monkeypatch.setattr(plots, "methods", noting)
     frame = subject.test.start + len(subject.test) // 2
-    widget = method_scrubber(subject, {"trained": head, "at rest": inside.at_rest(head)})
+    widget = method_scrubber(subject, {"trained": head, "at rest": inspect.at_rest(head)})
     before, frame = widget.picture, subject.test.stop - 1
     widget.values = {"frame": frame}
     assert drawn == [{"truth": 3, "trained": 3, "at rest": 3}] * 2

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioplane import typed_voice
 from audioplane.errors import UserError
+from audioplane.synthetic import typed_voice
 from audioplane.widgets import Driver
 from audioplane.widgets.driver import heads_around
 

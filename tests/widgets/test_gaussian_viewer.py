@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from tests.tiny_run import TINY
 
-from audioplane import prototypes
-from audioplane.compose import typical
-from audioplane.head import TalkingHead
+from audioplane.inference.compositing import typical
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.methods.audio_plane import prototypes
 from audioplane.metrics.image import psnr
-from audioplane.train import Trainer
+from audioplane.training.trainer import Trainer
 from audioplane.widgets import GaussianViewer
 from audioplane.widgets.bake import heard
-from tests.test_train import TINY
 from tests.tiny_subject import TinySubject
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def test_the_browser_moves_and_draws_what_python_does(
     record_property: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("audioplane.head.STILL", 0.03)  # so that some of the sparse head move and some rest
+    monkeypatch.setattr(
+        "audioplane.inference.talking_head.STILL", 0.03
+    )  # so that some of the sparse head move and some rest
     head = awake(tmp_path, **changes)
     assert 0 < head.moving <= len(head.cloud) - 10 * ("sparse" in changes)
     page, codes = show(head, VOICE, tmp_path, open_page), head.encode(VOICE)

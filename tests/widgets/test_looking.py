@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane import figures, inside, prototypes
-from audioplane.losses import margin_loss
+from audioplane import plots
+from audioplane.methods.audio_plane import inspect, prototypes
+from audioplane.training.losses import margin_loss
 from audioplane.widgets import plane_explorer, prototype_explorer, saliency_scrubber
 from audioplane.widgets.figure_widget import FigureWidget, menu, slider
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     subject, head = smoke
     drawn: list[Any] = []
-    draw = figures.moment
-    monkeypatch.setattr(figures, "moment", lambda *parts: (drawn.append(parts), draw(*parts))[1])
+    draw = plots.moment
+    monkeypatch.setattr(plots, "moment", lambda *parts: (drawn.append(parts), draw(*parts))[1])
     widget = saliency_scrubber(subject, head, range(200, 210))
     assert widget.values == {"frame": 200, "margin": head.config.saliency.margin}
     before = widget.picture
@@ -43,11 +44,11 @@ def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.Monk
 def test_leading_attention_moves_the_face(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     subject, head = smoke
     faces: list[np.ndarray] = []
-    draw = figures.prototypes
-    monkeypatch.setattr(figures, "prototypes", lambda *parts: (faces.append(parts[5]), draw(*parts))[1])
+    draw = plots.prototypes
+    monkeypatch.setattr(plots, "prototypes", lambda *parts: (faces.append(parts[5]), draw(*parts))[1])
     widget = prototype_explorer(subject, head)
     code = head.encode(subject.audio)[subject.test.start]
-    plain = inside.moment(head, code, subject.viewmats[subject.test.start])
+    plain = inspect.moment(head, code, subject.viewmats[subject.test.start])
     assert (
         np.abs(
             faces[0] / 255 - plain.over(torch.from_numpy(subject.without_head(subject.test.start)) / 255).numpy()

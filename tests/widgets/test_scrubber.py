@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audioplane import moment
 from audioplane.errors import UserError
+from audioplane.plots import frame_panel
 from audioplane.subject import Subject, SubjectWriter
 from audioplane.subject.lips import lips_at_sounds
 from audioplane.widgets import scrubber
@@ -29,8 +29,8 @@ def pixels(jpeg: bytes) -> np.ndarray:
 
 def test_the_slider_draws_the_static_figure(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
-    draw = moment.draw
-    monkeypatch.setattr(moment, "draw", lambda s, t: (drawn.append(t), draw(s, t))[1])
+    draw = frame_panel.draw
+    monkeypatch.setattr(frame_panel, "draw", lambda s, t: (drawn.append(t), draw(s, t))[1])
     box = scrubber.speaker_scrubber(subject, start=4)
     picture, controls = box.children
     before = picture.value
@@ -46,7 +46,7 @@ def test_the_menu_jumps_to_the_middle_of_a_sound(subject: Subject) -> None:
     label, t = sound.options[1 + len(phonemes) // 2]
     sound.value = t
     assert frame.value == t
-    assert moment.phoneme_at(subject, t) in label
+    assert frame_panel.phoneme_at(subject, t) in label
 
 
 def test_a_page_without_a_kernel_shows_the_first_picture(subject: Subject) -> None:
@@ -60,7 +60,7 @@ def test_a_frame_that_is_not_there_is_refused(subject: Subject) -> None:
     with pytest.raises(ValueError, match="0 to 149; got 150"):
         scrubber.speaker_scrubber(subject, start=150)
     with pytest.raises(IndexError, match="frame -1"):
-        moment.draw(subject, -1)
+        frame_panel.draw(subject, -1)
 
 
 def test_a_real_video_knows_less_and_is_drawn_all_the_same(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audioplane import figures, study
+from audioplane import plots
 from audioplane.errors import UserError
-from audioplane.study import CRITERIA, Clip
+from audioplane.evaluation import user_study
+from audioplane.evaluation.user_study import CRITERIA, Clip
 from audioplane.widgets import UserStudy
 
 if TYPE_CHECKING:
@@ -30,26 +31,26 @@ EXAMPLE = """
 
 
 def made_up(people: int, seed: int = 0) -> pd.DataFrame:
-    return study.simulated("xyz", {"bad": (2.2, 2.2, 2.2), "good": (4.4, 4.4, 4.4)}, people, seed)
+    return user_study.simulated("xyz", {"bad": (2.2, 2.2, 2.2), "good": (4.4, 4.4, 4.4)}, people, seed)
 
 
 def test_agreement_is_krippendorffs() -> None:
     table = [
         [math.nan if cell == "." else float(cell) for cell in line.split()] for line in EXAMPLE.split("\n") if line
     ]
-    assert study.krippendorff(np.array(table)) == pytest.approx(0.815, abs=5e-4)
+    assert user_study.krippendorff(np.array(table)) == pytest.approx(0.815, abs=5e-4)
     same = np.tile([1.0, 3.0, 6.0, 2.0], (5, 1))
-    assert study.krippendorff(same) == pytest.approx(1.0)
+    assert user_study.krippendorff(same) == pytest.approx(1.0)
     chance = np.random.default_rng(0).integers(1, 7, (6, 400)).astype(float)
-    assert abs(study.krippendorff(chance)) < 0.05
-    assert math.isnan(study.krippendorff(same[:1]))
+    assert abs(user_study.krippendorff(chance)) < 0.05
+    assert math.isnan(user_study.krippendorff(same[:1]))
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     truth = made_up(600).groupby("method")["rating"].mean()["good"]
     held = []
     for seed in range(25):
-        table = study.summary(made_up(12, seed=seed + 1), draws=200)
+        table = user_study.summary(made_up(12, seed=seed + 1), draws=200)
         row = table[(table["method"] == "good") & (table["criterion"] == CRITERIA[0])].iloc[0]
         assert row["low"] <= row["mean"] <= row["high"]
         held.append(row["low"] <= truth <= row["high"])
@@ -59,33 +60,33 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 def test_ratings_come_back_and_wrong_ones_are_refused(tmp_path: Path) -> None:
     rows = made_up(3).to_dict("records")
     path = tmp_path / "ratings.csv"
-    assert study.append(path, rows[:10]) == 10
-    study.append(path, rows[10:])
-    study.append(path, [{**rows[0], "rating": 6}])  # somebody changed their mind
-    table = study.read(path)
+    assert user_study.append(path, rows[:10]) == 10
+    user_study.append(path, rows[10:])
+    user_study.append(path, [{**rows[0], "rating": 6}])  # somebody changed their mind
+    table = user_study.read(path)
     assert len(table) == len(rows)
     changed = table.query(
         "participant == 'simulated 1' and identity == 'x' and method == 'bad' and criterion == @CRITERIA[0]"
     )
     assert changed["rating"].item() == 6
     with pytest.raises(ValueError, match="expected 1 to 6"):
-        study.append(path, [{**rows[0], "rating": 7}])
-    assert len(study.read(path)) == len(rows)
+        user_study.append(path, [{**rows[0], "rating": 7}])
+    assert len(user_study.read(path)) == len(rows)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="lacks the columns"):
-        study.read(tmp_path / "other.csv")
+        user_study.read(tmp_path / "other.csv")
     with pytest.raises(UserError, match="cannot be read"):
-        study.read(tmp_path / "none.csv")
+        user_study.read(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="one clip of each"):
-        study.check([Clip("x", "a", b""), Clip("x", "b", b""), Clip("y", "a", b"")])
+        user_study.check([Clip("x", "a", b""), Clip("x", "b", b""), Clip("y", "a", b"")])
 
 
 def test_the_figure_shows_every_method_and_criterion() -> None:
     table = made_up(5)
-    figure = figures.user_study(study.summary(table), study.agreement(table), ["bad", "good"], "made up")
+    figure = plots.user_study(user_study.summary(table), user_study.agreement(table), ["bad", "good"], "made up")
     (axes,) = figure.axes
     heights = {round(bar.get_height(), 3) for bar in axes.patches}
-    assert heights == set(study.summary(table)["mean"].round(3))
+    assert heights == set(user_study.summary(table)["mean"].round(3))
     assert "5 participants" in axes.get_title()
 
 
@@ -94,7 +95,7 @@ def clips() -> list[Clip]:
     made = []
     for k, (name, method) in enumerate(itertools.product(("ann", "bob"), ("ours", "theirs"))):
         frames = np.full((10, 48, 48, 3), 40 * k + 20, np.uint8)
-        made.append(study.record(name, method, frames, np.zeros(6400, np.float32)))
+        made.append(user_study.record(name, method, frames, np.zeros(6400, np.float32)))
     return made
 
 

@@ -1,0 +1,78 @@
+"""The `audioplane` command.
+
+Each command is a module with `NAME`, `HELP`, `add_arguments(parser)` and `run(args) -> int`, listed in
+`COMMANDS` and imported only when it is called (or when the list of commands is printed); it imports heavy
+things inside `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from audioplane import __version__
+from audioplane.errors import UserError
+
+# In the order in which `audioplane --help` shows them: command -> its module.
+COMMANDS = {
+    "speakers": "audioplane.cli.speakers",
+    "prepare": "audioplane.cli.prepare",
+    "subject": "audioplane.cli.subject",
+    "train": "audioplane.cli.train",
+    "speak": "audioplane.cli.speak",
+    "evaluate": "audioplane.cli.evaluate",
+    "train-sync": "audioplane.cli.train_sync",
+    "train-phonetic": "audioplane.cli.train_phonetic",
+    "reproduce": "audioplane.cli.reproduce",
+    "figures": "audioplane.cli.figures",
+    "doctor": "audioplane.cli.doctor",
+    "fetch": "audioplane.cli.fetch",
+}
+
+DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 well, 1 a failure, 2 the user has something to do."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments and arguments[0] in COMMANDS:
+        parser, modules = _parser(arguments[:1])
+    else:
+        parser, modules = _parser(list(COMMANDS))
+    args = parser.parse_args(arguments)
+    try:
+        return modules[args.command].run(args)
+    except UserError as error:
+        print(f"audioplane {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\naudioplane {args.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; keep the interpreter from complaining once more while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser(commands: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
+    parser = argparse.ArgumentParser(prog="audioplane", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"audioplane {__version__}")
+    listing: Any = parser.add_subparsers(dest="command", metavar="command", required=True)
+    modules = {name: import_module(COMMANDS[name]) for name in commands}
+    for name, module in modules.items():
+        module.add_arguments(listing.add_parser(name, help=module.HELP, description=_opening(module)))
+    return parser, modules
+
+
+def _opening(module: ModuleType) -> str:
+    """The first paragraph of the module's docstring says what the command does."""
+    return (module.__doc__ or module.HELP).strip().split("\n\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

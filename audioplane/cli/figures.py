@@ -1,0 +1,53 @@
+"""Draws the paper's figures and a dot plot of each table from the records and heads on this machine.
+
+For each a PNG (screen), a PDF (print) and a JSON that says what it was drawn from. Nothing is trained: a figure whose
+records or heads are not here stays as it is, and that is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+NAME = "figures"
+HELP = "draw the paper's figures from records and trained heads"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="fig1 to fig7, table2 to table7 (default: all)")
+    parser.add_argument("--preset", default="demo", help="whose records and heads: smoke, demo (default) or paper")
+    parser.add_argument(
+        "--ratings",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="CSV",
+        help="what people said in a user study, for fig7 (default: the empty form)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: figures of the clone)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws; returns the exit status."""
+    import audioplane
+    from audioplane import config
+    from audioplane.errors import UserError
+    from audioplane.experiments import paper_figures
+
+    config.preset(args.preset)
+    unknown = [name for name in args.names if name not in paper_figures.NAMES]
+    if unknown:
+        raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.NAMES)}")
+    clone = Path(audioplane.__file__).parents[1] / "figures"
+    out = args.out or (clone if clone.is_dir() else Path("figures"))
+    for name in args.names or paper_figures.NAMES:
+        try:
+            figure, sources = paper_figures.draw(name, args.preset, args.ratings)
+        except paper_figures.NotHereError as error:
+            print(f"{name}: left as it is: {error}")
+            continue
+        print(f"{name}: {', '.join(str(path) for path in paper_figures.keep(figure, sources, name, args.preset, out))}")
+        if sources.older:
+            print(f"{name}: trained by an older version of the code: {', '.join(sources.older)}")
+    return 0

@@ -1,0 +1,280 @@
+"""Runs everything there is to reproduce: every run of the tables, then the notebooks, in order and in place.
+
+Tables come first, several runs beside each other; the notebooks then find their records. Stopped at any moment and
+started again it goes on. Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs
+when it went through; one that fails keeps its old content, and the others still run. Widgets are kept as
+pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import audioplane
+from audioplane.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from audioplane.experiments.results import Result
+
+NAME = "reproduce"
+HELP = "run the tables and the notebooks: everything, or what is named"
+MEMORY = "table1"  # bytes, not runs
+
+
+KEEP = "keep-widget"
+"""The tag of a cell whose widget is of use without a kernel: its notebook keeps the state of its widgets."""
+
+VIEW, STATE = "application/vnd.jupyter.widget-view+json", "widgets"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one notebook; `error` is "" when all went well."""
+
+    notebook: Path
+    cells: int
+    seconds: float
+    error: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "only",
+        nargs="*",
+        metavar="name",
+        help="table1 to table7, `tables`, or how a notebook's name begins, as in `01`",
+    )
+    parser.add_argument("--preset", default=None, help="smoke, demo or paper (default: demo, or AUDIOPLANE_PRESET)")
+    parser.add_argument("--seeds", type=int, default=1, help="of each cell of a table (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=None, metavar="N", help="runs beside each other (default: one a core)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="train and judge again what has a record")
+    parser.add_argument(
+        "--subject", type=Path, metavar="DIR", help="a prepared video in the speakers' place: table2 to 4"
+    )
+    parser.add_argument("--films", type=Path, metavar="DIR", help="other methods' films METHOD/A.mp4 and B.mp4: table5")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where tables go as md, csv, tex (default: figures/tables)"
+    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records there, as to records/demo")
+    parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="only the notebooks of a folder")
+    parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    tables, beginnings = _sort_out(args)
+    if args.preset:
+        from audioplane.config import preset
+
+        preset(args.preset)
+        os.environ["AUDIOPLANE_PRESET"] = args.preset  # the notebooks' kernels inherit it
+    everything = "all" in args.only or not (args.only or args.subject)
+    with_notebooks = everything or bool(beginnings) or args.notebooks is not None
+    notebooks = choose(args.notebooks or _default_folder(), beginnings) if with_notebooks else []
+    if args.list:
+        print("\n".join([*tables, *map(str, notebooks)]))
+        return 0
+    status = make_tables(tables, args) if tables else 0
+    outcomes = []
+    for number, notebook in enumerate(notebooks, start=1):
+        progress = _Progress(f"[{number}/{len(notebooks)}] {notebook.name}")
+        outcomes.append(execute(notebook, progress))
+        progress.finish(outcomes[-1])
+    return max(status, summarize(outcomes) if notebooks else 0)
+
+
+def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """What was asked for: tables, and beginnings of notebooks' names.
+
+    Raises:
+        UserError: options that do not go together, or a table that is not there.
+    """
+    from audioplane.experiments.tables import TABLES, find
+
+    every = [MEMORY, *TABLES]
+    named = [name for name in args.only if name.startswith("table")]
+    beginnings = [name for name in args.only if name not in named and name != "all"]
+    if args.seeds < 1 or (args.jobs is not None and args.jobs < 1):
+        raise UserError("--seeds and --jobs are 1 or more")
+    if args.subject is not None:
+        named = named or ["table2", "table3", "table4"]
+        wrong = [name for name in named if name not in ("table2", "table3", "table4")]
+        if wrong or beginnings:
+            raise UserError(f"--subject goes with table2, table3 and table4, not with {(wrong + beginnings)[0]}")
+    if args.films is not None and not args.films.is_dir():
+        raise UserError(f"there is no folder {args.films} with films METHOD/A.mp4 and METHOD/B.mp4")
+    if "tables" in named or (args.notebooks is None and (not args.only or "all" in args.only) and not args.subject):
+        return every, beginnings
+    for name in named:
+        if name != MEMORY:
+            find(name)
+    return named, beginnings
+
+
+def make_tables(names: list[str], args: argparse.Namespace) -> int:
+    """Makes, prints and writes tables; returns the exit status."""
+    from audioplane.experiments import runner, runs, session
+
+    preset = session.preset()
+    clip = runs.Clip.of(args.subject) if args.subject is not None else None
+    out = args.out or (None if preset == "smoke" else _default_folder().parent / "figures" / "tables")
+    if clip is not None and args.out is None and out is not None:
+        out = out / clip.speaker
+    asked = [name for name in names if name != MEMORY]
+    print(runner.estimate(asked, preset, args.seeds, clip, args.fresh), flush=True)
+    results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
+    if MEMORY in names:
+        _write(memory_table(), MEMORY, out)
+    for name, result in results.items():
+        print(f"\n{result.markdown()}", flush=True)
+        _write(result, name, out)
+    if args.keep is not None:
+        print(f"\n{runner.keep(results.values(), args.keep)} records kept in {args.keep}")
+    lost = [f"{cell}: {why}" for result in results.values() for cell, why in result.failed.items()]
+    for line in lost:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def memory_table() -> pd.DataFrame:
+    """Table I, measured: MiB of each paradigm's tables and networks, and what another second of video adds."""
+    from audioplane.experiments import session
+    from audioplane.experiments.paper import numbers
+    from audioplane.methods.audio_plane import inspect
+
+    table = inspect.memory(session.settings(), seconds=80).rename(columns=lambda name: f"{name}, MiB").round(3)
+    stated = numbers()["table1_paradigms"]["rows"].values()  # (a), (b), (c), after our dense grid
+    table["paper: low memory"] = ["", *("yes" if row[0] else "no" for row in stated)]
+    return table
+
+
+def _write(table: Result | pd.DataFrame, name: str, out: Path | None) -> None:
+    """As Markdown, CSV and LaTeX."""
+    from audioplane.experiments.results import Result
+
+    if isinstance(table, Result):
+        texts = {"md": table.markdown() + "\n", "csv": table.tidy().to_csv(index=False), "tex": table.latex()}
+    else:
+        from audioplane.experiments.results import markdown
+
+        print(f"\n{markdown(table)}")
+        texts = {"md": markdown(table) + "\n", "csv": table.to_csv(), "tex": table.to_latex(float_format="%.2f")}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix, text in texts.items():
+            _rewrite(out / f"{name}.{suffix}", text)
+
+
+def _default_folder() -> Path:
+    """`notebooks` of the clone this package was installed from, else of the current folder."""
+    clone = Path(audioplane.__file__).parents[1] / "notebooks"
+    return clone if clone.is_dir() else Path("notebooks")
+
+
+def choose(folder: Path, beginnings: list[str]) -> list[Path]:
+    """The notebooks of a folder in the order of their names, all or those with one of the given beginnings.
+
+    Raises:
+        UserError: the folder or a notebook asked for is not there.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}: run this in a clone of the repository, or give --notebooks.")
+    notebooks = sorted(folder.glob("*.ipynb"))
+    for beginning in beginnings:
+        if not any(notebook.name.startswith(beginning) for notebook in notebooks):
+            names = ", ".join(notebook.stem for notebook in notebooks) or "none"
+            raise UserError(f"No notebook in {folder} begins with {beginning!r}. There are: {names}.")
+    chosen = [book for book in notebooks if not beginnings or book.name.startswith(tuple(beginnings))]
+    if not chosen:
+        raise UserError(f"There are no notebooks in {folder}.")
+    return chosen
+
+
+def execute(notebook: Path, progress: _Progress) -> Outcome:
+    """Runs one notebook in its own folder and rewrites it; on a failure its file stays as it was."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    begin = time.monotonic()
+    content = nbformat.read(notebook, as_version=4)
+    cells = sum(cell.cell_type == "code" for cell in content.cells)
+    client = NotebookClient(
+        content,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,  # times of day would change the file at each run
+        resources={"metadata": {"path": str(notebook.parent)}},
+        on_cell_start=lambda cell, cell_index: progress.show(_position(content, cell_index), cells),
+    )
+    error = ""
+    try:
+        client.execute()
+        keep_pictures(content)
+        _rewrite(notebook, nbformat.writes(content))
+    except (CellExecutionError, DeadKernelError) as failure:
+        error = str(failure).strip() or type(failure).__name__
+    return Outcome(notebook, cells, time.monotonic() - begin, error)
+
+
+def keep_pictures(content: Any) -> None:
+    """Leaves of each widget the picture that it brings along, where no kernel runs the only part of use.
+
+    A widget's state would be stored beside it, megabytes of it, and a viewer that finds a view but no state shows an
+    error instead of the picture. The HTML around the picture is the same picture once more.
+    """
+    if any(KEEP in cell.metadata.get("tags", ()) for cell in content.cells):
+        return
+    content.metadata.pop(STATE, None)
+    for cell in content.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if data.pop(VIEW, None) is not None and any(kind.startswith("image/") for kind in data):
+                data.pop("text/html", None)
+
+
+def _position(content: Any, cell_index: int) -> int:
+    return sum(cell.cell_type == "code" for cell in content.cells[: cell_index + 1])
+
+
+def _rewrite(path: Path, text: str) -> None:
+    """Never half-written: a temporary file beside it takes its place."""
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+class _Progress:
+    """One line a notebook: rewritten while it runs on a terminal, printed once when it ends elsewhere."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.live = sys.stdout.isatty()
+
+    def show(self, cell: int, cells: int) -> None:
+        if self.live:
+            print(f"\r{self.title}  cell {cell} of {cells} ", end="", flush=True)
+
+    def finish(self, outcome: Outcome) -> None:
+        state = "FAILED" if outcome.error else "done"
+        beginning = "\r" if self.live else ""
+        print(f"{beginning}{self.title}  {outcome.cells} cells, {outcome.seconds:.1f} s, {state}", flush=True)
+
+
+def summarize(outcomes: list[Outcome]) -> int:
+    """Prints what failed and why, and one closing line; returns the exit status."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        print(f"\n{outcome.notebook} failed:\n{outcome.error}", file=sys.stderr)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} notebooks reproduced in {seconds:.0f} s.")
+    return 1 if failed else 0

@@ -1,0 +1,65 @@
+"""Lets a trained head speak a recorded voice, and writes the film.
+
+The film is H.264 and AAC, as long as the voice, and marked as synthetic in a corner and in its metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "speak"
+HELP = "let a trained head speak a voice: an mp4"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, or a head.safetensors")
+    parser.add_argument(
+        "voice",
+        type=Path,
+        metavar="VOICE",
+        help="a sound file of any format, rate, channels, length; or the name of an embedded voice",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="MP4", help="the film to write")
+    parser.add_argument("--poses", default="test", help="test, still or natural (default: test)")
+    parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
+    parser.add_argument("--seed", type=int, default=0, help="of natural poses")
+    parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
+    parser.add_argument("--features", default="", help="for heads trained on DeepSpeech features: this voice's .npy")
+    parser.add_argument(
+        "--sample", type=Path, metavar="FILE", help="a few more seconds of the same voice, where VOICE is only a word"
+    )
+    parser.add_argument(
+        "--dense", action="store_true", help="evaluate the field for every Gaussian, not only the moving"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Speaks; returns the exit status."""
+    from audioplane.errors import UserError
+    from audioplane.inference.talking_head import POSES, TalkingHead
+
+    if args.poses not in POSES:
+        raise UserError(f"--poses is one of {', '.join(POSES)}, not '{args.poses}'")
+    if args.size < 0 or args.size > 4096:
+        raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
+    head = TalkingHead.load(args.run, sparse=not args.dense)
+    started = time.monotonic()
+    voice, mark = _voice(args.voice), not args.no_mark
+    head.speak(voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample)
+    print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
+    return 0
+
+
+def _voice(name: Path) -> Path | np.ndarray:
+    """The file, or the samples of the embedded voice of that name where there is no such file."""
+    from audioplane.synthetic.voice import load_voice, voice_names
+
+    return load_voice(str(name)).audio if not name.exists() and str(name) in voice_names() else name

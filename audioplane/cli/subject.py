@@ -1,0 +1,82 @@
+"""Looks at Subjects: checks one, draws its contact sheet, or reads a folder in AD-NeRF's layout into one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+NAME = "subject"
+HELP = "check a Subject, draw its contact sheet, import an AD-NeRF folder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the group's commands."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="{check,show,import}")
+    check = actions.add_parser(
+        "check",
+        help="read everything and list what is wrong",
+        description="Reads a whole Subject and lists what is wrong and what to do. Exit status: "
+        "0 all is well, 1 something is wrong, 2 not a Subject.",
+    )
+    check.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
+    show = actions.add_parser("show", help="draw a contact sheet", description="Draws a contact sheet as a PNG.")
+    show.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
+    show.add_argument("--out", type=Path, metavar="PNG", help="the picture (default: NAME.png in this folder)")
+    show.add_argument("--columns", type=int, default=6, help="frames across (default: 6)")
+    take = actions.add_parser(
+        "import",
+        help="read a folder in the layout of AD-NeRF, ER-NeRF or TalkingGaussian",
+        description="Turns a folder in the layout of AD-NeRF, ER-NeRF or TalkingGaussian into a Subject.",
+    )
+    take.add_argument("folder", type=Path, metavar="DIR", help="the folder with transforms_train.json")
+    take.add_argument("--out", type=Path, required=True, metavar="NEW", help="the new Subject")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the chosen command; returns the exit status."""
+    return {"check": _check, "show": _show, "import": _import}[args.action](args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from audioplane.subject.check import WARNING, check
+    from audioplane.subject.format import read_manifest
+
+    manifest = read_manifest(args.folder)
+    pictures = manifest.num_frames * sum(name.endswith(".pack") for name in manifest.parts)
+    with tqdm(total=pictures, desc="check", unit="picture", leave=False, disable=not sys.stderr.isatty()) as bar:
+        problems = check(args.folder, bar.update)
+    for problem in problems:
+        print(problem)
+    errors = sum(problem.severity != WARNING for problem in problems)
+    summary = f"{manifest.name}: {manifest.num_frames} frames of {manifest.width}x{manifest.height}"
+    if not problems:
+        print(f"{summary}: all is well")
+        return 0
+    print(f"{summary}: {errors} error(s), {len(problems) - errors} warning(s)")
+    return 1
+
+
+def _show(args: argparse.Namespace) -> int:
+    from audioplane.errors import UserError
+    from audioplane.plots.contact_sheet import save
+    from audioplane.subject import Subject
+
+    if not 1 <= args.columns <= 20:
+        raise UserError(f"--columns must be 1 to 20, got {args.columns}")
+    subject = Subject.open(args.folder)
+    print(save(subject, args.out or Path(f"{subject.name}.png"), args.columns))
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    from audioplane.subject import Subject
+    from audioplane.subject.ad_nerf import convert
+
+    layout = convert(args.folder, args.out, progress=True)
+    print(Subject.open(args.out))
+    if layout.dropped:
+        print(f"{len(layout.dropped)} frames were left out: only the longest run without a gap was taken")
+    return 0

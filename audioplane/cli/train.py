@@ -1,0 +1,90 @@
+"""Trains a talking head on a Subject, coarse then fine, and writes it to a folder.
+
+The folder then holds head.safetensors (the head, for `audioplane speak`), state.safetensors (for --resume),
+config.json, scalars.jsonl and preview pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+NAME = "train"
+HELP = "train a talking head on a Subject"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("subject", type=Path, metavar="SUBJECT", help="the Subject's folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument("--preset", default="demo", help="smoke, demo or paper (default: demo)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="settings",
+        help="change settings, e.g. --set saliency.margin=0.1 field.fusion=add (--settings lists them all)",
+    )
+    parser.add_argument("--settings", action=_List, help="list every setting with its default and meaning, and stop")
+    parser.add_argument("--seed", type=int, help="of every random choice (default: the preset's, 0)")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
+
+
+class _List(argparse.Action):
+    """Prints the settings."""
+
+    def __init__(self, option_strings: list[str], dest: str, **rest: object) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=str(rest.get("help")))
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> None:
+        from audioplane.config import PATHS, PRESETS
+
+        for path, (_, about) in PATHS.items():
+            values = ", ".join(f"{name} {config.get(path)}" for name, config in PRESETS.items())
+            choices = f" One of {', '.join(map(str, about.choices))}." if about.choices else ""
+            print(f"{path}\n    {about.doc}.{choices} Source: {about.source}. {values}")
+        parser.exit()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; returns the exit status."""
+    from audioplane.config import Config, preset
+    from audioplane.errors import UserError
+    from audioplane.subject import Subject
+
+    kept = args.out / "config.json"
+    if args.resume and not kept.is_file():
+        raise UserError(f"there is nothing to resume in {args.out}; leave --resume away to start")
+    if not args.resume and (args.out / "state.safetensors").exists():
+        raise UserError(f"{args.out} already holds a run; add --resume to go on, or choose another folder")
+    config = Config.from_json(kept.read_text()) if args.resume else preset(args.preset)
+    config = config.replace(*args.settings)
+    config = config if args.seed is None else config.replace(seed=args.seed)
+    subject = Subject.open(args.subject)
+
+    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard
+    from audioplane.training.trainer import Trainer
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    watchers = [Progress(), Scalars(args.out), Previews(args.out)]
+    if args.tensorboard:
+        watchers.append(TensorBoard(args.out))
+    started = time.monotonic()
+    trainer = Trainer(config, subject, args.out, watchers, args.device, args.resume)
+    print(
+        f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr
+    )
+    trainer.run()
+    head = TalkingHead.export(trainer, args.out / "head.safetensors")
+    print(
+        f"{args.out / 'head.safetensors'}: {len(head.cloud)} Gaussians, {head.moving} of them move, "
+        f"{(args.out / 'head.safetensors').stat().st_size / 2**20:.1f} MiB, {time.monotonic() - started:.1f} s"
+    )
+    return 0

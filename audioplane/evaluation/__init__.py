@@ -1,0 +1,1 @@
+"""Protocols, evaluation on held-out frames, reports, the user study."""

@@ -1,0 +1,297 @@
+"""What a head is worth on frames it has not seen; every number under a named protocol (`protocols`).
+
+By default "head over truth": the rendered head over the true frame without the head (torso and background as in the
+truth), pictures as they are, no re-encoding. The pose of each frame is an input. Whatever the protocol, PSNR and SSIM
+are also given over the pixels that are head in the truth (`head_*`) and over the region that speech moves (`mouth_*`).
+Lips are read by `metrics.mouth.MouthReader`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audioplane.evaluation import protocols
+from audioplane.evaluation.protocols import Protocol
+from audioplane.metrics import image
+from audioplane.metrics.face import closure
+from audioplane.metrics.image import decibel, psnr, squared_error, ssim_map
+from audioplane.metrics.mouth import MouthReader, best_lag, correlation, opening
+from audioplane.runtime.threads import in_parallel
+
+if TYPE_CHECKING:
+    from audioplane.subject import Subject
+
+PROTOCOL = protocols.DEFAULT.name
+Render = Callable[[int], NDArray]
+Row = dict[str, float | None]
+Boxed = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over the frames, and what they were taken from.
+
+    `head_*` and `mouth_*`: PSNR in dB, SSIM. `opening_correlation` and `opening_lag` (frames; positive: the head comes
+    late) compare the opening read from the renders with the true one; `opening_amplitude` is the ratio of their
+    standard deviations, both read; `lip_error` is the mean distance in mm of the 20 mouth landmarks read from the
+    renders to the true ones. `ceiling_*`: the same readings of the true frames.
+
+    `psnr`, `ssim`, `ms_ssim`, `haarpsi`, `gmsd`: over the protocol's region, and what is not defined there (MS-SSIM of
+    a small region) is None. `closure`: accuracy at bilabials and open vowels (`metrics.face.closure`), where the sounds
+    are known.
+    """
+
+    frames: int
+    head_psnr: float
+    head_ssim: float
+    mouth_psnr: float
+    mouth_ssim: float
+    opening_correlation: float
+    opening_amplitude: float
+    opening_lag: int
+    lip_error: float
+    ceiling_correlation: float
+    ceiling_lip_error: float
+    psnr: float | None = None
+    ssim: float | None = None
+    ms_ssim: float | None = None
+    haarpsi: float | None = None
+    gmsd: float | None = None
+    closure: float | None = None
+    ceiling_closure: float | None = None
+    protocol: str = PROTOCOL
+
+    def to_dict(self) -> dict[str, float | int | str | None]:
+        return asdict(self)
+
+
+def evaluate(
+    subject: Subject,
+    render: Render,
+    frames: range | None = None,
+    reader: MouthReader | None = None,
+    protocol: Protocol = protocols.DEFAULT,
+) -> tuple[Evaluation, dict[str, NDArray]]:
+    """Measures renders of a subject's held-out frames.
+
+    Args:
+        subject: the truth.
+        render: frame number -> (H, W, 3) uint8 or float in [0, 1]: the head over `subject.without_head`, or over the
+            method's own torso where the protocol pastes nothing. Hair is pasted here. It is called from several threads
+            at once.
+        frames: default the test split.
+        reader: of this subject, where one is at hand already.
+        protocol: how pictures are made and compared.
+
+    Returns:
+        the summary, and the series it was taken from: one value a frame each.
+    """
+    return evaluate_all(subject, [render], frames, reader, protocol)[0]
+
+
+def evaluate_all(
+    subject: Subject,
+    renders: Sequence[Render],
+    frames: range | None = None,
+    reader: MouthReader | None = None,
+    protocol: Protocol = protocols.DEFAULT,
+) -> list[tuple[Evaluation, dict[str, NDArray]]]:
+    """`evaluate` of several renders in one pass: what of a frame is the truth's is read and measured once for all."""
+    frames = subject.test if frames is None else frames
+    reader = reader or MouthReader(subject)
+
+    def work(moment: tuple[int, Callable[[], list[NDArray]]]) -> tuple[list[Row], list[NDArray]]:
+        t, look = moment
+        true, *pictures = look()
+        place = _place(subject, t, true, protocol)
+        return [_measure(p, true, place) for p in pictures], [reader(p, t) for p in (true, *pictures)]
+
+    measured = list(in_parallel(work, _moments(subject, renders, frames, protocol)))
+    read = np.stack([shapes for _, shapes in measured], axis=1)
+    truth = reader.truth(subject)[frames.start : frames.stop : frames.step]
+    return [
+        _summary(subject, frames, [rows[k] for rows, _ in measured], shapes, read[0], truth, protocol)
+        for k, shapes in enumerate(read[1:])
+    ]
+
+
+def _summary(
+    subject: Subject,
+    frames: range,
+    rows: Sequence[Row],
+    shapes: NDArray,
+    ceiling: NDArray,
+    truth: NDArray,
+    protocol: Protocol,
+) -> tuple[Evaluation, dict[str, NDArray]]:
+    """From a render's rows and its lips, the lips read from the truth, and the true lips, (T, 20, 2) metres each."""
+    arrays = {name: np.array([row[name] for row in rows], float) for name in rows[0] if rows[0][name] is not None}
+    arrays["opening"], arrays["opening_true"] = opening(shapes), opening(truth)
+    arrays["opening_ceiling"] = opening(ceiling)
+    arrays["lip_error"] = 1e3 * np.linalg.norm(shapes - truth, axis=2).mean(1)
+    lips = arrays["opening"]
+    means = {name: float(arrays[name].mean()) for name in rows[0] if name in arrays}
+    return Evaluation(
+        frames=len(frames),
+        opening_correlation=correlation(lips, arrays["opening_true"]),
+        opening_amplitude=float(lips.std() / arrays["opening_ceiling"].std()),
+        opening_lag=best_lag(lips, arrays["opening_true"]),
+        lip_error=float(arrays["lip_error"].mean()),
+        ceiling_correlation=correlation(arrays["opening_ceiling"], arrays["opening_true"]),
+        ceiling_lip_error=float(1e3 * np.linalg.norm(ceiling - truth, axis=2).mean()),
+        closure=_closure(subject, lips, frames),
+        ceiling_closure=_closure(subject, arrays["opening_ceiling"], frames),
+        protocol=protocol.name,
+        **means,
+    ), arrays
+
+
+def _moments(
+    subject: Subject, renders: Sequence[Render], frames: range, protocol: Protocol
+) -> Iterator[tuple[int, Callable[[], list[NDArray]]]]:
+    """Frame numbers, and what gives the truth and the renders of each as the protocol has them.
+
+    Pictures are made where they are asked for, on the worker's thread; a codec needs them all first.
+    """
+
+    def true(t: int) -> NDArray:
+        return protocols.even(subject.frame(t)) if protocol.crop == "even" else subject.frame(t)
+
+    def drawn(render: Render, t: int) -> NDArray:
+        picture = render(t)
+        if protocol.pasted == "hair and torso":
+            whole = subject.frame(t) if picture.dtype == np.uint8 else subject.frame(t) / 255
+            picture = protocols.paste(picture, whole, subject.hair_mask(t))
+        return protocols.even(picture) if protocol.crop == "even" else picture
+
+    def both(t: int) -> list[NDArray]:
+        return [true(t), *(drawn(render, t) for render in renders)]
+
+    def bytes_of(render: Render, t: int) -> NDArray[np.uint8]:
+        picture = drawn(render, t)
+        return np.round(picture * 255).astype(np.uint8) if picture.dtype != np.uint8 else picture
+
+    if not protocol.codec:
+        yield from ((t, partial(both, t)) for t in frames)
+        return
+    sides = [
+        protocols.through(protocol.codec, in_parallel(show, frames), subject.fps)
+        for show in (true, *(partial(bytes_of, render) for render in renders))
+    ]
+    for t, *pictures in zip(frames, *sides, strict=True):
+        yield t, partial(list, pictures)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a frame is measured.
+
+    Attributes:
+        head, mouth: (H, W) masks of the truth. around: a box about all that is measured, with room for SSIM's window.
+        region: of the protocol. box: its rectangle.
+    """
+
+    head: NDArray[np.bool_]
+    mouth: NDArray[np.bool_]
+    around: Boxed
+    region: str
+    box: Boxed
+
+
+def _place(subject: Subject, t: int, true: NDArray, protocol: Protocol) -> _Place:
+    h, w = true.shape[:2]
+    head, mouth = subject.head_mask(t)[:h, :w], subject.motion_mask(t)[:h, :w]
+    wanted = head | mouth
+    box: Boxed = (slice(0, h), slice(0, w))
+    if protocol.region == "head":
+        box = protocols.box(head)
+    elif protocol.region == "mouth box":
+        box = protocols.mouth_box(subject.landmarks[t], h, w)
+    if protocol.region != "head":
+        wanted[box] = True
+    return _Place(head, mouth, _around(wanted), protocol.region, box)
+
+
+def _measure(picture: NDArray, true: NDArray, place: _Place) -> Row:
+    around, box = place.around, place.box
+    similarity, error = np.zeros(true.shape[:2]), np.zeros(true.shape[:2])
+    similarity[around] = ssim_map(picture[around], true[around])
+    error[around] = squared_error(picture[around], true[around])
+    row: Row = {}
+    for name, region in (("head", place.head), ("mouth", place.mouth)):
+        row[f"{name}_psnr"] = decibel(float(error[region].mean()))
+        row[f"{name}_ssim"] = float(similarity[region].mean())
+    if place.region == "head":
+        row |= {"psnr": row["head_psnr"], "ssim": row["head_ssim"]}
+    else:
+        whole = similarity[5:-5, 5:-5] if place.region == "full" else similarity[box]
+        row |= {"psnr": decibel(float(error[box].mean())), "ssim": float(whole.mean())}
+    return row | rectangle_measures(picture[box], true[box])
+
+
+def _around(mask: NDArray[np.bool_], margin: int = 8) -> Boxed:
+    """A mask's box with room for SSIM's window: inside the mask SSIM is then what it is in the whole picture."""
+    rows, columns = protocols.box(mask)
+    return (
+        slice(max(0, rows.start - margin), rows.stop + margin),
+        slice(max(0, columns.start - margin), columns.stop + margin),
+    )
+
+
+def rectangle_measures(picture: NDArray, truth: NDArray) -> Row:
+    """MS-SSIM, HaarPSI and GMSD of two rectangles; None where they are too small for one."""
+    side = min(truth.shape[:2])
+    return {
+        "ms_ssim": image.ms_ssim(picture, truth) if side >= image.MS_SSIM_SIDE else None,
+        "haarpsi": image.haarpsi(picture, truth) if side >= image.HAARPSI_SIDE else None,
+        "gmsd": image.gmsd(picture, truth) if side >= 2 else None,
+    }
+
+
+def _closure(subject: Subject, lips: NDArray, frames: range) -> float | None:
+    """`lips` (T,) in metres."""
+    phonemes = getattr(subject, "phonemes", None)
+    if not phonemes or frames.step != 1:
+        return None
+    found = closure(1e3 * lips, phonemes, subject.fps, frames.start / subject.fps)
+    return None if found is None else found.accuracy
+
+
+def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float], dict[str, NDArray]]:
+    """Measures pairs of whole pictures, such as those of two films.
+
+    Args:
+        pairs: (H, W, 3) uint8 or float in [0, 1], of one shape.
+
+    Returns:
+        means by name, and the series; what is not defined for this size is left out.
+    """
+
+    def work(item: tuple[NDArray, NDArray]) -> Row:
+        picture, true = item
+        similarity = ssim_map(picture, true)
+        own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean())}
+        return own | rectangle_measures(picture, true)
+
+    rows = list(in_parallel(work, pairs))
+    names = [name for name in rows[0] if rows[0][name] is not None] if rows else []
+    series = {name: np.array([row[name] for row in rows], float) for name in names}
+    return {name: float(values.mean()) for name, values in series.items()}, series
+
+
+def samples_of(frames: range, fps: float, rate: int = 16_000) -> slice:
+    """The samples that belong to neighbouring frames."""
+    return slice(round(frames.start * rate / fps), round(frames.stop * rate / fps))
+
+
+def spaced(frames: range, most: int) -> list[int]:
+    """At most so many of the frames, evenly spaced."""
+    step = max(1, -(-len(frames) // most))
+    return list(itertools.islice(frames, 0, None, step))

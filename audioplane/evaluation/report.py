@@ -1,0 +1,264 @@
+"""Everything that can be said of a head or of two films, as plain data: what `audioplane evaluate` prints and writes.
+
+A number that cannot be had says why ("weights missing: ...") instead of being absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audioplane.audio.features import load_audio
+from audioplane.errors import UserError
+from audioplane.evaluation.evaluate import compare, evaluate_all, samples_of, spaced
+from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.experiments.runs import SHIFT, renderer
+from audioplane.media.videos import Film, Pair, at_rate
+from audioplane.methods.audio_plane import inspect
+from audioplane.metrics.face import aue, deformation, iou, lmd
+from audioplane.metrics.mouth import MouthReader
+from audioplane.metrics.speed import measure
+from audioplane.pretrained.syncnet.scorers import FPS, SHORTEST, Scorer, controls
+from audioplane.runtime.threads import in_parallel
+from audioplane.runtime.weights import MissingWeightsError
+
+if TYPE_CHECKING:
+    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.subject import Subject
+
+TRUTH_FRAMES = 100  # of the held-out ones, at which vertices are compared
+TIMED_FRAMES = 50
+
+
+def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, neural: bool = False) -> dict[str, Any]:
+    """A head on its subject's held-out frames.
+
+    Args:
+        head: with every Gaussian evaluated (`sparse=False`). neural: LPIPS, FID, BRISQUE and SyncNet too, which take
+            minutes.
+
+    Returns:
+        protocol; measures, and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
+    """
+    reader = MouthReader(subject)
+    draw, drawn_late = (renderer(head, subject, shift, protocol) for shift in (0.0, SHIFT))
+    (summary, _), (late, _) = evaluate_all(subject, [draw, drawn_late], reader=reader, protocol=protocol)
+    found: dict[str, Any] = {
+        "subject": subject.name,
+        "size": [subject.width, subject.height],
+        "protocol": protocol.to_dict(),
+        "measures": summary.to_dict(),
+        "shifted": {"seconds": SHIFT, **late.to_dict()},
+        "sync": sync_of_head(subject, draw, Scorer.best_here() if neural else [Scorer.built_in()]),
+        "truths": truths(head, subject),
+        "speed": speed(head, subject),
+        "gaussians": len(head.cloud),
+    }
+    if neural:
+        shown = list(subject.test)
+        pictures, true = (list(in_parallel(show, shown)) for show in (draw, subject.frame))
+        found["neural"] = by_networks(pictures, true, protocol.network)
+    return found
+
+
+def sync_of_head(subject: Subject, draw: Callable[[int], NDArray], scorers: Sequence[Scorer]) -> dict[str, Any]:
+    """LSE-D, LSE-C and offset of the held-out clip by each scorer, with the controls of the truth; or why not."""
+    frames = subject.test
+    if subject.fps != FPS:
+        return {"missing": f"lip sync is scored at 25 frames a second, {subject.name} has {subject.fps:g}"}
+    if len(frames) < SHORTEST:
+        return {"missing": f"lip sync needs a clip of {SHORTEST / FPS:g} s, the test split has {len(frames) / FPS:g} s"}
+    landmarks = subject.landmarks[frames.start : frames.stop]
+    audio = subject.audio[samples_of(frames, FPS)]
+    unrelated = subject.audio[samples_of(subject.train, FPS)][: len(audio)]
+    found = {}
+    for scorer in scorers:
+        count = scorer.count(len(frames), len(audio))
+        sights = scorer.see(in_parallel(lambda t: _bytes(draw(t)), frames), landmarks)[:count]
+        scores = {"render": scorer.score(sights, scorer.hear(audio, count))}
+        if len(unrelated) == len(audio):
+            scores |= controls(scorer, in_parallel(subject.frame, frames), landmarks, audio, unrelated)
+        found[scorer.name] = {
+            "clip_seconds": len(frames) / FPS,
+            **{name: score.to_dict() for name, score in scores.items()},
+        }
+    return found
+
+
+def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
+    """What only an embedded speaker lets one know, mm: motion of the Gaussians against that of the skin; or None."""
+    frames = spaced(subject.test, TRUTH_FRAMES)
+    lips = subject.vertex_groups.get("lips")
+    if lips is None or subject.vertices(frames[0]) is None:
+        return None
+    codes = head.encode(subject.audio)
+    clouds = [head.deform(codes[t], _time(subject, t)) for t in frames]
+    points = np.stack([cloud.means.numpy() for cloud in clouds])
+    weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
+    vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])
+    shown = frames[:: max(1, len(frames) // 20)]
+    maps = [inspect.moment(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
+    overlaps = [iou(g.numpy(), subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True) if g is not None]
+    try:
+        moved = asdict(deformation(points, weights, vertices, lips))
+    except ValueError as error:
+        moved = {"missing": str(error)}
+    return {**moved, "dynamism_iou": float(np.mean(overlaps)) if overlaps else None}
+
+
+def _time(subject: Subject, t: int) -> float:
+    return (t - subject.train.start) / max(len(subject.train) - 1, 1)
+
+
+def speed(head: TalkingHead, subject: Subject) -> dict[str, Any]:
+    """How fast the head draws, one frame after the other; the audio's share is given apart."""
+    import time
+
+    start = time.perf_counter()
+    codes = head.encode(subject.audio)
+    audio = 1e3 * (time.perf_counter() - start) / len(codes)
+    frames, behind = spaced(subject.test, TIMED_FRAMES), subject.without_head(subject.test.start)
+
+    def draw(k: int) -> object:
+        return head.render(codes[frames[k]], subject.viewmats[frames[k]], behind)
+
+    timed = measure(draw, len(frames), ("deformation", "rasterization", "compositing"))
+    return {**timed.to_dict(), "left_out": ["audio", "encoding"], "audio_ms_per_frame": audio}
+
+
+def by_networks(pictures: Sequence[NDArray], truths: Sequence[NDArray], backbone: str) -> dict[str, float | str]:
+    """LPIPS, FID and BRISQUE of whole pictures, or what is missing."""
+    from audioplane.metrics import perceptual
+
+    def lpips() -> float:
+        network = perceptual.Lpips(backbone)  # type: ignore[arg-type]
+        return float(np.mean([network(a, b) for a, b in zip(pictures, truths, strict=True)]))
+
+    def brisque() -> float:
+        return float(np.mean([perceptual.brisque(a) for a in pictures[:: max(1, len(pictures) // 25)]]))
+
+    asked: dict[str, Callable[[], float]] = {
+        f"lpips-{backbone}": lpips,
+        "fid": lambda: perceptual.fid(pictures, truths),
+        "brisque": brisque,
+    }
+    found: dict[str, float | str] = {}
+    for name, work in asked.items():
+        try:
+            found[name] = work()
+        except MissingWeightsError as error:
+            found[name] = f"weights missing: {error}"
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
+def of_films(films: Pair, neural: bool = False) -> dict[str, Any]:
+    """A film against the true one.
+
+    Args:
+        films: paired. neural: LPIPS, FID, BRISQUE, and what landmarks of both allow (LMD, AUE, lip sync), too.
+    """
+    means, _ = compare(films)
+    pred, ref = films.pred, films.ref
+    found: dict[str, Any] = {
+        "pred": str(pred.path),
+        "ref": str(ref.path),
+        "size": [ref.width, ref.height],
+        "frames": len(films.frames),
+        "seconds": len(films.frames) / min(pred.fps, ref.fps),
+        "protocol": Protocol(
+            "films", "whole frames of two files as they come, paired by their times", codec="", crop="none"
+        ).to_dict()
+        | {"codec": "as in the files", "pasted": "unknown", "resized": films.resized},
+        "measures": means,
+    }
+    if neural:
+        found["neural"] = by_networks(*_listed(films), "alex")
+        found["face"] = faces_of_films(films)
+    return found
+
+
+def _listed(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[list[NDArray], list[NDArray]]:
+    left, right = zip(*pairs, strict=True)
+    return list(left), list(right)
+
+
+def faces_of_films(films: Pair) -> dict[str, Any]:
+    """LMD, AUE and lip sync of two films, by the landmarks that MediaPipe finds in both; or what is missing."""
+    try:
+        tracks = [follow(film) for film in (films.pred, films.ref)]
+    except UserError as error:
+        return {"missing": str(error)}
+    count = min(len(track[0]) for track in tracks)
+    tracks = [(marks[:count], shapes[:count]) for marks, shapes in tracks]
+    (ours, our_shapes), (true, true_shapes) = tracks
+    both = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(true).all(axis=(1, 2))
+    if not both.any():
+        return {"missing": "no frame shows a face in both films"}
+    ours = ours * [films.ref.width / films.pred.width, films.ref.height / films.pred.height]
+    return {
+        "landmarks": "MediaPipe's mesh",
+        "frames": count,
+        "frames_with_both_faces": int(both.sum()),
+        "lmd_mouth": lmd(ours, true),
+        "lmd_face": lmd(ours, true, "face"),
+        "aue_lower": aue(our_shapes[both], true_shapes[both]),
+        "aue_upper": aue(our_shapes[both], true_shapes[both], "upper"),
+        "sync": sync_of_films(films, [marks for marks, _ in tracks]),
+    }
+
+
+def sync_of_films(films: Pair, landmarks: Sequence[NDArray]) -> dict[str, Any]:
+    """Lip sync of both films under the first one's sound (the true one's where it has none); or why there is none.
+
+    Args:
+        films: paired. landmarks: of pred and of ref, (T, 68, 2) in their own pixels, 25 a second.
+    """
+    sounding = films.pred if films.pred.has_sound else films.ref
+    if not sounding.has_sound:
+        return {"missing": "neither film has sound"}
+    audio = load_audio(sounding.path)
+    count = min(len(landmarks[0]), len(audio) * int(FPS) // 16_000)
+    if count < SHORTEST:
+        return {"missing": f"lip sync needs {SHORTEST / FPS:g} s of picture and sound, these have {count / FPS:g} s"}
+    found: dict[str, Any] = {}
+    for scorer in Scorer.best_here():
+        windows = scorer.count(len(landmarks[0]), len(audio))
+        sounds = scorer.hear(audio, windows)
+        found[scorer.name] = {"clip_seconds": count / FPS}
+        for name, film, marks in zip(("render", "truth"), (films.pred, films.ref), landmarks, strict=True):
+            sights = scorer.see(at_rate(film.path), marks)[:windows]
+            found[scorer.name][name] = scorer.score(sights, sounds).to_dict()
+    return found
+
+
+def follow(film: Film) -> tuple[NDArray, NDArray]:
+    """Landmarks (T, 68, 2), NaN where the face is lost, and blendshapes (T, 52) of a film at 25 frames a second.
+
+    Raises:
+        UserError: MediaPipe's files are missing, or there is no face.
+    """
+    try:
+        finding: Any = import_module("audioplane.preprocess.landmarks")
+    except ImportError as error:
+        raise UserError(f"finding faces in a film is not possible here ({error})") from error
+    finder = finding.landmarker("mediapipe")
+    first = next((boxes[0] for boxes in map(finder.detect, islice(at_rate(film.path), 25)) if boxes), None)
+    if first is None:
+        raise UserError(f"no face was found in the first second of {film.path}")
+    most = int(np.ceil(film.seconds * FPS)) + 2  # the pictures end before that
+    expected = np.tile([first.x, first.y, first.size], (most, 1))
+    track = finding.follow(at_rate(film.path), finder, expected, lambda _: None)
+    assert track.blendshapes is not None  # the mesh always gives them
+    return finding.ibug(track.points)[..., :2], track.blendshapes
+
+
+def _bytes(picture: NDArray) -> NDArray[np.uint8]:
+    return picture if picture.dtype == np.uint8 else np.round(picture * 255).astype(np.uint8)

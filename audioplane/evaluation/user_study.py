@@ -1,0 +1,200 @@
+"""A user study as in Fig. 7: clips are rated blind, and what the ratings say with how much certainty.
+
+A *trial* shows the clips of one identity, one of each method, in random order under letters; every clip gets a rating
+from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that any number of participants append to.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audioplane.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CRITERIA = ("Image Fidelity", "Video Realness", "Audio-Visual Synchronization")
+SCALE = (1, 6)
+COLUMNS = ("participant", "identity", "method", "criterion", "rating", "position")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A film to be rated: who is seen, what made it, and the mp4's bytes."""
+
+    identity: str
+    method: str
+    film: bytes
+
+
+def record(identity: str, method: str, frames: Iterable[NDArray], audio: NDArray, fps: float = 25.0) -> Clip:
+    """A clip from frames (H, W, 3) uint8 and their sound (n,) at 16 kHz."""
+    from audioplane.inference.compositing import write_video
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, frames, fps, audio, quality=20)
+        return Clip(identity, method, path.read_bytes())
+
+
+def simulated(
+    identities: Sequence[str],
+    qualities: Mapping[str, Sequence[float]],
+    people: int,
+    seed: int,
+    taste: float = 0.6,
+    noise: float = 0.7,
+) -> pd.DataFrame:
+    """Ratings that nobody gave, to try the analysis with: never to be shown as a result.
+
+    Args:
+        identities: names. qualities: method -> what its clips are worth on each criterion, 1 to 6.
+        people: how many. seed: of the draws. taste: spread of what people add to all their ratings. noise: of each.
+    """
+    import pandas as pd
+
+    generator, rows = np.random.default_rng(seed), []
+    for person in range(people):
+        shift = taste * generator.standard_normal()
+        for identity in identities:
+            for position, method in enumerate(generator.permutation(list(qualities))):
+                for criterion, worth in zip(CRITERIA, qualities[method], strict=True):
+                    value = round(worth + shift + noise * generator.standard_normal())
+                    rating = min(max(value, SCALE[0]), SCALE[1])
+                    rows.append((f"simulated {person + 1}", identity, str(method), criterion, rating, position))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def check(clips: Sequence[Clip]) -> None:
+    """Every identity must come once from each of at least two methods.
+
+    Raises:
+        ValueError: it does not.
+    """
+    methods = {clip.method for clip in clips}
+    if len(methods) < 2:
+        raise ValueError(f"clips: expected at least two methods, received {sorted(methods)}")
+    for identity in {clip.identity for clip in clips}:
+        own = sorted(clip.method for clip in clips if clip.identity == identity)
+        if own != sorted(methods):
+            raise ValueError(f"clips: {identity!r} needs one clip of each of {sorted(methods)}; it has {own}")
+
+
+def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
+    """Adds ratings to a CSV file, which is made when it is not there; returns how many.
+
+    Raises:
+        ValueError: a rating that is none.
+    """
+    rows = list(rows)
+    for row in rows:
+        if row["criterion"] not in CRITERIA or row["rating"] not in range(SCALE[0], SCALE[1] + 1):
+            raise ValueError(f"rating: expected 1 to 6 on one of {', '.join(CRITERIA)}; received {row}")
+    path = Path(path)
+    is_new = not path.exists()
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if is_new:
+            writer.writerow(COLUMNS)
+        writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    return len(rows)
+
+
+def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFrame:
+    """Ratings of one or more CSV files; where somebody rated a clip twice, the last time counts.
+
+    Args:
+        paths: of the files. key: of files that came from saved pages, token -> clip, see `widgets.UserStudy.key`.
+
+    Raises:
+        UserError: a file is missing, has other columns, or a rating is none.
+    """
+    import pandas as pd
+
+    tables = []
+    for path in paths:
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read as ratings ({error})") from error
+        if "clip" in table and key is not None:
+            unknown = set(table["clip"]) - set(key)
+            if unknown:
+                raise UserError(f"{path} belongs to another study: it rates {sorted(unknown)[0]!r}")
+            table["identity"] = [key[token].identity for token in table["clip"]]
+            table["method"] = [key[token].method for token in table["clip"]]
+        missing = set(COLUMNS) - set(table)
+        if missing:
+            raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+        tables.append(table[list(COLUMNS)])
+    ratings = pd.concat(tables, ignore_index=True)
+    wrong = ~ratings["rating"].isin(range(SCALE[0], SCALE[1] + 1)) | ~ratings["criterion"].isin(CRITERIA)
+    if wrong.any():
+        raise UserError(f"ratings are 1 to 6 on {', '.join(CRITERIA)}; not {ratings[wrong].iloc[0].to_dict()}")
+    return ratings.drop_duplicates(["participant", "identity", "method", "criterion"], keep="last")
+
+
+def summary(ratings: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Means with 95 % intervals.
+
+    People differ in how they use a scale and rate many clips each, so the interval is a bootstrap over participants.
+
+    Args:
+        ratings: of `read`. draws: of the bootstrap. seed: of its draws.
+
+    Returns:
+        One row a method and criterion: mean, low, high, participants.
+    """
+    import pandas as pd
+
+    generator, rows = np.random.default_rng(seed), []
+    for names, own in ratings.groupby(["method", "criterion"], sort=False):
+        method, criterion = map(str, names)  # type: ignore[arg-type]
+        sums = own.groupby("participant")["rating"].agg(["sum", "count"]).to_numpy(float)
+        picked = generator.integers(0, len(sums), (draws, len(sums)))
+        means = sums[picked, 0].sum(1) / sums[picked, 1].sum(1)
+        low, high = np.quantile(means, [0.025, 0.975]) if len(sums) > 1 else (np.nan, np.nan)
+        rows.append((method, criterion, own["rating"].mean(), low, high, len(sums)))
+    return pd.DataFrame(rows, columns=["method", "criterion", "mean", "low", "high", "participants"])
+
+
+def agreement(ratings: pd.DataFrame) -> dict[str, float]:
+    """Krippendorff's alpha of each criterion, over all clips; NaN for a single participant."""
+    found = {}
+    for criterion, own in ratings.groupby("criterion", sort=False):
+        table = own.pivot_table("rating", "participant", ["identity", "method"])
+        found[str(criterion)] = krippendorff(table.to_numpy(float))
+    return found
+
+
+def krippendorff(ratings: NDArray) -> float:
+    """Krippendorff's alpha for ordinal ratings: 1 for agreement, 0 for chance, below for opposition.
+
+    After K. Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011): 1 - observed / expected disagreement,
+    with the squared number of ratings between two values as their distance.
+
+    Args:
+        ratings: (raters, items), NaN where somebody did not rate.
+    """
+    values = np.unique(ratings[np.isfinite(ratings)])
+    coincidences = np.zeros((len(values), len(values)))
+    for item in ratings.T:
+        counts = np.array([(item == value).sum() for value in values], float)
+        raters = counts.sum()
+        if raters > 1:
+            coincidences += (np.outer(counts, counts) - np.diag(counts)) / (raters - 1)
+    totals = coincidences.sum(0)
+    between = np.cumsum(totals) - totals / 2  # the rank in the middle of each value's ratings
+    distance = np.square(between[:, None] - between)
+    expected = (np.outer(totals, totals) - np.diag(totals)) * distance
+    if not expected.sum() > 0:
+        return float("nan")
+    return float(1 - (totals.sum() - 1) * (coincidences * distance).sum() / expected.sum())

@@ -1,0 +1,195 @@
+"""What the notebooks share: how large their runs are, and a speaker and a head that are made once and found again.
+
+`AUDIOPLANE_PRESET` chooses: `smoke` (seconds; the tests), `demo` (the default), `paper` (hours, on a GPU).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audioplane import config
+from audioplane.config import Config
+from audioplane.experiments.tables import LENGTHS
+from audioplane.runtime import cache
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audioplane.evaluation.evaluate import Evaluation
+    from audioplane.experiments.results import Result
+    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.subject import Subject
+    from audioplane.training.trainer import Report, Trainer
+
+VARIABLE = "AUDIOPLANE_PRESET"
+
+
+def preset() -> str:
+    """The preset of this session.
+
+    Raises:
+        UserError: the variable names none.
+    """
+    name = os.environ.get(VARIABLE) or "demo"
+    config.preset(name)
+    return name
+
+
+def settings() -> Config:
+    """The session's preset at the size of its clip."""
+    name, size = preset(), LENGTHS[preset()][1]
+    chosen = config.preset(name).replace(schedule__size=size)
+    return chosen.replace(schedule__early_size=size // 2) if chosen.schedule.early_size else chosen
+
+
+def subject(name: str = "adam", seconds: float = 0.0, size: int = 0) -> Subject:
+    """An embedded speaker from the speakers' cache, made on first use.
+
+    Args:
+        name: of the speaker. seconds, size: of the clip; 0 for the preset's.
+    """
+    from audioplane import synthetic
+
+    length, pixels, _ = LENGTHS[preset()]
+    return synthetic.make(name, None, size or pixels, seconds or length, progress=not is_quiet())
+
+
+def is_quiet() -> bool:
+    """Whether bars stay away, as they do under test."""
+    return preset() == "smoke"
+
+
+def compact_pictures(quality: int = 88) -> None:
+    """Embeds figures as JPEG from here on, as photographs in PNG make a clone heavy; shows tables' whole texts."""
+    import pandas as pd
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality})
+    pd.set_option("display.max_colwidth", None)
+
+
+def trained(subject: Subject, config: Config) -> Path:
+    """The folder of a finished run in the user's cache; trains on first use (`experiments.heads`)."""
+    from audioplane.experiments import run_cache
+
+    return run_cache.trained(subject, config, [_Bar(is_quiet())])
+
+
+def table(name: str, films: str | Path | None = None) -> Result:
+    """A table of the paper at the session's preset, one seed; trains what has no record yet.
+
+    Args:
+        name: such as "table2". films: a folder of other methods' films (Table V).
+    """
+    from audioplane.experiments import runner
+
+    return runner.reproduce([name], preset(), films=Path(films) if films else None, quiet=is_quiet())[name]
+
+
+def heads_of(name: str, rows: Sequence[str], column: str) -> tuple[Subject, dict[str, TalkingHead]]:
+    """The clip of a table's column and the heads of some of its rows, seed 0; trained if they are not there yet.
+
+    Args:
+        name: of the table. rows, column: names in it.
+    """
+    from audioplane.experiments import run_cache, runs, tables
+    from audioplane.inference.talking_head import TalkingHead
+
+    cells = tables.jobs(tables.find(name), preset(), 1)
+    jobs = {row: cells[row, column, 0] for row in rows}
+    subject = jobs[rows[0]].clip.open()
+    found = {
+        row: TalkingHead.load(run_cache.trained(subject, job.config, [_Bar(is_quiet())]), sparse=False)
+        for row, job in jobs.items()
+    }
+    driven = jobs[rows[0]].driven
+    return (subject if driven is None else runs.driven_by(subject, driven)), found
+
+
+def scalars(run: Path) -> dict[str, np.ndarray]:
+    """What was noted while training, one array a quantity; NaN where a stage lacks it."""
+    rows = [json.loads(line) for line in (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()]
+    names = [name for name in rows[-1] if name != "stage"]
+    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+
+
+def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:
+    """The head's measures on the subject's test frames, driven by its own voice (`evaluate`)."""
+    from audioplane.evaluation.evaluate import evaluate
+
+    codes = head.encode(subject.audio)
+    return evaluate(subject, lambda t: draw(subject, head, codes, t))
+
+
+def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarray:
+    """Frame t of the subject as the head speaks it, over the true torso: (H, W, 3) uint8."""
+    return head.render(codes[t], subject.viewmats[t], subject.without_head(t))
+
+
+def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 27) -> Any:
+    """A video with sound that lives inside the notebook.
+
+    Args:
+        name: of its file in the cache. frames: (H, W, 3) uint8. audio: (n,) float32 at 16 kHz.
+        quality: x264's constant rate factor.
+    """
+    from IPython.display import Video
+
+    from audioplane.inference.compositing import write_video
+
+    path = cache.make("films") / f"{name}.mp4"
+    count = write_video(path, frames, 25.0, audio, quality=quality)
+    assert count == -(-len(audio) // 640), "one frame for every 640 samples"
+    return Video(str(path), embed=True, mimetype="video/mp4", html_attributes="controls loop", width=384)
+
+
+def beside_truth(subject: Subject, head: TalkingHead, frames: range) -> Iterator[np.ndarray]:
+    """The truth and, right of it, the head: (H, 2 W, 3) uint8, marked as synthetic."""
+    from audioplane.inference.compositing import mark_stamp, put_mark
+
+    codes, stamp = head.encode(subject.audio), mark_stamp(subject.width)
+    for t in frames:
+        pair = np.concatenate([subject.frame(t), draw(subject, head, codes, t)], axis=1)
+        put_mark(pair, stamp)
+        yield pair
+
+
+def sound_of(subject: Subject, frames: range) -> np.ndarray:
+    """The voice of these frames: (n,) float32 at 16 kHz."""
+    samples = int(16_000 / subject.fps)
+    return subject.audio[frames.start * samples : frames.stop * samples]
+
+
+def other_voice(name: str, seconds: float) -> np.ndarray:
+    """The beginning of a voice that ships: (n,) float32 at 16 kHz."""
+    from audioplane.synthetic.voice import load_voice
+
+    return load_voice(name).audio[: int(16_000 * seconds)].copy()
+
+
+class _Bar:
+    """A bar that vanishes when the run is done."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet, self._bar = quiet, None
+
+    def step(self, trainer: Trainer, report: Report) -> None:
+        from tqdm.auto import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=report.total, disable=self._quiet, leave=False, unit="it", mininterval=0.5)
+        self._bar.update()
+        if report.iteration % 50 == 0:
+            postfix = {"psnr": f"{report.psnr:.1f}", "gaussians": report.gaussians}
+            self._bar.set_description(report.stage, refresh=False)
+            self._bar.set_postfix(postfix, refresh=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

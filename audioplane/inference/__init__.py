@@ -1,0 +1,1 @@
+"""A trained head that speaks."""

@@ -1,0 +1,1 @@
+"""Films and sound: the reader and the writer."""

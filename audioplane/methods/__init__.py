@@ -1,0 +1,1 @@
+"""One folder a method; the interface they share."""

@@ -1,0 +1,29 @@
+"""What moves the Gaussians: one file a method, `build` picks it by the config."""
+
+from __future__ import annotations
+
+import torch
+
+from audioplane.config import FieldConfig
+from audioplane.methods.audio_plane.field import AudioPlane
+from audioplane.methods.audio_plane.six_planes import SixPlanes
+from audioplane.methods.audio_plane.tri_plane import TriPlane
+
+Field = AudioPlane | TriPlane | SixPlanes
+KINDS: dict[str, type[AudioPlane] | type[TriPlane] | type[SixPlanes]] = {
+    "audio_plane": AudioPlane,
+    "tri_plane": TriPlane,
+    "six_planes": SixPlanes,
+}
+
+
+def build(config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> Field:
+    """The field that `config.kind` names.
+
+    Args:
+        config: of the field.
+        code: size of the audio code.
+        outputs: numbers in a Gaussian's offset.
+        generator: of the initial values.
+    """
+    return KINDS[config.kind](config, code, outputs, generator)

@@ -1,0 +1,217 @@
+"""Every stage between a sound and a picture at one moment, as arrays: what Fig. 1, 3 and 5 show of a live model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audioplane.methods.audio_plane import inspect
+from audioplane.methods.audio_plane.prototypes import plane_of
+from audioplane.splat.gaussians import Gaussians, splat
+from audioplane.subject.masks import fill_hull
+from audioplane.training.losses import margin_loss
+
+if TYPE_CHECKING:
+    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.subject import Subject
+
+AROUND = 0.3  # seconds of voice to either side of a moment
+SHRUNK = 0.45  # of their size is left of Gaussians where each should be seen
+SOLID = 4.0  # logit of the opacity that they get
+SEEN = 0.05  # opacity below which a Gaussian is left out there
+
+
+@dataclass(frozen=True)
+class Stages:
+    """One frame from what is heard to what is seen.
+
+    Attributes:
+        voice: (n,) samples around the frame. mel: (window, C), what the encoder gets. code: a, (code,).
+        weights: Eq. 7's over the prototypes of one level, (sH,). prototypes: A of that level, (sH, D).
+        audio_code: f_a, (levels, D).
+        planes: "xy", "xz", "yz": (sH, sH, 3) pictures of that level. lines: "z", "y", "x": (sH,) curves.
+        box: of the head in the picture, left, right, top, bottom pixels.
+        point: where the Gaussian is that is followed, (3,) in [0, 1]^3. pixel: and in the picture, (2,).
+        feature: f at that Gaussian, (levels, 3, D).
+        canonical, deformed: clouds G and G', shrunk to be seen, (2 H, 2 W, 3) in [0, 1].
+        offset: length of Delta G, mm, (H, W), NaN where there is no head. dynamism: g, (H, W), NaN as well.
+        mask: m, (H, W) bool.
+        mask_loss: Eq. 15. picture, truth: (H, W, 3) uint8. sound: the IPA letter of the frame, or "".
+    """
+
+    voice: NDArray
+    mel: NDArray
+    code: NDArray
+    weights: NDArray
+    prototypes: NDArray
+    audio_code: NDArray
+    planes: dict[str, NDArray]
+    lines: dict[str, NDArray]
+    box: tuple[float, float, float, float]
+    point: NDArray
+    pixel: NDArray
+    feature: NDArray
+    canonical: NDArray
+    deformed: NDArray
+    offset: NDArray
+    dynamism: NDArray
+    mask: NDArray
+    mask_loss: float
+    picture: NDArray
+    truth: NDArray
+    sound: str
+
+
+@torch.no_grad()
+def stages(subject: Subject, head: TalkingHead, t: int, level: int = 0, point: int | None = None) -> Stages:
+    """Everything that happens to frame `t` of a subject's own voice on its way through a head.
+
+    Args:
+        subject: whose voice and camera. head: with an audio plane. t: the frame. level: of planes and prototypes that
+            are shown, from 0. point: the Gaussian that is followed; default the one whose motion shows most.
+
+    Raises:
+        ValueError: the head's field has no prototypes.
+    """
+    from audioplane.plots.frame_panel import phoneme_at
+
+    field, view = plane_of(head), subject.viewmats[t]
+    codes = head.encode(subject.audio)
+    code = codes[t]
+    if point is None:
+        with torch.enable_grad():
+            point = inspect.liveliest(head, codes[:: max(len(codes) // 64, 1)], view)
+    centre, reach = (t + 0.5) / subject.fps, round(AROUND * 16_000)
+    first = max(0, round(centre * 16_000) - reach)
+    pictures, lines = inspect.learned_change(head)
+    drawn = inspect.moment(head, code, view)
+    g = drawn.dynamism if drawn.dynamism is not None else drawn.alpha[..., 0]
+    mask = subject.motion_mask(t)
+    offsets, _ = head.model.offsets(code)
+    length = 1e3 * (offsets * head.model.scales)[:, :3].norm(dim=1, keepdim=True)
+    moved = head.model.deform(code)[0]
+    return Stages(
+        voice=subject.audio[first : first + 2 * reach], mel=head.features(subject.audio, subject.fps)[t],
+        code=code.numpy(), weights=field.attention(code)[level].numpy(), prototypes=field.prototypes[level].numpy(),
+        audio_code=field.audio_code(code).numpy(), planes={name: own[level] for name, own in pictures.items()},
+        lines={name: own[level] for name, own in lines.items()},
+        box=square_around(subject.head_mask(t)), point=head.model.points()[point].numpy(),
+        pixel=centres(head, moved, view)[point],
+        feature=inspect.factors(head.model, point, code)["product"].numpy(),
+        canonical=as_points(head, head.cloud, view), deformed=as_points(head, moved, view),
+        offset=inspect.splat_values(head, length, view, moved)[..., 0], dynamism=dynamism(head, code, view), mask=mask,
+        mask_loss=float(margin_loss(g, torch.from_numpy(mask.astype(np.float32)), head.config.saliency.margin)),
+        picture=head.render(code, view, subject.without_head(t)), truth=subject.frame(t), sound=phoneme_at(subject, t),
+    )  # fmt: skip
+
+
+def spoken(subject: Subject, head: TalkingHead, start: float, stop: float, count: int = 7) -> dict[str, Any]:
+    """A stretch of a subject's own voice as a head speaks it at evenly spaced moments.
+
+    Args:
+        start, stop: seconds. count: of moments.
+
+    Returns:
+        the arguments of `figures.overview`.
+    """
+    codes, views = head.encode(subject.audio), subject.viewmats
+    edges = np.linspace(start, stop, count + 1) * subject.fps
+    frames = [min(int(at), subject.num_frames - 1) for at in (edges[1:] + edges[:-1]) / 2]
+    left, right, top, bottom = square_around(np.any([subject.head_mask(t) for t in frames], axis=0))
+    width, height = subject.width, subject.height
+    return {
+        "audio": subject.audio,
+        "rate": 16_000,
+        "phonemes": subject.phonemes or [],
+        "times": [(t + 0.5) / subject.fps for t in frames],
+        "start": start,
+        "stop": stop,
+        "rows": {
+            "head": [head.render(codes[t], views[t], subject.without_head(t)) for t in frames],
+            "Gaussians": [as_points(head, head.deform(codes[t]), views[t]) for t in frames],
+            "dynamism": [dynamism(head, codes[t], views[t]) for t in frames],
+        },
+        "crop": (left / width, right / width, top / height, bottom / height),
+    }
+
+
+def at_margin(subject: Subject, head: TalkingHead, t: int, cell: int = 0) -> dict[str, NDArray]:
+    """What `figures.margin_heads` shows of one head at frame `t`; `cell` pixels a side, 0 for 48 cells across."""
+    code, view = head.encode(subject.audio)[t], subject.viewmats[t]
+    cell = cell or max(1, subject.width // 48)
+    return {
+        "head": head_alone(head, code, view),
+        "density": density(head, head.deform(code), view, cell),
+        "dynamism": dynamism(head, code, view),
+        "mask": subject.motion_mask(t),
+    }
+
+
+@torch.no_grad()
+def head_alone(head: TalkingHead, code: Tensor, view: NDArray) -> NDArray:
+    """The head of a moment over white: (H, W, 3) in [0, 1]."""
+    return inspect.moment(head, code, view).over(torch.ones(3)).clamp(0, 1).numpy()
+
+
+@torch.no_grad()
+def as_points(head: TalkingHead, cloud: Gaussians, view: NDArray, zoom: int = 2) -> NDArray:
+    """A cloud whose Gaussians are shrunk and made solid, so that one sees them: (zoom H, zoom W, 3) in [0, 1]."""
+    seen = torch.sigmoid(cloud.opacities) > SEEN
+    chosen = Gaussians(**{name: tensor[seen] for name, tensor in cloud.items()})
+    chosen.scales = chosen.scales + math.log(SHRUNK)
+    chosen.opacities = torch.full_like(chosen.opacities, SOLID)
+    K = head.K * torch.tensor([[zoom], [zoom], [1.0]])
+    drawn = splat(chosen, torch.from_numpy(np.asarray(view)), K, zoom * head.width, zoom * head.height)
+    return drawn.over(torch.ones(3)).clamp(0, 1).numpy()
+
+
+@torch.no_grad()
+def dynamism(head: TalkingHead, code: Tensor, view: NDArray) -> NDArray:
+    """Eq. 14's map g of a moment: (H, W), NaN where there is no head."""
+    drawn = inspect.moment(head, code, view)
+    g = drawn.alpha[..., 0] if drawn.dynamism is None else drawn.dynamism
+    return torch.where(drawn.alpha[..., 0] > 0.5, g, torch.nan).numpy()
+
+
+def lips(subject: Subject, t: int) -> NDArray:
+    """The lips of a frame and what is between them, by its landmarks: (H, W) bool."""
+    return fill_hull(subject.landmarks[t, 48:60], subject.height, subject.width)
+
+
+def centres(head: TalkingHead, cloud: Gaussians, view: NDArray) -> NDArray:
+    """Where the Gaussians' centres fall in the picture: (N, 2) pixels, NaN behind the camera."""
+    seen = cloud.means.numpy() @ np.asarray(view)[:3, :3].T + np.asarray(view)[:3, 3]
+    pixels = seen @ head.K.numpy().T
+    return np.where(seen[:, 2:] > 0, pixels[:, :2] / pixels[:, 2:], np.nan)
+
+
+def density(head: TalkingHead, cloud: Gaussians, view: NDArray, cell: int = 1) -> NDArray:
+    """How many Gaussians' centres fall into each cell of the picture.
+
+    Paper: Fig. 5 (journal).
+
+    Args:
+        head: its camera. cloud: canonical or deformed. view: (4, 4) camera-from-head. cell: pixels a side of a cell.
+
+    Returns:
+        (H / cell, W / cell) counts, rounded up; those outside the picture are not counted.
+    """
+    rows, columns = -(-head.height // cell), -(-head.width // cell)
+    x, y = centres(head, cloud, view).T
+    inside_picture = (x >= 0) & (x < head.width) & (y >= 0) & (y < head.height)
+    at = (y[inside_picture] // cell).astype(int) * columns + (x[inside_picture] // cell).astype(int)
+    return np.bincount(at, minlength=rows * columns).reshape(rows, columns)
+
+
+def square_around(mask: NDArray) -> tuple[float, float, float, float]:
+    """A square with a rim around a mask: left, right, top, bottom."""
+    rows, columns = np.nonzero(mask)
+    half = 0.56 * (max(np.ptp(rows), np.ptp(columns)) + 1)
+    x, y = (columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2
+    return x - half, x + half, y - half, y + half

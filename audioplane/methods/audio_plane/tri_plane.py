@@ -1,0 +1,39 @@
+"""The baseline "w/o AP": spatial planes alone, the audio code concatenated before the MLP (Fig. 2 b)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from audioplane.config import FieldConfig
+from audioplane.deform.mlp import Heads
+from audioplane.deform.planes import Planes
+from audioplane.methods.audio_plane.field import fuse
+
+
+class TriPlane(nn.Module):
+    """Multi-resolution tri-plane, [features, a] into the same D1 and D2.
+
+    Paper: Fig. 2 (b) and Table II, "w/o AP" (journal). Arguments as for `AudioPlane`.
+    """
+
+    time_dependent = False
+
+    def __init__(self, config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.planes = Planes(config.resolution, config.levels, config.features, generator, has_lines=False)
+        width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
+        self.heads = Heads(width, code, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+
+    def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3) in [0, 1]^3 under `audio` (code,)."""
+        return self.modulate(self.static(points), audio)
+
+    def static(self, points: Tensor) -> Tensor:
+        """Interp(P_ij), fused: (N, W)."""
+        return fuse(self.planes(points, short=self.heads.bf16), self.config)
+
+    def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Offsets and dynamism from what `static` returned."""
+        return self.heads(static, extra=audio)

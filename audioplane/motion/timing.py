@@ -1,0 +1,98 @@
+"""What the idle processes share: when someone speaks, which syllables are accented, smooth noise and smooth bumps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from audioplane.synthetic.articulation import TRACK_RATE, find_pauses
+from audioplane.synthetic.phonemes import VOWELS, Phoneme
+
+
+@dataclass(frozen=True)
+class Accent:
+    """An emphasised syllable: the middle of its vowel in seconds, and its strength in 0..1."""
+
+    time: float
+    strength: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Speech as the rest of the body sees it.
+
+    Attributes:
+        seconds: length.
+        pauses: (start, end) of silences of 0.16 s and more.
+        phrases: (start, end) of speech between pauses of 0.28 s and more.
+        accents: in order of time.
+    """
+
+    seconds: float
+    pauses: tuple[tuple[float, float], ...]
+    phrases: tuple[tuple[float, float], ...]
+    accents: tuple[Accent, ...]
+
+    @property
+    def count(self) -> int:
+        """Samples of a track at `TRACK_RATE`."""
+        return round(self.seconds * TRACK_RATE) + 1
+
+    @property
+    def times(self) -> np.ndarray:
+        return np.arange(self.count) / TRACK_RATE
+
+    def speaking(self, blur: float = 0.25) -> np.ndarray:
+        """1 within phrases, 0 in long pauses, blurred by `blur` seconds; at `TRACK_RATE`."""
+        track = np.zeros(self.count)
+        for start, end in self.phrases:
+            track[int(start * TRACK_RATE) : int(end * TRACK_RATE) + 1] = 1.0
+        return gaussian_filter1d(track, blur * TRACK_RATE, mode="nearest")
+
+
+def listen(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: float) -> Timing:
+    """Finds pauses, phrases and accents.
+
+    An accent is the loudest, longest stressed vowel within about 0.8 s: pitch accents of read speech come about once a
+    second, on a third of the stressed syllables.
+    """
+    pauses = find_pauses(phonemes, seconds)
+    long = [(max(a, 0.0), min(b, seconds)) for a, b in pauses if b - a >= 0.28]
+    borders = [0.0, *(edge for pause in long for edge in pause), seconds]
+    phrases = [(a, b) for a, b in zip(borders[::2], borders[1::2], strict=True) if b - a > 0.05]
+    vowels = [p for p in phonemes if p.stress == 2 and any(letter in VOWELS for letter in p.ipa)]
+    at = [min(len(loudness) - 1, round(0.5 * (p.start + p.end) * TRACK_RATE)) for p in vowels]
+    weight = np.array([loudness[i] * np.sqrt(p.duration / 0.1) for i, p in zip(at, vowels, strict=True)])
+    middles = np.array([0.5 * (p.start + p.end) for p in vowels])
+    accents = []
+    top = float(np.percentile(weight, 95)) if len(weight) else 1.0
+    for i, middle in enumerate(middles):
+        if weight[i] >= weight[np.abs(middles - middle) < 0.45].max():
+            accents.append(Accent(float(middle), float(np.clip(weight[i] / max(top, 1e-6), 0, 1))))
+    return Timing(seconds, tuple(pauses), tuple(phrases), tuple(accents))
+
+
+def smooth_noise(count: int, time_scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of standard deviation 1, low-passed: correlations fall off within about `time_scale` seconds.
+
+    The spectrum is a Gaussian with standard deviation 1 / (2 pi time_scale) Hz.
+    """
+    sigma = time_scale * TRACK_RATE
+    margin = int(4 * sigma) + 1
+    white = rng.standard_normal(count + 2 * margin)
+    scale = np.sqrt(2 * np.sqrt(np.pi) * sigma)  # restores unit variance after the filter
+    return gaussian_filter1d(white, sigma, truncate=4.0)[margin:-margin] * scale
+
+
+def bump(times: np.ndarray, start: float, rise: float, hold: float, fall: float) -> np.ndarray:
+    """0, a minimum-jerk rise to 1, a hold, a minimum-jerk fall to 0."""
+    return ease((times - start) / rise) * (1 - ease((times - start - rise - hold) / fall))
+
+
+def ease(u: np.ndarray) -> np.ndarray:
+    """Minimum-jerk step from 0 to 1 over 0 <= u <= 1 (Flash & Hogan 1985)."""
+    u = np.clip(u, 0.0, 1.0)
+    return u * u * u * (10 - 15 * u + 6 * u * u)

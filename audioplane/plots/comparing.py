@@ -1,0 +1,234 @@
+"""Trained heads and methods beside each other: Fig. 5, Fig. 6, and any table as dots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from audioplane.plots.basic import box_around, empty
+
+OURS, PAPER = "#0072b2", "#d55e00"  # of Okabe and Ito, told apart by anyone
+BOX = "#f0e442"
+ACROSS, MANY = 4, 12  # panels beside each other, unless there are more rows than so many
+
+
+def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
+    """Heads trained with different margins: the head, its mouth, where its Gaussians are, and its dynamism map.
+
+    Paper: Fig. 5 (journal), beside Table IV.
+
+    Args:
+        heads: margin -> "head" (H, W, 3) in [0, 1] without its surroundings; "density" counts of Gaussians a cell
+            (`stages.density`, any cell); "dynamism" g, (H, W), may be NaN outside the head; "mask" m, (H, W) bool.
+    """
+    names = ("head", "mouth", "Gaussians", "dynamism $g$")
+    figure, axes = plt.subplots(
+        4,
+        len(heads),
+        figsize=(2.0 * len(heads) + 0.9, 7.5),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=[1, 0.75, 1, 1],
+    )
+    densest = max(float(np.percentile(own["density"], 99.7)) for own in heads.values())
+    for column, (margin, own) in zip(axes.T, heads.items(), strict=True):
+        height, width = own["mask"].shape
+        place, around = (0, width, height, 0), box_around(np.isfinite(own["dynamism"]), 1.0, rim=width // 16)
+        box, x, y = box_around(own["mask"], rim=max(2, width // 48)), np.arange(width) + 0.5, np.arange(height) + 0.5
+        column[0].imshow(own["head"], extent=place)
+        _frame(column[0], box, "0.4")
+        column[1].imshow(own["head"][box], interpolation="bicubic")
+        counts = column[2].imshow(own["density"], cmap="magma_r", vmin=0, vmax=max(densest, 1), extent=place)
+        g = column[3].imshow(own["dynamism"], cmap="viridis", vmin=0, vmax=1, extent=place)
+        for cell, colour in ((column[2], "#009e73"), (column[3], "#d55e00")):
+            cell.contour(x, y, own["mask"], [0.5], colors=colour, linewidths=0.8)
+        for cell in (column[0], column[2], column[3]):
+            cell.set(xlim=(around[1].start, around[1].stop), ylim=(around[0].stop, around[0].start))
+        inside = own["density"].sum() and _share(own["density"], own["mask"])
+        column[2].set_xlabel(f"{inside:.0%} inside the mask", fontsize=8)
+        column[0].set_title(f"margin {margin:g}", fontsize=10)
+        for cell in column:
+            empty(cell)
+    for cell, name in zip(axes[:, 0], names, strict=True):
+        cell.set_ylabel(name)
+    for row, image, label in ((2, counts, "Gaussians a cell"), (3, g, "g; line: mask")):
+        bar = figure.colorbar(image, ax=axes[row], shrink=0.85, aspect=14, label=label)
+        bar.ax.tick_params(labelsize=7, length=2)
+    plt.close(figure)
+    return figure
+
+
+def _share(density: NDArray, mask: NDArray) -> float:
+    """The share of counts in cells whose middle lies in the mask."""
+    rows, columns = (np.arange(count) + 0.5 for count in density.shape)
+    i = (rows * mask.shape[0] / density.shape[0]).astype(int)
+    j = (columns * mask.shape[1] / density.shape[1]).astype(int)
+    return float(density[mask[np.ix_(i, j)]].sum() / density.sum())
+
+
+def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], titles: Sequence[str] = ()) -> Figure:
+    """The same moments by several methods, the mouth zoomed in, and how far each picture is from the truth.
+
+    Paper: Fig. 6 (journal).
+
+    Args:
+        rows: name -> pictures (H, W, 3) uint8, one a moment; the first is the truth.
+        mouths: masks (H, W) whose box is zoomed into. titles: of the moments.
+    """
+    names, count = list(rows), len(mouths)
+    figure, axes = plt.subplots(
+        len(rows),
+        2 * count,
+        figsize=(2.35 * count + 0.9, 1.6 * len(rows) + 0.3),
+        layout="constrained",
+        squeeze=False,
+        width_ratios=[1, 0.53] * count,
+    )
+    truth, image = rows[names[0]], None
+    for line, name in zip(axes, names, strict=True):
+        for k in range(count):
+            picture, box = rows[name][k], box_around(mouths[k], rim=max(4, len(mouths[k]) // 16))
+            whole, side = line[2 * k], line[2 * k + 1]
+            whole.imshow(picture)
+            _frame(whole, box, BOX)
+            empty(whole)
+            side.set_axis_off()
+            zoom = side.inset_axes((0, 0.52, 1, 0.48))
+            zoom.imshow(picture[box], interpolation="bicubic")
+            zoom.set(xticks=[], yticks=[])
+            zoom.spines[:].set(color=BOX, linewidth=1.5)
+            if name != names[0]:
+                error = np.abs(picture.astype(float) - truth[k]).mean(-1)
+                below = side.inset_axes((0, 0, 1, 0.5))
+                image = below.imshow(error / 255, cmap="magma", vmin=0, vmax=0.16)
+                below.text(0.04, 0.05, f"{error.mean():.1f}", color="white", fontsize=7, transform=below.transAxes)
+                empty(below)
+        line[0].set_ylabel(name, fontsize=9)
+    for cell, title in zip(axes[0, ::2], titles, strict=False):
+        cell.set_title(title, fontsize=9)
+    if image is not None:
+        bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=25, ticks=[0, 0.16])
+        bar.ax.set_yticklabels(["0", "41"])
+        bar.set_label("error to the truth, of 255; number: mean", fontsize=8)
+        bar.ax.tick_params(labelsize=7, length=2)
+    plt.close(figure)
+    return figure
+
+
+def _frame(axes: Axes, box: tuple[slice, slice], colour: str) -> None:
+    rows, columns = box
+    axes.add_patch(
+        Rectangle(
+            (columns.start - 0.5, rows.start - 0.5),
+            columns.stop - columns.start,
+            rows.stop - rows.start,
+            fill=False,
+            edgecolor=colour,
+            linewidth=1,
+        )
+    )
+
+
+def table_dots(
+    ours: Mapping[str, Mapping[str, Sequence[float]]],
+    paper: Mapping[str, Mapping[str, float]],
+    better: Mapping[str, int],
+    title: str = "",
+    called: Mapping[str, str] | None = None,
+    least: Mapping[str, float] | None = None,
+) -> Figure:
+    """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
+
+    The two were measured on other people, at other sizes, by other networks: the paper's have a scale of their own, at
+    the top of each panel. Where both have one unit, the two scales are equally long, so that differences compare.
+
+    Args:
+        ours: measure -> row -> values, one a seed; rows may be empty. paper: measure -> row -> number.
+        better: measure -> 1 where larger is better, -1 where smaller is. title: above all.
+        called: measure -> what the paper calls the one beside it; it has the same unit if the measure's name ends so
+            ("head PSNR" beside "PSNR"), else one of its own ("LSE-C" beside "SyncNet").
+        least: measure -> the shortest its scale may be, so that differences without weight do not fill a panel.
+    """
+    numbers = [(row, value) for column in ours.values() for row, values in column.items() for value in values]
+    numbers += [pair for column in paper.values() for pair in column.items()]
+    filled = {row for row, value in numbers if np.isfinite(value)}
+    names = [
+        row
+        for row in dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column)
+        if row in filled
+    ]
+    columns = min(len(ours), ACROSS if len(names) <= MANY else len(ours))
+    lines = -(-len(ours) // columns)
+    size = (1.3 + 2.15 * columns, 0.3 + lines * (1.2 + 0.3 * len(names)))
+    figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False, sharey=True)
+    for cell in axes.ravel()[len(ours) :]:
+        cell.set_visible(False)
+    for cell, (measure, column) in zip(axes.ravel(), ours.items(), strict=False):
+        for k, row in enumerate(names):
+            values = np.asarray(column.get(row, ()), float)
+            values = values[np.isfinite(values)]
+            if len(values):
+                cell.plot(values, np.full(len(values), k + 0.13), ".", color=OURS, alpha=0.45, markersize=4)
+                spread = values.std(ddof=1) if len(values) > 1 else 0.0
+                cell.errorbar(values.mean(), k + 0.13, xerr=spread, fmt="o", color=OURS, markersize=6, capsize=3)
+        arrow = {1: " ↑", -1: " ↓"}.get(better.get(measure, 0), "")
+        cell.set_xlabel(f"ours: {measure}{arrow}", fontsize=8, color=OURS)
+        theirs = paper.get(measure, {})
+        cell.grid(axis="y", color="0.92")
+        cell.margins(x=0.15)
+        scales, called_so = [cell], (called or {}).get(measure, measure)
+        if theirs:
+            above = _paper_scale(
+                cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs], called_so + arrow
+            )
+            scales += [above] if measure.endswith(called_so) else []
+        else:
+            cell.set_title("not in the paper", fontsize=8, color="0.5")
+        _lengthen(scales, (least or {}).get(measure, 0.0))
+        cell.tick_params(axis="x", labelsize=7, length=2)
+        cell.tick_params(axis="y", length=0)
+        cell.locator_params(axis="x", nbins=4)
+        cell.spines[["left", "right"] if theirs else ["left", "right", "top"]].set_visible(False)
+    axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    if title:
+        figure.suptitle(title, fontsize=10)
+    figure.supxlabel(
+        "filled: ours, mean and standard deviation over seeds, each seed a small dot\n"
+        "hollow: the paper, on a scale of its own, as long as ours where the unit is the same",
+        fontsize=7.5,
+    )
+    plt.close(figure)
+    return figure
+
+
+def _lengthen(scales: Sequence[Axes], least: float) -> None:
+    """Makes the scales as long as the longest of them, and at least `least`, around their middles."""
+    limits = [axes.get_xlim() for axes in scales]
+    half = max(least, *(high - low for low, high in limits)) / 2
+    for axes, (low, high) in zip(scales, limits, strict=True):
+        axes.set_xlim((low + high) / 2 - half, (low + high) / 2 + half)
+
+
+def _paper_scale(axes: Axes, points: Sequence[tuple[float, int]], label: str) -> Axes:
+    above = axes.twiny()
+    above.plot(
+        [value for value, _ in points],
+        [k - 0.13 for _, k in points],
+        "D",
+        markerfacecolor="none",
+        color=PAPER,
+        markersize=6,
+        linestyle="none",
+    )
+    above.set_xlabel(f"paper: {label}", fontsize=8, color=PAPER)
+    above.margins(x=0.15)
+    above.tick_params(axis="x", labelsize=7, length=2)
+    above.locator_params(axis="x", nbins=4)
+    above.spines[["left", "right"]].set_visible(False)
+    return above

@@ -1,0 +1,276 @@
+"""Which features carry over? Encoders as heads train them, read linearly: no Gaussian is needed for it.
+
+A head does about what its audio code says (notebook 06), and the encoder is pre-trained and then kept. So the question
+is put to encoders: learnt on one person's training frames, exactly as `train.Trainer` does it, their codes are read by
+ridge regression (`hearing.Reading`) and the reading is compared with what lips did, or should do, under other voices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audioplane.audio.encoder import AudioEncoder
+from audioplane.audio.features import Features
+from audioplane.audio.pretrain import lip_shapes, pretrain
+from audioplane.config import DEMO, Config
+from audioplane.evaluation.audio_probe import Reading, should
+from audioplane.inference.talking_head import as_loud_as_training
+from audioplane.metrics.mouth import correlation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from audioplane.subject import Subject
+
+KINDS = {
+    "log-mel": DEMO.replace("audio.features=mel", "audio.dropout=0.2", "audio.augment=0.6"),  # what suits it best
+    "ear": DEMO,
+    "causal ear": DEMO.replace("audio.features=phonetic-causal"),
+}
+RECORDED = Path(__file__).parents[3] / "records" / "ear.json"
+LAGS = range(-6, 7)  # frames among which the best lag is sought
+VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
+    "en": ("english_a", "english_b", "english_drive"),
+    "fr": ("french_m", "french_drive"),
+    "de": ("german_drive",),
+    "zh": ("chinese_drive", "chinese_m"),
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """What an encoder learns from and is asked about, without pictures.
+
+    Attributes:
+        name: of the person. audio: (n,) float32, 16 kHz. fps: frames a second.
+        landmarks: (T, 68, 2). viewmats: (T, 4, 4).
+        train: frames to learn from. test: frames held out.
+        opening: (T,) of the lips; millimetres for embedded speakers, else parts of the eyes' distance; NaN unknown.
+    """
+
+    name: str
+    audio: NDArray[np.float32]
+    fps: float
+    landmarks: NDArray[np.float32]
+    viewmats: NDArray[np.float32]
+    train: range
+    test: range
+    opening: NDArray
+
+
+def embedded(name: str, seconds: float = 100.0) -> Person:
+    """An embedded speaker with the own voice; the face is moved, but not rendered."""
+    from audioplane.synthetic import cast
+    from audioplane.synthetic.filming import project, rigid, still_camera
+
+    play = should(name, seconds)
+    face = cast.head(cast.identity_of(cast.find(name)), "ours")
+    K, rest = still_camera(256)
+    heads = rest @ rigid(play.head_pose)
+    landmarks = np.empty((play.num_frames, 68, 2), np.float32)
+    for t in range(play.num_frames):
+        extras = {key: float(track[t]) for key, track in play.extras.items()} | {"breath": float(play.breath[t])}
+        landmarks[t] = project(face.landmarks(face.vertices(play.blendshapes[t], extras)), K, heads[t])
+    train, test = range(play.train_frames), range(play.train_frames, play.num_frames)
+    return Person(name, play.audio, play.fps, landmarks, heads.astype(np.float32), train, test, play.opening)
+
+
+def filmed(subject: Subject) -> Person:
+    """A person of a Subject; the opening is that of the landmarks."""
+    shapes = lip_shapes(subject.landmarks, 1, subject.viewmats)
+    return Person(
+        subject.name,
+        subject.audio,
+        subject.fps,
+        subject.landmarks,
+        subject.viewmats,
+        subject.train,
+        subject.test,
+        shapes.opening,
+    )
+
+
+class Listener:
+    """The encoder that a head of this person would have, and the linear reading of its codes.
+
+    Args:
+        person: to learn. config: of the run; its seed is that of the head.
+    """
+
+    def __init__(self, person: Person, config: Config) -> None:
+        own = config.audio
+        self.config, self.fps = own, person.fps
+        self.features = Features(own)
+        windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening)))
+        shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
+        draw = lambda purpose: torch.Generator().manual_seed(config.seed * 7919 + purpose)  # noqa: E731
+        self.encoder = AudioEncoder(own, windows.shape[-1], draw(3))
+        others = self.features.others(person.audio, person.fps, len(person.opening), config.seed)
+        pretrain(self.encoder, windows, shapes, person.train, own, draw(4), others)
+        learnt = self.codes(person.audio)[: len(person.opening)]
+        known = np.isfinite(person.opening)
+        known[person.train.stop :] = False
+        self.reading = Reading(learnt[known[: len(learnt)]], person.opening[known])
+
+    def codes(self, audio: NDArray[np.float32]) -> torch.Tensor:
+        """Codes of a voice, as `TalkingHead.encode` gives them: (T, code)."""
+        with torch.no_grad():
+            codes = self.encoder.all_codes(torch.from_numpy(self.features(audio, self.fps)))
+        own = self.config
+        return own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes
+
+    def __call__(self, audio: NDArray[np.float32]) -> NDArray:
+        """The opening of the lips that is heard in a voice: (T,)."""
+        return self.reading(self.codes(audio))
+
+
+def agree(said: NDArray, truth: NDArray, fps: float, frames: range | None = None) -> dict[str, float]:
+    """Correlation of what was heard with what was done, a second late as a control, and at the best lag.
+
+    Args:
+        said, truth: (T,); truth may be NaN. fps: frames a second. frames: to compare; default all.
+    """
+    frames = range(min(len(said), len(truth))) if frames is None else frames
+
+    def r(shift: int) -> float:
+        moved = np.roll(said[frames.start : frames.stop], shift)
+        known = np.isfinite(truth[frames.start : frames.stop])
+        return correlation(moved[known], truth[frames.start : frames.stop][known])
+
+    lags = {lag: r(lag) for lag in LAGS}
+    best = max(lags, key=lambda lag: lags[lag])
+    return {"r": lags[0], "a second late": r(round(fps)), "best r": lags[best], "lag, frames": float(best)}
+
+
+def hear_embedded(person: Person, listener: Listener, seconds: float = 30.0) -> list[dict[str, Any]]:
+    """One row a voice: the own one's held-out seconds, and each other voice that ships."""
+    from audioplane.synthetic import cast
+
+    own = cast.find(person.name)
+    rows = [
+        {"voice": own.voice, "kind": "own, held out"}
+        | agree(listener(person.audio), person.opening, person.fps, person.test)
+    ]
+    for language, voices in VOICES.items():
+        for voice in voices:
+            if voice != own.voice:
+                take = should(person.name, seconds, voice)
+                kind = "same language" if language == own.language else "other languages"
+                rows.append({"voice": voice, "kind": kind} | agree(listener(take.audio), take.opening, person.fps))
+    return rows
+
+
+def hear_filmed(person: Person, listener: Listener, others: Sequence[Person]) -> list[dict[str, Any]]:
+    """One row a voice of people who were filmed: the own one's held-out seconds, and others' whole clips."""
+    rows = [
+        {"voice": person.name, "kind": "own, held out"}
+        | agree(listener(person.audio), person.opening, person.fps, person.test)
+    ]
+    return rows + [
+        {"voice": other.name, "kind": "another person"} | agree(listener(other.audio), other.opening, other.fps)
+        for other in others
+        if other.name != person.name
+    ]
+
+
+def compare(
+    speakers: Sequence[str | Person],
+    configs: Mapping[str, Config],
+    seeds: Sequence[int],
+    others: Sequence[Person] = (),
+    told: Callable[[str], Any] = lambda line: None,
+) -> pd.DataFrame:
+    """Every speaker with every kind of features and every seed: a row a voice.
+
+    Args:
+        speakers: names of embedded speakers, or filmed people. configs: a name for each kind of features -> its config.
+        seeds: of the encoders. others: filmed people whose voices a filmed person's encoder hears.
+        told: is given a line for each encoder.
+
+    Returns:
+        columns speaker, features, seed, voice, kind, r, a second late, best r, lag.
+    """
+    import pandas as pd
+
+    rows = []
+    for speaker in speakers:
+        person = embedded(speaker) if isinstance(speaker, str) else speaker
+        for name, config in configs.items():
+            for seed in seeds:
+                listener = Listener(person, config.replace(seed=seed))
+                found = (
+                    hear_embedded(person, listener)
+                    if isinstance(speaker, str)
+                    else hear_filmed(person, listener, others)
+                )
+                rows += [{"speaker": person.name, "features": name, "seed": seed} | row for row in found]
+                told(f"{person.name}, {name}, seed {seed}: own voice, held out, r {found[0]['r']:.3f}")
+    return pd.DataFrame(rows)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean r over voices, then mean and spread over seeds: a row for each speaker and kind, a column a features."""
+    values: Any = rows
+    means = values.groupby(["speaker", "kind", "features", "seed"])[["r", "best r", "a second late"]].mean()
+    table = means.groupby(["speaker", "kind", "features"]).agg(["mean", "std"])
+    table.columns = [f"{name}{'' if how == 'mean' else ' +-'}" for name, how in table.columns]
+    return table.unstack("features")
+
+
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """Correlation over voices, mean and spread over seeds: a row for each speaker and kind, a column a features.
+
+    Two films need not be equally far off their sound, so another person's voice counts at its best lag. The last column
+    is the control: the ear's, a second late.
+    """
+    values: Any = rows
+    moved = values["kind"] == "another person"
+    values = values.assign(shown=values["r"].where(~moved, values["best r"]))
+    over_voices = values.groupby(["speaker", "kind", "features", "seed"])[["shown", "a second late"]].mean()
+    means, spreads = (over_voices.groupby(["speaker", "kind", "features"]).agg(how) for how in ("mean", "std"))
+    told = means["shown"].map("{:.2f}".format) + " ± " + spreads["shown"].map("{:.2f}".format)
+    table = told.unstack("features")[list(KINDS)]
+    return table.assign(**{"ear, a second late": means["a second late"].unstack("features")["ear"].round(2)})
+
+
+def recorded() -> pd.DataFrame:
+    """The rows that lie in the clone's `records/`: `compare` of `KINDS` on two embedded and two filmed people."""
+    import pandas as pd
+
+    return pd.DataFrame(json.loads(RECORDED.read_text(encoding="utf-8")))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; see above."""
+    from audioplane.subject import Subject
+
+    parser = argparse.ArgumentParser(prog="python -m audioplane.pretrained.phonetic.compare")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--speakers", nargs="*", default=["adam", "beth"])
+    parser.add_argument("--subject", type=Path, action="append", default=[])
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    people = [filmed(Subject.open(folder)) for folder in args.subject]
+    rows = compare(
+        [*args.speakers, *people], KINDS, range(args.seeds), people, lambda line: print(line, file=sys.stderr)
+    )
+    beside = args.out.with_name(f".{args.out.name}.tmp")
+    lines = ",\n".join(json.dumps(row) for row in rows.round(4).to_dict("records"))
+    beside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    beside.replace(args.out)
+    print(summary(rows).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

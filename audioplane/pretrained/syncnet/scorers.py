@@ -1,0 +1,179 @@
+"""The two scorers, and what they say of a clip and of its controls.
+
+Whose number it is stands beside every number: "syncnet_v2" is the published network with its authors' weights,
+"audioplane-sync" the small one that ships (`MODEL_CARD.md`). Their distances have different units; never mix them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audioplane.errors import UserError
+from audioplane.metrics.sync import SHIFTS, SyncScore, score, shift_distances
+from audioplane.pretrained.syncnet.crops import cut_face, cut_mouth, face_boxes, mouth_warps
+from audioplane.pretrained.syncnet.mfcc import SAMPLE_RATE, mfcc
+from audioplane.pretrained.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet, load_published
+from audioplane.runtime import weights
+
+FPS = 25.0
+SHORTEST = 50
+"""Frames that a clip needs: 2 s, so that every shift has more than a second to compare."""
+
+CONTROL_SHIFTS = (1, 3, 7)
+BUILT_IN, PUBLISHED = "audioplane-sync", "syncnet_v2"
+PIECE = 64  # windows that are looked at together
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A network and how it is fed.
+
+    Attributes:
+        name: stands beside every number. network: its weights.
+        beyond: what lies beyond a clip's ends, see `metrics.sync.shift_distances`.
+    """
+
+    name: str
+    network: SyncNet
+    beyond: str
+
+    @classmethod
+    def built_in(cls, path: Path | None = None) -> Scorer:
+        """The small scorer that ships, or one that `audioplane train-sync` wrote."""
+        if path is not None:
+            return cls(BUILT_IN, load_built_in(path), "nothing")
+        with as_file(files("audioplane.pretrained.syncnet") / "weights.safetensors") as found:
+            return cls(BUILT_IN, load_built_in(found), "nothing")
+
+    @classmethod
+    def published(cls, path: Path | None = None) -> Scorer:
+        """SyncNet as everyone reports it.
+
+        Raises:
+            MissingWeightsError: `syncnet_v2.model` is not on this machine.
+        """
+        return cls(PUBLISHED, load_published(path), "zeros")
+
+    @classmethod
+    def best_here(cls) -> list[Scorer]:
+        """The built-in scorer and, where its weights are, the published one."""
+        return [cls.built_in(), *([cls.published()] if weights.find("syncnet") else [])]
+
+    @torch.no_grad()
+    def see(self, frames: Iterable[NDArray[np.uint8]], landmarks: NDArray) -> NDArray[np.float32]:
+        """Codes of a clip's windows.
+
+        Args:
+            frames: T pictures (H, W, 3) uint8 RGB, 25 a second. landmarks: (T, 68, 2) in their pixels.
+
+        Returns:
+            (T - 4, D).
+        """
+        count, codes, crops = len(landmarks), [], []
+        if self.network.sizes is COMPACT:
+            warps = mouth_warps(landmarks)
+            cut = (cut_mouth(frame, warp)[..., None] for frame, warp in zip(frames, warps, strict=True))
+        else:
+            boxes = face_boxes(landmarks)
+            cut = (cut_face(frame, box)[..., ::-1] for frame, box in zip(frames, boxes, strict=True))
+        for done in range(0, count - FRAMES + 1, PIECE):
+            crops = crops[-(FRAMES - 1) :] if done else list(islice(cut, FRAMES - 1))
+            crops += list(islice(cut, min(PIECE, count - FRAMES + 1 - done)))
+            views = np.lib.stride_tricks.sliding_window_view(np.stack(crops), FRAMES, axis=0)  # (n, S, S, C, 5)
+            windows = np.ascontiguousarray(views.transpose(0, 3, 4, 1, 2), np.float32)
+            codes.append(self.network.look(torch.from_numpy(windows)).numpy())
+        return np.concatenate(codes)
+
+    @torch.no_grad()
+    def hear(self, audio: NDArray[np.floating], count: int) -> NDArray[np.float32]:
+        """Codes (count, D) of the sounds of windows 0 to count - 1 of a voice (n,) at 16 kHz."""
+        cepstra = mfcc(audio)
+        missing = 4 * (count - 1) + COLUMNS - len(cepstra)
+        if missing > 0:
+            raise UserError(f"the sound ends {missing / 100:.2f} s before the pictures; give all of it")
+        views = np.lib.stride_tricks.sliding_window_view(cepstra, COLUMNS, axis=0)[::4][:count]
+        windows = torch.from_numpy(np.ascontiguousarray(views, np.float32))[:, None]
+        return np.concatenate([self.network.listen(part).numpy() for part in windows.split(4 * PIECE)])
+
+    def score(self, sights: NDArray, sounds: NDArray) -> SyncScore:
+        """LSE-D, LSE-C and offset of a clip's codes.
+
+        Raises:
+            UserError: it is shorter than two seconds.
+        """
+        if len(sights) < SHORTEST - FRAMES:
+            seconds = (len(sights) + FRAMES) / FPS
+            raise UserError(f"lip sync needs a clip of {SHORTEST / FPS:g} s or more, this one has {seconds:.2f} s")
+        return score(shift_distances(sights, sounds, SHIFTS, self.beyond))
+
+    def count(self, frames: int, samples: int) -> int:
+        """Windows of a clip, as `syncnet_python` counts them: its last frames may have no whole sound."""
+        return min(frames, samples * 25 // SAMPLE_RATE) - FRAMES
+
+
+def controls(
+    scorer: Scorer,
+    frames: Iterable[NDArray[np.uint8]],
+    landmarks: NDArray,
+    audio: NDArray[np.floating],
+    unrelated: NDArray[np.floating],
+) -> dict[str, SyncScore]:
+    """What a scorer says of the truth, of the truth late by 1, 3 and 7 frames, and of the truth under unrelated audio.
+
+    Without these a sync score cannot be read: they show what the scorer can tell apart on this speaker.
+
+    Args:
+        frames, landmarks: of the true clip, see `Scorer.see`. audio: its own. unrelated: at least as long.
+    """
+    count = scorer.count(len(landmarks), len(audio))
+    sights, sounds = scorer.see(frames, landmarks)[:count], scorer.hear(audio, count)
+    found = {"truth": scorer.score(sights, sounds)}
+    for shift in CONTROL_SHIFTS:
+        late = shift_distances(sights[: count - shift], sounds[shift:], SHIFTS, scorer.beyond)
+        found[f"truth {shift} late"] = score(late)
+    found["unrelated audio"] = scorer.score(sights, scorer.hear(unrelated, count))
+    return found
+
+
+def save_built_in(network: SyncNet, path: Path, about: dict[str, Any]) -> None:
+    """Writes a trained scorer in half precision, which is precise enough for every digit that is shown."""
+    from safetensors.torch import save_file
+
+    state = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    beside = path.with_name(f".{path.name}.tmp")
+    save_file(state, beside, {key: str(value) for key, value in about.items()})
+    beside.chmod(0o644)  # safetensors lets only the owner read
+    beside.replace(path)
+
+
+def load_built_in(path: Path) -> SyncNet:
+    """The small network from its file; nothing in it is executed.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    network = SyncNet(COMPACT)
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        lacking, foreign = network.load_state_dict(state, strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"{path} is not a scorer of lip sync: {str(error).splitlines()[0]}") from error
+    if foreign or any(not name.endswith("num_batches_tracked") for name in lacking):
+        raise UserError(f"{path} is not a scorer of lip sync: other layers; train one with `audioplane train-sync`")
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,1 @@
+"""What everything stands on: threads, compiled kernels, files, the cache folder, model files of other people."""

@@ -1,0 +1,320 @@
+"""The cloud: N Gaussians with means, quaternions, log-scales, opacity logits and spherical harmonics (Eq. 2).
+
+Positions are metres in head coordinates. The five arrays are kept apart, under the names gsplat's strategies know,
+and joined into rows (`pack`) where a field moves them all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from audioplane.errors import UserError
+from audioplane.splat import rasterization
+
+SH0 = 0.28209479177387814  # the constant harmonic
+
+
+@dataclass(frozen=True)
+class Box:
+    """The cube in head coordinates that fields span; points map to [0, 1]^3 in it.
+
+    Attributes:
+        center: (x, y, z) metres. half: half its side, metres.
+    """
+
+    center: tuple[float, float, float]
+    half: float
+
+    def normalise(self, points: Tensor) -> Tensor:
+        """Metres (N, 3) to [0, 1]^3; points outside the box lie outside, and fields take the border's value there."""
+        center = torch.tensor(self.center, dtype=points.dtype, device=points.device)
+        return (points - center) / (2.0 * self.half) + 0.5
+
+
+@dataclass
+class Gaussians:
+    """N Gaussians.
+
+    Paper: Eq. 2 (journal).
+
+    Attributes:
+        means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
+            metres. opacities: (N,) logits. sh: (N, K, 3) harmonics, K = (degree + 1)^2.
+    """
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+    opacities: Tensor
+    sh: Tensor
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def sh_degree(self) -> int:
+        return int(self.sh.shape[1] ** 0.5) - 1
+
+    def pack(self) -> Tensor:
+        """All parameters as rows: (N, 11 + 3 K), in the order of the attributes."""
+        return torch.cat([self.means, self.quats, self.scales, self.opacities[:, None], self.sh.flatten(1)], dim=1)
+
+    @staticmethod
+    def unpack(rows: Tensor) -> Gaussians:
+        """The inverse of `pack`, without copying."""
+        # One split, not five slices: its gradient is one concatenation, not five padded arrays added up.
+        means, quats, scales, opacities, sh = rows.split([3, 4, 3, 1, rows.shape[1] - 11], dim=1)
+        return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
+
+    def detach(self) -> Gaussians:
+        return Gaussians(**{name: tensor.detach() for name, tensor in self.items()})
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        for item in fields(self):
+            yield item.name, getattr(self, item.name)
+
+    def is_finite(self) -> bool:
+        return all(bool(torch.isfinite(tensor).all()) for _, tensor in self.items())
+
+    def colors(self, viewmat: Tensor) -> Tensor:
+        """RGB (N, 3) of each Gaussian seen by a camera; 3DGS's shift by one half, not below 0."""
+        if self.sh.shape[1] == 1:
+            return (SH0 * self.sh[:, 0] + 0.5).clamp_min(0.0)
+        if self.means.device.type == "cuda":
+            from gsplat import spherical_harmonics
+
+            directions = self.means - torch.inverse(viewmat)[:3, 3]
+            return (spherical_harmonics(self.sh_degree, directions, self.sh) + 0.5).clamp_min(0.0)
+        from audioplane.splat.harmonics import evaluate
+
+        seen = torch.ones(1, len(self), 2, dtype=torch.int32)
+        return (evaluate(self.sh_degree, self.sh, self.means, viewmat[None], seen)[0] + 0.5).clamp_min(0.0)
+
+
+@dataclass
+class Picture:
+    """What a splat returns.
+
+    Attributes:
+        channels: (H, W, 3 or 4), premultiplied RGB and, where it was asked for, the dynamism map.
+        alpha: (H, W, 1). meta: of the rasterizer.
+    """
+
+    channels: Tensor
+    alpha: Tensor
+    meta: dict[str, Any]
+
+    @property
+    def rgb(self) -> Tensor:
+        """(H, W, 3), premultiplied."""
+        return self.channels[..., :3]
+
+    @property
+    def dynamism(self) -> Tensor | None:
+        """The map g, (H, W), or None."""
+        return self.channels[..., 3] if self.channels.shape[-1] == 4 else None
+
+    def over(self, background: Tensor) -> Tensor:
+        """Composited over (H, W, 3) or (3,)."""
+        return self.rgb + (1.0 - self.alpha) * background
+
+
+def splat(
+    cloud: Gaussians,
+    viewmat: Tensor,
+    K: Tensor,
+    width: int,
+    height: int,
+    dynamism: Tensor | None = None,
+    offsets: Tensor | None = None,
+    units: Tensor | None = None,
+) -> Picture:
+    """Renders a cloud, moved by offsets, and with it the dynamism map in the same pass.
+
+    Paper: Eq. 4, 13 and 14, G' = G + d Delta G, I = R(G'; P) and g = R(D; P) (journal).
+
+    Args:
+        cloud: N Gaussians.
+        viewmat: (4, 4) camera-from-head. K: (3, 3) pixels.
+        width, height: pixels.
+        dynamism: d, (N, 1), splatted as a fourth channel with the Gaussians' own opacities over 0.
+        offsets: Delta G, (N, P), in units of (P,) `units`.
+    """
+    means, quats, scales, opacities, colors = drawn(cloud, viewmat, dynamism, offsets, units)
+    out, alpha, meta = rasterization(
+        means, quats, scales, opacities, colors, viewmat[None], K[None], width, height, packed=False
+    )
+    return Picture(out[0], alpha[0], meta)
+
+
+def drawn(
+    cloud: Gaussians,
+    viewmat: Tensor,
+    dynamism: Tensor | None = None,
+    offsets: Tensor | None = None,
+    units: Tensor | None = None,
+) -> tuple[Tensor, ...]:
+    """What the rasterizer takes: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3 or 4).
+
+    Paper: Eq. 13 (journal), G' = G + d Delta G. Arguments as of `splat`.
+    """
+    if cloud.means.device.type != "cpu" or cloud.means.dtype != torch.float32 or viewmat.requires_grad:
+        return drawn_plain(cloud, viewmat, dynamism, offsets, units)
+    from audioplane.splat.moving import Move
+
+    centre = torch.inverse(viewmat)[:3, 3]
+    return Move.apply(*(tensor for _, tensor in cloud.items()), offsets, dynamism, units, centre)  # type: ignore[no-any-return]
+
+
+def drawn_plain(
+    cloud: Gaussians,
+    viewmat: Tensor,
+    dynamism: Tensor | None = None,
+    offsets: Tensor | None = None,
+    units: Tensor | None = None,
+) -> tuple[Tensor, ...]:
+    """`drawn` in plain torch: the slow twin, any device."""
+    if offsets is not None and units is not None:
+        cloud = Gaussians.unpack(cloud.pack() + (offsets if dynamism is None else dynamism * offsets) * units)
+    colors = cloud.colors(viewmat)
+    if dynamism is not None:
+        colors = torch.cat([colors, dynamism], dim=1)
+    return cloud.means, cloud.quats, cloud.scales.exp(), torch.sigmoid(cloud.opacities), colors
+
+
+def random_gaussians(points: Tensor, spacing: float, sh_degree: int, generator: torch.Generator) -> Gaussians:
+    """Gray, half transparent round Gaussians of size `spacing` (metres) at `points` (N, 3), randomly turned."""
+    count, bands = len(points), (sh_degree + 1) ** 2
+    sh = torch.zeros(count, bands, 3)
+    sh[:, 0] = 0.1 * torch.randn(count, 3, generator=generator)
+    return Gaussians(
+        points.clone(),
+        torch.randn(count, 4, generator=generator),
+        torch.full((count, 3), float(np.log(spacing))) + 0.1 * torch.randn(count, 3, generator=generator),
+        torch.full((count,), -1.0),
+        sh,
+    )
+
+
+def as_parameters(cloud: Gaussians) -> nn.ParameterDict:
+    """The cloud under gsplat's names, harmonics as `sh0` and, above degree 0, `shN`."""
+    params = {name: nn.Parameter(t.detach().clone()) for name, t in cloud.items() if name != "sh"}
+    params["sh0"] = nn.Parameter(cloud.sh[:, :1].detach().clone())
+    if cloud.sh.shape[1] > 1:
+        params["shN"] = nn.Parameter(cloud.sh[:, 1:].detach().clone())
+    return nn.ParameterDict(params)
+
+
+def from_parameters(params: nn.ParameterDict | dict[str, Tensor]) -> Gaussians:
+    """The inverse of `as_parameters`; gradients pass."""
+    sh = torch.cat([params["sh0"], params["shN"]], dim=1) if "shN" in params else params["sh0"]
+    return Gaussians(params["means"], params["quats"], params["scales"], params["opacities"], sh)
+
+
+def morton_order(points: Tensor) -> Tensor:
+    """An order of `points` (N, 3) in [0, 1]^3 in which neighbours in space are near each other in memory."""
+    cells = (points.detach() * 1024).long().clamp(0, 1023)
+    key = torch.zeros(len(points), dtype=torch.long, device=points.device)
+    for bit in range(10):
+        for axis in range(3):
+            key |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return key.argsort(stable=True)
+
+
+# The standard layout of 3DGS viewers: one little-endian float32 a property.
+
+
+def _ply_names(bands: int) -> list[str]:
+    rest = [f"f_rest_{i}" for i in range(3 * (bands - 1))]
+    return [
+        "x",
+        "y",
+        "z",
+        "nx",
+        "ny",
+        "nz",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+        *rest,
+        "opacity",
+        "scale_0",
+        "scale_1",
+        "scale_2",
+        "rot_0",
+        "rot_1",
+        "rot_2",
+        "rot_3",
+    ]
+
+
+def save_ply(cloud: Gaussians, path: str | Path) -> None:
+    """Writes a cloud as the .ply that 3DGS viewers read, by a temporary name."""
+    cloud, bands = cloud.detach(), cloud.sh.shape[1]
+    names = _ply_names(bands)
+    rows = (
+        torch.cat(
+            [
+                cloud.means,
+                torch.zeros_like(cloud.means),
+                cloud.sh[:, 0],
+                cloud.sh[:, 1:].transpose(1, 2).flatten(1),
+                cloud.opacities[:, None],
+                cloud.scales,
+                cloud.quats,
+            ],
+            dim=1,
+        )
+        .cpu()
+        .numpy()
+        .astype("<f4")
+    )
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
+    header += [f"property float {name}" for name in names] + ["end_header", ""]
+    path = Path(path)
+    part = path.with_name(path.name + ".tmp")
+    part.write_bytes("\n".join(header).encode() + rows.tobytes())
+    part.replace(path)
+
+
+def load_ply(path: str | Path) -> Gaussians:
+    """Reads a 3DGS .ply of any degree.
+
+    Raises:
+        UserError: not such a file.
+    """
+    data = Path(path).read_bytes()
+    end = data.find(b"end_header\n")
+    lines = data[: max(end, 0)].decode("ascii", errors="replace").split("\n")
+    if end < 0 or lines[0].strip() != "ply" or "format binary_little_endian 1.0" not in lines:
+        raise UserError(f"{path} is not a binary little-endian .ply")
+    names = [line.split()[2] for line in lines if line.startswith("property float ")]
+    count = next((int(line.split()[2]) for line in lines if line.startswith("element vertex ")), 0)
+    lacking = set(_ply_names(1)) - {"nx", "ny", "nz"} - set(names)
+    if lacking:
+        raise UserError(f"{path} is not a cloud of Gaussians: it lacks {', '.join(sorted(lacking))}")
+    body = data[end + len(b"end_header\n") :]
+    if len(body) < 4 * count * len(names):
+        raise UserError(f"{path} is cut short: copy or export it again")
+    rows = np.frombuffer(body, "<f4", count * len(names)).reshape(count, len(names))
+    table = {name: torch.from_numpy(rows[:, i].astype(np.float32)) for i, name in enumerate(names)}
+    pick = lambda *wanted: torch.stack([table[name] for name in wanted], dim=1)  # noqa: E731
+    sh = pick("f_dc_0", "f_dc_1", "f_dc_2")[:, None]
+    rest = sum(name.startswith("f_rest_") for name in names)
+    if rest:
+        higher = pick(*(f"f_rest_{i}" for i in range(rest))).unflatten(1, (3, -1)).transpose(1, 2)
+        sh = torch.cat([sh, higher], dim=1)
+    return Gaussians(
+        pick("x", "y", "z"),
+        pick("rot_0", "rot_1", "rot_2", "rot_3"),
+        pick("scale_0", "scale_1", "scale_2"),
+        table["opacity"],
+        sh.contiguous(),
+    )

@@ -1,0 +1,136 @@
+"""Makes an embedded speaker's Subject, once: keyed by the code and the settings it was made with."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from audioplane.errors import UserError
+from audioplane.runtime import cache, weights
+from audioplane.subject import Subject, SubjectWriter
+from audioplane.subject.format import VERSION
+from audioplane.synthetic import cast
+from audioplane.synthetic.filming import Take, film
+
+try:
+    import fcntl
+except ImportError:  # Windows: two makers at once make it twice, and the first to finish stays
+    fcntl = None
+
+SIZES = (32, 1024)
+SECONDS = (2.0, 600.0)
+LICENCES = {
+    "ours": "CC0-1.0",
+    "ict": "CC0-1.0; the head's shape: ICT-FaceKit, MIT, (c) 2020 USC Institute for Creative Technologies",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a made speaker depends on; `mesh` is the sha256 of the file that the backend's head comes from."""
+
+    speaker: str
+    size: int
+    seconds: float
+    seed: int
+    voice: str | None
+    code: str
+    backend: str = "ours"
+    mesh: str = ""
+
+
+def code_version() -> str:
+    """A hash of everything in the speakers' rooms: sources, texts, voices."""
+    room = Path(__file__).parent
+    digest = hashlib.sha256(str(VERSION).encode())
+    for file in sorted(room.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(room).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def make(
+    name: str,
+    out: str | Path | None,
+    size: int,
+    seconds: float,
+    seed: int,
+    progress: bool,
+    voice: str | None,
+    backend: str = "ours",
+) -> Subject:
+    """See `audioplane.synthetic.make`."""
+    cast.find(name)
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise UserError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, got {size}")
+    if not SECONDS[0] <= seconds <= SECONDS[1]:
+        raise UserError(f"seconds must be {SECONDS[0]:g} to {SECONDS[1]:g}, got {seconds:g}")
+    if backend not in cast.BACKENDS:
+        raise UserError(f"there is no backend {backend!r}; there are {', '.join(cast.BACKENDS)}")
+    mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
+    settings = Settings(name, size, float(seconds), seed, voice, code_version(), backend, mesh)
+    if out is not None:
+        return _make_at(Path(out), settings, progress)
+    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
+    suffix = "" if backend == "ours" else f"-{backend}"
+    folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}{suffix}-{key}"
+    with _one_maker(folder):
+        return _make_at(folder, settings, progress)
+
+
+@contextlib.contextmanager
+def _one_maker(folder: Path) -> Iterator[None]:
+    """Holds the lock of a cached Subject: a second maker waits, and then finds it made."""
+    if fcntl is None:
+        yield
+        return
+    with open(folder.with_name(f".{folder.name}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _made_already(folder: Path, settings: Settings) -> Subject | None:
+    """The Subject at `folder` if it was made with the same settings; removes a damaged one of ours."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    try:
+        subject = Subject.open(folder)
+    except UserError:
+        if folder.is_relative_to(cache.folder()):
+            shutil.rmtree(folder)
+            return None
+        raise
+    made_with = subject.manifest.provenance.get("settings")
+    if made_with == asdict(settings):
+        return subject
+    raise UserError(f"{folder} holds another Subject ({subject!r}); give a new folder, or remove it first")
+
+
+def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
+    subject = _made_already(folder, settings)
+    if subject is not None:
+        return subject
+    name, size = settings.speaker, settings.size
+    production = cast.bring_together(name, size, settings.seconds, settings.seed, settings.voice, settings.backend)
+    count = len(production.play.blendshapes)
+    provenance = {
+        "made_by": "audioplane speakers make",
+        "about": production.about,
+        "backend": settings.backend,
+        "settings": asdict(settings),
+    }
+
+    def bar(takes: Iterable[Take]) -> Iterable[Take]:
+        from tqdm import tqdm
+
+        return tqdm(takes, total=count, desc=name, unit="frame", disable=not progress)
+
+    with SubjectWriter(folder, name, size, size, licence=LICENCES[settings.backend], provenance=provenance) as writer:
+        film(writer, production.actor, production.play, production.camera, production.background, bar)
+        boundary = production.play.train_frames
+        writer.set_split((0, boundary), (boundary, count))
+    return Subject.open(folder)

@@ -1,0 +1,1 @@
+"""Learning a head from a Subject."""

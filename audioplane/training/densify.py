@@ -1,0 +1,137 @@
+"""Adaptive density control: where the cloud grows and what it drops (3DGS; gsplat's strategies on either device).
+
+`quota` (ours) suits a minute's budget: every so often the share of Gaussians with the largest screen gradient is
+doubled until the cap, faint ones are dropped, opacities are never reset. `default` is 3DGS's control with thresholds,
+`mcmc` 3DGS-MCMC; both are gsplat's own code, run under a seed of their own so that no global generator matters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audioplane.config import Config
+from audioplane.splat.gaussians import Gaussians, morton_order
+
+Optimizers = dict[str, torch.optim.Optimizer]
+
+
+class Densifier:
+    """Grows and prunes the cloud during the coarse stage; its `state` travels in the checkpoint.
+
+    Args:
+        config: of the run.
+        half: half side of the head's box, metres.
+    """
+
+    def __init__(self, config: Config, half: float) -> None:
+        self.config, self.half = config, half
+        self.state: dict[str, Any] = {}
+        self.last = int(config.gaussians.densify_until * config.schedule.coarse)
+        self._strategy: Any = None
+        if config.gaussians.densify != "quota":
+            self._strategy = self._gsplat_strategy()
+            self.state = self._strategy.initialize_state(**({} if self._is_mcmc else {"scene_scale": half}))
+
+    @property
+    def _is_mcmc(self) -> bool:
+        return self.config.gaussians.densify == "mcmc"
+
+    def _gsplat_strategy(self) -> Any:
+        from audioplane.splat.strategies import DefaultStrategy, MCMCStrategy
+
+        own = self.config.gaussians
+        times: dict[str, Any] = {
+            "refine_start_iter": own.densify_from,
+            "refine_stop_iter": self.last,
+            "refine_every": own.densify_every,
+            "verbose": False,
+        }
+        if self._is_mcmc:
+            return MCMCStrategy(cap_max=own.cap, **times)
+        return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=max(self.last + 1, 3000), **times)
+
+    def before_backward(
+        self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any]
+    ) -> None:
+        """Asks for the gradient of the projected means."""
+        if step < self.last and not self._is_mcmc:
+            meta["means2d"].retain_grad()
+
+    def after_step(
+        self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any], rate: float
+    ) -> bool:
+        """Accumulates gradients, and changes the cloud when it is time.
+
+        Args:
+            params: of the cloud, changed in place. optimizers: of the same names.
+            step: iteration of the coarse stage, from 0.
+            meta: of the rasterizer. rate: current learning rate of the means.
+
+        Returns:
+            whether the cloud changed its size.
+        """
+        if step >= self.last:
+            return False
+        before = len(params["means"])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed * 1_000_003 + step)
+            if self._is_mcmc:
+                self._strategy.step_post_backward(params, optimizers, self.state, step, meta, lr=rate)
+            elif self._strategy is not None:
+                full = before >= self.config.gaussians.cap
+                self._strategy.grow_grad2d = float("inf") if full else 0.0002
+                self._strategy.step_post_backward(params, optimizers, self.state, step, meta)
+            else:
+                self._quota(params, optimizers, step, meta)
+        return len(params["means"]) != before
+
+    def _quota(self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any]) -> None:
+        from gsplat.strategy.ops import duplicate, remove, split
+
+        own = self.config.gaussians
+        grads = meta["means2d"].grad[0].norm(dim=-1)
+        if "heat" not in self.state:
+            self.state["heat"] = torch.zeros_like(grads)
+        self.state["heat"] += grads
+        if step < own.densify_from or (step - own.densify_from) % own.densify_every:
+            return
+        faint = torch.sigmoid(params["opacities"]) < own.prune_opacity
+        if 0 < int(faint.sum()) < len(faint) // 2:
+            remove(params, optimizers, self.state, faint)
+        count = len(params["means"])
+        room = min(own.cap - count, int(own.densify_share * count))
+        if room > 0:
+            hottest = self.state["heat"].topk(room).indices
+            chosen = torch.zeros(count, dtype=torch.bool, device=grads.device)
+            chosen[hottest] = True
+            # Small ones that want to move are copied, large ones that cover too much are split.
+            small = params["scales"].amax(dim=1).exp() < 0.015 * self.half
+            doubled, cut = chosen & small, chosen & ~small
+            if doubled.any():
+                duplicate(params, optimizers, self.state, doubled)
+                cut = torch.cat([cut, torch.zeros(int(doubled.sum()), dtype=torch.bool, device=cut.device)])
+            if cut.any():
+                split(params, optimizers, self.state, cut)
+        self.state["heat"] = torch.zeros(len(params["means"]), device=grads.device)
+
+
+def sort_in_space(params: nn.ParameterDict, optimizers: Optimizers, normalised: Tensor) -> None:
+    """Reorders the cloud so that neighbours share cache lines; nothing but speed depends on it."""
+    from gsplat.strategy.ops import _update_param_with_optimizer
+
+    order = morton_order(normalised)
+    _update_param_with_optimizer(
+        lambda _, p: nn.Parameter(p[order], requires_grad=p.requires_grad), lambda _, v: v[order], params, optimizers
+    )
+
+
+def is_dead(cloud: Gaussians) -> str | None:
+    """Why a cloud can no longer learn, in words, or None."""
+    if not cloud.is_finite():
+        return "the cloud has NaN or infinite parameters"
+    if len(cloud) < 4 or float(torch.sigmoid(cloud.opacities).max()) < 0.02:
+        return "the cloud is dead: nothing of it can be seen"
+    return None

@@ -1,0 +1,209 @@
+"""What training minimises: Eq. 15 to 17, and the perceptual terms.
+
+    coarse = L1 + w_p L_perceptual                                 (Eq. 16)
+    fine   = L1 + w_p L_perceptual + w_m L_mask                    (Eq. 17)
+    L_mask = mean over pixels of max(0, |m - g| - margin)          (Eq. 15)
+
+Images are (H, W, 3) in [0, 1]. L_perceptual is LPIPS where its weights are to be had, else D-SSIM = 1 - SSIM; which
+one a run used stands in its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from audioplane.config import LossConfig
+from audioplane.runtime import threads
+
+if TYPE_CHECKING:
+    from audioplane.splat.gaussians import Picture
+    from audioplane.training.dataset import Sample
+
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class PixelTerms:
+    """What a picture comes to, pixel by pixel.
+
+    Attributes:
+        image: (H, W, 3), the picture over the sample's background. target: (H, W, 3); where the sample's is not known
+        the picture is its own target, so that no term pulls there. l1: weighted. mask: Eq. 15, or None without a
+        dynamism map. error: mean squared error over the head's pixels, without a gradient.
+    """
+
+    image: Tensor
+    target: Tensor
+    l1: Tensor
+    mask: Tensor | None
+    error: Tensor
+
+
+def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+    """Weighted L1 and mask loss of a picture, and what other terms need.
+
+    Paper: Eq. 15 and the first term of Eq. 16 (journal).
+
+    Args:
+        picture: rendered. sample: of the same size.
+        mouth_weight: further weight of the moving region in L1. margin: tolerance of Eq. 15.
+    """
+    channels = picture.channels
+    if channels.device.type != "cpu" or channels.dtype != torch.float32:
+        return pixel_terms_plain(picture, sample, mouth_weight, margin)
+    image, target, l1, mask, error = _PixelTerms.apply(channels, picture.alpha, sample, mouth_weight, margin)
+    return PixelTerms(image, target, l1, mask if channels.shape[-1] == 4 else None, error)
+
+
+def pixel_terms_plain(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+    """`pixel_terms` in plain torch: the slow twin, any device."""
+    image = picture.over(sample.background)
+    target = torch.where(sample.known[..., None], sample.target, image.detach())
+    l1 = weighted_l1(image, target, 1.0 + mouth_weight * sample.motion)
+    mask = None if picture.dynamism is None else margin_loss(picture.dynamism, sample.motion, margin)
+    square = (image.detach() - sample.target).square() * sample.head[..., None]
+    return PixelTerms(image, target, l1, mask, square.sum() / (3.0 * sample.head.sum()).clamp_min(1.0))
+
+
+class _PixelTerms(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float, margin: float
+    ) -> tuple[Tensor, ...]:
+        from audioplane.training import pixel_kernels as kernels
+
+        height, width = alpha.shape[:2]
+        inputs = [t.detach().contiguous().numpy() for t in (channels, alpha)]
+        own = sample.background.view(-1, width if sample.background.dim() == 3 else 1, 3).numpy()
+        image, target, sums = torch.empty(height, width, 3), torch.empty(height, width, 3), np.empty((height, 4), "f4")
+        weights = (np.float32(mouth_weight), np.float32(margin))
+        rows = threads.split(height, 2 * torch.get_num_threads())
+        given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion)]
+        threads.run(kernels.compare, rows, *inputs, own, *given, *weights, image.numpy(), target.numpy(), sums)
+        l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
+        ctx.state = (image.numpy(), target.numpy(), inputs[0], own, given[3], *weights)
+        ctx.rows, ctx.pixels = rows, height * width
+        values = [
+            torch.tensor(x, dtype=torch.float32)
+            for x in (l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0))
+        ]
+        ctx.mark_non_differentiable(target, values[2])
+        return image, target, *values
+
+    @staticmethod
+    def backward(
+        ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
+    ) -> tuple[Any, ...]:
+        from audioplane.training import pixel_kernels as kernels
+
+        v_channels, v_alpha = torch.empty(ctx.state[2].shape), torch.empty(*v_image.shape[:2], 1)
+        scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
+        threads.run(
+            kernels.spread,
+            ctx.rows,
+            *ctx.state,
+            v_image.contiguous().numpy(),
+            *scales,
+            v_channels.numpy(),
+            v_alpha.numpy(),
+        )
+        return v_channels, v_alpha, None, None, None
+
+
+def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over pixels and colours of weight x |image - target|; `weight` (H, W) or None for 1."""
+    error = (image - target).abs()
+    return error.mean() if weight is None else (error * weight[..., None]).mean()
+
+
+def margin_loss(dynamism_map: Tensor, motion_mask: Tensor, margin: float) -> Tensor:
+    """How far the dynamism map leaves the mask, beyond the tolerance.
+
+    Paper: Eq. 15 (journal), per pixel: mean of max(0, |m - g| - margin).
+
+    Args:
+        dynamism_map: g, (H, W). motion_mask: m, (H, W) in {0, 1}. margin: in [0, 1].
+    """
+    return functional.relu((motion_mask - dynamism_map).abs() - margin).mean()
+
+
+def perceptual_loss(config: LossConfig, device: torch.device) -> Perceptual | None:
+    """The perceptual term that the config names.
+
+    Raises:
+        UserError: LPIPS is asked for and its weights are missing.
+    """
+    if config.perceptual == "none":
+        return None
+    if config.perceptual == "dssim":
+        return lambda image, target: 1.0 - structural_similarity(image, target)
+    from audioplane.metrics.vision_backbones import lpips_network
+
+    network = lpips_network("alex" if config.perceptual == "lpips-alex" else "vgg").to(device)
+    return lambda image, target: network(_centred(image), _centred(target)).mean()
+
+
+def _centred(image: Tensor) -> Tensor:
+    """(H, W, 3) in [0, 1] -> (1, 3, H, W) in [-1, 1]."""
+    return image.permute(2, 0, 1)[None] * 2.0 - 1.0
+
+
+def structural_similarity(image: Tensor, target: Tensor) -> Tensor:
+    """Mean SSIM with an 11 x 11 Gaussian window (sigma 1.5) over zero-padded images, as in 3DGS.
+
+    Args:
+        image: (H, W, 3), gets a gradient. target: (H, W, 3), gets none.
+    """
+    if image.device.type == "cpu" and image.dtype == torch.float32:
+        return _Similarity.apply(image, target)
+    return similarity_by_convolution(image, target)
+
+
+def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
+    """`structural_similarity` in plain torch: the slow twin, any device."""
+    from audioplane.training.ssim_kernels import C1, C2, KERNEL, REACH
+
+    bell = torch.from_numpy(KERNEL).to(image)
+    window = (bell[:, None] * bell[None]).expand(3, 1, -1, -1)
+    x, y = image.permute(2, 0, 1), target.permute(2, 0, 1)
+    blur = lambda z: functional.conv2d(z[None], window, padding=REACH, groups=3)[0]  # noqa: E731
+    mx, my = blur(x), blur(y)
+    xx, yy, xy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+    similar = (2 * mx * my + float(C1)) * (2 * xy + float(C2))
+    return (similar / ((mx * mx + my * my + float(C1)) * (xx + yy + float(C2)))).mean()
+
+
+class _Similarity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
+        from audioplane.training import ssim_kernels as kernels
+
+        height, width = image.shape[:2]
+        stride = -(-(3 * width + 2 * kernels.SIDE) // kernels.LANES) * kernels.LANES + kernels.LANES
+        planes = np.zeros((5, height + 2 * kernels.REACH, stride), np.float32)
+        inner = (slice(kernels.REACH, kernels.REACH + height), slice(kernels.SIDE, kernels.SIDE + 3 * width))
+        planes[(0, *inner)] = image.detach().reshape(height, -1).numpy()
+        planes[(1, *inner)] = target.detach().reshape(height, -1).numpy()
+        flat, sums = [plane.reshape(-1) for plane in planes], np.empty(height, np.float32)
+        rows = threads.split(height, 2 * torch.get_num_threads())
+        threads.run(kernels.compare, rows, width, stride, *flat, sums)
+        ctx.state = (flat, rows, width, stride)
+        return torch.tensor(float(sums.sum(dtype=np.float64)) / (3 * height * width))
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        from audioplane.training import ssim_kernels as kernels
+
+        flat, rows, width, stride = ctx.state
+        height = rows[-1][1]
+        gradient = torch.empty(height, width, 3)
+        scale = float(v) / (3 * height * width)
+        threads.run(kernels.spread, rows, width, stride, *flat, scale, gradient.view(-1).numpy())
+        return gradient, None

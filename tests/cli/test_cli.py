@@ -1,0 +1,82 @@
+"""The `audioplane` command: it finds its commands, and tells errors in one sentence."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from audioplane import UserError, __version__, cli
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_is_a_module_of_the_agreed_shape(command, capsys):
+    module = importlib.import_module(cli.COMMANDS[command])
+    assert command == module.NAME
+    assert callable(module.run)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: audioplane {command}" in capsys.readouterr().out
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert all(command in text for command in cli.COMMANDS)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"audioplane {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"]])
+def test_what_is_no_command_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "command" in capsys.readouterr().err
+
+
+def test_a_users_error_is_one_line_and_status_2(monkeypatch, capsys):
+    def refuse(args):
+        raise UserError("The subject has no frames. Make it again.")
+
+    monkeypatch.setattr("audioplane.cli.doctor.run", refuse)
+    assert cli.main(["doctor"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "audioplane doctor: The subject has no frames. Make it again.\n"
+    assert captured.out == ""
+
+
+def test_another_error_is_not_hidden(monkeypatch):
+    def break_down(args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("audioplane.cli.doctor.run", break_down)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["doctor"])
+
+
+def test_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "audioplane", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"audioplane {__version__}\n"
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path):
+    writer = tmp_path / "writer.py"
+    writer.write_text(
+        "import sys\nfrom audioplane import cli, doctor\n"
+        "doctor.run = lambda args: [print('x' * 1000) for _ in range(1000)] and 0\n"
+        "sys.exit(cli.main(['doctor']))\n"
+    )
+    process = subprocess.Popen([sys.executable, writer], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    _, complaint = process.communicate()
+    assert complaint == b""

@@ -1,0 +1,96 @@
+"""`audioplane evaluate` on a run and on two films, as the command line calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.tiny_run import TINY
+
+from audioplane.cli import evaluate, train_sync
+from audioplane.errors import UserError
+from audioplane.evaluation import protocols
+from audioplane.inference.compositing import write_video
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.subject import Subject
+from audioplane.training.trainer import Trainer
+from tests.cli.test_train_and_speak import call
+from tests.evaluation.test_protocols import film
+from tests.subject_cases import make_case, write_case
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A trained head's folder and its Subject's."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    write_case(folder / "disc", make_case(frames=150))
+    trainer = Trainer(TINY.replace(schedule__coarse=30, schedule__fine=20), Subject.open(folder / "disc"))
+    trainer.run()
+    TalkingHead.export(trainer, folder / "head.safetensors")
+    return folder / "head.safetensors", folder / "disc"
+
+
+@pytest.mark.parametrize("name", ["head over truth", "alone", "degstalk"])
+def test_a_run_is_measured_under_its_protocol(made, name, tmp_path, capsys):
+    head, subject = made
+    assert call(evaluate, head, subject, "--protocol", name, "--json", tmp_path / "e.json") == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["protocol"] == protocols.find(name).to_dict()
+    assert found["measures"]["protocol"] == name
+    assert found["measures"]["psnr"] > 5
+    assert found["speed"]["included"] == ["deformation", "rasterization", "compositing"]
+    assert found["gaussians"] > 0
+    printed = capsys.readouterr().out
+    assert f"protocol '{name}'" in printed
+    assert "head_psnr" in printed
+
+
+def test_films_are_measured(tmp_path, capsys):
+    write_video(tmp_path / "a.mp4", film(10), 25, quality=5)
+    write_video(tmp_path / "b.mp4", film(10, step=3.5), 25, quality=5)
+    files = ["--pred", tmp_path / "a.mp4", "--ref", tmp_path / "b.mp4"]
+    assert call(evaluate, *files, "--json", tmp_path / "e.json") == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["frames"] == 10
+    assert 20 < found["measures"]["psnr"] < 60
+    assert "psnr" in capsys.readouterr().out
+    same = ["--pred", tmp_path / "a.mp4", "--ref", tmp_path / "a.mp4"]
+    assert call(evaluate, *same, "--json", tmp_path / "e.json") == 0
+    assert json.loads((tmp_path / "e.json").read_text())["measures"]["psnr"] == "inf"
+
+
+def test_what_lacks_weights_says_so(tmp_path, empty_home):
+    write_video(tmp_path / "a.mp4", film(4), 25)
+    files = ["--pred", tmp_path / "a.mp4", "--ref", tmp_path / "a.mp4", "--neural"]
+    assert call(evaluate, *files, "--json", tmp_path / "e.json") == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert all("audioplane fetch" in text for text in found["neural"].values())
+    assert "missing" in found["face"]
+
+
+def test_mixtures_are_refused(made, tmp_path):
+    head, subject = made
+    for arguments in ([], ["--pred", "a.mp4"], [head, subject, "--pred", "a.mp4", "--ref", "b.mp4"]):
+        with pytest.raises(UserError):
+            call(evaluate, *arguments)
+    with pytest.raises(UserError, match="no protocol"):
+        call(evaluate, head, subject, "--protocol", "best")
+    other = tmp_path / "other"
+    write_case(other, make_case(size=32))
+    with pytest.raises(UserError, match="48 x 48"):
+        call(evaluate, head, other)
+
+
+def test_train_sync_refuses_nonsense(tmp_path):
+    for bad in (["--people", "1"], ["--steps", "0"], ["--seconds", "1"]):
+        with pytest.raises(UserError, match="or more"):
+            call(train_sync, "--out", tmp_path / "w.safetensors", *bad)
+    with pytest.raises(UserError, match="safetensors"):
+        call(train_sync, "--out", tmp_path / "w.pt")
+
+
+def test_numbers_json_does_not_know():
+    found = evaluate._finite({"a": float("nan"), "b": [np.inf, 1.0], "c": "x"})
+    assert found == {"a": None, "b": ["inf", 1.0], "c": "x"}

@@ -1,0 +1,73 @@
+"""Evaluation in one pass: the numbers of separate passes, and crops that do not depend on how much was smoothed."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from audioplane.evaluation.evaluate import evaluate, evaluate_all
+from audioplane.evaluation.protocols import PROTOCOLS
+from audioplane.metrics.image import as_float, decibel, psnr, squared_error
+from audioplane.metrics.mouth import BOX, CROP, MouthFrame
+from audioplane.runtime import threads
+from tests.tiny_subject import TinySubject
+
+
+@pytest.mark.parametrize("name", ["head over truth", "mouth", "degstalk"])
+def test_renders_of_one_pass_have_the_numbers_of_their_own(name):
+    subject, protocol = TinySubject(), PROTOCOLS[name]
+    subject.hair_mask = lambda t: subject.head_mask(t) & (np.arange(subject.height)[:, None] < 12)
+    renders = [lambda t: np.roll(subject.frame(t), 1, axis=1), lambda t: subject.frame(t) / 255 * 0.9]
+    together = evaluate_all(subject, renders, protocol=protocol)
+    for render, (summary, series) in zip(renders, together, strict=True):
+        alone, own = evaluate(subject, render, protocol=protocol)
+        assert summary == alone
+        assert summary.psnr == pytest.approx(series["psnr"].mean())
+        assert all(np.array_equal(series[key], own[key]) for key in own)
+    assert together[0][0].psnr != together[1][0].psnr
+
+
+def test_measures_of_a_frame_are_those_of_the_picture_functions():
+    subject = TinySubject()
+    _, series = evaluate(subject, lambda t: np.roll(subject.frame(t), 1, axis=0))
+    for k, t in enumerate(subject.test):
+        wrong, true = np.roll(subject.frame(t), 1, axis=0), subject.frame(t)
+        assert series["head_psnr"][k] == pytest.approx(psnr(wrong, true, subject.head_mask(t)), rel=1e-12)
+        assert series["mouth_psnr"][k] == pytest.approx(psnr(wrong, true, subject.motion_mask(t)), rel=1e-12)
+        assert decibel(float(squared_error(wrong, true).mean())) == pytest.approx(psnr(wrong, true), rel=1e-12)
+
+
+@pytest.mark.parametrize("centre", [(60.0, 50.0), (3.0, 2.0), (118.5, 97.0), (60.0, -40.0), (140.0, 50.0)])
+def test_a_crop_is_that_of_the_whole_picture_smoothed(centre):
+    picture = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
+    scale = 900.0  # pixels a metre: the crop shows 79 x 61 pixels
+    found = MouthFrame(np.array([centre]), np.array([scale])).crop(picture, 0)
+
+    width, height = BOX[0] * scale, BOX[1] * scale
+    smooth = cv2.GaussianBlur(as_float(picture), (0, 0), width / CROP[1] / 2)
+    x = centre[0] - width / 2 + (np.arange(CROP[1]) + 0.5) * width / CROP[1] - 0.5
+    y = centre[1] - height / 2 + (np.arange(CROP[0]) + 0.5) * height / CROP[0] - 0.5
+    places = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    whole = cv2.remap(smooth, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # OpenCV rounds places to 1/32 of a pixel, which may fall to either side.
+    assert np.abs(found.reshape(whole.shape) - whole).max() < 0.01
+
+
+def test_work_in_parallel_comes_in_order_and_on_one_thread_each():
+    before, seen = torch.get_num_threads(), set()
+
+    def work(k: int) -> tuple[int, int]:
+        seen.add(threading.current_thread().name)
+        return k * k, torch.get_num_threads()
+
+    found = list(threads.in_parallel(work, iter(range(50))))
+    assert found == [(k * k, 1) for k in range(50)]
+    assert threading.current_thread().name not in seen
+    assert torch.get_num_threads() == before
+    with pytest.raises(ZeroDivisionError):
+        list(threads.in_parallel(lambda k: 1 / (3 - k), range(10)))
+    assert torch.get_num_threads() == before

@@ -1,0 +1,114 @@
+"""What is read off a field: shares, ranks, bytes."""
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny_run import TINY
+
+from audioplane import config
+from audioplane.errors import UserError
+from audioplane.experiments import session
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.methods.audio_plane import inspect
+from audioplane.methods.audio_plane.fields import build
+from audioplane.splat.gaussians import splat
+from audioplane.training.trainer import Trainer
+from tests.tiny_subject import TinySubject
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
+    trainer = Trainer(TINY.replace(schedule__coarse=6, schedule__fine=4), TinySubject())
+    trainer.run()
+    path = tmp_path_factory.mktemp("inside") / "head.safetensors"
+    TalkingHead.export(trainer, path)
+    return TalkingHead.load(path, sparse=False)
+
+
+def test_explained_is_one_where_sounds_decide_and_nothing_where_they_do_not():
+    spoken = [*["p b m", inspect.SILENCE] * 50]
+    decided = np.tile([[0.0, 3.0], [1.0, -1.0]], (50, 1))
+    assert inspect.explained(decided, spoken) == pytest.approx(1.0)
+    noise = np.random.default_rng(0).normal(size=(100, 40))
+    assert inspect.explained(noise, spoken) < 0.05
+
+
+def test_moments_run_from_closed_to_open_within_the_frames():
+    opening = np.random.default_rng(1).random(100)
+    chosen = inspect.moments(opening, range(40, 80), 5)
+    assert opening[chosen[0]] == opening[40:80].min()
+    assert opening[chosen[-1]] == opening[40:80].max()
+    assert list(opening[chosen]) == sorted(opening[chosen])
+
+
+def test_memory_counts_what_the_fields_hold_and_what_a_second_adds():
+    smoke = config.preset("smoke")
+    table = inspect.memory(smoke, seconds=10)
+    outputs = 11 + 3 * (smoke.gaussians.sh_degree + 1) ** 2
+    field = build(smoke.field, smoke.audio.code, outputs, torch.Generator().manual_seed(0))
+    total = sum(tensor.numel() for tensor in field.parameters()) * 4 / 2**20
+    assert table.loc["Ours", ["tables", "networks"]].sum() == pytest.approx(total)
+    H, D, levels = smoke.field.resolution, smoke.field.features, range(1, smoke.field.levels + 1)
+    assert table.loc["(a) six planes", "per second"] == pytest.approx(
+        25 * sum(3 * s * H * D for s in levels) * 4 / 2**20
+    )
+    assert table.loc["dense 4D grid", "tables"] == pytest.approx(250 * H**3 * D * 4 / 2**20)
+
+
+def test_colors_follow_the_main_direction():
+    features = torch.zeros(100, 8)
+    features[:, 2] = torch.linspace(-1, 1, 100)
+    red = inspect.as_colors(features + 1e-4 * torch.randn(100, 8, generator=torch.Generator().manual_seed(0)))[:, 0]
+    assert abs(float(torch.corrcoef(torch.stack([red, features[:, 2]]))[0, 1])) > 0.99
+    assert 0 <= red.min() <= red.max() <= 1
+
+
+def test_the_preset_is_the_environments(monkeypatch):
+    monkeypatch.setenv(session.VARIABLE, "smoke")
+    assert session.is_quiet()
+    assert session.settings().schedule.size == session.LENGTHS["smoke"][1]
+    monkeypatch.delenv(session.VARIABLE)
+    assert session.preset() == "demo"
+    monkeypatch.setenv(session.VARIABLE, "quick")
+    with pytest.raises(UserError, match="quick"):
+        session.preset()
+
+
+def test_visibility_is_the_share_of_the_picture_that_each_gaussian_makes_up(head):
+    view = head.viewmats[0]
+    seen = inspect.visibility(head, view.numpy())
+    with torch.no_grad():
+        alpha = splat(head.cloud, view, head.K, head.width, head.height).alpha
+    assert seen.shape == (len(head.cloud),)
+    assert seen.min() >= 0
+    assert float(seen.sum()) == pytest.approx(float(alpha.sum()), rel=1e-4), "blending weights sum to alpha"
+    values = torch.zeros(len(head.cloud), 1)
+    chosen = int(seen.argmax())
+    values[chosen] = 1.0
+    drawn = inspect.splat_values(head, values, view.numpy())[..., 0] * alpha[..., 0].numpy()
+    solid = (alpha[..., 0] > 0.5).numpy()
+    assert drawn[solid].sum() <= float(seen[chosen]) * (1 + 1e-4)
+    assert float(seen[chosen]) - drawn[solid].sum() < float(alpha[..., 0][~torch.from_numpy(solid)].sum()) + 1e-3
+
+
+def test_tables_are_shown_where_gaussians_read_them(head):
+    planes = head.model.field.planes
+    pictures, curves = inspect.table_pictures(head)
+    at = head.model.points().detach().clamp(0, 1)
+    for level in (1, planes.levels):
+        side = level * head.config.field.resolution
+        picture = pictures["xy"][level - 1]
+        assert picture.shape == (side, side, 3)
+        # The four cells around each point, as grid_sample with aligned borders or half cells would read them.
+        read = np.zeros((side, side), bool)
+        for x, y in (at[:, :2] * (side - 1)).tolist():
+            read[int(y) : int(y) + 2, int(x) : int(x) + 2] = True
+        around = read.copy()
+        around[1:] |= read[:-1]
+        around[:-1] |= read[1:]
+        around[:, 1:] |= around[:, :-1].copy()
+        around[:, :-1] |= around[:, 1:].copy()
+        assert (picture[~around] == 1).all(), "white where nobody reads"
+        assert (picture[read] != 1).any(axis=1).mean() > 0.8
+        line = planes.line(level, "z").detach()
+        np.testing.assert_allclose(curves["z"][level - 1], line.square().mean(1).sqrt().numpy(), rtol=1e-6)

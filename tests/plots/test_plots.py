@@ -1,0 +1,86 @@
+"""Figures from made-up arrays: what must be there to be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audioplane import plots
+from audioplane.plots.basic import box_around
+
+
+@pytest.mark.parametrize("ratio", [1.0, 4 / 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_box_holds_its_mask_and_stays_in_the_picture(ratio, seed):
+    generator = np.random.default_rng(seed)
+    mask = np.zeros((60, 70), bool)
+    y, x = generator.integers(0, 50, 2)
+    mask[y : y + 9, x : x + 14] = True
+    rows, columns = box_around(mask, ratio)
+    assert mask[rows, columns].sum() == mask.sum()
+    assert 0 <= rows.start < rows.stop <= 60
+    assert 0 <= columns.start < columns.stop <= 70
+    assert (columns.stop - columns.start) / (rows.stop - rows.start) == pytest.approx(ratio, rel=0.1)
+
+
+def test_a_mask_as_large_as_the_picture_has_a_box():
+    rows, columns = box_around(np.ones((30, 60), bool), 1.0)
+    assert rows == slice(0, 30)
+    assert columns.stop - columns.start == 30
+
+
+def test_methods_show_each_name_and_the_error_of_each_but_the_truth():
+    truth = [np.full((32, 32, 3), 100, np.uint8)] * 2
+    mouth = np.zeros((32, 32), bool)
+    mouth[18:24, 10:22] = True
+    rows = {"truth": truth, "one": truth, "other": [picture + np.uint8(20) for picture in truth]}
+    figure = plots.methods(rows, [mouth] * 2, ["a", "b"])
+    names = [axes.get_ylabel() for axes in figure.axes]
+    assert [name for name in names if name in rows] == list(rows)
+    cells = [axes.child_axes for axes in figure.axes if axes.child_axes]
+    numbers = [text.get_text() for inner in cells for axes in inner for text in axes.texts]
+    assert numbers == ["0.0", "0.0", "20.0", "20.0"]
+
+
+def test_dots_give_the_papers_numbers_a_scale_of_their_own():
+    ours = {"PSNR": {"with": [30.0, 32.0], "without": [29.0]}, "lips r": {"with": [0.9], "without": []}}
+    figure = plots.table_dots(ours, {"PSNR": {"with": 31.69}}, {"PSNR": 1, "lips r": 1}, "Table II")
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert labels == ["ours: PSNR ↑", "ours: lips r ↑", "paper: PSNR ↑"]
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["with", "without"]
+    bars: list[Any] = list(figure.axes[0].containers)
+    means = [bar.lines[0].get_xdata()[0] for bar in bars]
+    assert means == [31.0, 29.0]
+    half = bars[0].lines[2][0].get_segments()[0]
+    assert np.ptp(half[:, 0]) / 2 == pytest.approx(np.std([30.0, 32.0], ddof=1))
+    assert figure.axes[2].lines[0].get_xdata() == [31.69]
+    assert figure.axes[1].get_title() == "not in the paper"
+
+
+def test_dots_make_differences_comparable():
+    ours = {"head PSNR": {"a": [30.0], "b": [30.1], "nobody": []}, "LSE-C": {"a": [0.40], "b": [0.41]}}
+    paper = {"head PSNR": {"a": 31.0, "b": 33.0}, "LSE-C": {"a": 5.0, "b": 6.0}}
+    called, least = {"head PSNR": "PSNR", "LSE-C": "SyncNet"}, {"LSE-C": 0.1}
+    figure = plots.table_dots(ours, paper, {}, called=called, least=least)
+    span = {axes.get_xlabel(): np.ptp(axes.get_xlim()) for axes in figure.axes}
+    assert span["ours: head PSNR"] == pytest.approx(span["paper: PSNR"])
+    assert span["paper: PSNR"] > 2.0
+    assert span["ours: LSE-C"] == pytest.approx(0.1)
+    assert span["paper: SyncNet"] > 1.0
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["a", "b"]
+
+
+def test_margins_say_how_many_gaussians_lie_in_the_mask():
+    mask = np.zeros((40, 40), bool)
+    mask[20:30, 10:30] = True
+    counts = np.zeros((10, 10), int)
+    counts[6, 5], counts[1, 1] = 3, 1
+    g = np.where(mask, 1.0, np.nan)
+    g[2:38, 2:38] = np.nan_to_num(g[2:38, 2:38])
+    own = {"head": np.ones((40, 40, 3)), "density": counts, "dynamism": g, "mask": mask}
+    figure = plots.margin_heads({0.05: own, 0.3: own})
+    assert [axes.get_xlabel() for axes in figure.axes if "mask" in axes.get_xlabel()] == ["75% inside the mask"] * 2
+    images = [axes.images[0].get_clim() for axes in figure.axes if "inside" in axes.get_xlabel()]
+    assert len(set(images)) == 1, "one scale for all"
