@@ -127,7 +127,7 @@ class _Layers(torch.autograd.Function):
             threads.split(count, 2 * torch.get_num_threads()),
         )
         first, second = static.new_empty(count, wide), static.new_empty(count, narrow)
-        hidden, dynamism = static.new_empty(count, wide), torch.empty(count, 1)
+        hidden, dynamism = static.new_empty(count, wide), bias.new_empty(count, 1)
         mixed = functional.linear(static, weight)
         threads.run(
             kernels.gate,
@@ -157,12 +157,12 @@ class _Layers(torch.autograd.Function):
         chunks = threads.split(blocks, 2 * torch.get_num_threads())
 
         v_out = v_offsets.to(static).contiguous()
-        v_hidden, sums = v_out @ weight3, torch.empty(blocks, wide)
+        v_hidden, sums = v_out @ weight3, dynamism.new_empty(blocks, wide)
         threads.run(kernels.rectify_backward, chunks, flat(hidden), wide, flat(v_hidden), flat(sums))
         v_bias2, v_weight2 = sums.sum(dim=0), v_hidden.t() @ first
 
         v_first, v_mixed = v_hidden @ weight2, static.new_empty(count, wide + narrow)
-        sums = torch.empty(blocks, wide + 2 * narrow + 8)
+        sums = dynamism.new_empty(blocks, wide + 2 * narrow + 8)
         threads.run(
             kernels.gate_backward,
             chunks,

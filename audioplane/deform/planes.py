@@ -131,45 +131,48 @@ class _Sample(torch.autograd.Function):
 
         vectors, use_lines = (0,) * (planes.shape[1] // 8), lines is not None
         dtype = torch.bfloat16 if short else torch.float32
-        products = torch.empty(len(points), len(layout) * planes.shape[1], dtype=dtype)
-        arrays = [t.detach().contiguous().numpy() for t in (points, planes, planes[:0] if lines is None else lines)]
-        tables = [array.reshape(-1) for array in arrays[1:]]
+        products = points.new_empty(len(points), len(layout) * planes.shape[1], dtype=dtype)
         threads.run(
             plane_kernels.sample,
             threads.split(len(points), 4 * torch.get_num_threads()),
-            arrays[0],
+            points.detach().contiguous().numpy(),
             layout,
             vectors,
-            *tables,
+            flat(planes),
+            flat(planes[:0] if lines is None else lines),
             use_lines,
             flat(products),
         )
-        ctx.state = (arrays, tables, layout, vectors, use_lines)
+        ctx.save_for_backward(points, planes, lines)
+        ctx.state = (layout.copy(), vectors, use_lines)
         return products
 
     @staticmethod
     def backward(ctx: Any, v_products: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         from audioplane.deform import plane_kernels
 
-        (points, planes, lines), tables, layout, vectors, use_lines = ctx.state
-        sets, count = len(layout), len(points)
+        points, planes, lines = ctx.saved_tensors
+        lines = planes[:0] if lines is None else lines
+        layout, vectors, use_lines = ctx.state
+        sets, count, at = len(layout), len(points), points.detach().contiguous().numpy()
         each = [(s, s + 1) for s in reversed(range(sets))]  # the largest tables first
         slots = np.full(len(planes), -1, dtype=np.int32)
         rows = np.empty((sets, min(4 * count, int(layout[:, 0].max()) ** 2)), dtype=np.int64)
         counts = np.zeros(sets, dtype=np.int64)
         corners = np.empty((sets, count, 4), dtype=np.int32)
-        threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts, corners)
+        threads.run(plane_kernels.touch, each, at, layout, slots, rows, counts, corners)
         first = np.concatenate([[0], np.cumsum(counts)])
 
-        v_planes, v_lines = torch.empty(int(first[-1]), planes.shape[1]), torch.zeros(lines.shape)
-        v_points = torch.empty(sets, count, 3)
+        v_planes, v_lines = planes.new_empty(int(first[-1]), planes.shape[1]), planes.new_zeros(lines.shape)
+        v_points = points.new_empty(sets, count, 3)
         threads.run(
             plane_kernels.scatter,
             each,
-            points,
+            at,
             layout,
             vectors,
-            *tables,
+            flat(planes),
+            flat(lines),
             use_lines,
             flat(v_products),
             corners,
