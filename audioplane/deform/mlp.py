@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
 
@@ -121,6 +122,17 @@ class _Layers(torch.autograd.Function):
         from audioplane.deform import mlp_kernels as kernels
 
         count, wide, narrow = len(static), len(weight2), weight_d.shape[1]
+        expect("static", static, (None, weight.shape[-1]), static.dtype)
+        for name, tensor, shape in (
+            ("the first layers' bias", bias, (wide + narrow,)),
+            ("the second layer's weight", weight2, (wide, wide)),
+            ("the second layer's bias", bias2, (wide,)),
+            ("the offsets' weight", weight3, (len(bias3), wide)),
+            ("the dynamism's weight", weight_d, (1, narrow)),
+            ("the dynamism's bias", bias_d, (1,)),
+        ):
+            expect(name, tensor, shape)
+        expect("the first layers' weight", weight, (wide + narrow, static.shape[1]), static.dtype)
         weight2, weight3, chunks = (
             weight2.to(static),
             weight3.to(static),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
 TRIPLES = ((0, 1, 2), (0, 2, 1), (1, 2, 0))  # (i, j, k): the plane's two axes (column, row) and the line's axis
@@ -122,6 +123,20 @@ def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
     return values[0, :, :, 0].T
 
 
+def _check(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> None:
+    """Raises ValueError for tables that are shorter than their layout says, or points that the kernels cannot take."""
+    if layout.ndim != 2 or layout.shape[1] != 6 or layout.dtype != np.int64:
+        raise ValueError(f"layout: expected int64 of shape (sets, 6), received {layout.dtype} {layout.shape}")
+    if len(layout) == 0 or layout[:, 0].min() < 2 or layout[:, 1:].min() < 0 or layout[:, 3:].max() > 2:
+        raise ValueError("layout: expected 2 cells a side or more, and axes 0 to 2; see `make_layout`")
+    plane_rows = int((layout[:, 1] + layout[:, 0] ** 2).max())
+    line_rows = int((layout[:, 2] + layout[:, 0]).max())
+    expect("points", points, (None, 3))
+    expect("planes", planes, (max(plane_rows, len(planes)), None))
+    if lines is not None:
+        expect("lines", lines, (max(line_rows, len(lines)), planes.shape[1]))
+
+
 class _Sample(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -129,6 +144,7 @@ class _Sample(torch.autograd.Function):
     ) -> Tensor:
         from audioplane.deform import plane_kernels
 
+        _check(points, planes, lines, layout)
         vectors, use_lines = (0,) * (planes.shape[1] // 8), lines is not None
         dtype = torch.bfloat16 if short else torch.float32
         products = points.new_empty(len(points), len(layout) * planes.shape[1], dtype=dtype)

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from audioplane.config import LossConfig
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 
 if TYPE_CHECKING:
     from audioplane.splat.gaussians import Picture
@@ -80,6 +81,13 @@ class _PixelTerms(torch.autograd.Function):
         from audioplane.training import pixel_kernels as kernels
 
         height, width = alpha.shape[:2]
+        expect("channels", channels, (height, width, 4 if channels.shape[-1] == 4 else 3))
+        expect("alpha", alpha, (height, width, 1))
+        expect("target", sample.target, (height, width, 3))
+        expect("background", sample.background, (3,) if sample.background.dim() == 1 else (height, width, 3))
+        expect("known", sample.known, (height, width), torch.bool)
+        for name in ("head", "motion"):
+            expect(name, getattr(sample, name), (height, width))
         inputs = [t.detach().contiguous().numpy() for t in (channels, alpha)]
         own = _rows_of(sample.background, width)
         image, target = (channels.new_empty(height, width, 3) for _ in range(2))
@@ -199,6 +207,8 @@ class _Similarity(torch.autograd.Function):
         from audioplane.training import ssim_kernels as kernels
 
         height, width = image.shape[:2]
+        expect("image", image, (height, width, 3))
+        expect("target", target, (height, width, 3))
         stride = -(-(3 * width + 2 * kernels.SIDE) // kernels.LANES) * kernels.LANES + kernels.LANES
         planes = np.zeros((5, height + 2 * kernels.REACH, stride), np.float32)
         inner = (slice(kernels.REACH, kernels.REACH + height), slice(kernels.SIDE, kernels.SIDE + 3 * width))

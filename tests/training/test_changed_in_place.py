@@ -210,7 +210,8 @@ def test_what_changes_in_place_is_noticed_or_does_no_harm(name: str) -> None:
         try:
             got = _gradients(loss, leaves)
         except RuntimeError as error:
-            assert "modified by an inplace operation" in str(error)
+            if "modified by an inplace operation" not in str(error):
+                raise
             continue
         if not all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True)):
             wrong.append((kind, key))
