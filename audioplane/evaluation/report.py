@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import load_audio
 from audioplane.errors import UserError
+from audioplane.evaluation import inspection
 from audioplane.evaluation.evaluate import compare, evaluate_all, samples_of, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.experiments.runs import SHIFT, renderer
 from audioplane.media.videos import Film, Pair, at_rate
-from audioplane.methods.audio_plane import inspect
 from audioplane.metrics.face import aue, deformation, iou, lmd
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import measure
@@ -103,7 +103,7 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])
     shown = frames[:: max(1, len(frames) // 20)]
-    maps = [inspect.moment(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
+    maps = [inspection.frame_picture(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
     overlaps = [iou(g.numpy(), subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True) if g is not None]
     try:
         moved = asdict(deformation(points, weights, vertices, lips))

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audioplane.evaluation import protocols
+from audioplane.evaluation import inspection, protocols
 from audioplane.evaluation.evaluate import Evaluation, evaluate_all, samples_of
 from audioplane.experiments.runs import renderer
-from audioplane.methods.audio_plane import inspect
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.statistics import Difference, paired_difference, paired_over_seeds, spread
 from audioplane.metrics.sync import SyncScore, shift_distances
@@ -47,7 +46,7 @@ def renderings(subject: Subject, head: TalkingHead) -> dict[str, Render]:
     """The head as it is, `LATE` frames late, with its mouth held still, and with the true hair and torso pasted in."""
     own = renderer(head, subject)
     late = renderer(head, subject, shift=LATE / subject.fps)
-    still = renderer(inspect.at_rest(head), subject)
+    still = renderer(inspection.at_rest(head), subject)
 
     def pasted(t: int) -> NDArray:
         cover = subject.hair_mask(t) | ~subject.head_mask(t)
@@ -103,7 +102,7 @@ def sync_table(scores: Mapping[str, SyncScore]) -> pd.DataFrame:
 
 def by_protocol(subject: Subject, head: TalkingHead, names: Sequence[str] = tuple(protocols.PROTOCOLS)) -> pd.DataFrame:
     """PSNR, SSIM and HaarPSI of one head under each protocol, and of the same head with its mouth held still."""
-    still, reader, rows = inspect.at_rest(head), MouthReader(subject), {}
+    still, reader, rows = inspection.at_rest(head), MouthReader(subject), {}
     for name in names:
         protocol = protocols.find(name)
         draw = [renderer(one, subject, protocol=protocol) for one in (head, still)]

@@ -22,7 +22,7 @@ from audioplane.runtime import cache, weights
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
-    from audioplane.training.trainer import Watcher
+    from audioplane.training.trainer import Callback
 
 SHIFT = 1.0  # seconds by which the control's audio is late
 JUDGING = ("evaluation", "metrics", "pretrained/syncnet", "experiments/runs.py")
@@ -132,28 +132,28 @@ def forget(job: Job) -> None:
     forget_head(job.clip.speaker, job.config)
 
 
-def run(job: Job, watchers: Sequence[Watcher] = ()) -> Record:
+def run(job: Job, callbacks: Sequence[Callback] = ()) -> Record:
     """The record of a job: read if it is there, else made. One process at a time makes it.
 
     Args:
-        job: what to do. watchers: of the training.
+        job: what to do. callbacks: of the training.
     """
     with one_at_a_time(cache.make("records") / job.key):
         record = find(job)
         if record is None:
-            record = _make(job, watchers)
+            record = _make(job, callbacks)
             record.save(folder())
     return record
 
 
-def _make(job: Job, watchers: Sequence[Watcher]) -> Record:
+def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     import torch
 
     from audioplane.inference.talking_head import TalkingHead
 
     subject = job.clip.open()
     start = time.perf_counter()
-    path = trained(subject, job.config, watchers)
+    path = trained(subject, job.config, callbacks)
     done = time.perf_counter()
     head = TalkingHead.load(path / HEAD, sparse=False)
     reader = MouthReader(subject)

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from audioplane.methods.audio_plane.paper.widgets import plane_explorer, prototype_explorer, saliency_scrubber
     from audioplane.widgets.comparing import method_scrubber
     from audioplane.widgets.driver import Driver
     from audioplane.widgets.gaussian_viewer import GaussianViewer
-    from audioplane.widgets.looking import plane_explorer, prototype_explorer, saliency_scrubber
     from audioplane.widgets.scrubber import speaker_scrubber
     from audioplane.widgets.user_study import UserStudy
 
