@@ -102,6 +102,8 @@ class MethodSpec:
         model: "module:class" of its `methods.base.Method`, or the class.
         presets: smoke, demo, paper -> settings "path=value" on top of what all methods share.
         tables: "module:name" of its tables, a dict name -> `experiments.tables.Table`; "" for none.
+        figures: module that draws its paper's figures; "" for none.
+        widgets: name -> "module:function" of widgets of its own, which `audioplane.widgets` then has.
     """
 
     config: type[MethodConfig]
@@ -110,6 +112,8 @@ class MethodSpec:
     model: Any
     presets: Mapping[str, Sequence[str]]
     tables: str = ""
+    figures: str = ""
+    widgets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

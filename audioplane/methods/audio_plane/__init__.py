@@ -16,4 +16,9 @@ SPEC = MethodSpec(
         "demo": ("method.bf16=true",),
     },
     tables="audioplane.methods.audio_plane.paper.tables:TABLES",
+    figures="audioplane.methods.audio_plane.paper.figures",
+    widgets={
+        name: f"audioplane.methods.audio_plane.paper.widgets:{name}"
+        for name in ("saliency_scrubber", "prototype_explorer", "plane_explorer")
+    },
 )
