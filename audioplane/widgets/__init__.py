@@ -3,7 +3,7 @@
 | widget | shows | without a kernel | without JavaScript |
 | --- | --- | --- | --- |
 | `GaussianViewer` | the trained head, orbited, questioned, speaking | everything but another voice | a picture |
-| `saliency_scrubber`, `prototype_explorer`, `plane_explorer` (Audio-Plane's) | figures with controls | what `save` put in | a picture |
+| `saliency_scrubber`, `prototype_explorer`, `plane_explorer` | figures with controls | what `save` put in | a picture |
 | `method_scrubber` | heads beside the truth | what `save` put in | a picture |
 | `Driver` | head + voice -> film | nothing: it says so | a picture |
 | `UserStudy` | blind rating, Fig. 7 | rates; the ratings are downloaded | a picture |
