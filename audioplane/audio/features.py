@@ -13,12 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from audioplane.audio.mel import SAMPLE_RATE, STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
-
-SAMPLE_RATE = 16_000
-STEP = 320  # samples from one feature step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
-FLOOR_DB = 60.0  # log-mel is cut this far below a voice's loudest
 
 
 def load_audio(path: str | Path) -> np.ndarray:
@@ -90,53 +87,6 @@ def count_frames(samples: np.ndarray, fps: float) -> int:
     return max(1, math.ceil(len(samples) * fps / SAMPLE_RATE - 1e-6))
 
 
-def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
-    """Log-mel spectrogram in dB: (steps, bands), step i centred at sample i x 320; 25 ms windows."""
-    import librosa
-
-    samples = np.pad(samples, (0, max(0, 512 - len(samples))))
-    power = librosa.feature.melspectrogram(
-        y=samples,
-        sr=SAMPLE_RATE,
-        n_fft=512,
-        win_length=400,
-        hop_length=STEP,
-        n_mels=bands,
-        fmin=50.0,
-        fmax=8000.0,
-        pad_mode="constant",
-    )
-    return 10.0 * np.log10(np.maximum(power.T, 1e-10)).astype(np.float32)
-
-
-def standardise(steps: np.ndarray, prior: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, tuple]:
-    """Log-mel relative to the voice's own loudness and colour.
-
-    Bands are shifted and scaled by their mean and spread over the steps that are not silent, so microphone, room and
-    loudness leave little trace. With `prior`, a subject's statistics, these count as two further seconds: a short
-    recording is not judged by its own three syllables.
-
-    Returns:
-        the steps, and (mean, spread) that were used, each (bands,).
-    """
-    loud = steps.mean(axis=1)
-    floor = loud.max() - FLOOR_DB
-    steps = np.maximum(steps, steps.max() - 80.0)
-    active = steps[loud > max(floor, loud.max() - 35.0)]
-    mean, spread = active.mean(axis=0), active.std(axis=0)
-    if prior is not None:
-        own = len(active) / (len(active) + 100.0)
-        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
-    spread = np.maximum(spread, 2.0)
-    return ((steps - mean) / spread).astype(np.float32), (mean, spread)
-
-
-def standardise_by(steps: np.ndarray, statistics: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Log-mel (steps, bands) by (mean, spread) of another recording alone."""
-    mean, spread = statistics
-    return ((np.maximum(steps, steps.max() - 80.0) - mean) / spread).astype(np.float32)
-
-
 def window_places(steps: int, frames: int, fps: float, window: int) -> np.ndarray:
     """The steps at 50 Hz around (t + 0.5) / fps: (frames, window); the ends are continued by the last of `steps`."""
     centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
@@ -161,19 +111,31 @@ class Others:
 
 
 class Features:
-    """The feature function of a run: it remembers the subject's statistics and a loaded network.
+    """The feature function of a run: fitted once on the subject's voice, from then on the same call for every voice.
 
     Args:
         config: kind, window and model.
-        statistics: (mean, spread) of the subject's voice from an earlier run; None to take them from the first
-            audio that is described.
+        statistics: of the subject's voice, from an earlier run; `fit` takes them from a recording.
     """
 
-    def __init__(self, config: AudioConfig, statistics: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+    def __init__(self, config: AudioConfig, statistics: Statistics | None = None) -> None:
         self.config, self.statistics = config, statistics
         self._network: Any = None
 
-    def __call__(self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "") -> np.ndarray:
+    @classmethod
+    def fit(cls, config: AudioConfig, samples: np.ndarray) -> Features:
+        """The feature function of a subject.
+
+        Args:
+            config: kind, window and model.
+            samples: (n,) 16 kHz, the subject's voice.
+        """
+        bands = _standardised_bands(config)
+        return cls(config, standardise(log_mel(samples, bands))[1] if bands else None)
+
+    def __call__(
+        self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "", own_voice: bool = False
+    ) -> np.ndarray:
         """Windows of all frames of a voice.
 
         Args:
@@ -181,37 +143,42 @@ class Features:
             fps: of the video.
             frames: T; default as many as cover the audio.
             model: DeepSpeech only: this voice's own .npy, in place of the config's.
+            own_voice: these are the samples that it was fitted on, which need no other statistics than their own.
 
         Returns:
             (T, window, C) float32.
+
+        Raises:
+            ValueError: log-mel and the centred phonetic network need statistics, and it was not fitted.
         """
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
+        if self.statistics is None and _standardised_bands(self.config):
+            raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
         if self.config.features in PHONETIC:
-            steps = self._phonetic_steps(samples)
+            steps = self._phonetic_steps(samples, own_voice)
         elif self.config.features == "mel":
-            steps = log_mel(samples, self.config.mel_bands)
-            own_voice = self.statistics is None
-            if own_voice or self.config.normalise == "voice":
-                steps, used = standardise(steps, self.statistics)
-                self.statistics = used if own_voice else self.statistics
-            else:
-                assert self.statistics is not None
-                steps = standardise_by(steps, self.statistics)
+            steps = self._mel_steps(samples, own_voice)
         else:
             steps = self._network_steps(samples)
         return cut_windows(steps, frames, fps, self.config.window)
 
-    def _phonetic_steps(self, samples: np.ndarray) -> np.ndarray:
-        """Log-mel and what the phonetic networks hear in it: (steps, C)."""
+    def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """Log-mel, standardised: (steps, bands)."""
+        steps = log_mel(samples, self.config.mel_bands)
+        if own_voice or self.config.normalise == "voice":
+            return standardise(steps, None if own_voice else self.statistics)[0]
+        assert self.statistics is not None
+        return standardise_by(steps, self.statistics)
+
+    def _phonetic_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """Log-mel and what the phonetic network says of it: (steps, C)."""
         from audioplane.audio.phonetic import listen
 
-        own_voice = self.statistics is None
         alone = self.config.normalise == "subject"
-        heard, used = listen(samples, PHONETIC[self.config.features], self.statistics, alone)
-        self.statistics = used if own_voice else self.statistics
-        return heard.features
+        prior = None if own_voice else self.statistics
+        return listen(samples, PHONETIC[self.config.features], prior, alone)[0].features
 
     def others(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> Others | None:
         """The same voice as other people and recorders would have it, to learn from; phonetic features only.
@@ -245,6 +212,13 @@ class Features:
                 states = states[skip : skip + want]
                 parts.append(np.pad(states, ((0, want - len(states)), (0, 0)), mode="edge"))
         return np.concatenate(parts).astype(np.float32)
+
+
+def _standardised_bands(config: AudioConfig) -> int:
+    """How many bands have statistics of the subject's voice; 0 for features that need none."""
+    from audioplane.audio.phonetic import BANDS
+
+    return {"mel": config.mel_bands, "phonetic": BANDS}.get(config.features, 0)
 
 
 COPIES = 8  # disguises of a voice that an encoder of phonetic features learns from

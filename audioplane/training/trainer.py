@@ -136,8 +136,8 @@ class Trainer:
         self.caches = {own.size: self.cache}
         if own.early_size:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
-        self.features = Features(self.config.audio)
-        windows = self.features(subject.audio, subject.fps, subject.num_frames)
+        self.features = Features.fit(self.config.audio, subject.audio)
+        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
         self.windows = torch.from_numpy(windows)
 
     def _make_model(self, fresh: bool) -> None:
