@@ -1,7 +1,7 @@
 """Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Sec. III-C).
 
 Every kind of feature comes as windows (T, window, C) float32: `window` steps, 20 ms each, around each video frame.
-Frame t of the video shows the moment (t + 0.5) / fps, the middle of its window.
+Frame t of the video shows what happens at (t + 0.5) / fps, the middle of its window.
 """
 
 from __future__ import annotations
@@ -87,15 +87,36 @@ def count_frames(samples: np.ndarray, fps: float) -> int:
     return max(1, math.ceil(len(samples) * fps / SAMPLE_RATE - 1e-6))
 
 
-def window_places(steps: int, frames: int, fps: float, window: int) -> np.ndarray:
-    """The steps at 50 Hz around (t + 0.5) / fps: (frames, window); the ends are continued by the last of `steps`."""
-    centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
-    return np.clip(centres[:, None] + np.arange(window) - window // 2, 0, steps - 1)
+def window_places(steps: int, frames: int, fps: float, window: int, first: float) -> np.ndarray:
+    """Which steps each frame's window holds: those whose middle lies nearest to (t + 0.5) / fps.
+
+    Args:
+        steps: how many there are; the ends are continued by the first and the last of them.
+        frames: T.
+        fps: of the video.
+        window: steps a frame.
+        first: when the first step is centred, in steps of 20 ms.
+
+    Returns:
+        (T, window) indices.
+    """
+    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
+    start = np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
+    return np.clip(start[:, None] + np.arange(window), 0, steps - 1)
 
 
-def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int) -> np.ndarray:
-    """(steps, C) at 50 Hz -> (frames, window, C) around (t + 0.5) / fps; the ends are continued by their last step."""
-    return steps[window_places(len(steps), frames, fps, window)]
+def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int, first: float) -> np.ndarray:
+    """(steps, C) at 50 Hz -> (frames, window, C), see `window_places`."""
+    return steps[window_places(len(steps), frames, fps, window, first)]
+
+
+def half_step(window: int) -> int:
+    """Samples of silence to put before a voice, so that windows of so many steps can be centred at a frame.
+
+    The middle of an even number of steps lies between two of them, that of a frame at 25 a second on a step. Half a
+    step of silence in front moves every step's centre half a step forward.
+    """
+    return STEP // 2 if window % 2 == 0 else 0
 
 
 @dataclass(frozen=True)
@@ -130,8 +151,8 @@ class Features:
             config: kind, window and model.
             samples: (n,) 16 kHz, the subject's voice.
         """
-        bands = _standardised_bands(config)
-        return cls(config, standardise(log_mel(samples, bands))[1] if bands else None)
+        bands, padded = _standardised_bands(config), _padded(samples, half_step(config.window))
+        return cls(config, standardise(log_mel(padded, bands))[1] if bands else None)
 
     def __call__(
         self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "", own_voice: bool = False
@@ -156,13 +177,14 @@ class Features:
             return load_deepspeech(model or self.config.model, frames, self.config.window)
         if self.statistics is None and _standardised_bands(self.config):
             raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
+        before = half_step(self.config.window)
         if self.config.features in PHONETIC:
-            steps = self._phonetic_steps(samples, own_voice)
+            steps = self._phonetic_steps(_padded(samples, before), own_voice)
         elif self.config.features == "mel":
-            steps = self._mel_steps(samples, own_voice)
+            steps = self._mel_steps(_padded(samples, before), own_voice)
         else:
-            steps = self._network_steps(samples)
-        return cut_windows(steps, frames, fps, self.config.window)
+            steps = self._network_steps(_padded(samples, before + FIELD // 2))
+        return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
 
     def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
         """Log-mel, standardised: (steps, bands)."""
@@ -190,11 +212,15 @@ class Features:
             return None
         from audioplane.audio.phonetic import disguised
 
-        steps = disguised(samples, PHONETIC[self.config.features], COPIES, self.config.augment, seed)
-        return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window))
+        before, kind = half_step(self.config.window), PHONETIC[self.config.features]
+        steps = disguised(_padded(samples, before), kind, COPIES, self.config.augment, seed)
+        return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
-        """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one."""
+        """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one.
+
+        State i has seen the `FIELD` samples from sample 320 i on.
+        """
         import torch
 
         if self._network is None:
@@ -214,6 +240,11 @@ class Features:
         return np.concatenate(parts).astype(np.float32)
 
 
+def _padded(samples: np.ndarray, before: int) -> np.ndarray:
+    """A voice (n,) with so many samples of silence in front."""
+    return np.pad(samples, (before, 0)) if before else samples
+
+
 def _standardised_bands(config: AudioConfig) -> int:
     """How many bands have statistics of the subject's voice; 0 for features that need none."""
     from audioplane.audio.phonetic import BANDS
@@ -223,6 +254,7 @@ def _standardised_bands(config: AudioConfig) -> int:
 
 COPIES = 8  # disguises of a voice that an encoder of phonetic features learns from
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
+FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
 
 
@@ -250,6 +282,8 @@ def load_network(name: str) -> Any:
 def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
     """DeepSpeech features as AD-NeRF's tools write them (aud_ds.npy): (T, 16, 29), or (steps, 29) at 50 Hz.
 
+    DeepSpeech's step i sees 25 ms from i x 20 ms on, so it is centred half a step (and 2.5 ms) later.
+
     Raises:
         UserError: no file, or another shape.
     """
@@ -259,7 +293,7 @@ def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
         )
     values = np.load(path, allow_pickle=False).astype(np.float32)
     if values.ndim == 2:
-        return cut_windows(values, frames, 25.0, window)
+        return cut_windows(values, frames, 25.0, window, 0.5)
     if values.ndim != 3 or values.shape[1] != window:
         raise UserError(f"{path} must hold (T, {window}, C) or (steps, C) features, not {values.shape}")
     return values[np.clip(np.arange(frames), 0, len(values) - 1)]

@@ -216,7 +216,7 @@ def test_an_encoder_learns_from_disguises_at_the_right_frames() -> None:
 
     told = np.sin(np.arange(400) / 7.0).astype(np.float32)
     steps = np.repeat(told, 2)[None, :, None] * np.ones((3, 1, 4), np.float32)
-    places = window_places(800, 400, 25.0, 16)
+    places = window_places(800, 400, 25.0, 16, -0.5)
     shapes = LipShapes(told[:, None], np.ones(1), told)
     config = AudioConfig(channels=16, code=6, pretrain_steps=150, augment=0.0, dropout=0.0, features="phonetic")
     encoder = AudioEncoder(config, 4, torch.Generator().manual_seed(0))
