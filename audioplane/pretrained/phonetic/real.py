@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane.audio.features import SAMPLE_RATE, STEP, load_audio, log_mel
+from audioplane.audio.features import load_audio
+from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
