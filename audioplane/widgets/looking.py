@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from audioplane import plots
+from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import compositing
 from audioplane.methods.audio_plane import inspect, prototypes
 from audioplane.subject.masks import mouth_opening
@@ -30,13 +31,15 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     """Frame, render, error, g, m and the margin's band over time, with sound; the margin is a slider.
 
     Args:
-        subject: the truth. head: trained on it. frames: to scrub through; default the test split.
+        subject: the truth, of any size: it is shown at the head's. head: trained on it.
+        frames: to scrub through; default the test split.
 
     Raises:
         ValueError: the head was trained without saliency splatting, or `frames` are none of the subject's.
     """
     if not head.config.saliency.enabled:
         raise ValueError("head: expected one with saliency splatting, received one without (saliency.enabled=False)")
+    subject = at_size_of(head, subject)
     frames, codes = checked(subject, frames), head.encode(subject.audio)
     trained = head.config.saliency.margin
 
@@ -72,6 +75,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     Raises:
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
+    subject = at_size_of(head, subject)
     field, frames = prototypes.plane_of(head), checked(subject, frames)
     codes, spoken = head.encode(subject.audio), inspect.sounds(subject)
     weights, opening = inspect.attention_over_time(field, codes), mouth_opening(subject.landmarks)
