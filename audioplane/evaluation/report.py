@@ -19,6 +19,7 @@ from audioplane.errors import UserError
 from audioplane.evaluation import inspection
 from audioplane.evaluation.evaluate import compare, evaluate_all, samples_of, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.runs import SHIFT, renderer
 from audioplane.media.videos import Film, Pair, at_rate
 from audioplane.metrics.face import aue, deformation, iou, lmd
@@ -44,14 +45,20 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
             minutes.
 
     Returns:
-        protocol; measures, and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
+        size of the pictures, the head's, and the Subject's where that is another (`subject_size`); protocol; measures,
+        and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
     """
-    reader = MouthReader(subject)
+    given, subject = subject, at_size_of(head, subject)
+    try:
+        reader = MouthReader(subject)
+    except ValueError as error:
+        raise UserError(f"{subject.path} cannot be measured: {error}; give a longer clip") from error
     draw, drawn_late = (renderer(head, subject, shift, protocol) for shift in (0.0, SHIFT))
     (summary, _), (late, _) = evaluate_all(subject, [draw, drawn_late], reader=reader, protocol=protocol)
     found: dict[str, Any] = {
         "subject": subject.name,
         "size": [subject.width, subject.height],
+        **({} if given is subject else {"subject_size": [given.width, given.height]}),
         "protocol": protocol.to_dict(),
         "measures": summary.to_dict(),
         "shifted": {"seconds": SHIFT, **late.to_dict()},

@@ -14,6 +14,7 @@ import numpy as np
 from audioplane.config import Config
 from audioplane.evaluation.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
 from audioplane.metrics.mouth import MouthReader
@@ -156,9 +157,10 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     path = trained(subject, job.config, callbacks)
     done = time.perf_counter()
     head = TalkingHead.load(path / HEAD, sparse=False)
+    subject = at_size_of(head, subject)
     reader = MouthReader(subject)
     if job.driven is not None:
-        subject = driven_by(subject, job.driven)
+        subject = at_size_of(head, driven_by(subject, job.driven))
         reader = reader.on(subject)
     measures, series = judge(head, subject, reader)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"
@@ -212,7 +214,11 @@ def held_out(
     frames: range | None = None,
     protocol: Protocol = DEFAULT,
 ) -> tuple[Evaluation, dict[str, np.ndarray]]:
-    """Evaluates a head on a subject's held-out frames, under the subject's own audio or that audio `shift` s late."""
+    """Evaluates a head on a subject's held-out frames, under the subject's own audio or that audio `shift` s late.
+
+    At the head's size (`evaluation.resized`).
+    """
+    subject = at_size_of(head, subject)
     return evaluate(subject, renderer(head, subject, shift, protocol), frames, reader, protocol)
 
 

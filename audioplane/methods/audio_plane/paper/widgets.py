@@ -10,6 +10,7 @@ import torch
 
 from audioplane import plots
 from audioplane.evaluation import inspection
+from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import compositing
 from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.model import settings
@@ -34,13 +35,15 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     """Frame, render, error, g, m and the margin's band over time, with sound; the margin is a slider.
 
     Args:
-        subject: the truth. head: trained on it. frames: to scrub through; default the test split.
+        subject: the truth, of any size: it is shown at the head's. head: trained on it.
+        frames: to scrub through; default the test split.
 
     Raises:
         ValueError: the head was trained without saliency splatting, or `frames` are none of the subject's.
     """
     if not settings(head.config).saliency:
         raise ValueError("head: expected one with saliency splatting, received one without (method.saliency=false)")
+    subject = at_size_of(head, subject)
     frames, codes = checked(subject, frames), head.encode(subject.audio)
     trained = settings(head.config).margin
 
@@ -76,6 +79,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     Raises:
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
+    subject = at_size_of(head, subject)
     field, frames = prototypes.plane_of(head), checked(subject, frames)
     codes, spoken = head.encode(subject.audio), sounds.sounds(subject)
     weights, opening = field_inspection.attention_over_time(field, codes), mouth_opening(subject.landmarks)
