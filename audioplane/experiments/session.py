@@ -120,11 +120,10 @@ def scalars(run: Path) -> dict[str, np.ndarray]:
 
 
 def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:
-    """The head's measures on the subject's test frames, driven by its own voice (`evaluate`)."""
-    from audioplane.evaluation.evaluate import evaluate
+    """The head's measures on the subject's test frames, driven by its own voice (`evaluation.heads.evaluate_head`)."""
+    from audioplane.evaluation.heads import evaluate_head
 
-    codes = head.encode(subject.audio)
-    return evaluate(subject, lambda t: draw(subject, head, codes, t))
+    return evaluate_head(head, subject)[0]
 
 
 def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarray:

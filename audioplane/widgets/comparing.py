@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audioplane import plots
-from audioplane.experiments.runs import renderer
+from audioplane.evaluation.heads import renderer
 from audioplane.methods.audio_plane import inspect, pipeline_trace
 from audioplane.widgets.figure_widget import FigureWidget, slider
 from audioplane.widgets.looking import checked, sound_of
