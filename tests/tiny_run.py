@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from audioplane.config import SMOKE
+from audioplane.config import preset
 from audioplane.training.trainer import Report, Trainer
 
-TINY = SMOKE.replace(
-    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, field__resolution=8,
-    field__features=8, field__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4,
+TINY = preset("smoke").replace(
+    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, method__resolution=8,
+    method__features=8, method__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4,
     gaussians__densify_every=4,
     schedule__coarse=16, schedule__fine=10, schedule__size=0, schedule__early_size=20, schedule__checkpoint_every=7,
     schedule__preview_every=0,

@@ -13,73 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from audioplane.audio.mel import SAMPLE_RATE, STEP, Statistics, log_mel, standardise, standardise_by
+from audioplane.audio.mel import STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
-
-
-def load_audio(path: str | Path) -> np.ndarray:
-    """A sound (or video) file as 16 kHz mono.
-
-    Args:
-        path: any format, sample rate and number of channels that libsndfile or FFmpeg reads.
-
-    Returns:
-        (n,) float32 in about [-1, 1]; channels are averaged.
-
-    Raises:
-        UserError: no such file, not readable, empty, or with NaN or infinite samples.
-    """
-    import soundfile
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no sound file {path}")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        samples = samples.mean(axis=1)
-    except soundfile.LibsndfileError:
-        samples, rate = _decode_by_ffmpeg(path)
-    return check_audio(resample(samples, rate), str(path))
-
-
-def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
-    """Refuses what cannot be spoken: nothing, several channels, NaN."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise UserError(
-            f"{name} must be a one-dimensional array of floats, not {samples.dtype} of shape {samples.shape}"
-        )
-    if len(samples) == 0:
-        raise UserError(f"{name} is empty; record at least a few milliseconds")
-    if not np.isfinite(samples).all():
-        raise UserError(f"{name} contains NaN or infinite samples; export it again")
-    return samples.astype(np.float32, copy=False)
-
-
-def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
-    import av
-    from av.error import FFmpegError
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise UserError(f"{path} has no sound")
-            rate = container.streams.audio[0].rate
-            to_float = av.AudioResampler(format="fltp", layout="mono", rate=rate)
-            parts = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in to_float.resample(frame)]
-    except (FFmpegError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as sound ({error}); convert it to wav") from error
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
-
-
-def resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    """`samples` (n,) from `rate` to 16 kHz."""
-    if rate == SAMPLE_RATE or len(samples) == 0:
-        return samples
-    import librosa
-
-    return librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE)
+from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
+from audioplane.media.sound import check_audio as check_audio
+from audioplane.media.sound import load_audio as load_audio
 
 
 def count_frames(samples: np.ndarray, fps: float) -> int:

@@ -149,9 +149,9 @@ def memory_table() -> pd.DataFrame:
     """Table I, measured: MiB of each paradigm's tables and networks, and what another second of video adds."""
     from audioplane.experiments import session
     from audioplane.experiments.paper import numbers
-    from audioplane.methods.audio_plane import inspect
+    from audioplane.methods.audio_plane.paper import inspection as field_inspection
 
-    table = inspect.memory(session.settings(), seconds=80).rename(columns=lambda name: f"{name}, MiB").round(3)
+    table = field_inspection.memory(session.settings(), seconds=80).rename(columns=lambda name: f"{name}, MiB").round(3)
     stated = numbers()["table1_paradigms"]["rows"].values()  # (a), (b), (c), after our dense grid
     table["paper: low memory"] = ["", *("yes" if row[0] else "no" for row in stated)]
     return table

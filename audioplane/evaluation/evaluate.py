@@ -118,7 +118,10 @@ def evaluate_all(
 ) -> list[tuple[Evaluation, dict[str, NDArray]]]:
     """`evaluate` of several renders in one pass: what of a frame is the truth's is read and measured once for all."""
     frames = subject.test if frames is None else frames
-    reader = reader or MouthReader(subject)
+    try:
+        reader = reader or MouthReader(subject)
+    except ValueError as error:
+        raise UserError(f"{subject.name} cannot be measured: {error}; give a longer clip") from error
 
     def work(moment: tuple[int, Callable[[], list[NDArray]]]) -> tuple[list[Row], list[NDArray]]:
         t, look = moment

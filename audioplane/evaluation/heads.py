@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audioplane.evaluation.evaluate import Evaluation, Render, evaluate_all, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.evaluation.resized import at_size_of
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import Speed, measure
 
@@ -30,7 +31,7 @@ def evaluate_head(
     frames: range | None = None,
     protocol: Protocol = DEFAULT,
 ) -> list[tuple[Evaluation, dict[str, NDArray]]]:
-    """Measures a head under the subject's own audio, and that audio late.
+    """Measures a head at its size, under the subject's own audio, and that audio late.
 
     Args:
         head: with every Gaussian evaluated (`sparse=False`), as it was trained.
@@ -43,6 +44,7 @@ def evaluate_head(
     Returns:
         for each shift the summary and its series, as `evaluate.evaluate` gives them.
     """
+    subject = at_size_of(head, subject)
     renders = [renderer(head, subject, shift, protocol) for shift in shifts]
     return evaluate_all(subject, renders, frames, reader, protocol)
 

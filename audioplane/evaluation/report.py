@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import load_audio
 from audioplane.errors import UserError
-from audioplane.evaluation import lip_sync
+from audioplane.evaluation import inspection, lip_sync
 from audioplane.evaluation.evaluate import Render, compare, spaced
 from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer, time_in_clip
 from audioplane.evaluation.networks import by_networks
 from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.evaluation.resized import at_size_of
 from audioplane.media.videos import Film, Pair, at_rate
-from audioplane.methods.audio_plane import inspect
 from audioplane.metrics.face import aue, deformation, iou, lmd
 from audioplane.pretrained.syncnet.scorers import FPS, Scorer
 from audioplane.runtime.threads import in_parallel
@@ -43,13 +43,16 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
             minutes.
 
     Returns:
-        protocol; measures, and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
+        size of the pictures, the head's, and the Subject's where that is another (`subject_size`); protocol; measures,
+        and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
     """
+    given, subject = subject, at_size_of(head, subject)
     (summary, _), (late, _) = evaluate_head(head, subject, (0.0, SHIFT), protocol=protocol)
     draw = renderer(head, subject, protocol=protocol)
     found: dict[str, Any] = {
         "subject": subject.name,
         "size": [subject.width, subject.height],
+        **({} if given is subject else {"subject_size": [given.width, given.height]}),
         "protocol": protocol.to_dict(),
         "measures": summary.to_dict(),
         "shifted": {"seconds": SHIFT, **late.to_dict()},
@@ -85,7 +88,7 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])
     shown = [t for t in frames[:: max(1, len(frames) // 20)] if subject.motion_mask(t).any()]
-    maps = [inspect.moment(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
+    maps = [inspection.frame_picture(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
     overlaps = [iou(g.numpy(), subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True) if g is not None]
     try:
         moved = asdict(deformation(points, weights, vertices, lips))

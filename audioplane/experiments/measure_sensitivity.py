@@ -10,10 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audioplane.errors import UserError
-from audioplane.evaluation import lip_sync, protocols
+from audioplane.evaluation import inspection, lip_sync, protocols
 from audioplane.evaluation.evaluate import Evaluation, evaluate_all
 from audioplane.evaluation.heads import renderer
-from audioplane.methods.audio_plane import inspect
 from audioplane.metrics import registry
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.statistics import Difference, over_frames, spread
@@ -49,7 +48,7 @@ def renderings(subject: Subject, head: TalkingHead) -> dict[str, Render]:
     """The head as it is, `LATE` frames late, with its mouth held still, and with the true hair and torso pasted in."""
     own = renderer(head, subject)
     late = renderer(head, subject, shift=LATE / subject.fps)
-    still = renderer(inspect.at_rest(head), subject)
+    still = renderer(inspection.at_rest(head), subject)
 
     def pasted(t: int) -> NDArray:
         cover = subject.hair_mask(t) | ~subject.head_mask(t)
@@ -96,7 +95,7 @@ def sync_table(scores: Mapping[str, SyncScore]) -> pd.DataFrame:
 
 def by_protocol(subject: Subject, head: TalkingHead, names: Sequence[str] = tuple(protocols.PROTOCOLS)) -> pd.DataFrame:
     """PSNR, SSIM and HaarPSI of one head under each protocol, and of the same head with its mouth held still."""
-    still, reader, rows = inspect.at_rest(head), MouthReader(subject), {}
+    still, reader, rows = inspection.at_rest(head), MouthReader(subject), {}
     for name in names:
         protocol = protocols.find(name)
         draw = [renderer(one, subject, protocol=protocol) for one in (head, still)]

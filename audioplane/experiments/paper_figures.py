@@ -26,9 +26,11 @@ from audioplane.experiments.records import Record, read_all, today, versions
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Job
 from audioplane.experiments.tables import LENGTHS, TABLES, jobs
-from audioplane.methods.audio_plane import inspect, pipeline_trace
+from audioplane.methods.audio_plane.paper import inspection as field_inspection
+from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.metrics import registry
 from audioplane.runtime import cache
+from audioplane.subject import sounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -176,22 +178,22 @@ def fig1(desk: Desk) -> Figure:
 def fig2(desk: Desk) -> Figure:
     """Memory of the representations, at the sizes of the preset."""
     config = find_preset(desk.preset)
-    return plots.memory(inspect.memory(config, LENGTHS[desk.preset][0]), np.geomspace(1, 1000, 40).tolist())
+    return plots.memory(field_inspection.memory(config, LENGTHS[desk.preset][0]), np.geomspace(1, 1000, 40).tolist())
 
 
 def fig3(desk: Desk) -> Figure:
     """The way from sound to picture at the widest opening of the held-out part."""
     subject, head = desk.speaking(*FULL)
-    widest = inspect.moments(_opening(subject), subject.test, 2)[1]
+    widest = sounds.frames_by_opening(_opening(subject), subject.test, 2)[1]
     return plots.pipeline(pipeline_trace.stages(subject, head, widest))
 
 
 def fig4(desk: Desk) -> Figure:
     """Attention over the prototypes during a held-out sentence."""
-    from audioplane.methods.audio_plane.prototypes import plane_of
+    from audioplane.methods.audio_plane.paper.prototypes import plane_of
 
     subject, head = desk.speaking(*FULL)
-    weights = inspect.attention_over_time(plane_of(head), head.encode(subject.audio))[0]
+    weights = field_inspection.attention_over_time(plane_of(head), head.encode(subject.audio))[0]
     start = subject.test.start / subject.fps
     stop = min(start + SENTENCE, subject.num_frames / subject.fps)
     phonemes, fps = subject.phonemes or [], subject.fps
@@ -203,7 +205,7 @@ def fig5(desk: Desk) -> Figure:
     columns = {}
     for margin in MARGINS:
         subject, head = desk.speaking("table4", margin, "test set A")
-        widest = inspect.moments(_opening(subject), subject.test, 2)[1]
+        widest = sounds.frames_by_opening(_opening(subject), subject.test, 2)[1]
         columns[float(margin)] = pipeline_trace.at_margin(subject, head, widest)
     return plots.margin_heads(columns)
 
@@ -215,8 +217,8 @@ def fig6(desk: Desk) -> Figure:
     for method in METHODS:
         subject, head = desk.speaking("table5", method, "test set A")
         if not rows:
-            moments = inspect.moments(_opening(subject), subject.test)
-            spoken = inspect.sounds(subject)
+            moments = sounds.frames_by_opening(_opening(subject), subject.test)
+            spoken = sounds.sounds(subject)
             titles = [f"sound: {spoken[t]}" for t in moments]
             mouths = [pipeline_trace.lips(subject, t) for t in moments]
             rows["truth"] = [subject.frame(t) for t in moments]

@@ -16,6 +16,7 @@ from audioplane.evaluation import lip_sync
 from audioplane.evaluation.evaluate import spaced
 from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer
 from audioplane.evaluation.networks import lpips
+from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
 from audioplane.metrics.mouth import MouthReader
@@ -25,7 +26,7 @@ from audioplane.runtime.threads import one_each
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
-    from audioplane.training.trainer import Watcher
+    from audioplane.training.trainer import Callback
 
 JUDGING = ("evaluation", "metrics", "pretrained/syncnet", "experiments/runs.py")
 KEPT = (
@@ -134,31 +135,32 @@ def forget(job: Job) -> None:
     forget_head(job.clip.speaker, job.config)
 
 
-def run(job: Job, watchers: Sequence[Watcher] = ()) -> Record:
+def run(job: Job, callbacks: Sequence[Callback] = ()) -> Record:
     """The record of a job: read if it is there, else made. One process at a time makes it.
 
     Args:
-        job: what to do. watchers: of the training.
+        job: what to do. callbacks: of the training.
     """
     with one_at_a_time(cache.make("records") / job.key):
         record = find(job)
         if record is None:
-            record = _make(job, watchers)
+            record = _make(job, callbacks)
             record.save(folder())
     return record
 
 
-def _make(job: Job, watchers: Sequence[Watcher]) -> Record:
+def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     from audioplane.inference.talking_head import TalkingHead
 
     subject = job.clip.open()
     start = time.perf_counter()
-    path = trained(subject, job.config, watchers)
+    path = trained(subject, job.config, callbacks)
     done = time.perf_counter()
     head = TalkingHead.load(path / HEAD, sparse=False)
+    subject = at_size_of(head, subject)
     reader = MouthReader(subject)
     if job.driven is not None:
-        subject = driven_by(subject, job.driven)
+        subject = at_size_of(head, driven_by(subject, job.driven))
         reader = reader.on(subject)
     measures, series = judge(head, subject, reader)
     facts = {

@@ -18,8 +18,8 @@ LENGTHS = {"smoke": (10.0, 64, 3.0), "demo": (40.0, 192, 8.0), "paper": (100.0, 
 """Seconds and pixels of an embedded speaker's clip, and seconds of a voice that drives it, by preset. Four fifths of a
 clip are learnt; the paper's split, 80 s to learn, is that of `paper`."""
 
-TRI_PLANE = ("field.kind=tri_plane", "saliency.enabled=false")
-SIX_PLANES = ("field.kind=six_planes", "saliency.enabled=false")
+TRI_PLANE = ("method.field=tri_plane", "method.saliency=false")
+SIX_PLANES = ("method.field=six_planes", "method.saliency=false")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Table:
         subject: Clip | None = None,
     ) -> Job | None:
         """The run of a cell; None where there is none: no code, or a field that does not hear."""
-        if row.settings is None or (column.voice and "field.kind=six_planes" in row.settings):
+        if row.settings is None or (column.voice and "method.field=six_planes" in row.settings):
             return None
         seconds, size, driven = lengths
         clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)
@@ -141,8 +141,8 @@ def _table2() -> Table:
     rows = (
         Row("static", ("schedule.fine=0",)),
         Row("w/o AP & SS", TRI_PLANE, "w/o AP & SS"),
-        Row("+ SS", ("field.kind=tri_plane",), "+ SS"),
-        Row("+ AP", ("saliency.enabled=false",), "+ AP"),
+        Row("+ SS", ("method.field=tri_plane",), "+ SS"),
+        Row("+ AP", ("method.saliency=false",), "+ AP"),
         Row("+ AP & SS", (), "+ AP & SS"),
     )
     base, ss, ap, full = ((row.name, "test set A") for row in rows[1:])
@@ -170,7 +170,7 @@ def _table3() -> Table:
         Row(
             f"{scores} / {fusion}",
             tuple(
-                f"field.{key}={value}"
+                f"method.{key}={value}"
                 for key, value in (("scores", scores), ("fusion", fusion))
                 if (key, value) not in (("scores", "attention"), ("fusion", "concat"))
             ),
@@ -198,7 +198,7 @@ def _table3() -> Table:
 
 def _table4() -> Table:
     margins = ("0.05", "0.1", "0.2", "0.3")
-    rows = tuple(Row(m, () if m == "0.2" else (f"saliency.margin={m}",), m) for m in margins)
+    rows = tuple(Row(m, () if m == "0.2" else (f"method.margin={m}",), m) for m in margins)
     chosen, claims = ("0.2", "test set A"), ()
     for margin in ("0.05", "0.1", "0.3"):
         claims += _compare(f"a margin of 0.2 is better than {margin}", chosen, (margin, "test set A"), SYNC)

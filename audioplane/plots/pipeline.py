@@ -16,7 +16,7 @@ from audioplane.plots.field import INK
 from audioplane.plots.theme import themed
 
 if TYPE_CHECKING:
-    from audioplane.methods.audio_plane.pipeline_trace import Stages
+    from audioplane.methods.audio_plane.paper.pipeline_trace import Stages
 
 SIZE, FLOOR = (14.75, 6.3), 0.42  # inches; what places below count from
 MARK = "#d55e00"  # the Gaussian that is followed

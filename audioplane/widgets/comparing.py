@@ -9,9 +9,10 @@ import numpy as np
 
 from audioplane import plots
 from audioplane.evaluation.heads import renderer
-from audioplane.methods.audio_plane import inspect, pipeline_trace
+from audioplane.methods.audio_plane.paper import pipeline_trace
+from audioplane.methods.audio_plane.paper.widgets import checked, sound_of
+from audioplane.subject import sounds
 from audioplane.widgets.figure_widget import FigureWidget, slider
-from audioplane.widgets.looking import checked, sound_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: 
         raise ValueError("heads: expected one head at least, received none")
     frames = checked(subject, frames)
     draws = {name: renderer(head, subject) for name, head in heads.items()}
-    spoken = inspect.sounds(subject)
+    spoken = sounds.sounds(subject)
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         middle = int(values["frame"])

@@ -252,7 +252,7 @@ def test_a_row_differs_from_the_preset_only_in_what_it_names():
             if config[group][key] != base[group][key]
         }
         assert changed - {"size", "early_size"} <= {"scores", "fusion"}
-        assert (config["field"]["scores"], config["field"]["fusion"]) == tuple(row.split(" / "))
+        assert (config["method"]["scores"], config["method"]["fusion"]) == tuple(row.split(" / "))
 
 
 def test_identity_is_of_the_question_and_not_of_the_place():

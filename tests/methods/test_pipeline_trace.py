@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.tiny_run import TINY
 
 from audioplane import plots
+from audioplane.evaluation import inspection
 from audioplane.inference.talking_head import TalkingHead
-from audioplane.methods.audio_plane import inspect, pipeline_trace
+from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.splat.gaussians import Gaussians
 from audioplane.subject import Phoneme
 from audioplane.training.trainer import Trainer
+from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
 
 
@@ -76,7 +77,7 @@ def test_a_gaussian_falls_where_it_is_drawn(spoken):
     one = Gaussians(**{name: tensor[:1].clone() for name, tensor in head.cloud.items()})
     one.means = torch.tensor([[0.03, -0.05, 0.0]])
     (at,) = pipeline_trace.centres(head, one, subject.viewmats[5])
-    drawn = inspect.splat_values(head, torch.ones(1, 1), subject.viewmats[5], one)
+    drawn = inspection.splat_values(head, torch.ones(1, 1), subject.viewmats[5], one)
     picture = 1 - pipeline_trace.as_points(head, one, subject.viewmats[5], zoom=1).mean(-1)
     rows, columns = np.indices(picture.shape) + 0.5
     weights = picture / picture.sum()
