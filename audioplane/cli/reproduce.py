@@ -164,10 +164,12 @@ def _write(table: Result | pd.DataFrame, name: str, out: Path | None) -> None:
     if isinstance(table, Result):
         texts = {"md": table.markdown() + "\n", "csv": table.tidy().to_csv(index=False), "tex": table.latex()}
     else:
-        from audioplane.experiments.results import markdown
+        from audioplane.experiments.table_text import pipe_table
 
-        print(f"\n{markdown(table)}")
-        texts = {"md": markdown(table) + "\n", "csv": table.to_csv(), "tex": table.to_latex(float_format="%.2f")}
+        text = pipe_table(table)
+        print(f"\n{text}")
+        latex = table.to_latex(float_format="%.2f", escape=True)
+        texts = {"md": text + "\n", "csv": table.to_csv(), "tex": latex}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for suffix, text in texts.items():

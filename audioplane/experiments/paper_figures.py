@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,15 @@ from audioplane import plots
 from audioplane.config import preset as find_preset
 from audioplane.errors import UserError
 from audioplane.evaluation import user_study
+from audioplane.evaluation.heads import renderer
 from audioplane.experiments import run_cache, runner, runs
 from audioplane.experiments.records import Record, read_all, today, versions
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Job
-from audioplane.experiments.tables import LENGTHS, MEASURES, TABLES, jobs
+from audioplane.experiments.tables import LENGTHS, TABLES, jobs
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper import pipeline_trace
+from audioplane.metrics import registry
 from audioplane.runtime import cache
 from audioplane.subject import sounds
 
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 FULL = ("table2", "+ AP & SS", "test set A")  # the head of Fig. 1, 3 and 4
 MARGINS = ("0.05", "0.1", "0.2", "0.3")
 METHODS = ("Audio-Plane", "tri-plane + audio", "six-planes over time")
-LEFT_OUT = ("opening_amplitude", "shifted_correlation")  # have no better and worse
-STATED = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "syncnet": "SyncNet", "fps": "FPS"}  # by the paper
-SMALLER = ("lpips", "lip_error")
 LEAST = {
     "head_psnr": 0.5,
     "mouth_psnr": 1.0,
@@ -224,7 +222,7 @@ def fig6(desk: Desk) -> Figure:
             titles = [f"sound: {spoken[t]}" for t in moments]
             mouths = [pipeline_trace.lips(subject, t) for t in moments]
             rows["truth"] = [subject.frame(t) for t in moments]
-        draw = runs.renderer(head, subject)
+        draw = renderer(head, subject)
         rows[method] = [draw(t) for t in moments]
     return plots.methods(rows, mouths, titles)
 
@@ -240,35 +238,25 @@ def fig7(desk: Desk) -> Figure:
 
 
 def dots(desk: Desk, name: str) -> Figure:
-    """A table as dots, ours over seeds and the paper's."""
+    """A table as dots, ours over seeds and the paper's: of the measures that have a better and a worse."""
     result = table_result(name, desk.preset)
     desk.sources.records.extend(result.records)
     several = len(result.table.columns) > 1
-    ours: dict[str, dict[str, list[float]]] = {}
-    theirs: dict[str, dict[str, float]] = {}
-    better: dict[str, int] = {}
-    called: dict[str, str] = {}
-    least: dict[str, float] = {}
+    panels = []
     for measure in result.table.measures:
-        if measure in LEFT_OUT:
-            continue
-        title, stated, _ = MEASURES[measure]
-        cells: dict[str, list[float]] = {}
+        metric = registry.find(measure)
+        ours: dict[str, list[float]] = {}
         papers: dict[str, float] = {}
         for column in result.table.columns:
             for row in result.table.rows:
                 place = f"{row.name} · {column.name}" if several else row.name
-                records = result.cells.get((row.name, column.name), [])
-                cells[place] = [value for record in records if (value := _number(record, measure)) is not None]
-                number = result.table.paper(row, column).get(stated)
+                ours[place] = result.values(row.name, column.name, measure)
+                number = result.table.paper(row, column).get(metric.paper)
                 if number is not None:
                     papers[place] = number
-        if any(cells.values()):
-            ours[title], theirs[title] = cells, papers
-            better[title], called[title] = -1 if measure in SMALLER else 1, STATED.get(stated, "")
-            least[title] = LEAST.get(measure, 0.0)
-    title = f"Table {result.table.number}. {result.table.title}"
-    return plots.table_dots(ours, theirs, better, title, called, least)
+        if metric.sign and any(ours.values()):
+            panels.append(plots.DotPanel(metric, ours, papers, LEAST.get(measure, 0.0)))
+    return plots.table_dots(panels, f"Table {result.table.number}. {result.table.title}")
 
 
 FIGURES: dict[str, Callable[[Desk], Figure]] = {
@@ -328,11 +316,6 @@ def _opening(subject: Subject) -> Any:
     from audioplane.subject.masks import mouth_opening
 
     return mouth_opening(subject.landmarks)
-
-
-def _number(record: Record, measure: str) -> float | None:
-    value = record.facts.get(measure, record.measures.get(measure))
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _digest(path: Path) -> str:

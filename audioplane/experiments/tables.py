@@ -12,6 +12,7 @@ from audioplane.config import Config, preset
 from audioplane.errors import UserError
 from audioplane.experiments import paper
 from audioplane.experiments.runs import Clip, Job
+from audioplane.metrics import registry
 
 LENGTHS = {"smoke": (10.0, 64, 3.0), "demo": (40.0, 192, 8.0), "paper": (100.0, 512, 20.0)}
 """Seconds and pixels of an embedded speaker's clip, and seconds of a voice that drives it, by preset. Four fifths of a
@@ -64,7 +65,8 @@ class Claim:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.measure not in ("lip_error", "sync_distance", "sync_unrelated")
+        """Which way the first cell would be better."""
+        return registry.find(self.measure).higher_is_better is not False
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Table:
 
     Attributes:
         name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.
-        measures: that are shown, ours; see `MEASURES`.
+        measures: that are shown, ours; names of `metrics.registry`.
     """
 
     name: str
@@ -111,17 +113,6 @@ class Table:
         """The paper's numbers of a cell, by its own measures."""
         return paper.row(self.data, row.paper, column.paper) if row.paper else {}
 
-
-MEASURES = {
-    "head_psnr": ("head PSNR", "psnr", 2), "head_ssim": ("head SSIM", "ssim", 4), "lpips": ("LPIPS", "lpips", 4),
-    "lse_c": ("LSE-C", "syncnet", 3), "mouth_psnr": ("mouth PSNR", "", 2), "mouth_ssim": ("mouth SSIM", "", 4),
-    "lip_error": ("lip error, mm", "", 3), "opening_correlation": ("opening r", "", 3),
-    "opening_amplitude": ("amplitude", "", 2), "shifted_correlation": ("r, 1 s late", "", 2), "fps": ("FPS", "fps", 0),
-    "true_lse_c": ("LSE-C of the truth", "", 3), "mouth_share": ("Gaussians at the mouth", "", 3),
-    "unrelated_lse_c": ("LSE-C, unrelated", "", 3),
-}  # fmt: skip
-"""Our measures: title, the paper's measure beside which it stands, digits. LSE-C is by `audioplane-sync`, the paper's
-by SyncNet: two scales. The paper's PSNR is of whole pictures."""
 
 PICTURES = (
     "head_psnr",

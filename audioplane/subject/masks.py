@@ -41,11 +41,14 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
 
 def fill_hull(points: np.ndarray, height: int, width: int) -> np.ndarray:
     """H x W bool: pixels whose centre lies in the convex hull of N x 2 pixel positions (centres at +0.5)."""
-    picture = np.zeros((height, width), np.uint8)
-    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2)
-    fixed = np.round((hull - 0.5) * 16).astype(np.int32)  # OpenCV counts pixel centres as whole numbers
-    cv2.fillConvexPoly(picture, fixed, 1, cv2.LINE_8, 4)
-    return picture.astype(bool)
+    from skimage.draw import polygon
+
+    picture = np.zeros((height, width), bool)
+    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    # Not by OpenCV, whose polygons hold every pixel that their outline touches.
+    rows, columns = polygon(hull[:, 1] - 0.5, hull[:, 0] - 0.5, (height, width))
+    picture[rows, columns] = True
+    return picture
 
 
 def grow(mask: np.ndarray, radius: float) -> np.ndarray:

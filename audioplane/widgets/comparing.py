@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audioplane import plots
-from audioplane.experiments.runs import renderer
+from audioplane.evaluation.heads import renderer
 from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.methods.audio_plane.paper.widgets import checked, sound_of
 from audioplane.subject import sounds

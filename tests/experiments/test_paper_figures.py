@@ -56,7 +56,7 @@ def test_a_table_is_drawn_from_its_records(records, tmp_path):
         assert about["sha256"][name] == hashlib.sha256(content).hexdigest()
     figure, _ = paper_figures.draw("table4", "smoke")
     labels = [axes.get_xlabel() for axes in figure.axes]
-    assert "ours: head PSNR ↑" in labels
+    assert "ours: head PSNR, dB ↑" in labels
     assert "paper: PSNR ↑" in labels
     assert not any("LPIPS" in label for label in labels), "weights missing: no panel"
 
