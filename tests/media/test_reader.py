@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.preprocess import clips
 import numpy as np
 import pytest
-from audioplane.media.reader import MediaReader, cut_out
 
 from audioplane.errors import UserError
+from audioplane.media.reader import MediaReader, cut_out
+from tests.preprocess import clips
 
 
 def shown(path: Path, count: int, start: float = 0.0) -> list[int]:
