@@ -156,7 +156,8 @@ class Result:
             return found
         records = [r for (_, where), rs in self.cells.items() if where == column for r in rs]
         values = [v for r in records if isinstance(v := r.measures.get("true_lse_c"), float)]
-        stated, heading = paper.truth(self.table.data, own.paper), registry.find("lse_c").heading
+        stated = paper.truth(self.table.numbers.get(self.table.data, {}), own.paper)
+        heading = registry.find("lse_c").heading
         found += [Cell(column, TRUTH, heading, OURS, f"{values[0]:.3f}")] if values else []
         return found + ([Cell(column, TRUTH, heading, PAPER, f"{stated:g}")] if values and stated else [])
 
