@@ -29,13 +29,15 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices faster than float32 ones."""
+def has_bf16(device: torch.device | str = "cpu") -> bool:
+    """Whether a device multiplies bfloat16 matrices faster than float32 ones."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
     check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.cuda.is_available() or (check is not None and bool(check()))
+    return check is not None and bool(check())
 
 
-class Heads(nn.Module):
+class DeformationMLP(nn.Module):
     """D1 (two layers and a zero-initialised last one) and D2 (one hidden layer, sigmoid), first layers side by side.
 
     Args:
@@ -58,8 +60,8 @@ class Heads(nn.Module):
         bf16: bool = False,
     ) -> None:
         super().__init__()
-        self.width, self.hidden = width, hidden
-        self.bf16 = bf16 and has_bf16()
+        self.width, self.extra, self.hidden = width, extra, hidden
+        self.asks_bf16 = bf16
         self.first = linear(width + extra, hidden + dynamism_hidden, generator)
         self.second = linear(hidden, hidden, generator)
         self.offset = linear(hidden, outputs, generator)
@@ -67,6 +69,11 @@ class Heads(nn.Module):
         # Offsets start at zero: the head is then the static head whatever d is. D2 starts at random: from zero its
         # hidden units would learn nothing until the last layer has left zero, and it ended as a constant.
         nn.init.zeros_(self.offset.weight)
+
+    @property
+    def bf16(self) -> bool:
+        """Whether matrices are multiplied in bfloat16 where the weights lie now."""
+        return self.asks_bf16 and has_bf16(self.first.weight.device)
 
     def forward(self, static: Tensor, gain: Tensor | None = None, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism of each Gaussian.

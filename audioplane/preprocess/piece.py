@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import numpy as np
 
 from audioplane import __version__
 from audioplane.errors import UserError
+from audioplane.media.reader import decimal
 from audioplane.preprocess import background, cached, flow, masks, slips, trajectory
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.head_path import HeadPath
@@ -50,9 +52,9 @@ class Piece:
         return self.whole.settings
 
     @property
-    def start(self) -> float:
+    def start(self) -> Fraction:
         """Seconds after the first picture."""
-        return self.settings.start + self.first / FPS
+        return decimal(self.settings.start) + Fraction(self.first, int(FPS))
 
     @property
     def breaks(self) -> list[int]:
@@ -67,7 +69,7 @@ class Piece:
         self, name: str, make: Callable[[], dict[str, Any]], after: tuple[str, ...] = (), **settings: Any
     ) -> cached.Arrays:
         """A cached step that also depends on which frames these are."""
-        where = {"start": self.start, "count": self.count, "box": list(self.box), "size": self.settings.size}
+        where = {"start": str(self.start), "count": self.count, "box": list(self.box), "size": self.settings.size}
         return self.whole.steps(name, make, {**where, **settings}, after)
 
     # Steps
@@ -198,6 +200,8 @@ class Piece:
             "rate": plain.rate,
             "channels": plain.channels,
             "codec": plain.codec,
+            "track": plain.track,
+            "notes": list(plain.notes),
             "starts_at": round(plain.start, 4),
             "lag_frames": None if sync is None else round(sync.lag, 2),
             "lag_correlation": None if sync is None else round(sync.correlation, 3),
@@ -220,7 +224,7 @@ class Piece:
         """The sound, from each frame of a course on so many frames later, and all of it `shift` seconds."""
         parts, edges = [], [*(frame for frame, _ in course), self.count]
         for (frame, later), end in zip(course, edges[1:], strict=True):
-            at, seconds = self.start + frame / FPS - later / FPS - shift, (end - frame) / FPS
+            at, seconds = float(self.start) + (frame - later) / FPS - shift, (end - frame) / FPS
             samples = self.whole.source.sound(at, seconds).samples
             parts.append(np.pad(samples, (0, max(round(seconds * SAMPLE_RATE) - len(samples), 0))))
         return np.concatenate(parts)
@@ -242,8 +246,8 @@ class Piece:
             still, share = waiting.result()
         samples, about_sound = self.sound(mouth_opening(landmarks))
         facts = Facts.gather(
-            self.look, self.whole.source, self.settings.start, self.start, self.count, self.box, self.settings.size,
-            self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
+            self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box,
+            self.settings.size, self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
         )  # fmt: skip
         provenance = {
             "made_by": f"audioplane prepare {__version__}",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess.bundle import Lens, Poses
-from audioplane.preprocess.source import Source
 from audioplane.preprocess.study import tremble
 from audioplane.preprocess.survey import EVERY, silences
 from audioplane.subject.format import FPS
@@ -42,7 +42,8 @@ class Facts:
             pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
             up-down, roll). background_seen: share of the background that was ever visible. change: usual change
             from frame to frame of the background. damaged: what is wrong with the file, or "".
-        sound: see `Piece.sound`. clipping: share of samples at full scale.
+        sound: see `Piece.sound`. clipping: share of samples at full scale. notes: what was done to pictures and sound
+            beyond what every file needs, each in words. face: which was asked for.
     """
 
     file: str
@@ -72,11 +73,13 @@ class Facts:
     damaged: str
     sound: dict[str, Any] = field(default_factory=dict)
     clipping: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    face: str = "largest"
 
     @staticmethod
     def gather(
         look: Look,
-        source: Source,
+        source: MediaReader,
         asked: float,
         start: float,
         count: int,
@@ -97,12 +100,12 @@ class Facts:
         turns = Rotation.from_matrix(poses.R).as_rotvec(degrees=True)
         face = np.array([0.0, 0.0, -0.08])
         cut = beyond(landmarks, size)
-        lost = np.repeat(~np.isfinite(look.seen.faces[:, 0, 0]), EVERY)[: len(look.seen.change)]
+        lost = np.repeat(~np.isfinite(look.seen.main[:, 0]), EVERY)[: len(look.seen.change)]
         lost[look.first : look.first + look.count] = False
         places = 1000 * (poses.R @ face + poses.t)[:, :2]
         relative = Rotation.from_matrix(poses.R @ poses.R[len(poses) // 2].T).as_rotvec(degrees=True)
         return Facts(
-            file=source.path.name, width=source.width, height=source.height, rate=round(source.rate, 3),
+            file=source.path.name, width=source.width, height=source.height, rate=round(float(source.rate), 3),
             codec=source.codec, start=round(start, 3), frames=count, seconds=round(count / FPS, 2),
             looked_at=round(len(lost) / FPS, 2), lost=spans(lost, asked), gone=spans(~seen, start),
             cut_share=round(float(cut.mean()), 4), cut_off=spans(cut, start),
@@ -115,6 +118,7 @@ class Facts:
             turns_degrees=tuple(round(float(turns[:, k].std()), 1) for k in (1, 0, 2)),  # type: ignore[arg-type]
             background_seen=round(background_seen, 3), damaged=look.damaged, sound=sound,
             clipping=round(float((np.abs(samples) > 0.999).mean()), 5),
+            notes=[*source.notes, *sound.get("notes", ())], face=look.seen.choice,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -167,7 +171,11 @@ class Facts:
                 f"{abs(slip['frames']):.1f} frames {order}; {mended}"
             )
         if self.other_faces > 0.1:
-            out.append(f"there is a second face in {self.other_faces:.0%} of the frames; the larger was taken")
+            taken = "the larger" if self.face == "largest" else f"--face {self.face}"
+            out.append(
+                f"there is a second face in {self.other_faces:.0%} of the frames; {taken} was taken, --face "
+                "chooses another"
+            )
         if self.cuts:
             times = ", ".join(f"{t:g}" for t in self.cuts[:6])
             out.append(f"the picture jumps at {times} s{' and later' if len(self.cuts) > 6 else ''}: see --split")
@@ -203,6 +211,7 @@ class Facts:
             f"  pose      focal length {self.focal:.2f} sides; tremble {self.jitter_degrees:.2f} degrees, "
             f"{self.jitter_mm:.2f} mm a frame squared",
             f"  lag       {told}",
+            *(f"  note      {note}" for note in self.notes),
             f"  verdict   {self.verdict()}" + "".join(f"\n            - {trouble}" for trouble in self.troubles()),
         ]
         return "\n".join(lines)

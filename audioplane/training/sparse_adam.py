@@ -87,7 +87,7 @@ def _update_all(start, stop, grads, values, first, second, beta1, beta2, rate, e
         values[k] -= rate * first[k] / (np.sqrt(second[k]) + epsilon)
 
 
-class RowAdam(torch.optim.Optimizer):
+class SparseAdam(torch.optim.Optimizer):
     """Adam over parameters with dense gradients of any shape, or sparse ones (rows, D), on any device.
 
     Args:

@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane.audio.features import SAMPLE_RATE, STEP, load_audio, log_mel
+from audioplane.audio.features import load_audio
+from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
@@ -114,14 +115,14 @@ def _digest(path: Path) -> str:
 def _watch(task: tuple[Path, Path]) -> None:
     """Measures one film: log-mel, and lips in parts of the distance of the eyes; never writes half of it."""
     from audioplane.audio.pretrain import lip_shapes
+    from audioplane.media.reader import MediaReader
     from audioplane.preprocess.landmarks import follow, ibug, landmarker
-    from audioplane.preprocess.source import Source
     from audioplane.preprocess.survey import frame_count, survey
 
     path, kept = task
-    source, finder = Source.open(path), landmarker("mediapipe")
+    source, finder = MediaReader.open(path), landmarker("mediapipe")
     sound = source.sound().samples
-    frames = min(frame_count(source.timing().end), len(sound) * 25 // SAMPLE_RATE)
+    frames = min(frame_count(float(source.timing().end)), len(sound) * 25 // SAMPLE_RATE)
     mel = log_mel(sound, BANDS)[: len(sound) // STEP].astype(np.float16)
     lips = np.full((len(mel), len(LIPS)), np.nan)
     try:

@@ -1,8 +1,8 @@
 """What training minimises: Eq. 15 to 17, and the perceptual terms.
 
-    coarse = L1 + w_p L_perceptual                                 (Eq. 16)
-    fine   = L1 + w_p L_perceptual + w_m L_mask                    (Eq. 17)
-    L_mask = mean over pixels of max(0, |m - g| - margin)          (Eq. 15)
+    static = L1 + w_p L_perceptual                                 (Audio-Plane, Eq. 16)
+    fine   = L1 + w_p L_perceptual + w_m L_mask                    (Audio-Plane, Eq. 17)
+    L_mask = mean over pixels of max(0, |m - g| - margin)          (Audio-Plane, Eq. 15)
 
 Images are (H, W, 3) in [0, 1]. L_perceptual is LPIPS where its weights are to be had, else D-SSIM = 1 - SSIM; which
 one a run used stands in its record.
@@ -24,8 +24,8 @@ from audioplane.runtime import threads
 from audioplane.runtime.contracts import expect
 
 if TYPE_CHECKING:
+    from audioplane.methods.base import Sample
     from audioplane.splat.gaussians import Picture
-    from audioplane.training.dataset import Sample
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 
@@ -47,7 +47,7 @@ class PixelTerms:
     error: Tensor
 
 
-def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float = 0.0) -> PixelTerms:
     """Weighted L1 and mask loss of a picture, and what other terms need.
 
     Paper: Eq. 15 and the first term of Eq. 16 (journal).
@@ -78,7 +78,7 @@ class _PixelTerms(torch.autograd.Function):
     def forward(
         ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float, margin: float
     ) -> tuple[Tensor, ...]:
-        from audioplane.training import pixel_kernels as kernels
+        from audioplane.losses import pixel_kernels as kernels
 
         height, width = alpha.shape[:2]
         expect("channels", channels, (height, width, 4 if channels.shape[-1] == 4 else 3))
@@ -110,7 +110,7 @@ class _PixelTerms(torch.autograd.Function):
     def backward(
         ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
     ) -> tuple[Any, ...]:
-        from audioplane.training import pixel_kernels as kernels
+        from audioplane.losses import pixel_kernels as kernels
 
         image, target, channels, background, motion = (t.detach() for t in ctx.saved_tensors)
         v_channels = torch.empty_like(channels, memory_format=torch.contiguous_format)
@@ -189,7 +189,7 @@ def structural_similarity(image: Tensor, target: Tensor) -> Tensor:
 
 def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
     """`structural_similarity` in plain torch: the slow twin, any device."""
-    from audioplane.training.ssim_kernels import C1, C2, KERNEL, REACH
+    from audioplane.losses.ssim_kernels import C1, C2, KERNEL, REACH
 
     bell = torch.from_numpy(KERNEL).to(image)
     window = (bell[:, None] * bell[None]).expand(3, 1, -1, -1)
@@ -204,7 +204,7 @@ def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
 class _Similarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
-        from audioplane.training import ssim_kernels as kernels
+        from audioplane.losses import ssim_kernels as kernels
 
         height, width = image.shape[:2]
         expect("image", image, (height, width, 3))
@@ -223,7 +223,7 @@ class _Similarity(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        from audioplane.training import ssim_kernels as kernels
+        from audioplane.losses import ssim_kernels as kernels
 
         (planes,), rows, width, stride = ctx.saved_tensors, ctx.rows, ctx.width, ctx.stride
         flat = [plane.view(-1).numpy() for plane in planes]
