@@ -216,7 +216,8 @@ class Config:
     @property
     def paths(self) -> dict[str, tuple[type, About]]:
         """Every dotted path -> its type and what it is; the method's own settings begin with "method."."""
-        return _paths(type(self.method))
+        names = About("which method; its own settings begin with method.", "ours", tuple(registry.names()))
+        return {METHOD: (str, names), **_paths(type(self.method))}
 
     def get(self, path: str) -> Any:
         """The value at a dotted path."""
@@ -275,9 +276,8 @@ def _fields(cls: Any, prefix: str = "") -> Iterator[tuple[str, type, About]]:
 
 @functools.cache
 def _paths(method: type[MethodConfig]) -> dict[str, tuple[type, About]]:
-    names = About("which method; its own settings begin with method.", "ours", tuple(registry.names()))
     own = {path: (kind, about) for path, kind, about in _fields(method, "method.")}
-    return {METHOD: (str, names), **own, **{path: (kind, about) for path, kind, about in _fields(Config)}}
+    return {**own, **{path: (kind, about) for path, kind, about in _fields(Config)}}
 
 
 def _about(config: Config, path: str) -> tuple[type, About]:

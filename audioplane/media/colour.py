@@ -57,6 +57,8 @@ class Colour:
             int(getattr(frame, name, 0) or getattr(codec, name, 0) or UNSPECIFIED)
             for name in ("color_trc", "color_primaries")
         )
+        if matrix in (BT2020, 10) and primaries == UNSPECIFIED:
+            primaries = 9
         return cls(matrix, full, transfer, primaries)
 
     @property
@@ -133,8 +135,8 @@ def _linear(transfer: int) -> np.ndarray:
 
 @cache
 def _gamma() -> np.ndarray:
-    """(65536,) uint8: signals of light in [0, 1]."""
-    return np.rint(255 * (np.arange(65536) / 65535.0) ** (1 / GAMMA)).astype(np.uint8)
+    """(65536,) uint8: signals of light in [0, 1], by the light's square root, which is finer where it is dark."""
+    return np.rint(255 * (np.arange(65536) / 65535.0) ** (2 / GAMMA)).astype(np.uint8)
 
 
 @compiled(error_model="numpy")
@@ -150,10 +152,10 @@ def _map(signals, linear, matrix, hlg, gamma, out):
         green = matrix[1, 0] * r + matrix[1, 1] * g + matrix[1, 2] * b
         blue = matrix[2, 0] * r + matrix[2, 1] * g + matrix[2, 2] * b
         most = max(red, green, blue)
-        scale = np.float32(65535.0)
+        scale = np.float32(1.0)
         if most > np.float32(KNEE):
             rest = np.float32(1.0 - KNEE)
             scale *= (np.float32(1.0) - rest * np.exp((np.float32(KNEE) - most) / rest)) / most
-        out[i, 0] = gamma[int(min(max(red * scale, np.float32(0.0)), np.float32(65535.0)))]
-        out[i, 1] = gamma[int(min(max(green * scale, np.float32(0.0)), np.float32(65535.0)))]
-        out[i, 2] = gamma[int(min(max(blue * scale, np.float32(0.0)), np.float32(65535.0)))]
+        out[i, 0] = gamma[int(np.float32(65535.0) * np.sqrt(min(max(red * scale, np.float32(0.0)), np.float32(1.0))))]
+        out[i, 1] = gamma[int(np.float32(65535.0) * np.sqrt(min(max(green * scale, np.float32(0.0)), np.float32(1.0))))]
+        out[i, 2] = gamma[int(np.float32(65535.0) * np.sqrt(min(max(blue * scale, np.float32(0.0)), np.float32(1.0))))]

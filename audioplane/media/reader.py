@@ -1,8 +1,8 @@
 """The one reader of films: what a file holds, its pictures at exact times, its sound in step with them.
 
 All times are seconds after the first picture that is shown, as fractions: what lies before it (packets that an edit
-list hides, sound that starts early) does not count. A picture is on the screen from its own time until that of the next, so
-any rate, a variable one, and doubled or dropped pictures come out in step with the sound.
+list hides, sound that starts early) does not count. A picture is on the screen from its own time until the next one's,
+so any rate, a variable one, and doubled or dropped pictures come out in step with the sound.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from audioplane.media.interlacing import progressive
 from audioplane.media.orientation import Orientation
 from audioplane.media.sound import Sound, Track
 
-LEAD = Fraction(2)  # seconds before a moment from which decoding begins, so that filters have settled there
+LEADS = (2, 12, 40)  # seconds before a moment at which a key frame is sought: filters shall have settled by then, and
+# some containers lead to a place after which the next key frame is far
 DECODERS = 2  # threads
 
 
@@ -146,13 +147,15 @@ class MediaReader:
         Raises:
             FFmpegError, ValueError: damage; what came before it can be decoded.
         """
-        if start > 2 * LEAD:
+        for lead in LEADS:
+            if start <= 2 * lead:
+                break
+            sought = self._decoded(start - lead)
             try:
-                sought = self._decoded(start - LEAD)
                 head = next(sought, None)
             except DAMAGE:
                 head = None
-            if head is not None and head.time <= start:
+            if head is not None and head.time <= start - LEADS[0] / 2:
                 yield head
                 yield from sought
                 return
@@ -182,11 +185,14 @@ class MediaReader:
                 last = time
                 yield Shown(time, duration * exact(frame.time_base) if duration else usual, frame)
 
-    def shown_at(self, moments: Iterable[Fraction]) -> Iterator[Shown]:
+    def shown_at(self, moments: Iterable[Fraction], to_the_end: bool = False) -> Iterator[Shown]:
         """The picture on the screen at each of these rising moments, seconds after the first picture.
 
         The first picture stands for moments before it, the last that can be decoded for those after it. The same object
         comes again where a picture stays on the screen.
+
+        Args:
+            moments: seconds. to_the_end: whether to stop when the last picture goes.
         """
         steps: Iterator[Shown] | None = None
         held = upcoming = None
@@ -204,7 +210,7 @@ class MediaReader:
                 held, upcoming = following(), following()
             while upcoming is not None and upcoming.time <= moment:
                 held, upcoming = upcoming, following()
-            if held is None:
+            if held is None or (to_the_end and upcoming is None and moment >= held.time + held.duration):
                 return
             yield held
 
@@ -213,13 +219,14 @@ class MediaReader:
         moments: Iterable[Fraction],
         box: tuple[int, int, int, int] | None = None,
         size: int = 0,
+        to_the_end: bool = False,
     ) -> Iterator[np.ndarray]:
         """The pictures on the screen at rising moments.
 
         Args:
             moments: seconds after the first picture.
             box: left, top, width, height of what is cut out, pixels; it may reach over the edge, which is repeated.
-            size: side that the cut is resized to; 0 leaves it.
+            size: side that the cut is resized to; 0 leaves it. to_the_end: whether to stop when the last picture goes.
 
         Yields:
             (H, W, 3) uint8 RGB, upright; the same array again where a picture stays on the screen.
@@ -227,7 +234,7 @@ class MediaReader:
         from av.video.reformatter import VideoReformatter
 
         reformatter, before, picture = VideoReformatter(), None, None
-        for shown in self.shown_at(moments):
+        for shown in self.shown_at(moments, to_the_end):
             if shown is not before or picture is None:
                 picture, before = cut_out(self.picture(shown.frame, reformatter), box, size), shown
             yield picture

@@ -186,7 +186,8 @@ class Heard:
         if power[loudest] > 0 and weights @ self.power @ weights < CANCELLED * power[loudest]:
             only = np.zeros(len(power))
             only[loudest] = 1
-            return only, f"its channels cancel or drown each other: channel {self.names[loudest]} alone was taken"
+            which = f"channel {loudest + 1} of {len(power)} alone was taken"
+            return only, f"its channels cancel or drown each other: {which}"
         return weights, ""
 
     def scale(self) -> tuple[float, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -165,5 +165,4 @@ def at_rate(path: str | Path, fps: float = 25.0) -> Iterator[NDArray[np.uint8]]:
     """
     source = MediaReader.open(path)
     rate = Fraction(fps).limit_denominator(100_000)
-    frames = ceil(source.timing().end * rate)
-    yield from source.pictures_at(k / rate for k in range(frames))
+    yield from source.pictures_at((k / rate for k in count()), to_the_end=True)

@@ -246,8 +246,8 @@ class Piece:
             still, share = waiting.result()
         samples, about_sound = self.sound(mouth_opening(landmarks))
         facts = Facts.gather(
-            self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box, self.settings.size,
-            self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
+            self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box,
+            self.settings.size, self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
         )  # fmt: skip
         provenance = {
             "made_by": f"audioplane prepare {__version__}",

@@ -173,7 +173,8 @@ class Facts:
         if self.other_faces > 0.1:
             taken = "the larger" if self.face == "largest" else f"--face {self.face}"
             out.append(
-                f"there is a second face in {self.other_faces:.0%} of the frames; {taken} was taken, --face chooses another"
+                f"there is a second face in {self.other_faces:.0%} of the frames; {taken} was taken, --face "
+                "chooses another"
             )
         if self.cuts:
             times = ", ".join(f"{t:g}" for t in self.cuts[:6])

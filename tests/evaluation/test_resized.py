@@ -59,5 +59,5 @@ def test_it_travels_to_other_processes(subject: Subject) -> None:
 
 
 def test_another_shape_is_another_subject(subject: Subject) -> None:
-    with pytest.raises(UserError, match="48 x 36.*75 x 75.*another shape"):
+    with pytest.raises(UserError, match=r"48 x 36.*75 x 75.*another shape"):
         at_size_of(head_of(48, 36), subject)
