@@ -10,12 +10,12 @@ import cv2
 import fake_face
 import numpy as np
 import pytest
-from audioplane.media.reader import MediaReader
-from audioplane.preprocess.survey import holes
 from fake_face import QUICK, refused
 
 from audioplane import cli
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess import prepare
+from audioplane.preprocess.survey import holes
 from audioplane.preprocess.verdict import Facts
 from audioplane.subject import Subject
 
