@@ -1,22 +1,25 @@
 """Every choice of a training run, in one frozen tree; a variant of a table is a change of this, never of code.
 
 Each field says what it is, whether the paper states its default (`paper`) or we chose it (`ours`), and which values
-are possible. `Config.replace("saliency.margin=0.1", ...)` changes fields by their dotted path, `PRESETS` holds the
-three starting points: `smoke` (seconds, proves the wiring), `demo` (about a minute and a half on two cores,
-photographic on an embedded speaker) and `paper` (the settings of Sec. IV-A).
+are possible. What every method shares stands here; `Config.method` holds the method's own settings, a dataclass of its
+folder. `Config.replace("method.margin=0.1", ...)` changes fields by their dotted path. `preset` gives the three
+starting points of a method: `smoke` (seconds, proves the wiring), `demo` (about a minute and a half on two cores,
+photographic on an embedded speaker) and `paper` (the paper's settings).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from audioplane import registry
 from audioplane.errors import UserError
 
 T = TypeVar("T")
@@ -77,40 +80,44 @@ class AudioConfig:
 
 
 @dataclass(frozen=True)
-class FieldConfig:
-    """What moves the Gaussians (Sec. III-D)."""
+class MethodConfig:
+    """A method's own settings; each method's folder has a subclass.
 
-    kind: str = paper(
-        "Fig. 2",
-        "audio_plane",
-        "audio planes, tri-plane + audio, or planes over time",
-        "audio_plane",
-        "tri_plane",
-        "six_planes",
-    )
-    resolution: int = paper("Sec. IV-A", 64, "H, cells a side of the coarsest level", low=2, high=512)
-    features: int = paper("Sec. IV-A", 16, "D, features of a plane cell", low=1, high=128)
-    levels: int = paper("Eq. 10", 4, "scales s = 1..levels, of s H cells a side", low=1, high=8)
-    fusion: str = paper("Table III", "concat", "how the three plane sets join", "concat", "add", "multiply")
-    scores: str = paper("Table III", "attention", "where the prototypes' weights come from", "attention", "mlp")
-    hidden: int = ours(64, "width of D1", low=1, high=1024)
-    dynamism_hidden: int = ours(16, "width of D2", low=1, high=1024)
-    position_scale: float = ours(0.1, "offset of position at output 1, in half box sides")
-    rotation_scale: float = ours(0.1, "offset of the quaternion at output 1")
-    scaling_scale: float = ours(0.2, "offset of log-scale at output 1")
-    opacity_scale: float = ours(1.0, "offset of the opacity logit at output 1")
-    color_scale: float = ours(0.3, "offset of the spherical harmonics at output 1")
-    move_points: bool = ours(True, "whether the field's gradient also reaches the canonical positions it is sampled at")
-    bf16: bool = ours(False, "bfloat16 for the large matrix products, where the processor has them")
+    Attributes:
+        NAME: by which users call the method.
+        RENAMED: older paths of its settings -> today's; "" for settings that are gone.
+    """
+
+    NAME: ClassVar[str] = ""
+    RENAMED: ClassVar[dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
-class SaliencyConfig:
-    """Saliency splatting (Sec. III-E)."""
+class MethodSpec:
+    """What is known of a method without loading it; its package has one under the name `SPEC`.
 
-    enabled: bool = paper("Table II", True, "false: d = 1 and no mask loss (w/o SS)")
-    margin: float = paper("Sec. IV-A", 0.2, "tolerance between dynamism map and mask (Eq. 15)", high=1.0)
-    weight: float = paper("Sec. IV-A", 0.1, "lambda_mask (Eq. 17)")
+    Attributes:
+        config: the method's settings, a subclass of `MethodConfig`.
+        title: for people. paper: whom to cite, short.
+        model: "module:class" of its `methods.base.Method`, or the class.
+        presets: smoke, demo, paper -> settings "path=value" on top of what all methods share.
+        tables: "module:name" of its tables, a dict name -> `experiments.tables.Table`; "" for none.
+        computed: name -> "module:function" of tables that are computed, not run: () -> data frame.
+        figures: "module:name" of its paper's figures, a dict name -> function of a `paper_figures.Context`.
+        numbers: package that holds `numbers.json`, what the paper prints.
+        widgets: name -> "module:function" of widgets of its own, which `audioplane.widgets` then has.
+    """
+
+    config: type[MethodConfig]
+    title: str
+    paper: str
+    model: Any
+    presets: Mapping[str, Sequence[str]]
+    tables: str = ""
+    computed: Mapping[str, str] = field(default_factory=dict)
+    figures: str = ""
+    numbers: str = ""
+    widgets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,29 +149,28 @@ class OptimConfig:
     opacities: float = ours(5e-2, "opacity logits")
     colors: float = ours(1e-2, "constant harmonics; the higher ones take a twentieth")
     fine_share: float = ours(0.3, "all five, at the start of the fine stage, times this")
-    planes: float = ours(5e-3, "planes and lines")
-    network: float = ours(2e-3, "attention, D1, D2, prototypes")
+    planes: float = ours(5e-3, "tables of features")
+    network: float = ours(2e-3, "networks, and what else a method learns")
     last_share: float = ours(0.05, "every fine rate decays to this share of itself", high=1.0)
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Eq. 16 and 17."""
+    """The terms that every method has (Audio-Plane, Eq. 16)."""
 
     perceptual: str = ours(
         "dssim", "lpips-alex, lpips-vgg (the paper's kind), dssim, or none", "dssim", "lpips-alex", "lpips-vgg", "none"
     )
     perceptual_weight: float = paper("Sec. IV-A, as lambda_LPIPS", 0.05, "weight of the perceptual term")
     mouth_weight: float = ours(5.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
-    fade_weight: float = ours(0.0, "mean |d| of Gaussians, favours stillness; 0 is the paper")
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
     """How long, at which size, on what background."""
 
-    coarse: int = paper("Sec. IV-A", 3000, "iterations of the coarse stage", low=1)
-    fine: int = paper("Sec. IV-A", 100_000, "iterations of the fine stage")
+    coarse: int = paper("Sec. IV-A", 3000, "iterations of the static stage", low=1)
+    fine: int = paper("Sec. IV-A", 100_000, "iterations of the stages that deform")
     size: int = ours(0, "side of the training images in pixels; 0 is the subject's own")
     early_size: int = ours(0, "side for the first half of the coarse stage; 0 is `size`")
     background: str = ours(
@@ -175,13 +181,16 @@ class ScheduleConfig:
     cache_mib: int = ours(600, "memory for decoded frames, MiB")
 
 
+def _default_method() -> MethodConfig:
+    return registry.spec(registry.DEFAULT).config()
+
+
 @dataclass(frozen=True)
 class Config:
     """All of it. `seed` starts every random generator of the run."""
 
+    method: MethodConfig = field(default_factory=_default_method)
     audio: AudioConfig = AudioConfig()
-    field: FieldConfig = FieldConfig()
-    saliency: SaliencyConfig = SaliencyConfig()
     gaussians: GaussianConfig = GaussianConfig()
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
@@ -192,8 +201,8 @@ class Config:
         """A changed copy.
 
         Args:
-            settings: texts "path=value", e.g. "saliency.margin=0.1".
-            values: the same with double underscores: saliency__margin=0.1.
+            settings: texts "path=value", e.g. "schedule.fine=2000"; "method.name=..." takes another method.
+            values: the same with double underscores: schedule__fine=2000.
 
         Raises:
             UserError: for a path that does not exist (the nearest is named) or a value that is not possible.
@@ -202,35 +211,56 @@ class Config:
         for setting in settings:
             path, equals, text = setting.partition("=")
             if not equals:
-                raise UserError(f"setting '{setting}' must read path=value, for example saliency.margin=0.1")
-            changed = _put(changed, path.strip(), _parse(path.strip(), text.strip()))
+                raise UserError(f"setting '{setting}' must read path=value, for example schedule.fine=2000")
+            changed = _put(changed, path.strip(), _parse(changed, path.strip(), text.strip()))
         for name, value in values.items():
             changed = _put(changed, name.replace("__", "."), value)
         return changed
 
+    @property
+    def paths(self) -> dict[str, tuple[type, About]]:
+        """Every dotted path -> its type and what it is; the method's own settings begin with "method."."""
+        names = About("which method; its own settings begin with method.", "ours", tuple(registry.names()))
+        return {METHOD: (str, names), **_paths(type(self.method))}
+
     def get(self, path: str) -> Any:
         """The value at a dotted path."""
-        _about(path)
+        _about(self, path)
+        if path == METHOD:
+            return self.method.NAME
         value: Any = self
         for name in path.split("."):
             value = getattr(value, name)
         return value
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=1)
+        tree = dataclasses.asdict(self)
+        tree["method"] = {"name": self.method.NAME, **tree["method"]}
+        return json.dumps(tree, indent=1)
 
     @staticmethod
     def from_json(text: str) -> Config:
         """The inverse of `to_json`; fields that are missing keep their defaults, unknown ones are refused."""
-        config = Config()
-        for path, value in _leaves(json.loads(text)):
+        config, tree = Config(), json.loads(text)
+        if "method" in tree:
+            config = _put(config, METHOD, tree["method"].get("name"))
+        for path, value in _leaves(tree):
             config = _put(config, path, value)
         return config
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to other processes as JSON: a method from a folder is found there by its name."""
+        return Config.from_json, (self.to_json(),)
+
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
-        """Dotted path -> (own, other's) value where the two differ."""
-        pairs = {path: (self.get(path), other.get(path)) for path in PATHS}
+        """Dotted path -> (own, other's) value where the two differ; of two methods, only that."""
+        if type(self.method) is not type(other.method):
+            return {METHOD: (self.method.NAME, other.method.NAME)}
+        pairs = {path: (self.get(path), other.get(path)) for path in self.paths}
         return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+
+
+METHOD = "method.name"
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -244,27 +274,36 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def _fields(cls: Any, prefix: str = "") -> Iterator[tuple[str, type, About]]:
     types = typing.get_type_hints(cls)
     for item in dataclasses.fields(cls):
+        if item.name == "method":
+            continue
         if dataclasses.is_dataclass(types[item.name]):
             yield from _fields(types[item.name], f"{item.name}.")
         else:
             yield prefix + item.name, types[item.name], item.metadata["about"]
 
 
-PATHS: dict[str, tuple[type, About]] = {path: (kind, about) for path, kind, about in _fields(Config)}
+@functools.cache
+def _paths(method: type[MethodConfig]) -> dict[str, tuple[type, About]]:
+    own = {path: (kind, about) for path, kind, about in _fields(method, "method.")}
+    return {**own, **{path: (kind, about) for path, kind, about in _fields(Config)}}
 
 
-def _about(path: str) -> tuple[type, About]:
-    if path not in PATHS:
+def _about(config: Config, path: str) -> tuple[type, About]:
+    paths = config.paths
+    if path not in paths:
+        if path in config.method.RENAMED:
+            now = config.method.RENAMED[path]
+            raise UserError(f"'{path}' is called '{now}' now" if now else f"there is no setting '{path}' any more")
         leaf = path.rpartition(".")[2]
-        same = [known for known in PATHS if known.rpartition(".")[2] == leaf]
-        near = same or difflib.get_close_matches(path, PATHS, n=1, cutoff=0.0)
+        same = [known for known in paths if known.rpartition(".")[2] == leaf]
+        near = same or difflib.get_close_matches(path, paths, n=1, cutoff=0.0)
         raise UserError(f"there is no setting '{path}'; the nearest is '{near[0]}'")
-    return PATHS[path]
+    return paths[path]
 
 
-def _parse(path: str, text: str) -> Any:
+def _parse(config: Config, path: str, text: str) -> Any:
     """A text as the type of its field."""
-    kind, _ = _about(path)
+    kind, _ = _about(config, path)
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
             raise UserError(f"'{path}' is true or false, not '{text}'")
@@ -281,7 +320,7 @@ def _words(kind: type) -> str:
 
 def _put(config: Config, path: str, value: Any) -> Config:
     """A copy with one checked field changed."""
-    kind, about = _about(path)
+    kind, about = _about(config, path)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -294,51 +333,67 @@ def _put(config: Config, path: str, value: Any) -> Config:
         raise UserError(
             f"'{path}' lies between {about.low:g} and {about.high:g}, not {value}; the nearest is {nearest:g}"
         )
+    if path == METHOD:
+        same = value == config.method.NAME
+        return config if same else dataclasses.replace(config, method=registry.spec(value).config())
     group, _, name = path.rpartition(".")
     if not group:
         return dataclasses.replace(config, **{name: value})
     return dataclasses.replace(config, **{group: dataclasses.replace(getattr(config, group), **{name: value})})
 
 
-PAPER = Config().replace(
-    audio__code=16,
-    audio__fine_rate=1e-4,
-    gaussians__cap=20_000,
-    gaussians__sh_degree=3,
-    gaussians__densify="default",
-    gaussians__densify_every=100,
-    gaussians__densify_from=500,
-    loss__perceptual="lpips-alex",
-    loss__mouth_weight=0.0,
-    schedule__size=512,
-    schedule__checkpoint_every=5000,
-    schedule__preview_every=5000,
-    schedule__cache_mib=4000,
+SHARED: dict[str, tuple[str, ...]] = {
+    "paper": (
+        "audio.code=16",
+        "audio.fine_rate=1e-4",
+        "gaussians.cap=20000",
+        "gaussians.sh_degree=3",
+        "gaussians.densify=default",
+        "gaussians.densify_every=100",
+        "gaussians.densify_from=500",
+        "loss.perceptual=lpips-alex",
+        "loss.mouth_weight=0",
+        "schedule.size=512",
+        "schedule.checkpoint_every=5000",
+        "schedule.preview_every=5000",
+        "schedule.cache_mib=4000",
+    ),
+    "demo": (
+        "schedule.coarse=700",
+        "schedule.fine=2600",
+        "schedule.size=256",
+        "schedule.early_size=128",
+        "gaussians.sh_degree=1",
+        "loss.perceptual_weight=0.2",
+    ),
+}
+SHARED["smoke"] = (
+    *SHARED["demo"],
+    "audio.pretrain_steps=40",
+    "audio.channels=16",
+    "gaussians.initial=300",
+    "gaussians.cap=600",
+    "gaussians.densify_from=20",
+    "gaussians.densify_every=20",
+    "schedule.coarse=60",
+    "schedule.fine=60",
+    "schedule.size=64",
+    "schedule.early_size=0",
+    "schedule.checkpoint_every=40",
+    "schedule.preview_every=60",
 )
-DEMO = Config().replace(
-    schedule__coarse=700,
-    schedule__fine=2600,
-    schedule__size=256,
-    schedule__early_size=128,
-    gaussians__sh_degree=1,
-    loss__perceptual_weight=0.2,
-    field__bf16=True,
-)
-SMOKE = DEMO.replace(
-    audio__pretrain_steps=40, audio__channels=16, field__resolution=16, field__levels=2, gaussians__initial=300,
-    gaussians__cap=600, gaussians__densify_from=20, gaussians__densify_every=20, schedule__coarse=60,
-    schedule__fine=60, schedule__size=64, schedule__early_size=0, schedule__checkpoint_every=40,
-    schedule__preview_every=60,
-)  # fmt: skip
-PRESETS: dict[str, Config] = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}
+"""What a preset of every method begins with; a method's `MethodSpec.presets` adds its own."""
+
+PRESETS = ("smoke", "demo", "paper")
 
 
-def preset(name: str) -> Config:
-    """A preset by name.
+def preset(name: str, method: str = registry.DEFAULT) -> Config:
+    """A preset of a method by name.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown name of either.
     """
     if name not in PRESETS:
         raise UserError(f"there is no preset '{name}'; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+    spec = registry.spec(method)
+    return Config(method=spec.config()).replace(*SHARED[name], *spec.presets.get(name, ()))

@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 
-from audioplane.config import DEMO
+from audioplane.config import preset
 from audioplane.inference.talking_head import TalkingHead
 
 
@@ -29,7 +29,7 @@ def stand_in(count: int) -> Path:
     from audioplane.training.trainer import Trainer
     from tests.tiny_subject import TinySubject
 
-    config = DEMO.replace(
+    config = preset("demo").replace(
         gaussians__initial=count,
         gaussians__cap=count,
         audio__pretrain_steps=5,
@@ -39,9 +39,9 @@ def stand_in(count: int) -> Path:
     trainer = Trainer(config, TinySubject(60, 256))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        trainer.model.params["scales"] -= 0.5
-        trainer.model.params["opacities"] += 3.0
-        for layer in (trainer.model.field.heads.offset, trainer.model.field.heads.dynamism):
+        trainer.method.branch("head").params["scales"] -= 0.5
+        trainer.method.branch("head").params["opacities"] += 3.0
+        for layer in (trainer.method.branch("head").mlp.offset, trainer.method.branch("head").mlp.dynamism):
             layer.weight.normal_(0.0, 0.3, generator=generator)
     path = Path(tempfile.mkdtemp()) / "head.safetensors"
     TalkingHead.export(trainer, path)

@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not 
 import numpy as np
 import torch
 
-from audioplane.config import DEMO
+from audioplane.config import preset
 from audioplane.training.dataset import samples
 from audioplane.training.trainer import Trainer
 
@@ -34,7 +34,7 @@ GROUPS = {
     "compositing backward": ("_CompositeBackward",),
     "pixel-wise losses": ("_PixelTerms", "_PixelTermsBackward"),
     "similarity": ("_Similarity", "_SimilarityBackward"),
-    "optimisers": ("Optimizer.step#RowAdam.step", "aten::_fused_adam_"),
+    "optimisers": ("Optimizer.step#SparseAdam.step", "aten::_fused_adam_"),
 }
 
 
@@ -56,7 +56,7 @@ def main() -> None:
         from tests.tiny_subject import TinySubject
 
         subject = TinySubject(60, args.size)
-    config = DEMO.replace(
+    config = preset("demo").replace(
         f"schedule.size={args.size}",
         f"gaussians.cap={args.gaussians}",
         "schedule.coarse=320",
@@ -83,7 +83,7 @@ def main() -> None:
     coarse = measure(45)
     measure(15)
     fine = measure(args.steps)
-    count = len(trainer.model.params["means"])
+    count = len(trainer.method.branch("head").params["means"])
     print(f"{subject.width if not args.size else args.size} px, {count} Gaussians, {args.threads} thread(s)")
     print(f"{'':24}{'wall ms':>9}{'processor ms':>14}")
     for name, (wall, work) in (("coarse step", coarse), ("fine step", fine)):

@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from audioplane.experiments import paper_figures
 
     config.preset(args.preset)
-    unknown = [name for name in args.names if name not in paper_figures.NAMES]
+    unknown = [name for name in args.names if name not in paper_figures.names()]
     if unknown:
-        raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.NAMES)}")
+        raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.names())}")
     clone = Path(audioplane.__file__).parents[1] / "figures"
     out = args.out or (clone if clone.is_dir() else Path("figures"))
-    for name in args.names or paper_figures.NAMES:
+    for name in args.names or paper_figures.names():
         try:
             figure, sources = paper_figures.draw(name, args.preset, args.ratings)
         except paper_figures.NotHereError as error:

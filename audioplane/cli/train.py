@@ -1,4 +1,4 @@
-"""Trains a talking head on a Subject, coarse then fine, and writes it to a folder.
+"""Trains a talking head on a Subject and writes it to a folder.
 
 The folder then holds head.safetensors (the head, for `audioplane speak`), state.safetensors (for --resume),
 config.json, scalars.jsonl and preview pictures.
@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from audioplane import registry
+
 NAME = "train"
 HELP = "train a talking head on a Subject"
 
@@ -19,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("subject", type=Path, metavar="SUBJECT", help="the Subject's folder")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--method", default=registry.DEFAULT, help=f"{', '.join(registry.names())} (default: {registry.DEFAULT})"
+    )
     parser.add_argument("--preset", default="demo", help="smoke, demo or paper (default: demo)")
     parser.add_argument(
         "--set",
@@ -27,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PATH=VALUE",
         dest="settings",
-        help="change settings, e.g. --set saliency.margin=0.1 field.fusion=add (--settings lists them all)",
+        help="change settings, e.g. --set schedule.fine=5000 method.margin=0.1 (--settings lists them all)",
     )
-    parser.add_argument("--settings", action=_List, help="list every setting with its default and meaning, and stop")
+    parser.add_argument("--settings", action=_List, help="list every setting of --method (named before it) and stop")
     parser.add_argument("--seed", type=int, help="of every random choice (default: the preset's, 0)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
@@ -42,11 +47,12 @@ class _List(argparse.Action):
     def __init__(self, option_strings: list[str], dest: str, **rest: object) -> None:
         super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=str(rest.get("help")))
 
-    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> None:
-        from audioplane.config import PATHS, PRESETS
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *unused: object) -> None:
+        from audioplane.config import PRESETS, preset
 
-        for path, (_, about) in PATHS.items():
-            values = ", ".join(f"{name} {config.get(path)}" for name, config in PRESETS.items())
+        configs = {name: preset(name, getattr(namespace, "method", None) or registry.DEFAULT) for name in PRESETS}
+        for path, (_, about) in configs["demo"].paths.items():
+            values = ", ".join(f"{name} {config.get(path)}" for name, config in configs.items())
             choices = f" One of {', '.join(map(str, about.choices))}." if about.choices else ""
             print(f"{path}\n    {about.doc}.{choices} Source: {about.source}. {values}")
         parser.exit()
@@ -63,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"there is nothing to resume in {args.out}; leave --resume away to start")
     if not args.resume and (args.out / "state.safetensors").exists():
         raise UserError(f"{args.out} already holds a run; add --resume to go on, or choose another folder")
-    config = Config.from_json(kept.read_text()) if args.resume else preset(args.preset)
+    config = Config.from_json(kept.read_text()) if args.resume else preset(args.preset, args.method)
     config = config.replace(*args.settings)
     config = config if args.seed is None else config.replace(seed=args.seed)
     subject = Subject.open(args.subject)
@@ -73,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
     from audioplane.training.trainer import Trainer
 
     args.out.mkdir(parents=True, exist_ok=True)
-    watchers = [Progress(), Scalars(args.out), Previews(args.out)]
+    callbacks = [Progress(), Scalars(args.out), Previews(args.out)]
     if args.tensorboard:
-        watchers.append(TensorBoard(args.out))
+        callbacks.append(TensorBoard(args.out))
     started = time.monotonic()
-    trainer = Trainer(config, subject, args.out, watchers, args.device, args.resume)
+    trainer = Trainer(config, subject, args.out, callbacks, args.device, args.resume)
     print(
         f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr
     )

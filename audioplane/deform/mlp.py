@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
 
@@ -28,13 +29,15 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices faster than float32 ones."""
+def has_bf16(device: torch.device | str = "cpu") -> bool:
+    """Whether a device multiplies bfloat16 matrices faster than float32 ones."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
     check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.cuda.is_available() or (check is not None and bool(check()))
+    return check is not None and bool(check())
 
 
-class Heads(nn.Module):
+class DeformationMLP(nn.Module):
     """D1 (two layers and a zero-initialised last one) and D2 (one hidden layer, sigmoid), first layers side by side.
 
     Args:
@@ -57,8 +60,8 @@ class Heads(nn.Module):
         bf16: bool = False,
     ) -> None:
         super().__init__()
-        self.width, self.hidden = width, hidden
-        self.bf16 = bf16 and has_bf16()
+        self.width, self.extra, self.hidden = width, extra, hidden
+        self.asks_bf16 = bf16
         self.first = linear(width + extra, hidden + dynamism_hidden, generator)
         self.second = linear(hidden, hidden, generator)
         self.offset = linear(hidden, outputs, generator)
@@ -66,6 +69,11 @@ class Heads(nn.Module):
         # Offsets start at zero: the head is then the static head whatever d is. D2 starts at random: from zero its
         # hidden units would learn nothing until the last layer has left zero, and it ended as a constant.
         nn.init.zeros_(self.offset.weight)
+
+    @property
+    def bf16(self) -> bool:
+        """Whether matrices are multiplied in bfloat16 where the weights lie now."""
+        return self.asks_bf16 and has_bf16(self.first.weight.device)
 
     def forward(self, static: Tensor, gain: Tensor | None = None, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism of each Gaussian.
@@ -121,13 +129,24 @@ class _Layers(torch.autograd.Function):
         from audioplane.deform import mlp_kernels as kernels
 
         count, wide, narrow = len(static), len(weight2), weight_d.shape[1]
+        expect("static", static, (None, weight.shape[-1]), static.dtype)
+        for name, tensor, shape in (
+            ("the first layers' bias", bias, (wide + narrow,)),
+            ("the second layer's weight", weight2, (wide, wide)),
+            ("the second layer's bias", bias2, (wide,)),
+            ("the offsets' weight", weight3, (len(bias3), wide)),
+            ("the dynamism's weight", weight_d, (1, narrow)),
+            ("the dynamism's bias", bias_d, (1,)),
+        ):
+            expect(name, tensor, shape)
+        expect("the first layers' weight", weight, (wide + narrow, static.shape[1]), static.dtype)
         weight2, weight3, chunks = (
             weight2.to(static),
             weight3.to(static),
             threads.split(count, 2 * torch.get_num_threads()),
         )
         first, second = static.new_empty(count, wide), static.new_empty(count, narrow)
-        hidden, dynamism = static.new_empty(count, wide), torch.empty(count, 1)
+        hidden, dynamism = static.new_empty(count, wide), bias.new_empty(count, 1)
         mixed = functional.linear(static, weight)
         threads.run(
             kernels.gate,
@@ -157,12 +176,12 @@ class _Layers(torch.autograd.Function):
         chunks = threads.split(blocks, 2 * torch.get_num_threads())
 
         v_out = v_offsets.to(static).contiguous()
-        v_hidden, sums = v_out @ weight3, torch.empty(blocks, wide)
+        v_hidden, sums = v_out @ weight3, dynamism.new_empty(blocks, wide)
         threads.run(kernels.rectify_backward, chunks, flat(hidden), wide, flat(v_hidden), flat(sums))
         v_bias2, v_weight2 = sums.sum(dim=0), v_hidden.t() @ first
 
         v_first, v_mixed = v_hidden @ weight2, static.new_empty(count, wide + narrow)
-        sums = torch.empty(blocks, wide + 2 * narrow + 8)
+        sums = dynamism.new_empty(blocks, wide + 2 * narrow + 8)
         threads.run(
             kernels.gate_backward,
             chunks,

@@ -1,4 +1,4 @@
-"""Compiled parts of D1 and D2 between their matrix products. `Heads.plain` is the twin.
+"""Compiled parts of D1 and D2 between their matrix products. `DeformationMLP.plain` is the twin.
 
 Rows come flattened, widths are multiples of eight. int16 arrays hold bfloat16 numbers (`splat.simd`). Sums over rows
 are kept per block of a fixed size, so that they do not depend on the number of threads.

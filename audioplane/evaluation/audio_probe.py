@@ -94,8 +94,8 @@ def table(said: Mapping[str, tuple[NDArray, NDArray]], shift: int) -> pd.DataFra
 
 
 def by_sound(said: NDArray, truth: NDArray, spoken: list[str]) -> dict[str, tuple[float, float]]:
-    """Mean opening at each class of sound (`inside.sounds`), said and true, of T frames each: class -> millimetres."""
-    from audioplane.methods.audio_plane.inspect import mean_by_sound
+    """Mean opening at each class of sound (`subject.sounds`), said and true, of T frames each: class -> millimetres."""
+    from audioplane.subject.sounds import mean_by_sound
 
     names, means = mean_by_sound(np.stack([said, truth], axis=1), spoken)
     return {name: (float(own[0]), float(own[1])) for name, own in zip(names, means, strict=True)}

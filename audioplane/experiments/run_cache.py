@@ -15,7 +15,7 @@ from audioplane.runtime import cache
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
-    from audioplane.training.trainer import Watcher
+    from audioplane.training.trainer import Callback
 
 try:
     import fcntl
@@ -37,11 +37,11 @@ def code_version(rooms: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def trained(subject: Subject, config: Config, watchers: Sequence[Watcher] = ()) -> Path:
+def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()) -> Path:
     """The folder of a finished run in the user's cache; trains on first use, goes on where it was interrupted.
 
     Args:
-        subject: to learn. config: of the run. watchers: told about every iteration.
+        subject: to learn. config: of the run. callbacks: told about every iteration.
 
     Returns:
         a folder with `head.safetensors` and `scalars.jsonl`.
@@ -51,7 +51,7 @@ def trained(subject: Subject, config: Config, watchers: Sequence[Watcher] = ()) 
     folder = cache.make("runs") / f"{subject.name}-{key}"
     with one_at_a_time(folder):
         if not (folder / HEAD).is_file():
-            _train(subject, config, folder, watchers)
+            _train(subject, config, folder, callbacks)
     return folder
 
 
@@ -62,16 +62,18 @@ def forget_head(subject: str, config: Config) -> None:
             shutil.rmtree(path.parent)
 
 
-def _train(subject: Subject, config: Config, folder: Path, watchers: Sequence[Watcher]) -> None:
+def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[Callback]) -> None:
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.metrics.speed import device_name
     from audioplane.training.callbacks import Scalars
     from audioplane.training.trainer import Trainer
 
     folder.mkdir(parents=True, exist_ok=True)
     resume = (folder / STATE).is_file()
-    trainer = Trainer(config, subject, folder, [*watchers, Scalars(folder, every=10)], resume=resume)
+    trainer = Trainer(config, subject, folder, [*callbacks, Scalars(folder, every=10)], resume=resume)
     _forget(folder / "scalars.jsonl", trainer.iteration)
     trainer.run()
+    trainer.facts["device"] = device_name(trainer.device)
     TalkingHead.export(trainer, folder / HEAD)
     (folder / STATE).unlink(missing_ok=True)  # only resuming needs it, and it is the larger part
 

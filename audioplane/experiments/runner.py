@@ -22,7 +22,7 @@ from audioplane.experiments import records as recording
 from audioplane.experiments.films import films_of
 from audioplane.experiments.records import Record
 from audioplane.experiments.results import Result
-from audioplane.experiments.runs import Clip, Job, find, forget, run
+from audioplane.experiments.runs import Clip, Job, find, forget, run, with_speed
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
 from audioplane.runtime import cache
@@ -57,6 +57,7 @@ def reproduce(
     wanted = {table.name: jobs(table, preset, seeds, subject) for table in tables}
     by_key = {job.key: job for cells in wanted.values() for job in cells.values()}
     found, failed = run_all(by_key, workers, fresh, quiet)
+    time_alone([job for table in tables if "fps" in table.measures for job in wanted[table.name].values()], found)
     return {
         table.name: _result(table, preset, wanted[table.name], found, failed, films if table.name == "table5" else None)
         for table in tables
@@ -167,6 +168,17 @@ def run_all(
         pool.shutdown(cancel_futures=True)
         progress.close()
     return found, failed
+
+
+def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
+    """Adds to records the speed of their heads, one after the other: beside other runs it would be theirs, too.
+
+    Args:
+        timed: jobs whose speed is shown. found: records by key; replaced in place.
+    """
+    for job in timed:
+        if job.key in found and "fps" not in found[job.key].facts:
+            found[job.key] = with_speed(job)
 
 
 def start_worker() -> None:

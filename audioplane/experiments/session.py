@@ -120,12 +120,10 @@ def scalars(run: Path) -> dict[str, np.ndarray]:
 
 
 def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:
-    """The head's measures on the subject's test frames at the head's size, driven by its own voice (`evaluate`)."""
-    from audioplane.evaluation.evaluate import evaluate
-    from audioplane.evaluation.resized import at_size_of
+    """The head's measures on the subject's test frames, at the head's size and driven by its own voice."""
+    from audioplane.evaluation.heads import evaluate_head
 
-    codes, subject = head.encode(subject.audio), at_size_of(head, subject)
-    return evaluate(subject, lambda t: draw(subject, head, codes, t))
+    return evaluate_head(head, subject)[0]
 
 
 def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarray:

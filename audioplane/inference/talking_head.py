@@ -1,16 +1,13 @@
 """`TalkingHead`: a trained head in one file, and what it says.
 
-    head = TalkingHead.load("runs/ada/head.safetensors")
+    head = TalkingHead.load("runs/adam/head.safetensors")
     head.speak("voice.wav", out="talk.mp4")
 
-Inference is folded: the canonical points rest, so Interp(P_ij) * f_k (Eq. 10) is computed once per head, and the audio
-enters through one small matrix per frame (`fields.heads`). Gaussians whose offsets hardly change over the training
-voice keep their mean offset (sparse evaluation); `sparse=False` moves them all, exactly as in training.
+Inference is folded (`inference.folding`); `sparse=False` moves all Gaussians, exactly as in training.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,95 +17,53 @@ import torch
 from torch import Tensor
 
 from audioplane.audio.features import SAMPLE_RATE, Features, check_audio, count_frames, load_audio
-from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.inference import compositing
+from audioplane.inference import poses as head_poses
+from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
-from audioplane.methods.audio_plane.model import HeadModel
+from audioplane.methods.base import Condition, Method
 from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Box, Gaussians, splat
+from audioplane.splat.gaussians import Gaussians
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
 
 POSES = ("test", "still", "natural")
-TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
 FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
-STILL = 0.15
-"""Sparse evaluation: largest change, in units of `offset_scales`, of a Gaussian that keeps its mean offset."""
 
 
 class TalkingHead:
     """A head that speaks.
 
     Args:
-        model: trained. about: JSON of the file. extras: tensors of the file that are not the model's.
-        sparse: evaluate the field only for Gaussians that move.
+        method: trained. about: JSON of the file. extras: tensors of the file that are not the method's.
+        sparse: evaluate only the Gaussians that move.
+
+    Attributes:
+        branches: name -> the folded branch, see `inference.folding`.
     """
 
-    def __init__(self, model: HeadModel, about: dict[str, Any], extras: dict[str, Tensor], sparse: bool = True) -> None:
-        self.model, self.about, self.extras = model.eval().requires_grad_(False), about, extras
-        self.config, self.fps = model.config, float(about["fps"])
+    def __init__(self, method: Method, about: dict[str, Any], extras: dict[str, Tensor], sparse: bool = True) -> None:
+        self.method, self.about, self.extras = method.eval().requires_grad_(False), about, extras
+        self.config, self.fps = method.config, float(about["fps"])
         self.width, self.height = int(about["width"]), int(about["height"])
         self.K, self.viewmats = extras["K"], extras["viewmats"]
         statistics = extras.get("statistics")
         self.features = Features(self.config.audio, None if statistics is None else tuple(statistics.numpy()))
-        self._rows = model.cloud.pack()
-        self._moving = torch.arange(len(self._rows))
-        self._static = self._fold()
-        if sparse and self._static is not None:
-            self._rest()
+        known = [self.condition(code) for code in extras["codes"]] if sparse else []
+        self.branches = {name: FoldedBranch(branch, known) for name, branch in method.named()}
 
     # Files
 
     @staticmethod
     def export(trainer: Trainer, path: str | Path) -> TalkingHead:
-        """Writes what a run has learned, with what speaking needs, to one file."""
-        import cv2
+        """Writes what a run has learned, with what speaking needs, to one file, and reads it."""
+        from audioplane.inference.export import export
 
-        subject, model = trainer.subject, trainer.model
-        state = {f"model/{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-        rows = touched_rows(model)
-        state["model/field.planes.planes"], state["touched"] = state["model/field.planes.planes"][rows], rows
-        test = subject.test if len(subject.test) else subject.train
-
-        state |= {
-            "K": trainer.cache.K,
-            "viewmats": torch.from_numpy(subject.viewmats[subject.train.start : subject.train.stop].copy()),
-        }
-        typical = subject.train.start + compositing.typical(subject.viewmats[subject.train.start : subject.train.stop])
-        packs, budget = [], TORSO_BYTES
-        for t in [typical, *test]:
-            image = still_torso(trainer, typical) if not packs else trainer.cache[t].behind
-            data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-            budget -= len(data)
-            if budget < 0:
-                break
-            packs.append(data)
-        state["torso"] = torch.from_numpy(np.concatenate(packs))
-        state["torso_ends"] = torch.from_numpy(np.cumsum([len(pack) for pack in packs]))
-        state["test_viewmats"] = torch.from_numpy(subject.viewmats[test.start : test.start + len(packs) - 1].copy())
-        with torch.no_grad():
-            codes = model.encoder.all_codes(trainer.windows)
-        state["codes"] = codes[subject.train.start : subject.train.stop : 8].cpu().contiguous()
-        if trainer.features.statistics is not None:
-            state["statistics"] = torch.from_numpy(np.stack(trainer.features.statistics).astype(np.float32))
-        about = {
-            "kind": "head",
-            "config": json.loads(trainer.config.to_json()),
-            "fps": subject.fps,
-            "name": subject.name,
-            "width": trainer.cache.width,
-            "height": trainer.cache.height,
-            "box": [*trainer.box.center, trainer.box.half],
-            "gaussians": len(model.params["means"]),
-            "channels": trainer.windows.shape[-1],
-            "iteration": trainer.iteration,
-            "facts": trainer.facts,
-        }
-        checkpoint.save(path, state, about)
+        export(trainer, path)
         return TalkingHead.load(path)
 
     @staticmethod
@@ -118,49 +73,53 @@ class TalkingHead:
         Raises:
             UserError: no such file, damaged, of another version, or not a head.
         """
+        from audioplane.inference.export import KIND, rebuild
+
         path = Path(path)
         tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
-        if about.get("kind") != "head":
+        if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
         try:
-            model = _rebuild(tensors, about)
+            method = rebuild(tensors, about)
         except (KeyError, RuntimeError, IndexError) as error:
             reason = str(error).splitlines()[-1].strip()[:120]
             raise UserError(f"{path} does not fit this version of audioplane ({reason}); train it again") from error
-        return TalkingHead(model, about, {n: t for n, t in tensors.items() if not n.startswith("model/")}, sparse)
+        extras = {name: t for name, t in tensors.items() if not name.startswith(("model/", "rows/"))}
+        return TalkingHead(method, about, extras, sparse)
+
+    # Gaussians
 
     @property
     def cloud(self) -> Gaussians:
-        """The canonical Gaussians."""
-        return self.model.cloud.detach()
-
-    # Folding
-
-    def _fold(self) -> Tensor | None:
-        """What of the field does not depend on the audio: (N, W); None where time runs through it."""
-        field = self.model.field
-        return None if field.time_dependent else field.static(self.model.points())  # type: ignore[union-attr]
-
-    def _rest(self) -> None:
-        """Gives Gaussians that hardly change their mean offset, once, and keeps the others for every frame."""
-        assert self._static is not None
-        changes = [self._change(code, self._static) for code in self.extras["codes"]]
-        mean = torch.stack(changes).mean(dim=0)
-        largest = torch.stack([(change - mean).abs().amax(dim=1) for change in changes]).quantile(0.98, dim=0)
-        moving = largest > STILL
-        self._rows = torch.where(moving[:, None], self._rows, self._rows + mean * self.model.scales)
-        self._moving = moving.nonzero()[:, 0]
-        self._static = self._static[self._moving].contiguous()
-
-    def _change(self, audio: Tensor, static: Tensor) -> Tensor:
-        """d * Delta G in D1's units: (n, P)."""
-        offsets, dynamism = self.model.field.modulate(static, audio)  # type: ignore[union-attr]
-        return offsets * dynamism if self.config.saliency.enabled else offsets
+        """The canonical Gaussians, of all branches."""
+        return Gaussians.joined([branch.cloud.detach() for branch in self.method.each()])
 
     @property
     def moving(self) -> int:
         """How many Gaussians are evaluated at every frame."""
-        return len(self._moving)
+        return sum(len(branch.moving) for branch in self.branches.values())
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether everything but one small matrix a frame is computed once."""
+        return all(branch.static is not None for branch in self.branches.values())
+
+    def condition(self, audio_code: Tensor, time: float = 0.0) -> Condition:
+        """What drives a frame.
+
+        Args:
+            audio_code: (code,) from `encode`. time: within the training clip; only fields over time ask for it.
+        """
+        return Condition(audio_code, time)
+
+    @torch.no_grad()
+    def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
+        """The cloud of a frame, of all branches, G' = G + d Delta G (Audio-Plane, Eq. 13); arguments of `condition`."""
+        return Gaussians.joined(list(self._deformed(audio_code, time).values()))
+
+    def _deformed(self, audio_code: Tensor, time: float) -> dict[str, Gaussians]:
+        condition = self.condition(audio_code, time)
+        return {name: branch.deform(condition) for name, branch in self.branches.items()}
 
     # From sound to pictures
 
@@ -186,17 +145,9 @@ class TalkingHead:
             audio = np.concatenate([sample, space, audio])
         windows = torch.from_numpy(self.features(audio, self.fps, model=features))
         with torch.no_grad():
-            codes = self.model.encoder.all_codes(windows)
+            codes = self.method.encoder.all_codes(windows)
         own = self.config.audio
-        return (own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes)[before:]
-
-    @torch.no_grad()
-    def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
-        """The cloud of a moment, G', folded. Paper: Eq. 13 (journal)."""
-        if self._static is None:
-            return self.model.deform(audio_code, time)[0]
-        change = self._change(audio_code, self._static) * self.model.scales
-        return Gaussians.unpack(self._rows.index_add(0, self._moving, change))
+        return (own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes)[before:]
 
     @torch.no_grad()
     def render(
@@ -219,7 +170,7 @@ class TalkingHead:
         """
         width, height, K = self._camera(size)
         view = torch.as_tensor(viewmat, dtype=torch.float32)
-        picture = splat(self.deform(audio_code, time), view, K, width, height)
+        picture = self.method.compose(self._deformed(audio_code, time), view, K, width, height)
         if behind is None:
             behind = self._torso(0, width, height)
         return compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
@@ -285,12 +236,12 @@ class TalkingHead:
             return np.asarray(poses, np.float32), still
         seen = self.viewmats.numpy()
         if poses == "test":
-            at = compositing.back_and_forth(count, len(self.extras["test_viewmats"]))
+            at = head_poses.back_and_forth(count, len(self.extras["test_viewmats"]))
             return self.extras["test_viewmats"].numpy()[at], at + 1
         if poses == "still":
-            return np.tile(seen[compositing.typical(seen)], (count, 1, 1)), still
+            return np.tile(seen[head_poses.typical(seen)], (count, 1, 1)), still
         if poses == "natural":
-            return compositing.natural_poses(seen, count, self.fps, seed), still
+            return head_poses.natural_poses(seen, count, self.fps, seed), still
         raise UserError(f"poses are one of {', '.join(POSES)}, not '{poses}'")
 
     def speak(
@@ -323,7 +274,7 @@ class TalkingHead:
         return Path(out)
 
 
-def as_loud_as_training(codes: Tensor) -> Tensor:
+def match_training_statistics(codes: Tensor) -> Tensor:
     """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
 
     An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
@@ -333,89 +284,6 @@ def as_loud_as_training(codes: Tensor) -> Tensor:
     own = len(codes) / (len(codes) + FAMILIAR)
     spread = (own * codes.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
     return (codes - own * codes.mean(dim=0)) / spread.clamp_min(0.5)
-
-
-def still_torso(trainer: Trainer, typical: int, views: int = 64) -> np.ndarray:
-    """The torso of frame `typical` as it goes on under the head, for poses that are not its own.
-
-    A torso alone ends in a cut neck and in the shadow of the jaw where its own frame's head begins, and another pose
-    would look into both. Near the head the median of what other frames show there takes its place; what no frame
-    shows goes on, column by column, in the colour it has a little below.
-    """
-    import cv2
-
-    train, frame = trainer.subject.train, trainer.cache[typical]
-    out, hidden = frame.behind.astype(np.float32), (frame.masks & 1) > 0
-    rim = max(2, len(hidden) // 48)
-    wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
-    near = cv2.dilate(hidden.astype(np.uint8), wide, iterations=2) > 0
-
-    times = np.linspace(train.start, train.stop - 1, min(views, len(train))).astype(int)
-    others = [trainer.cache[int(t)] for t in times]
-    seen = np.stack([cv2.dilate(other.masks & 1, wide)[near] == 0 for other in others])
-    colors = np.stack([other.behind[near] for other in others]).astype(np.float32)
-    colors[~seen] = np.nan
-    shown = seen.sum(axis=0) >= 3
-    replaced = out[near]
-    replaced[shown] = np.nanmedian(colors[:, shown], axis=0)
-    out[near] = replaced
-    known = ~near
-    known[near] = shown
-
-    background = cv2.resize(trainer.subject.background, frame.image.shape[1::-1], interpolation=cv2.INTER_AREA)
-    _continue_upwards(out, known & (np.abs(out - background).max(axis=2) > 8), known, rim)
-    # Towards the outer edge of the replaced band the frame itself fades in.
-    share = cv2.GaussianBlur(cv2.erode(near.astype(np.float32), wide), (0, 0), rim / 2)[..., None]
-    return np.clip(out * share + frame.behind * (1.0 - share) + 0.5, 0, 255).astype(np.uint8)
-
-
-def _continue_upwards(image: np.ndarray, torso: np.ndarray, known: np.ndarray, rim: int) -> None:
-    """Fills what is unknown above a torso's top edge with the colour of the column below it, in place.
-
-    Args:
-        image: (H, W, 3) float32. torso: (H, W) bool, known torso. known: (H, W) bool. rim: pixels that a colour is
-            taken from; the neck goes on for eight of them.
-    """
-    import cv2
-
-    filled = np.zeros(known.shape, np.uint8)
-    for x in np.flatnonzero(torso.any(axis=0)):
-        top = int(torso[:, x].argmax())
-        rows = np.arange(max(0, top - 8 * rim), top)
-        rows = rows[~known[rows, x]]
-        if len(rows) and rows[-1] == top - 1:  # hidden right above, not the outline of a shoulder
-            image[rows, x], filled[rows, x] = np.median(image[top : top + rim, x], axis=0), 1
-    # Neighbouring columns flow into each other.
-    share = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), rim / 2)[..., None]
-    smooth = cv2.GaussianBlur(image * filled[..., None], (0, 0), rim / 2) / np.maximum(share, 1e-3)
-    image[filled > 0] = smooth[filled > 0]
-
-
-def _rebuild(tensors: dict[str, Tensor], about: dict[str, Any]) -> HeadModel:
-    """The model that a head's file describes; takes "touched" out of `tensors`."""
-    config = Config.from_json(json.dumps(about["config"]))
-    state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
-    sh = torch.cat([state[f"params.{name}"] for name in ("sh0", "shN") if f"params.{name}" in state], dim=1)
-    cloud = Gaussians(sh=sh, **{name: state[f"params.{name}"] for name in ("means", "quats", "scales", "opacities")})
-    *center, half = about["box"]
-    box = Box((center[0], center[1], center[2]), half)
-    model = HeadModel(config, cloud, box, about["channels"], torch.Generator().manual_seed(0))
-    planes = torch.zeros_like(model.field.planes.planes)
-    planes[tensors.pop("touched")] = state["field.planes.planes"]
-    model.load_state_dict({**state, "field.planes.planes": planes})
-    return model
-
-
-def touched_rows(model: HeadModel) -> Tensor:
-    """Rows of the planes that the canonical cloud reads: all that a finished head needs, (k,) int64."""
-    from audioplane.deform import plane_kernels
-
-    points, layout = model.points().detach().cpu().numpy(), model.field.planes.layout
-    slots = np.full(len(model.field.planes.planes), -1, np.int32)
-    rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
-    corners = np.empty((len(layout), len(points), 4), np.int32)
-    plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
-    return torch.from_numpy((slots >= 0).nonzero()[0])
 
 
 __all__: Sequence[str] = ["POSES", "TalkingHead"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from audioplane.plots.theme import themed
 from audioplane.subject import Phoneme, Subject
 from audioplane.subject.masks import LABEL_COLOURS, LABEL_NAMES, mouth_opening
 
@@ -120,6 +121,7 @@ def _fit(image: np.ndarray, longest: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
+@themed
 def draw(subject: Subject, columns: int = 6) -> Figure:
     """Draws the contact sheet; `savefig` writes it at 100 dpi."""
     from matplotlib.figure import Figure

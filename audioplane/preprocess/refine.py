@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from audioplane.config import Config, GaussianConfig
+from audioplane.methods.base import Position
+from audioplane.methods.base import Stage as TrainingStage
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.trajectory import Band, add_inertia
 from audioplane.splat import rasterization
@@ -70,8 +72,8 @@ class Still:
             for name, p in self.params.items()
         }
         own = GaussianConfig(cap=GAUSSIANS, densify_from=60, densify_every=40, densify_until=1.0)
-        base = Config(gaussians=own).replace(schedule__coarse=int(0.8 * FIRST), seed=seed)
-        self.densifier = Densifier(base, self.box.half)
+        self.growing = TrainingStage("still", int(0.8 * FIRST), deforms=False)
+        self.densifier = Densifier(Config(gaussians=own, seed=seed), self.box.half)
         self.done = 0
 
     def learn(self, viewmats: Tensor, iterations: int, progress: Callable[[int], object]) -> None:
@@ -87,15 +89,13 @@ class Still:
             look = torch.from_numpy(np.where(stage.heads[t] == 1, 0.1, 1.0).astype(np.float32))[..., None]
             behind = torch.rand(3, generator=self.g)
             picture = splat(from_parameters(self.params), viewmats[t], K, size, size)
-            grows = self.done < self.densifier.last
-            if grows:
-                self.densifier.before_backward(self.params, self.optimizers, self.done, picture.meta)
+            at = Position(self.growing, self.done)
+            self.densifier.before_backward(at, picture.meta)
             loss = (look * (picture.over(behind) - torch.lerp(behind, image, head)).abs()).mean()
             loss.backward()
             for optimizer in self.optimizers.values():
                 optimizer.step()
-            if grows:
-                self.densifier.after_step(self.params, self.optimizers, self.done, picture.meta, 1e-3)
+            self.densifier.after_step(self.params, self.optimizers, at, picture.meta)
             for optimizer in self.optimizers.values():
                 optimizer.zero_grad(set_to_none=True)
             self.done += 1

@@ -6,7 +6,7 @@ and joined into rows (`pack`) where a field moves them all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,18 @@ class Gaussians:
         means, quats, scales, opacities, sh = rows.split([3, 4, 3, 1, rows.shape[1] - 11], dim=1)
         return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
 
+    def moved(self, displacement: Tensor) -> Gaussians:
+        """G + `displacement` (N, P), see `displacement`."""
+        return Gaussians.unpack(self.pack() + displacement)
+
+    @staticmethod
+    def joined(clouds: Sequence[Gaussians]) -> Gaussians:
+        """Clouds of one degree as one, in their order."""
+        if len(clouds) == 1:
+            return clouds[0]
+        names = [item.name for item in fields(Gaussians)]
+        return Gaussians(**{name: torch.cat([getattr(cloud, name) for cloud in clouds]) for name in names})
+
     def detach(self) -> Gaussians:
         return Gaussians(**{name: tensor.detach() for name, tensor in self.items()})
 
@@ -96,6 +108,17 @@ class Gaussians:
 
         seen = torch.ones(1, len(self), 2, dtype=torch.int32)
         return (evaluate(self.sh_degree, self.sh, self.means, viewmat[None], seen)[0] + 0.5).clamp_min(0.0)
+
+
+def displacement(offsets: Tensor, weight: Tensor | None, units: Tensor) -> Tensor:
+    """What deformation adds to packed Gaussians: d * Delta G, in metres and the other units of `Gaussians.pack`.
+
+    Paper: Audio-Plane, Eq. 13 (journal). `splat.moving.Move` is the compiled twin, in one pass with what is drawn.
+
+    Args:
+        offsets: Delta G, (N, P). weight: d, (N, 1), or None for 1. units: of an offset of 1, (P,).
+    """
+    return (offsets if weight is None else weight * offsets) * units
 
 
 @dataclass
@@ -182,7 +205,7 @@ def drawn_plain(
 ) -> tuple[Tensor, ...]:
     """`drawn` in plain torch: the slow twin, any device."""
     if offsets is not None and units is not None:
-        cloud = Gaussians.unpack(cloud.pack() + (offsets if dynamism is None else dynamism * offsets) * units)
+        cloud = cloud.moved(displacement(offsets, dynamism, units))
     colors = cloud.colors(viewmat)
     if dynamism is not None:
         colors = torch.cat([colors, dynamism], dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audioplane.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from audioplane.config import ScheduleConfig
+from audioplane.methods.base import Sample
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
@@ -36,31 +37,6 @@ class Frame:
     image: np.ndarray
     behind: np.ndarray
     masks: np.ndarray
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A frame ready for a step, float32.
-
-    Attributes:
-        index: t. target: (H, W, 3), the head over `background`. background: (3,) or (H, W, 3).
-        known: (H, W) bool, where the target can be trusted. head, motion: (H, W) float masks.
-    """
-
-    index: int
-    target: Tensor
-    background: Tensor
-    known: Tensor
-    head: Tensor
-    motion: Tensor
-
-    def to(self, device: torch.device) -> Sample:
-        if device.type == "cpu":
-            return self
-        moved = (
-            t.to(device, non_blocking=True) for t in (self.target, self.background, self.known, self.head, self.motion)
-        )
-        return Sample(self.index, *moved)
 
 
 class FrameCache:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from audioplane.config import Config
+from audioplane.methods.base import Position
 from audioplane.splat.gaussians import Gaussians, morton_order
 
 Optimizers = dict[str, torch.optim.Optimizer]
 
 
 class Densifier:
-    """Grows and prunes the cloud during the coarse stage; its `state` travels in the checkpoint.
+    """Grows and prunes one cloud during the stages that ask for it; its `state` travels in the checkpoint.
 
     Args:
         config: of the run.
@@ -29,7 +30,6 @@ class Densifier:
     def __init__(self, config: Config, half: float) -> None:
         self.config, self.half = config, half
         self.state: dict[str, Any] = {}
-        self.last = int(config.gaussians.densify_until * config.schedule.coarse)
         self._strategy: Any = None
         if config.gaussians.densify != "quota":
             self._strategy = self._gsplat_strategy()
@@ -39,46 +39,49 @@ class Densifier:
     def _is_mcmc(self) -> bool:
         return self.config.gaussians.densify == "mcmc"
 
+    def last(self, iterations: int) -> int:
+        """The iteration of a stage after which a cloud's size is fixed."""
+        return int(self.config.gaussians.densify_until * iterations)
+
     def _gsplat_strategy(self) -> Any:
         from audioplane.splat.strategies import DefaultStrategy, MCMCStrategy
 
         own = self.config.gaussians
+        never = 2**62  # when it ends is decided here
         times: dict[str, Any] = {
             "refine_start_iter": own.densify_from,
-            "refine_stop_iter": self.last,
+            "refine_stop_iter": never,
             "refine_every": own.densify_every,
             "verbose": False,
         }
         if self._is_mcmc:
             return MCMCStrategy(cap_max=own.cap, **times)
-        return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=max(self.last + 1, 3000), **times)
+        return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=never, **times)
 
-    def before_backward(
-        self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any]
-    ) -> None:
+    def before_backward(self, at: Position, meta: dict[str, Any]) -> None:
         """Asks for the gradient of the projected means."""
-        if step < self.last and not self._is_mcmc:
+        if at.iteration < self.last(at.stage.iterations) and not self._is_mcmc:
             meta["means2d"].retain_grad()
 
-    def after_step(
-        self, params: nn.ParameterDict, optimizers: Optimizers, step: int, meta: dict[str, Any], rate: float
-    ) -> bool:
+    def after_step(self, params: nn.ParameterDict, optimizers: Optimizers, at: Position, meta: dict[str, Any]) -> bool:
         """Accumulates gradients, and changes the cloud when it is time.
 
         Args:
             params: of the cloud, changed in place. optimizers: of the same names.
-            step: iteration of the coarse stage, from 0.
-            meta: of the rasterizer. rate: current learning rate of the means.
+            at: where in its stage the run is.
+            meta: of the rasterizer.
 
         Returns:
             whether the cloud changed its size.
         """
-        if step >= self.last:
+        step = at.iteration
+        if step >= self.last(at.stage.iterations):
             return False
         before = len(params["means"])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed * 1_000_003 + step)
             if self._is_mcmc:
+                rate = optimizers["means"].param_groups[0]["lr"]
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta, lr=rate)
             elif self._strategy is not None:
                 full = before >= self.config.gaussians.cap

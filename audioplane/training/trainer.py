@@ -1,4 +1,4 @@
-"""Training a head: a coarse stage for the static cloud, a fine stage for what speech moves (Sec. III-F).
+"""Training a head: the stages of a method, one after the other.
 
     trainer = Trainer(config, subject, folder)
     trainer.run()
@@ -9,8 +9,7 @@ iteration, so a run that was killed and resumed ends in the same bytes as one th
 
 from __future__ import annotations
 
-import functools
-import json
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,24 +17,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from audioplane.audio.features import Features
-from audioplane.audio.pretrain import lip_shapes, pretrain
+from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
-from audioplane.methods.audio_plane.model import HeadModel
-from audioplane.splat.gaussians import Box, Picture, random_gaussians
-from audioplane.training import checkpoint, schedule
-from audioplane.training.dataset import FrameCache, Sample, head_box, points_inside, samples
+from audioplane.losses.terms import perceptual_loss
+from audioplane.methods.base import Method, Position, Sample
+from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
+from audioplane.training import state
+from audioplane.training.conditions import Conditions
+from audioplane.training.dataset import FrameCache, head_box, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
-from audioplane.training.losses import Perceptual, perceptual_loss, pixel_terms
-from audioplane.training.sparse_adam import RowAdam
+from audioplane.training.optimizers import Optimizers
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 CHECKPOINT = "state.safetensors"
+CHECK_EVERY = 100  # iterations between looks at whether the clouds are alive
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Report:
     """What one iteration came to.
 
     Attributes:
-        iteration: from 0. total: of the run. stage: "coarse" or "fine". terms: the loss and its parts.
-        psnr: of the head, dB. gaussians: N.
+        iteration: from 0. total: of the run. stage: its name. terms: the loss and its parts.
+        psnr: of the head, dB. gaussians: N, over all branches.
     """
 
     iteration: int
@@ -55,34 +54,12 @@ class Report:
     gaussians: int
 
 
-class Watcher(Protocol):
-    """Looks on: progress bars, scalars, previews (`watch`)."""
+class Callback(Protocol):
+    """Is told about every iteration: progress bars, scalars, previews (`callbacks`)."""
 
     def step(self, trainer: Trainer, report: Report) -> None: ...
 
     def close(self) -> None: ...
-
-
-def losses(
-    picture: Picture, sample: Sample, config: Config, perceptual: Perceptual | None, fine: bool
-) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """The loss of a picture.
-
-    Paper: Eq. 16 in the coarse stage, Eq. 17 in the fine one (journal).
-
-    Returns:
-        the loss, its named terms before weighting, and the mean squared error over the head.
-    """
-    pixels = pixel_terms(picture, sample, config.loss.mouth_weight if fine else 0.0, config.saliency.margin)
-    terms = {"l1": pixels.l1}
-    loss = terms["l1"]
-    if perceptual is not None:
-        terms["perceptual"] = perceptual(pixels.image, pixels.target)
-        loss = loss + config.loss.perceptual_weight * terms["perceptual"]
-    if fine and pixels.mask is not None:
-        terms["mask"] = pixels.mask
-        loss = loss + config.saliency.weight * terms["mask"]
-    return loss, terms, pixels.error
 
 
 class Trainer:
@@ -91,8 +68,8 @@ class Trainer:
     Args:
         config: of the run.
         subject: to learn.
-        folder: for checkpoints and what watchers write; None to write nothing.
-        watchers: told about every iteration.
+        folder: for checkpoints and what callbacks write; None to write nothing.
+        callbacks: told about every iteration.
         device: default CUDA when there is one.
         resume: go on from the folder's checkpoint.
 
@@ -105,153 +82,119 @@ class Trainer:
         config: Config,
         subject: Subject,
         folder: str | Path | None = None,
-        watchers: Sequence[Watcher] = (),
+        callbacks: Sequence[Callback] = (),
         device: str | torch.device | None = None,
         resume: bool = False,
     ) -> None:
         check(subject, config)
-        self.config, self.subject, self.watchers = config, subject, list(watchers)
+        self.config, self.subject, self.callbacks = config, subject, list(callbacks)
         self.folder = None if folder is None else Path(folder)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.iteration = 0
         self.facts: dict[str, Any] = {}  # what was found on the way, for the record
         self.perceptual = perceptual_loss(config.loss, self.device)
-        tensors, about = checkpoint.load(self.folder / CHECKPOINT) if resume and self.folder else ({}, {})
-        self._prepare_data()
-        self._make_model(fresh=not tensors)
-        if tensors:
-            self._restore(tensors, about)
+        saved = state.load(self.folder / CHECKPOINT, config, subject) if resume and self.folder else None
+        self._load_frames()
+        self.conditions = Conditions(subject, config)
+        self.method = self._make_method()
+        self.untouched = {name: table.detach().clone() for name, table in self.method.tables().items()}
+        if saved is None:
+            self.facts |= self.conditions.pretrain(self.method, self._generator(4))
+        self.method.to(self.device)
+        self.optimizers = Optimizers(self.method, self.device)
+        self.densifiers = {name: Densifier(config, self.box.half) for name in self.method.branches}
+        if saved is not None:
+            state.restore(self, saved)
         elif self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.json").write_text(config.to_json())
+        self.conditions.update(self.method, self.device)
 
     # Setting up
 
     def _generator(self, purpose: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.config.seed * 7919 + purpose)
 
-    def _prepare_data(self) -> None:
+    def _load_frames(self) -> None:
         own, subject = self.config.schedule, self.subject
         self.cache = FrameCache(subject, own.size, own.cache_mib)
         self.caches = {own.size: self.cache}
         if own.early_size:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
-        self.features = Features(self.config.audio)
-        windows = self.features(subject.audio, subject.fps, subject.num_frames)
-        self.windows = torch.from_numpy(windows)
+        half = self.config.gaussians.half_box
+        self.box = Box((0.0, 0.0, 0.0), half) if half else Box(*head_box(subject, subject.train))
 
-    def _make_model(self, fresh: bool) -> None:
-        config, subject = self.config, self.subject
-        if config.gaussians.half_box:
-            self.box = Box((0.0, 0.0, 0.0), config.gaussians.half_box)
-        else:
-            self.box = Box(*head_box(subject, subject.train))
-        points = points_inside(
-            subject, subject.train, self.box.center, self.box.half, config.gaussians.initial, self._generator(1)
-        )
-        spacing = self.box.half / config.gaussians.initial ** (1 / 3)
-        cloud = random_gaussians(points, spacing, config.gaussians.sh_degree, self._generator(2))
-        self.model = HeadModel(config, cloud, self.box, self.windows.shape[-1], self._generator(3))
-        self._untouched = self.model.field.planes.planes.detach().clone()
-        if fresh and config.audio.pretrain_steps:
-            shapes = lip_shapes(subject.landmarks, config.audio.lip_components, subject.viewmats)
-            if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() > 50:
-                others = self.features.others(subject.audio, subject.fps, subject.num_frames, config.seed)
-                reached = pretrain(
-                    self.model.encoder, self.windows, shapes, subject.train, config.audio, self._generator(4), others
-                )
-                self.facts["encoder_correlation"] = reached
-        self.model.to(self.device)
-        self._make_optimizers()
-        self.densifier = Densifier(config, self.box.half)
-        self.windows = self.windows.to(self.device)
-        self._update_codes()
+    def _make_method(self) -> Method:
+        kind = registry.load(registry.spec(self.config.method.NAME).model)
+        clouds = {name: self._first_cloud() for name in kind.branch_names}
+        return kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], self._generator(3))
 
-    def _make_optimizers(self) -> None:
-        model = self.model
-        # Each is the faster one where it is used: ours one pass without a thread pool to wake, torch's one launch.
-        adam: Any = RowAdam if self.device.type == "cpu" else functools.partial(torch.optim.Adam, fused=True)
-        own: Any = {"lr": 1e-3, "betas": (0.9, 0.99), "eps": 1e-15}
-        self.cloud_optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam([param], **own) for name, param in model.params.items()
-        }
-        tables = [
-            p for name, p in model.field.named_parameters() if name == "planes.planes" or name.startswith("moments")
-        ]
-        known = {id(p) for p in tables}
-        rest = [p for p in model.field.parameters() if id(p) not in known]
-        self.table_optimizer = RowAdam(tables, **own, distinct=True)
-        self.network_optimizer = adam(rest, **{**own, "eps": 1e-8})
-        self.encoder_optimizer = adam(model.encoder.parameters(), **{**own, "eps": 1e-8})
-
-    def _update_codes(self) -> None:
-        """With a frozen encoder, the codes of all frames once."""
-        self.codes: Tensor | None = None
-        if self.config.audio.fine_rate == 0.0:
-            with torch.no_grad():
-                self.codes = self.model.encoder.all_codes(self.windows)
+    def _first_cloud(self) -> Gaussians:
+        own, box = self.config.gaussians, self.box
+        points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, self._generator(1))
+        return random_gaussians(points, box.half / own.initial ** (1 / 3), own.sh_degree, self._generator(2))
 
     # One step
 
-    def audio_code(self, t: int) -> Tensor:
-        """a of frame t: (code,)."""
-        if self.codes is not None:
-            return self.codes[t]
-        before = self.config.audio.filter // 2
-        index = torch.arange(t - before, t - before + self.config.audio.filter).clamp(0, len(self.windows) - 1)
-        return self.model.encoder(self.windows[index.to(self.device)])[0]
+    def size(self, iteration: int) -> int:
+        """Picture width of an iteration; 0 is the subject's own."""
+        at, own = self.method.position(iteration), self.config.schedule
+        small = at.stage.starts_small and at.iteration < at.stage.iterations // 2
+        return own.early_size if small and own.early_size else own.size
 
-    def time(self, t: int) -> float:
-        """Frame t within the training frames, 0 to 1."""
-        return (t - self.subject.train.start) / max(len(self.subject.train) - 1, 1)
+    def render(self, t: int, deforms: bool = True) -> Picture:
+        """Frame t as the method has it now, or its static head."""
+        return self._render(self.cache, t, deforms)
 
-    def render(self, t: int, fine: bool = True) -> Picture:
-        """Frame t as the model has it now."""
-        cache, code = self.cache, self.audio_code(t) if fine else None
+    def _render(self, cache: FrameCache, t: int, deforms: bool) -> Picture:
+        condition = self.conditions(self.method, t) if deforms else None
         view, K = cache.viewmats[t].to(self.device), cache.K.to(self.device)
-        return self.model(code, view, K, cache.width, cache.height, self.time(t))
+        return self.method.render(condition, view, K, cache.width, cache.height)
 
     def step(self, sample: Sample) -> Report:
         """One iteration on one sample; advances `iteration`.
 
         Raises:
-            UserError: the loss is not finite or the cloud is dead; the last checkpoint is good.
+            UserError: the loss is not finite or a cloud is dead; the last checkpoint is good.
         """
-        config, iteration = self.config, self.iteration
-        coarse = schedule.is_coarse(config, iteration)
-        now = self._set_rates()
-        cache = self.caches[schedule.size(config, iteration)]
+        config, at = self.config, self.method.position(self.iteration)
+        self.optimizers.set_rates(at, config.optim)
         sample = sample.to(self.device)
-        view, K = cache.viewmats[sample.index].to(self.device), cache.K.to(self.device)
-        code = None if coarse else self.audio_code(sample.index)
         try:
-            picture = self.model(code, view, K, cache.width, cache.height, self.time(sample.index))
+            picture = self._render(self.caches[self.size(self.iteration)], sample.index, at.stage.deforms)
         except ValueError as error:  # the rasterizer refuses NaN
-            why = is_dead(self.model.cloud.detach()) or "the field moves Gaussians to infinity"
-            raise UserError(self._stopped(why)) from error
-        loss, terms, error = losses(picture, sample, config, self.perceptual, not coarse)
-        if coarse:
-            self.densifier.before_backward(self.model.params, self.cloud_optimizers, iteration, picture.meta)
+            raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
+        losses = self.method.losses(picture, sample, at.stage, self.perceptual)
+        loss = losses.total()
+        for name in at.stage.densifies:
+            self.densifiers[name].before_backward(at, picture.meta)
         loss.backward()
-        named = {"loss": float(loss.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
+        named = {"loss": float(loss.detach()), **{n: float(term.value.detach()) for n, term in losses.terms.items()}}
         if not np.isfinite(named["loss"]):
             raise UserError(self._stopped(f"the loss is {named['loss']}"))
-        self._update(coarse)
-        if coarse:
-            meta, rate = picture.meta, now.cloud["means"]
-            self.densifier.after_step(self.model.params, self.cloud_optimizers, iteration, meta, rate)
-        for optimizer in self._optimizers().values():
-            optimizer.zero_grad(set_to_none=True)
-        if iteration + 1 == config.schedule.coarse:
-            sort_in_space(self.model.params, self.cloud_optimizers, self.box.normalise(self.model.params["means"]))
-        if iteration % 100 == 99:
-            why = is_dead(self.model.cloud.detach())
-            if why:
-                raise UserError(self._stopped(why))
+        self.optimizers.step(at)
+        self._change_clouds(at, picture)
+        self.optimizers.zero_grad()
         self.iteration += 1
-        stage, count = "coarse" if coarse else "fine", len(self.model.params["means"])
-        psnr = -10.0 * float(np.log10(max(float(error), 1e-10)))
-        return Report(iteration, schedule.total(config), stage, named, psnr, count)
+        if self.iteration % CHECK_EVERY == 0 and (why := self._dead()):
+            self.iteration -= 1
+            raise UserError(self._stopped(why))
+        psnr = -10.0 * float(np.log10(max(float(losses.error), 1e-10)))
+        count = sum(len(branch.params["means"]) for branch in self.method.each())
+        return Report(self.iteration - 1, self.method.iterations, at.stage.name, named, psnr, count)
+
+    def _change_clouds(self, at: Position, picture: Picture) -> None:
+        """Density control, and the order in space at the end of a stage that asks for it."""
+        for name in at.stage.densifies:
+            params = self.method.branch(name).params
+            self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, picture.meta)
+        if at.iteration + 1 == at.stage.iterations:
+            for name in at.stage.sorts:
+                params = self.method.branch(name).params
+                sort_in_space(params, self.optimizers.clouds[name], self.box.normalise(params["means"]))
+
+    def _dead(self) -> str | None:
+        return next((why for branch in self.method.each() if (why := is_dead(branch.cloud.detach()))), None)
 
     def _stopped(self, why: str) -> str:
         kept = ""
@@ -259,113 +202,37 @@ class Trainer:
             kept = f" The last good checkpoint is kept in {self.folder}."
         return f"Training stopped at iteration {self.iteration}: {why}; lower the learning rates in optim.*.{kept}"
 
-    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        own = {f"cloud-{name}": optimizer for name, optimizer in self.cloud_optimizers.items()}
-        return {
-            **own,
-            "tables": self.table_optimizer,
-            "network": self.network_optimizer,
-            "encoder": self.encoder_optimizer,
-        }
-
-    def _set_rates(self) -> schedule.Rates:
-        now = schedule.rates(self.config, self.iteration, self.box.half)
-        for name, optimizer in self.cloud_optimizers.items():
-            optimizer.param_groups[0]["lr"] = now.cloud[name]
-        self.table_optimizer.param_groups[0]["lr"] = now.planes
-        self.network_optimizer.param_groups[0]["lr"] = now.network
-        self.encoder_optimizer.param_groups[0]["lr"] = now.encoder
-        return now
-
-    def _update(self, coarse: bool) -> None:
-        for optimizer in self.cloud_optimizers.values():
-            optimizer.step()
-        if not coarse:
-            self.table_optimizer.step()
-            self.network_optimizer.step()
-            if self.codes is None:
-                self.encoder_optimizer.step()
-
     # The whole run
 
     def run(self) -> None:
         """Trains from the current iteration to the end, with checkpoints on the way and at the end."""
-        own, end = self.config.schedule, schedule.total(self.config)
-        switch = own.coarse // 2 if own.early_size else 0
+        own, end = self.config.schedule, self.method.iterations
         try:
-            for start, stop in ((0, switch), (switch, end)):
-                start = max(start, self.iteration)
-                if start >= stop:
-                    continue
-                cache = self.caches[schedule.size(self.config, start)]
+            for start, stop in self._pieces():
+                cache = self.caches[self.size(start)]
                 for sample in samples(cache, self.subject.train, own, self.config.seed, start, stop):
                     report = self.step(sample)
-                    for watcher in self.watchers:
-                        watcher.step(self, report)
+                    for callback in self.callbacks:
+                        callback.step(self, report)
                     if self.iteration % own.checkpoint_every == 0 or self.iteration == end:
                         self.save()
         finally:
-            for watcher in self.watchers:
-                watcher.close()
+            for callback in self.callbacks:
+                callback.close()
+
+    def _pieces(self) -> list[tuple[int, int]]:
+        """From the current iteration on, stretches [start, stop) of one picture size."""
+        edges, at = [self.iteration], 0
+        for stage in self.method.stages():
+            edges += [at + stage.iterations // 2] if stage.starts_small else []
+            at += stage.iterations
+        edges = [edges[0], *(edge for edge in edges[1:] if edge > self.iteration), at]
+        return [(a, b) for a, b in itertools.pairwise(edges) if a < b]
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        if self.folder is None:
-            return
-        names = {param: name for name, param in self.model.named_parameters()}
-        tensors: dict[str, Tensor] = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
-        planes = self.model.field.planes.planes.detach().cpu()
-        rows = checkpoint.touched_rows(planes, self._untouched)
-        tensors["model/field.planes.planes"], tensors["touched"] = planes[rows], rows
-        for name, optimizer in self._optimizers().items():
-            tensors |= checkpoint.pack_optimizer(name, optimizer, names)
-        tensors |= {f"densify/{k}": v for k, v in self.densifier.state.items() if isinstance(v, Tensor)}
-        about = {
-            "iteration": self.iteration,
-            "config": json.loads(self.config.to_json()),
-            "subject": identity(self.subject),
-            "facts": self.facts,
-        }
-        checkpoint.save(self.folder / CHECKPOINT, tensors, about)
-
-    def _restore(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-        saved = Config.from_json(json.dumps(about["config"]))
-        changed = saved.differences(self.config)
-        if changed:
-            path, (was, asked) = next(iter(changed.items()))
-            raise UserError(f"{self.folder} was started with {path}={was}, not {asked}; resume with the same settings")
-        if about["subject"] != identity(self.subject):
-            raise UserError(f"{self.folder} was started with another subject, {about['subject'].get('name')}")
-        self.iteration, self.facts = about["iteration"], about["facts"]
-        model = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
-        planes = self._untouched.clone()
-        planes[tensors["touched"]] = model["field.planes.planes"]
-        model["field.planes.planes"] = planes
-        for name in self.model.params:
-            self.model.params[name] = torch.nn.Parameter(model[f"params.{name}"].to(self.device))
-        try:
-            self.model.load_state_dict(model)
-        except RuntimeError as error:
-            raise UserError(f"{self.folder} was begun by another version of audioplane; start anew") from error
-        self._make_optimizers()
-        names = {param: name for name, param in self.model.named_parameters()}
-        for name, optimizer in self._optimizers().items():
-            checkpoint.unpack_optimizer(name, optimizer, names, tensors)
-        for name, tensor in tensors.items():
-            if name.startswith("densify/"):
-                self.densifier.state[name.removeprefix("densify/")] = tensor.to(self.device)
-        self._update_codes()
-
-
-def identity(subject: Subject) -> dict[str, Any]:
-    """What tells a subject from another: name, size, length, hash of its parts where it has one."""
-    return {
-        "name": subject.name,
-        "frames": subject.num_frames,
-        "width": subject.width,
-        "height": subject.height,
-        "digest": str(getattr(subject, "digest", "")),
-    }
+        if self.folder is not None:
+            state.save(self, self.folder / CHECKPOINT)
 
 
 def check(subject: Subject, config: Config) -> None:

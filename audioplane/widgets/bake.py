@@ -1,6 +1,7 @@
-"""A trained head as a browser takes it: its tables once, 16 bits a number, then f_a of each frame.
+"""A trained head as a browser takes it: its tables once, 16 bits a number, then the small vector of each frame.
 
-`widgets/field.js` reads this and moves the Gaussians as `TalkingHead.deform` does; Gaussians that move come first.
+`widgets/field.js` reads this and moves the Gaussians as `inference.folding` does; Gaussians that move come first. It
+knows no method: S, the deformation MLP, and by `methods.base.Wiring` how a frame's vector enters it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioplane.audio.features import SAMPLE_RATE
-from audioplane.methods.audio_plane import inspect
-from audioplane.methods.audio_plane.field import AudioPlane
+from audioplane.evaluation import inspection
+from audioplane.inference.folding import FoldedBranch
+from audioplane.inference.poses import typical
+from audioplane.methods.base import Modulation, Wiring
 from audioplane.widgets.page import jpeg
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
 
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
-OVER_TIME = "speak in the browser: planes over time do not listen to a voice and cannot be folded"
+NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
+SEVERAL = "speak in the browser: it has several clouds, and the page draws one"
 
 
 @dataclass(frozen=True)
@@ -47,25 +51,26 @@ def pack(arrays: dict[str, NDArray], facts: dict[str, Any]) -> Packed:
 
 
 def bake_head(head: TalkingHead) -> Packed:
-    """Everything of a head that does not depend on what it hears.
+    """Everything of a head that does not depend on the frame.
 
     Returns:
         arrays of N Gaussians, of which the first M move, P numbers each, W features, H1 + H2 first units (each padded
         to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head;
-        `static` (M, W); the networks; `prototypes` (rows of all levels, D); `mean_code`, f_a over the training voice;
-        for colours, of all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3), `strength`
-        (N, levels x sets), root mean square of Interp(P_ij) f_k; `behind`, the torso as JPEG; `palette` (256, 3).
+        `static` (M, W); the networks; `gain_index`, `extra_index`, of the wiring; `handles`, rows of all of them;
+        `mean_vector`, over the training voice; for colours, of all N, `still_dynamism`, `still_moved` (mm), `density`
+        (Gaussians a cm^3), `strength` (N, groups), root mean square of each group of S; `behind`, the torso as JPEG;
+        `palette` (256, 3).
     """
     from matplotlib import colormaps
 
-    model, field = head.model, head.model.field
-    moving = head._moving if head._static is not None else torch.arange(0)
+    folded, cannot = spoken_branch(head), why_not(head)
+    moving = torch.arange(0) if cannot else folded.moving
     rest = torch.ones(len(head.cloud), dtype=torch.bool)
     rest[moving] = False
     order = torch.cat([moving, rest.nonzero()[:, 0]])
-    rows, low, high = _quantised(head._rows[order])
-    codes = head.extras["codes"][::4]
-    moved, dynamism = inspect.movement(model, codes)
+    packed = folded.rows if not cannot else head.cloud.pack()
+    rows, low, high = _quantised(packed[order])
+    moved, dynamism = inspection.movement(head, head.extras["codes"][::4])
     arrays = {
         "rows": rows,
         "low": low,
@@ -76,9 +81,9 @@ def bake_head(head: TalkingHead) -> Packed:
         "density": _half(torch.from_numpy(density(head.cloud.means.numpy()))[order]),
         "behind": np.frombuffer(jpeg(head._torso(0, head.width, head.height), 92), np.uint8),
         "palette": np.round(255 * colormaps["viridis"](np.arange(256))[:, :3]).astype(np.uint8),
-        "scales": model.scales.numpy(),
+        "scales": folded.branch.units.numpy(),
     }
-    config, still = head.config, head.viewmats[_typical(head)]
+    still = head.viewmats[typical(head.viewmats.numpy())]
     facts: dict[str, Any] = {
         "name": head.about["name"],
         "count": len(rows),
@@ -88,50 +93,78 @@ def bake_head(head: TalkingHead) -> Packed:
         "height": head.height,
         "K": head.K.flatten().tolist(),
         "view": still.flatten().tolist(),
-        "center": list(model.box.center),
-        "half": model.box.half,
-        "saliency": config.saliency.enabled,
-        "kind": config.field.kind,
-        "fusion": config.field.fusion,
-        "levels": config.field.levels,
-        "features": config.field.features,
-        "cannot": [OVER_TIME] if head._static is None else [],
+        "center": list(head.method.box.center),
+        "half": head.method.box.half,
+        "cannot": [cannot] if cannot else [],
     }
-    if head._static is not None:
+    if not cannot:
         with torch.no_grad():
-            arrays |= _field_arrays(head, order)
-            arrays["mean_code"] = heard(head, head.extras["codes"]).mean(0).numpy()
-    if isinstance(field, AudioPlane):
-        arrays["prototypes"] = _half(torch.cat(list(field.prototypes)))
-        facts["prototypes"] = [len(grid) for grid in field.prototypes]
+            own, more = _decoder(folded, order)
+            arrays |= own
+            facts |= more
+            arrays["mean_vector"] = vectors(head, head.extras["codes"]).mean(0).numpy()
     return pack(arrays, facts)
 
 
-def _field_arrays(head: TalkingHead, order: Tensor) -> dict[str, NDArray]:
-    """The folded field: what moving Gaussians read, and the networks, units and features padded to fours."""
-    heads, field = head.model.field.heads, head.model.field
-    assert head._static is not None
-    first, bias, split = heads.first.weight, heads.first.bias, heads.hidden
+def spoken_branch(head: TalkingHead) -> FoldedBranch:
+    """The branch that the page moves: the first."""
+    return next(iter(head.branches.values()))
+
+
+def why_not(head: TalkingHead) -> str:
+    """Why a head cannot speak in the browser; "" where it can."""
+    if len(head.branches) > 1:
+        return SEVERAL
+    return "" if head.is_folded else NOT_FOLDED
+
+
+def _decoder(folded: FoldedBranch, order: Tensor) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """What moving Gaussians read, the networks (units and features padded to fours), and how a frame enters."""
+    branch, wiring = folded.branch, folded.branch.wiring()
+    mlp, static = branch.mlp, folded.static
+    assert static is not None
+    first, bias, split = mlp.first.weight, mlp.first.bias, mlp.hidden
     parts = [(first[:split], bias[:split]), (first[split:], bias[split:])]
-    weights = [_padded(weight[:, : heads.width]) for weight, _ in parts]
-    own = field.static(head.model.points()).float()  # type: ignore[union-attr]
-    strength = own.view(len(own), -1, head.config.field.features).square().mean(2).sqrt()
     arrays = {
-        "static": _half(_padded(head._static, rows=False)),
-        "strength": _half(strength[order]),
-        "first": _half(torch.cat(weights)),
-        "first_bias": torch.cat([_padded(own_bias[:, None], columns=False)[:, 0] for _, own_bias in parts]).numpy(),
-        "second": _half(_padded(heads.second.weight)),
-        "second_bias": _padded(heads.second.bias[:, None], columns=False)[:, 0].numpy(),
-        "offset": _half(_padded(heads.offset.weight)),
-        "offset_bias": _padded(heads.offset.bias[:, None], columns=False)[:, 0].numpy(),
-        "dynamism": _half(_padded(heads.dynamism.weight)),
-        "dynamism_bias": _padded(heads.dynamism.bias[:, None], columns=False)[:, 0].numpy(),
+        "static": _half(_padded(static, rows=False)),
+        "first": _half(torch.cat([_padded(weight[:, : mlp.width]) for weight, _ in parts])),
+        "first_bias": torch.cat([_padded(own[:, None], columns=False)[:, 0] for _, own in parts]).numpy(),
+        "second": _half(_padded(mlp.second.weight)),
+        "second_bias": _padded(mlp.second.bias[:, None], columns=False)[:, 0].numpy(),
+        "offset": _half(_padded(mlp.offset.weight)),
+        "offset_bias": _padded(mlp.offset.bias[:, None], columns=False)[:, 0].numpy(),
+        "dynamism": _half(_padded(mlp.dynamism.weight)),
+        "dynamism_bias": _padded(mlp.dynamism.bias[:, None], columns=False)[:, 0].numpy(),
     }
-    if first.shape[1] > heads.width:
-        extra = [_padded(weight[:, heads.width :], columns=False) for weight, _ in parts]
-        arrays["first_extra"] = _half(torch.cat(extra))
-    return arrays
+    if mlp.extra:
+        arrays["first_extra"] = _half(
+            torch.cat([_padded(weight[:, mlp.width :], columns=False) for weight, _ in parts])
+        )
+    groups = list(branch.feature_groups())
+    if groups:
+        own = branch.static_features()
+        assert own is not None
+        arrays["strength"] = _half(own.float().view(len(own), len(groups), -1).square().mean(2).sqrt()[order])
+    wired, facts = _wired(wiring, -(-mlp.width // 4) * 4)
+    weight = branch.decode(
+        static[:1], Modulation(torch.ones(mlp.width), torch.zeros(mlp.extra) if mlp.extra else None)
+    ).weight
+    return arrays | wired, {**facts, "weighted": weight is not None, "groups": groups}
+
+
+def _wired(wiring: Wiring, width: int) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """A wiring as arrays; gains padded to `width`, where the features are zeros."""
+    arrays = {}
+    if wiring.gain is not None:
+        arrays["gain_index"] = np.pad(np.asarray(wiring.gain, np.uint16), (0, width - len(wiring.gain)))
+    if wiring.extra is not None:
+        arrays["extra_index"] = np.asarray(wiring.extra, np.uint16)
+    if wiring.handles:
+        arrays["handles"] = _half(torch.cat([handle.rows.flatten() for handle in wiring.handles]))
+    handles = [
+        {"title": h.title, "first": h.first, "size": h.rows.shape[1], "rows": len(h.rows)} for h in wiring.handles
+    ]
+    return arrays, {"power": wiring.power, "handles": handles}
 
 
 def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still") -> Packed:
@@ -141,20 +174,20 @@ def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still") -> Packed
         head: which speaks. audio: (n,) 16 kHz mono float32. poses: "still" or "natural".
 
     Returns:
-        arrays `codes` (T, levels x D) float32, f_a of each frame (heads without prototypes: a itself); `sound`, Ogg
-        Opus; `views` (T, 16), empty where the head keeps still.
+        arrays `vectors` (T, K) float32, v of each frame (`methods.base.Branch.vector`); `sound`, Ogg Opus; `views`
+        (T, 16), empty where the head keeps still.
     """
-    codes = heard(head, head.encode(audio))
+    codes = head.encode(audio)
     views = head._poses(poses, len(codes), 0)[0].reshape(-1, 16) if poses == "natural" else np.zeros((0, 16))
-    arrays = {"codes": codes.numpy(), "views": views.astype(np.float32), "sound": encode_sound(audio)}
+    arrays = {"vectors": vectors(head, codes).numpy(), "views": views.astype(np.float32), "sound": encode_sound(audio)}
     return pack(arrays, {"frames": len(codes), "fps": head.fps, "seconds": len(audio) / SAMPLE_RATE})
 
 
 @torch.no_grad()
-def heard(head: TalkingHead, codes: Tensor) -> Tensor:
-    """What reaches the Gaussians of audio codes a (T, code): f_a (T, levels x D), or a itself without prototypes."""
-    field = head.model.field
-    return torch.stack([field.audio_code(a).flatten() for a in codes]) if isinstance(field, AudioPlane) else codes
+def vectors(head: TalkingHead, codes: Tensor) -> Tensor:
+    """v of each of audio codes (T, code): (T, K)."""
+    branch = spoken_branch(head).branch
+    return torch.stack([branch.vector(head.condition(code)) for code in codes])
 
 
 def encode_sound(audio: NDArray) -> NDArray:
@@ -175,12 +208,6 @@ def density(points: NDArray) -> NDArray:
     count = min(NEIGHBOURS, len(points) - 1)
     far = KDTree(points).query(points, count + 1)[0][:, -1]
     return (count / (4 / 3 * np.pi * np.maximum(100 * far, 1e-3) ** 3)).astype(np.float32)
-
-
-def _typical(head: TalkingHead) -> int:
-    from audioplane.inference.compositing import typical
-
-    return typical(head.viewmats.numpy())
 
 
 def _quantised(rows: Tensor) -> tuple[NDArray, NDArray, NDArray]:

@@ -1,7 +1,7 @@
-// The folded field in the browser: what `TalkingHead.deform` computes, from what `widgets/bake.py` sends.
+// The folded decoder in the browser: what `inference/folding.py` computes, from what `widgets/bake.py` sends.
 //
-//   f = S * gain(f_a)            S once a head, f_a 256 bytes a frame
-//   h = relu(W1 f + b1)          units of D1, then of D2
+//   f = S * gain, extra          S once a head; gain and extra from the frame's vector v, see `Wiring`
+//   h = relu(W1 [f, extra] + b1) units of the offsets' network, then of the weight's
 //   offset = W3 relu(W2 h1 + b2) + b3,   d = sigmoid(w4 h2 + b4)
 //
 // `plain` is the slow twin in JavaScript; `fast` does the same in fragment shaders, one texel for four numbers.
@@ -24,29 +24,22 @@ class Field {
     this.isFast = room > 0 && Math.max(width, this.hidden) <= room && this.prepare();
   }
 
-  /** The audio's factor of each feature; see `AudioPlane.gain`. */
-  gain(code) {
-    const { fusion, levels, features, kind } = this.facts, out = new Float32Array(this.width).fill(1);
-    if (kind !== "audio_plane") return out;
-    const sets = fusion === "concat" ? 3 : 1;
-    for (let level = 0, at = 0; level < levels; level++)
-      for (let set = 0; set < sets; set++)
-        for (let c = 0; c < features; c++, at++) {
-          const value = code[level * features + c];
-          out[at] = fusion === "multiply" ? value ** 3 : value;
-        }
-    return out;
+  /** The frame's factor of each feature. */
+  gain(vector) {
+    const { gain_index } = this.parts, { power } = this.facts;
+    if (!gain_index) return new Float32Array(this.width).fill(1);
+    return Float32Array.from(gain_index.data, (at) => vector[at] ** power);
   }
 
-  /** W1 and b1 with the audio in them; see `Heads.fold`. */
-  fold(code) {
-    const { first, first_bias, first_extra } = this.parts, gain = this.gain(code), width = this.width;
+  /** W1 and b1 with the frame in them; see `DeformationMLP.fold`. */
+  fold(vector) {
+    const { first, first_bias, first_extra, extra_index } = this.parts, gain = this.gain(vector), width = this.width;
     const weight = new Float32Array(first.data.length), bias = Float32Array.from(first_bias.data);
     for (let i = 0; i < weight.length; i++) weight[i] = first.data[i] * gain[i % width];
     if (first_extra) {
       const size = first_extra.shape[1];
       for (let u = 0; u < bias.length; u++)
-        for (let c = 0; c < size; c++) bias[u] += first_extra.data[u * size + c] * code[c];
+        for (let c = 0; c < size; c++) bias[u] += first_extra.data[u * size + c] * vector[extra_index.data[c]];
     }
     return { weight, bias };
   }
@@ -74,7 +67,7 @@ class Field {
       for (let p = 0; p < outputs; p++)
         offsets[(n - from) * outputs + p] = product(offset.data, p, hidden, inner, 0) + offset_bias.data[p];
       const logit = product(dynamism.data, 0, dynamism.shape[1], h, hidden) + dynamism_bias.data[0];
-      d[n - from] = this.facts.saliency ? 1 / (1 + Math.exp(-logit)) : 1;
+      d[n - from] = this.facts.weighted ? 1 / (1 + Math.exp(-logit)) : 1;
     }
     return { offsets, dynamism: d };
   }
@@ -179,7 +172,7 @@ class Field {
       if (group < groups)
         for (let n = 0; n < count; n++)
           for (let c = 0; c < 4 && 4 * group + c < outputs; c++) offsets[n * outputs + 4 * group + c] = texels[4 * n + c];
-      else if (this.facts.saliency) for (let n = 0; n < count; n++) d[n] = 1 / (1 + Math.exp(-texels[4 * n]));
+      else if (this.facts.weighted) for (let n = 0; n < count; n++) d[n] = 1 / (1 + Math.exp(-texels[4 * n]));
     }
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     return { offsets, dynamism: d };

@@ -10,9 +10,10 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from audioplane.inference.poses import typical
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.widgets import page
-from audioplane.widgets.bake import bake_head, bake_talk
+from audioplane.widgets.bake import bake_head, bake_talk, why_not
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -111,7 +112,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     def _talk(self, audio: NDArray, poses: str) -> dict[str, Any]:
         if poses not in ("still", "natural"):
             raise ValueError(f"poses are 'still' or 'natural' in the viewer, not {poses!r}")
-        if self.head._static is None:
+        if why_not(self.head):
             return {}  # the widget says why
         packed = bake_talk(self.head, audio, poses)
         return {"talk_facts": packed.facts, "talk_data": packed.data}
@@ -119,8 +120,6 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
 
 def _still(head: TalkingHead) -> NDArray:
     """The head at rest from the front, marked."""
-    from audioplane.inference.compositing import typical
-
     views = head.viewmats.numpy()
     image = head.render(head.extras["codes"].mean(0), views[typical(views)])
     put_mark(image, mark_stamp(head.width))

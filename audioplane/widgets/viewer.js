@@ -67,7 +67,7 @@ class Viewer {
     this.overlay = make("svg", { class: "ap-overlay", viewBox: `0 0 ${size} ${height}`, "aria-hidden": "true" });
     this.stage = make("div", { class: "ap-stage", style: `width:${size}px;height:${height}px` }, this.canvas, this.overlay,
       make("span", { class: "ap-mark" }, "synthetic"));
-    const colors = Object.keys(COLORS).filter((key) => key !== "reach" || facts.prototypes);
+    const colors = Object.keys(COLORS).filter((key) => key !== "reach" || facts.handles?.length);
     this.colorChoice = choice(colors, this.color, (key) => COLORS[key].label, (key) => this.setColor(key));
     this.styleChoice = choice(STYLES, this.style, (key) => key, (key) => this.setStyle(key));
     this.torsoChoice = make("input", { type: "checkbox", checked: true, onchange: (event) => {
@@ -93,9 +93,9 @@ class Viewer {
   }
 
   steering() {
-    const sizes = this.facts.prototypes;
-    if (!sizes) return [];
-    const level = choice(sizes.map((_, s) => String(s)), "0", (s) => `${Number(s) + 1} (${sizes[s]} rows)`, (s) => {
+    const { handles } = this.facts, sizes = (handles ?? []).map((handle) => handle.rows);
+    if (!sizes.length) return [];
+    const level = choice(sizes.map((_, s) => String(s)), "0", (s) => `${handles[s].title} (${sizes[s]} rows)`, (s) => {
       this.state.level = Number(s);
       row.max = sizes[s] - 1;
       this.steer(Math.min(this.state.row, sizes[s] - 1), this.state.amount);
@@ -238,7 +238,7 @@ class Viewer {
 
   /** How far each Gaussian goes when all attention of a level moves from the mean to one prototype, mm. */
   reach(level, row) {
-    const { cloud, field, parts } = this, out = new Float32Array(cloud.count), mean = parts.mean_code.data;
+    const { cloud, field, parts } = this, out = new Float32Array(cloud.count), mean = parts.mean_vector.data;
     const [from, to] = [mean, this.steered(mean, level, row, 1)].map((code) => field.all(code));
     const scales = parts.scales.data, numbers = cloud.numbers;
     for (let n = 0; n < cloud.moving; n++)
@@ -355,21 +355,19 @@ class Viewer {
     this.move();
   }
 
-  /** What the Gaussians hear in a frame: f_a, steered. */
+  /** The frame's vector, steered. */
   codeAt(frame) {
-    const { level, row, amount } = this.state, mean = this.parts.mean_code.data, size = mean.length;
-    const own = this.talk ? this.talk.parts.codes.data.subarray(frame * size, (frame + 1) * size) : mean;
+    const { level, row, amount } = this.state, mean = this.parts.mean_vector.data, size = mean.length;
+    const own = this.talk ? this.talk.parts.vectors.data.subarray(frame * size, (frame + 1) * size) : mean;
     return amount ? this.steered(own, level, row, amount) : own;
   }
 
-  /** f_a of a level moved towards one row of its prototypes: attention (1 - amount) w + amount e. */
-  steered(code, level, row, amount) {
-    const { prototypes, features } = this.facts, out = Float32Array.from(code);
-    const first = prototypes.slice(0, level).reduce((a, b) => a + b, 0), table = this.parts.prototypes.data;
-    for (let c = 0; c < features; c++) {
-      const at = level * features + c;
-      out[at] += amount * (table[(first + row) * features + c] - out[at]);
-    }
+  /** The part of a vector that a handle holds, moved towards one of its rows. */
+  steered(vector, level, row, amount) {
+    const { handles } = this.facts, out = Float32Array.from(vector), { first, size } = handles[level];
+    const start = handles.slice(0, level).reduce((sum, handle) => sum + handle.rows * handle.size, 0);
+    const table = this.parts.handles.data;
+    for (let c = 0; c < size; c++) out[first + c] += amount * (table[start + row * size + c] - out[first + c]);
     return out;
   }
 
@@ -427,7 +425,7 @@ class Viewer {
     const { facts, talk } = this, size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
     const words = [`${facts.count.toLocaleString("en")} Gaussians, ${facts.moving.toLocaleString("en")} move with the voice`,
       `sent once: ${size(this.model.get("head_data").byteLength)}`];
-    if (talk) words.push(`a frame: ${(talk.parts.codes.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
+    if (talk) words.push(`a frame: ${(talk.parts.vectors.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
     else if (!facts.cannot.length) words.push("no voice: it is silent until speak() is called");
     if (this.isRunning) words.push(`${this.stamps.length} pictures a second`);
     if (this.field && this.field.count && !this.field.isFast) words.push("moved by the processor, for there is no GPU");
@@ -471,17 +469,15 @@ class Viewer {
     this.details.replaceChildren(table, ...this.describeFeatures(n), ...this.describePath(n));
   }
 
-  /** How strong the planes are where it rests, level by level. */
+  /** How strong each group of its static features is. */
   describeFeatures(n) {
     const { parts, facts } = this;
     if (!parts.strength) return [];
-    const sets = parts.strength.shape[1] / facts.levels, own = parts.strength.data, names = ["XY·Z", "XZ·Y", "YZ·X"];
+    const own = parts.strength.data, count = facts.groups.length;
     const cell = (value) => make("td", { style: `background:color-mix(in srgb, #2166ac ${Math.min(90, 40 * value)}%, transparent)` }, value.toFixed(2));
-    const heads = sets === 3 ? names : ["all planes"];
-    const lines = Array.from({ length: facts.levels }, (_, level) => make("tr", {}, make("th", { scope: "row" }, `s = ${level + 1}`),
-      ...heads.map((_, set) => cell(own[(n * facts.levels + level) * sets + set]))));
-    return [make("table", { class: "ap-features" }, make("caption", {}, "plane features, root mean square"),
-      make("tr", {}, make("td"), ...heads.map((name) => make("th", { scope: "col" }, name))), ...lines)];
+    const lines = facts.groups.map((name, group) =>
+      make("tr", {}, make("th", { scope: "row" }, name), cell(own[n * count + group])));
+    return [make("table", { class: "ap-features" }, make("caption", {}, "static features, root mean square"), ...lines)];
   }
 
   /** Its way over the voice, millimetres from where it rests: lines for x, y, z, and dots in the picture. */

@@ -70,7 +70,7 @@ def test_runs_as_a_module():
 def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path):
     writer = tmp_path / "writer.py"
     writer.write_text(
-        "import sys\nfrom audioplane import cli, doctor\n"
+        "import sys\nfrom audioplane import cli\nfrom audioplane.cli import doctor\n"
         "doctor.run = lambda args: [print('x' * 1000) for _ in range(1000)] and 0\n"
         "sys.exit(cli.main(['doctor']))\n"
     )

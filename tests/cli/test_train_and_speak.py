@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.tiny_run import TINY
 
 from audioplane.cli import speak, train
-from audioplane.config import SMOKE, Config
+from audioplane.config import Config, preset
 from audioplane.errors import UserError
 from tests.subject_cases import make_case, write_case
+from tests.tiny_run import TINY
 
 
 def call(command: object, *arguments: str) -> int:
@@ -30,7 +30,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings() -> list[str]:
-    changes = {path: value for path, (value, _) in TINY.differences(SMOKE).items()}
+    changes = {path: value for path, (value, _) in TINY.differences(preset("smoke")).items()}
     return ["--set", *(f"{path}={value}" for path, value in changes.items())]
 
 
@@ -63,8 +63,8 @@ def test_a_run_is_not_overwritten_and_can_be_resumed(run: Path, subject: Path) -
 
 
 def test_bad_arguments_are_refused(subject: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"saliency\.margin"):
-        call(train, str(subject), "--out", str(tmp_path / "x"), "--set", "saliency.margn=0.1")
+    with pytest.raises(UserError, match=r"method\.margin"):
+        call(train, str(subject), "--out", str(tmp_path / "x"), "--set", "method.margn=0.1")
     with pytest.raises(UserError, match="smoke, demo, paper"):
         call(train, str(subject), "--out", str(tmp_path / "x"), "--preset", "fast")
     with pytest.raises(UserError):
@@ -79,7 +79,7 @@ def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     train.add_arguments(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(["--settings"])
-    assert "saliency.margin\n    tolerance between" in capsys.readouterr().out
+    assert "method.margin\n    tolerance between" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("seconds", "rate", "channels"), [(1.0, 8000, 1), (0.5, 44_100, 2)])

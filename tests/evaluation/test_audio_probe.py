@@ -9,8 +9,8 @@ import torch
 from audioplane import plots
 from audioplane.audio import phonetic
 from audioplane.evaluation import audio_probe
-from audioplane.methods.audio_plane import inspect
 from audioplane.metrics.mouth import correlation
+from audioplane.subject import sounds
 
 
 def test_a_linear_opening_is_read_from_the_code_and_noise_is_not():
@@ -30,11 +30,11 @@ def test_one_face_performs_any_voice():
     own, other = audio_probe.should("adam", 4.0), audio_probe.should("adam", 4.0, "french_drive")
     for take in (own, other):
         assert len(take.opening) == take.num_frames == 100
-        spoken = inspect.sounds(take)
+        spoken = sounds.sounds(take)
         assert len(spoken) == 100
         means = audio_probe.by_sound(take.opening, take.opening, spoken)
         assert set(means) == set(spoken)
-        assert means[next(name for name in inspect.CLASSES if name.startswith("a"))][0] > means["p b m"][0], (
+        assert means[next(name for name in sounds.CLASSES if name.startswith("a"))][0] > means["p b m"][0], (
             "the truth itself opens at vowels"
         )
     assert not np.array_equal(own.audio, other.audio)

@@ -30,7 +30,7 @@ TINY = preset("smoke").replace(
     "gaussians.initial=100",
     "gaussians.cap=120",
     "audio.pretrain_steps=5",
-    "field.levels=1",
+    "method.levels=1",
 )
 
 
@@ -102,7 +102,7 @@ def test_interrupted_and_started_again_it_ends_with_the_same_measures(folder):
 def test_another_version_of_the_code_is_another_answer(folder, monkeypatch):
     job = Job(Clip.of(folder), TINY)
     before = job.key
-    monkeypatch.setattr(runs, "JUDGING", (*runs.JUDGING, "cache.py"))
+    monkeypatch.setattr(runs, "JUDGING", (*runs.JUDGING, "runtime/cache.py"))
     assert job.key != before
     assert Job(job.clip, job.config).identity == job.identity
 

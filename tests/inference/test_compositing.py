@@ -9,16 +9,6 @@ from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 
 
-def poses(count: int = 60) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    generator = np.random.default_rng(0)
-    out = np.tile(np.eye(4), (count, 1, 1))
-    out[:, :3, :3] = Rotation.from_rotvec(generator.normal(0, 0.05, (count, 3))).as_matrix()
-    out[:, :3, 3] = np.array([0, 0, 1]) + generator.normal(0, 0.01, (count, 3))
-    return out.astype(np.float32)
-
-
 def test_composite_by_hand() -> None:
     rgb, alpha = np.full((1, 2, 3), 0.25, np.float32), np.array([[[0.5], [1.0]]], np.float32)
     behind = np.full((1, 2, 3), 100, np.uint8)
@@ -31,33 +21,6 @@ def test_nothing_in_front_leaves_the_background() -> None:
     behind = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
     nothing = np.zeros((9, 7, 3), np.float32)
     np.testing.assert_array_equal(compositing.composite(nothing, nothing[..., :1], behind), behind)
-
-
-def test_forth_and_back_never_jumps() -> None:
-    at = compositing.back_and_forth(50, 7)
-    assert set(at) == set(range(7))
-    assert set(np.abs(np.diff(at))) == {1}
-    assert compositing.back_and_forth(4, 1).tolist() == [0, 0, 0, 0]
-
-
-def test_typical_pose_is_in_the_middle() -> None:
-    seen = poses()
-    seen[3] = np.eye(4)
-    seen[3, 2, 3] = 1.0
-    chosen = seen[compositing.typical(seen)]
-    assert np.linalg.norm(chosen - seen[3]) < 0.1
-
-
-def test_natural_poses_are_smooth_seeded_and_stay_near() -> None:
-    seen = poses()
-    made = compositing.natural_poses(seen, 500, 25.0, 1)
-    np.testing.assert_array_equal(made, compositing.natural_poses(seen, 500, 25.0, 1))
-    assert not np.array_equal(made, compositing.natural_poses(seen, 500, 25.0, 2))
-    turns = made[:, :3, :3]
-    np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.tile(np.eye(3), (500, 1, 1)), atol=1e-5)
-    spread = seen[:, :3].std(axis=0) + 1e-6
-    assert (np.abs(made[:, :3] - seen[:, :3].mean(axis=0)) / spread).max() < 5
-    assert np.abs(np.diff(made[:, :3, 3], axis=0)).max() < 0.1 * made[:, :3, 3].std()
 
 
 def test_a_film_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from tests.tiny_run import TINY
 
 from audioplane import config
 from audioplane.errors import UserError
+from audioplane.evaluation import inspection
 from audioplane.experiments import session
 from audioplane.inference.talking_head import TalkingHead
-from audioplane.methods.audio_plane import inspect
 from audioplane.methods.audio_plane.fields import build
+from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.splat.gaussians import splat
+from audioplane.subject import sounds
 from audioplane.training.trainer import Trainer
+from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
 
 
@@ -26,16 +28,16 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
 
 
 def test_explained_is_one_where_sounds_decide_and_nothing_where_they_do_not():
-    spoken = [*["p b m", inspect.SILENCE] * 50]
+    spoken = [*["p b m", sounds.SILENCE] * 50]
     decided = np.tile([[0.0, 3.0], [1.0, -1.0]], (50, 1))
-    assert inspect.explained(decided, spoken) == pytest.approx(1.0)
+    assert sounds.variance_explained(decided, spoken) == pytest.approx(1.0)
     noise = np.random.default_rng(0).normal(size=(100, 40))
-    assert inspect.explained(noise, spoken) < 0.05
+    assert sounds.variance_explained(noise, spoken) < 0.05
 
 
 def test_moments_run_from_closed_to_open_within_the_frames():
     opening = np.random.default_rng(1).random(100)
-    chosen = inspect.moments(opening, range(40, 80), 5)
+    chosen = sounds.frames_by_opening(opening, range(40, 80), 5)
     assert opening[chosen[0]] == opening[40:80].min()
     assert opening[chosen[-1]] == opening[40:80].max()
     assert list(opening[chosen]) == sorted(opening[chosen])
@@ -43,12 +45,12 @@ def test_moments_run_from_closed_to_open_within_the_frames():
 
 def test_memory_counts_what_the_fields_hold_and_what_a_second_adds():
     smoke = config.preset("smoke")
-    table = inspect.memory(smoke, seconds=10)
+    table = field_inspection.memory(smoke, seconds=10)
     outputs = 11 + 3 * (smoke.gaussians.sh_degree + 1) ** 2
-    field = build(smoke.field, smoke.audio.code, outputs, torch.Generator().manual_seed(0))
+    field = build(smoke.method, smoke.audio.code, outputs, torch.Generator().manual_seed(0))
     total = sum(tensor.numel() for tensor in field.parameters()) * 4 / 2**20
     assert table.loc["Ours", ["tables", "networks"]].sum() == pytest.approx(total)
-    H, D, levels = smoke.field.resolution, smoke.field.features, range(1, smoke.field.levels + 1)
+    H, D, levels = smoke.method.resolution, smoke.method.features, range(1, smoke.method.levels + 1)
     assert table.loc["(a) six planes", "per second"] == pytest.approx(
         25 * sum(3 * s * H * D for s in levels) * 4 / 2**20
     )
@@ -58,7 +60,9 @@ def test_memory_counts_what_the_fields_hold_and_what_a_second_adds():
 def test_colors_follow_the_main_direction():
     features = torch.zeros(100, 8)
     features[:, 2] = torch.linspace(-1, 1, 100)
-    red = inspect.as_colors(features + 1e-4 * torch.randn(100, 8, generator=torch.Generator().manual_seed(0)))[:, 0]
+    red = field_inspection.as_colors(features + 1e-4 * torch.randn(100, 8, generator=torch.Generator().manual_seed(0)))[
+        :, 0
+    ]
     assert abs(float(torch.corrcoef(torch.stack([red, features[:, 2]]))[0, 1])) > 0.99
     assert 0 <= red.min() <= red.max() <= 1
 
@@ -76,7 +80,7 @@ def test_the_preset_is_the_environments(monkeypatch):
 
 def test_visibility_is_the_share_of_the_picture_that_each_gaussian_makes_up(head):
     view = head.viewmats[0]
-    seen = inspect.visibility(head, view.numpy())
+    seen = inspection.visibility(head, view.numpy())
     with torch.no_grad():
         alpha = splat(head.cloud, view, head.K, head.width, head.height).alpha
     assert seen.shape == (len(head.cloud),)
@@ -85,18 +89,18 @@ def test_visibility_is_the_share_of_the_picture_that_each_gaussian_makes_up(head
     values = torch.zeros(len(head.cloud), 1)
     chosen = int(seen.argmax())
     values[chosen] = 1.0
-    drawn = inspect.splat_values(head, values, view.numpy())[..., 0] * alpha[..., 0].numpy()
+    drawn = inspection.splat_values(head, values, view.numpy())[..., 0] * alpha[..., 0].numpy()
     solid = (alpha[..., 0] > 0.5).numpy()
     assert drawn[solid].sum() <= float(seen[chosen]) * (1 + 1e-4)
     assert float(seen[chosen]) - drawn[solid].sum() < float(alpha[..., 0][~torch.from_numpy(solid)].sum()) + 1e-3
 
 
 def test_tables_are_shown_where_gaussians_read_them(head):
-    planes = head.model.field.planes
-    pictures, curves = inspect.table_pictures(head)
-    at = head.model.points().detach().clamp(0, 1)
+    planes = field_inspection.branch_of(head.method).field.planes
+    pictures, curves = field_inspection.table_pictures(head)
+    at = field_inspection.branch_of(head.method).points().detach().clamp(0, 1)
     for level in (1, planes.levels):
-        side = level * head.config.field.resolution
+        side = level * head.config.method.resolution
         picture = pictures["xy"][level - 1]
         assert picture.shape == (side, side, 3)
         # The four cells around each point, as grid_sample with aligned borders or half cells would read them.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.tiny_run import TINY
 
 from audioplane import plots
+from audioplane.evaluation import inspection
 from audioplane.inference.talking_head import TalkingHead
-from audioplane.methods.audio_plane import inspect, pipeline_trace
+from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.splat.gaussians import Gaussians
 from audioplane.subject import Phoneme
+from audioplane.subject.masks import lips_mask
 from audioplane.training.trainer import Trainer
+from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
 
 
@@ -76,7 +78,7 @@ def test_a_gaussian_falls_where_it_is_drawn(spoken):
     one = Gaussians(**{name: tensor[:1].clone() for name, tensor in head.cloud.items()})
     one.means = torch.tensor([[0.03, -0.05, 0.0]])
     (at,) = pipeline_trace.centres(head, one, subject.viewmats[5])
-    drawn = inspect.splat_values(head, torch.ones(1, 1), subject.viewmats[5], one)
+    drawn = inspection.splat_values(head, torch.ones(1, 1), subject.viewmats[5], one)
     picture = 1 - pipeline_trace.as_points(head, one, subject.viewmats[5], zoom=1).mean(-1)
     rows, columns = np.indices(picture.shape) + 0.5
     weights = picture / picture.sum()
@@ -103,6 +105,6 @@ def test_margin_columns_and_the_overview_are_drawn(spoken):
 def test_lips_are_a_region_of_the_mouth(spoken):
     subject, _ = spoken
     t = int(subject.opening.argmax())
-    lips = pipeline_trace.lips(subject, t)
+    lips = lips_mask(subject, t)
     assert lips.any()
     assert (lips & subject.motion_mask(t)).sum() > 0.9 * lips.sum()

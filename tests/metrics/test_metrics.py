@@ -10,7 +10,6 @@ from skimage.metrics import structural_similarity
 
 from audioplane.metrics.image import psnr, ssim
 from audioplane.metrics.mouth import best_lag, correlation, opening
-from audioplane.metrics.statistics import paired_difference
 
 
 @pytest.fixture
@@ -86,16 +85,3 @@ def test_opening_is_the_distance_of_the_inner_lips():
     mouth[0, [61, 62, 63], 1], mouth[0, [67, 66, 65], 1] = -1.0, [1.0, 2.0, 3.0]
     assert opening(mouth) == pytest.approx(3.0)
     assert opening(mouth[:, 48:]) == pytest.approx(3.0)
-
-
-def test_paired_bootstrap_tells_a_difference_from_noise():
-    generator = np.random.default_rng(2)
-    base = generator.standard_normal(500).cumsum() * 0.05
-    better = base + 0.3 + 0.1 * generator.standard_normal(500)
-    same = base + 0.1 * generator.standard_normal(500)
-    assert paired_difference(better, base).verdict == "better"
-    assert paired_difference(better, base, higher_is_better=False).verdict == "worse"
-    assert paired_difference(same - same.mean() + base.mean(), base).verdict == "not distinguishable"
-    found = paired_difference(better, base)
-    assert found.low < found.mean < found.high
-    assert found.mean == pytest.approx(0.3, abs=0.02)

@@ -45,11 +45,11 @@ def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_optimizer_state_round_trip() -> None:
-    from audioplane.training.sparse_adam import RowAdam
+    from audioplane.training.sparse_adam import SparseAdam
 
-    def made() -> tuple[torch.nn.Parameter, RowAdam]:
+    def made() -> tuple[torch.nn.Parameter, SparseAdam]:
         table = torch.nn.Parameter(torch.ones(60_000, 8))
-        return table, RowAdam([table], lr=0.1, distinct=True)
+        return table, SparseAdam([table], lr=0.1, distinct=True)
 
     table, optimizer = made()
     rows = torch.tensor([[7, 59_999]])

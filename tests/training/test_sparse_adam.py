@@ -1,12 +1,12 @@
 import torch
 
-from audioplane.training.sparse_adam import RowAdam
+from audioplane.training.sparse_adam import SparseAdam
 
 
 def run(optimizer: str, sparse: bool, touched: list[list[int]], width: int = 16) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     table = torch.nn.Parameter(torch.randn(7, width, generator=generator))
-    kinds = {"row": RowAdam, "adam": torch.optim.Adam, "sparse": torch.optim.SparseAdam}
+    kinds = {"row": SparseAdam, "adam": torch.optim.Adam, "sparse": torch.optim.SparseAdam}
     made = kinds[optimizer]([table], lr=0.1, betas=(0.9, 0.99), eps=1e-8)  # type: ignore[arg-type]
     for rows in touched:
         values = torch.randn(len(rows), width, generator=generator)
@@ -40,7 +40,10 @@ def test_dense_gradients_of_any_shape_are_adam() -> None:
         generator = torch.Generator().manual_seed(0)
         start = torch.randn(shape, generator=generator)
         mine, plain = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-        ours, theirs = RowAdam([mine], lr=0.1, eps=1e-8), torch.optim.Adam([plain], lr=0.1, betas=(0.9, 0.99), eps=1e-8)
+        ours, theirs = (
+            SparseAdam([mine], lr=0.1, eps=1e-8),
+            torch.optim.Adam([plain], lr=0.1, betas=(0.9, 0.99), eps=1e-8),
+        )
         for _ in range(4):
             mine.grad = torch.randn(shape, generator=generator)
             plain.grad = mine.grad.clone()

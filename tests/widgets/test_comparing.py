@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audioplane import plots
+from audioplane.evaluation import inspection
 from audioplane.inference.talking_head import TalkingHead
-from audioplane.methods.audio_plane import inspect
 from audioplane.subject import Subject
 from audioplane.widgets import method_scrubber
 
@@ -25,7 +25,7 @@ def test_the_slider_draws_the_truth_and_every_head(
 
     monkeypatch.setattr(plots, "methods", noting)
     frame = subject.test.start + len(subject.test) // 2
-    widget = method_scrubber(subject, {"trained": head, "at rest": inspect.at_rest(head)})
+    widget = method_scrubber(subject, {"trained": head, "at rest": inspection.at_rest(head)})
     before, frame = widget.picture, subject.test.stop - 1
     widget.values = {"frame": frame}
     assert drawn == [{"truth": 3, "trained": 3, "at rest": 3}] * 2

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from tests.tiny_run import TINY
 
-from audioplane.inference.compositing import typical
+from audioplane.inference.poses import typical
 from audioplane.inference.talking_head import TalkingHead
-from audioplane.methods.audio_plane import prototypes
+from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.metrics.image import psnr
 from audioplane.training.trainer import Trainer
 from audioplane.widgets import GaussianViewer
-from audioplane.widgets.bake import heard
+from audioplane.widgets.bake import spoken_branch, vectors
+from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def awake(path: Path, sparse: bool = False, **changes: Any) -> TalkingHead:
     """A small head whose field moves everything, as a long training would leave it."""
     trainer = Trainer(TINY.replace(schedule__coarse=6, schedule__fine=4, **changes), TinySubject())
     trainer.run()
-    heads, generator = trainer.model.field.heads, torch.Generator().manual_seed(3)
+    heads, generator = trainer.method.branch("head").mlp, torch.Generator().manual_seed(3)
     with torch.no_grad():
         for layer in (heads.offset, heads.dynamism):
             layer.weight.copy_(0.4 * torch.randn(layer.weight.shape, generator=generator))
-        if "shN" in trainer.model.params:
-            rest = trainer.model.params["shN"]
+        if "shN" in trainer.method.branch("head").params:
+            rest = trainer.method.branch("head").params["shN"]
             rest.copy_(0.3 * torch.randn(rest.shape, generator=generator))
     TalkingHead.export(trainer, path / "head.safetensors")
     return TalkingHead.load(path, sparse)
@@ -55,6 +55,11 @@ def picture(page: Page, frame: int) -> np.ndarray:
     page.evaluate(f"{VIEWER}.seek({frame})")
     drawn = page.evaluate(f"{VIEWER}.pixels()")
     return np.array(drawn["data"], np.uint8).reshape(drawn["height"], drawn["width"], 4)[..., :3]
+
+
+def moving(head: TalkingHead) -> torch.Tensor:
+    """The Gaussians that the page moves."""
+    return spoken_branch(head).moving
 
 
 def rows(page: Page, head: TalkingHead, frame: int) -> np.ndarray:
@@ -75,8 +80,8 @@ def spoken(smoke: Any) -> np.ndarray:
     "changes",
     [
         {"sparse": True, "audio__features": "mel"},
-        {"field__fusion": "multiply", "gaussians__sh_degree": 3},
-        {"field__kind": "tri_plane", "field__hidden": 18, "saliency__enabled": False},
+        {"method__fusion": "multiply", "gaussians__sh_degree": 3},
+        {"method__field": "tri_plane", "method__hidden": 18, "method__saliency": False},
     ],
     ids=["paper", "multiply, harmonics", "tri-plane, odd width"],
 )
@@ -88,7 +93,7 @@ def test_the_browser_moves_and_draws_what_python_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "audioplane.inference.talking_head.STILL", 0.03
+        "audioplane.inference.folding.STILL", 0.03
     )  # so that some of the sparse head move and some rest
     head = awake(tmp_path, **changes)
     assert 0 < head.moving <= len(head.cloud) - 10 * ("sparse" in changes)
@@ -131,14 +136,14 @@ def test_prototypes_steer_the_face_as_in_python(tmp_path: Path, open_page: Calla
     head = awake(tmp_path)
     page, audio = show(head, VOICE, tmp_path, open_page), head.encode(VOICE)[9]
     page.evaluate(f"{VIEWER}.state.level = 1; {VIEWER}.steer(5, 0.7)")
-    mine = rows(page, head, 9)[head._moving.numpy()]
+    mine = rows(page, head, 9)[moving(head).numpy()]
     code = prototypes.steered(head, prototypes.plane_of(head).audio_code(audio), 1, 5, 0.7)
-    expected = prototypes.deform(head, code).pack().numpy()[head._moving.numpy()]
-    plain = head.deform(audio).pack().numpy()[head._moving.numpy()]
+    expected = prototypes.deform(head, code).pack().numpy()[moving(head).numpy()]
+    plain = head.deform(audio).pack().numpy()[moving(head).numpy()]
     assert np.abs(expected - plain).max() > 1e-3
     assert np.abs(mine - expected).max() < 5e-3
     reach = np.array(page.evaluate(f"Array.from({VIEWER}.reach(1, 5))"))[: head.moving]
-    np.testing.assert_allclose(reach, prototypes.reaches(head, 1)[5][head._moving].numpy(), atol=0.02, rtol=0.02)
+    np.testing.assert_allclose(reach, prototypes.reaches(head, 1)[5][moving(head)].numpy(), atol=0.02, rtol=0.02)
 
 
 def test_a_trained_head_looks_as_rendered(
@@ -157,8 +162,8 @@ def test_a_saved_page_speaks_without_kernel_and_network(
 ) -> None:
     head = smoke[1]
     page = show(head, spoken, tmp_path, open_page, color="dynamism")
-    assert heard(head, head.encode(spoken)).shape[1] * 4 == page.evaluate(
-        f"{VIEWER}.talk.parts.codes.bits.byteLength / {VIEWER}.talk.facts.frames"
+    assert vectors(head, head.encode(spoken)).shape[1] * 4 == page.evaluate(
+        f"{VIEWER}.talk.parts.vectors.bits.byteLength / {VIEWER}.talk.facts.frames"
     )
     page.click("text=Play")
     page.wait_for_function(f"{VIEWER}.state.frame > 12")
@@ -198,7 +203,7 @@ def test_views_colours_and_questions(
     canvas = page.locator("canvas").bounding_box()
     assert canvas is not None
     page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
-    for words in ("opacity", "dynamism d", "plane features", "path over the voice"):
+    for words in ("opacity", "dynamism d", "static features", "path over the voice"):
         assert words in page.inner_text(".ap-details"), words
     number = int(page.locator(".ap-details caption").first.inner_text().split()[1])
     assert number == page.evaluate(f"{VIEWER}.model.get('picked')")
@@ -206,7 +211,7 @@ def test_views_colours_and_questions(
 
 
 def test_what_it_cannot_do_is_said(tmp_path: Path, open_page: Callable[..., Page]) -> None:
-    head = awake(tmp_path, field__kind="six_planes")
+    head = awake(tmp_path, method__field="six_planes")
     page = show(head, VOICE, tmp_path, open_page)
     assert "This head cannot speak in the browser" in page.inner_text(".ap-status")
     assert not page.locator(".ap-player").is_visible()

@@ -1,1 +1,26 @@
-"""Audio-Plane (Shen et al., 2025), with its tri-plane and six-plane baselines."""
+"""Audio-Plane (Shen et al., 2025), with its tri-plane and six-plane baselines.
+
+Read `config`, `model` (what is trained and on which losses), then `field` (the audio plane, Eq. 6 to 12).
+"""
+
+from audioplane.config import MethodSpec
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
+
+SPEC = MethodSpec(
+    config=AudioPlaneConfig,
+    title="Audio-Plane",
+    paper="Shen et al., 2025, arXiv:2503.22605",
+    model="audioplane.methods.audio_plane.model:AudioPlaneMethod",
+    presets={
+        "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
+        "demo": ("method.bf16=true",),
+    },
+    tables="audioplane.methods.audio_plane.paper.tables:TABLES",
+    computed={"table1": "audioplane.methods.audio_plane.paper.inspection:memory_table"},
+    figures="audioplane.methods.audio_plane.paper.figures:FIGURES",
+    numbers="audioplane.methods.audio_plane.paper",
+    widgets={
+        name: f"audioplane.methods.audio_plane.paper.widgets:{name}"
+        for name in ("saliency_scrubber", "prototype_explorer", "plane_explorer")
+    },
+)

@@ -25,9 +25,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.config import FieldConfig
-from audioplane.deform.mlp import Heads, linear
+from audioplane.deform.mlp import DeformationMLP, linear
 from audioplane.deform.planes import Planes
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
+from audioplane.methods.base import Handle, Modulation, Wiring
 
 
 class AudioPlane(nn.Module):
@@ -44,7 +45,7 @@ class AudioPlane(nn.Module):
 
     time_dependent = False
 
-    def __init__(self, config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
         features, sizes = config.features, [s * config.resolution for s in range(1, config.levels + 1)]
@@ -60,7 +61,7 @@ class AudioPlane(nn.Module):
             self.score_hidden = linear(code, config.hidden, generator)
             self.scores = nn.ModuleList(linear(config.hidden, size, generator) for size in sizes)
         width = config.levels * features * (3 if config.fusion == "concat" else 1)
-        self.heads = Heads(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+        self.mlp = DeformationMLP(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
 
     def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3) in [0, 1]^3 under `audio` (code,)."""
@@ -68,15 +69,33 @@ class AudioPlane(nn.Module):
 
     def static(self, points: Tensor) -> Tensor:
         """Interp(P_ij) * f_k fused over (i, j, k): (N, W), free of audio. Paper: Eq. 10 (journal)."""
-        return fuse(self.planes(points, short=self.heads.bf16), self.config)
+        return fuse(self.planes(points, short=self.mlp.bf16), self.config)
 
     def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""
-        return self.heads(static, self.gain(audio))
+        return self.mlp(static, self.gain(audio))
+
+    def vector(self, audio: Tensor) -> Tensor:
+        """f_a of every level, one behind the other: (levels x D,)."""
+        return self.audio_code(audio).flatten()
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        """f_a's factor of every static feature; `vector` as from `vector`."""
+        return Modulation(self.spread(vector.view(self.config.levels, -1)))
 
     def gain(self, audio: Tensor) -> Tensor:
         """The audio's factor of every static feature: (W,)."""
         return self.spread(self.audio_code(audio))
+
+    def wiring(self) -> Wiring:
+        """`modulation` as indices; the prototypes of a level may take the place of its f_a."""
+        levels, features = self.config.levels, self.config.features
+        places = torch.arange(levels * features).view(levels, 1, features)
+        if self.config.fusion == "concat":
+            places = places.expand(-1, 3, -1)
+        handles = [Handle(f"s = {s + 1}", s * features, grid.detach()) for s, grid in enumerate(self.prototypes)]
+        power = 3 if self.config.fusion == "multiply" else 1
+        return Wiring(places.reshape(-1).tolist(), None, power, handles)
 
     def spread(self, audio_code: Tensor) -> Tensor:
         """f_a (levels, D) at each of its places in the features: (W,). Paper: Eq. 8 and 10 (journal)."""
@@ -102,7 +121,7 @@ class AudioPlane(nn.Module):
         return [score.softmax(dim=0) for score in scores]
 
 
-def fuse(products: Tensor, config: FieldConfig) -> Tensor:
+def fuse(products: Tensor, config: AudioPlaneConfig) -> Tensor:
     """Joins the three sets (i, j, k) of every level: (N, levels x 3 x D) -> (N, W). Table III."""
     if config.fusion == "concat":
         return products

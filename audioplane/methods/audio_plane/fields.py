@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from audioplane.config import FieldConfig
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.field import AudioPlane
 from audioplane.methods.audio_plane.six_planes import SixPlanes
 from audioplane.methods.audio_plane.tri_plane import TriPlane
@@ -17,8 +17,8 @@ KINDS: dict[str, type[AudioPlane] | type[TriPlane] | type[SixPlanes]] = {
 }
 
 
-def build(config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> Field:
-    """The field that `config.kind` names.
+def build(config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> Field:
+    """The field that `config.field` names.
 
     Args:
         config: of the field.
@@ -26,4 +26,4 @@ def build(config: FieldConfig, code: int, outputs: int, generator: torch.Generat
         outputs: numbers in a Gaussian's offset.
         generator: of the initial values.
     """
-    return KINDS[config.kind](config, code, outputs, generator)
+    return KINDS[config.field](config, code, outputs, generator)

@@ -1,4 +1,4 @@
-"""The differentiable head: canonical cloud + audio encoder + field -> the cloud of a moment -> a picture.
+"""Audio-Plane as it is trained: one cloud, the field that moves it, and the mask loss.
 
 a = encoder(windows around the frame)
 Delta G, d = field(positions, a)          (Eq. 11, 12)
@@ -8,78 +8,133 @@ I, g = R(G'; P), R(D; P)                  (Eq. 4, 14)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from audioplane.audio.encoder import AudioEncoder
-from audioplane.config import Config, FieldConfig
+from audioplane.deform.mlp import DeformationMLP
+from audioplane.losses.terms import Perceptual, pixel_terms
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.fields import build
-from audioplane.splat.gaussians import Box, Gaussians, Picture, as_parameters, from_parameters, splat
+from audioplane.methods.base import (
+    Branch,
+    Condition,
+    Deformed,
+    Losses,
+    Method,
+    Modulation,
+    Sample,
+    Stage,
+    Term,
+    Wiring,
+    offset_units,
+)
+from audioplane.splat.gaussians import Box, Gaussians, Picture
+
+if TYPE_CHECKING:
+    from audioplane.config import Config
 
 
-def offset_scales(config: FieldConfig, half: float, bands: int) -> Tensor:
-    """What an output of 1 of D1 means for each number of a packed Gaussian: (11 + 3 bands,)."""
-    position, color = config.position_scale * half, config.color_scale
-    return torch.tensor(
-        [position] * 3
-        + [config.rotation_scale] * 4
-        + [config.scaling_scale] * 3
-        + [config.opacity_scale]
-        + [color] * 3 * bands
-    )
-
-
-class HeadModel(nn.Module):
-    """Everything of a head that learns.
+class AudioPlaneBranch(Branch):
+    """The head's cloud under one of the fields.
 
     Args:
-        config: of the run.
-        cloud: the canonical Gaussians.
-        box: the head's.
-        channels: C of the audio features.
-        generator: of the initial weights.
+        config: of the run. cloud: canonical Gaussians. box: the head's. generator: of the initial weights.
     """
 
-    scales: Tensor
-
-    def __init__(self, config: Config, cloud: Gaussians, box: Box, channels: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.config, self.box = config, box
-        bands = cloud.sh.shape[1]
-        self.params = as_parameters(cloud)
-        self.encoder = AudioEncoder(config.audio, channels, generator)
-        self.field = build(config.field, config.audio.code, 11 + 3 * bands, generator)
-        self.register_buffer("scales", offset_scales(config.field, box.half, bands))
+    def __init__(self, config: Config, cloud: Gaussians, box: Box, generator: torch.Generator) -> None:
+        own, bands = settings(config), cloud.sh.shape[1]
+        scales = (own.position_scale, own.rotation_scale, own.scaling_scale, own.opacity_scale, own.color_scale)
+        super().__init__(cloud, box, offset_units(box.half, bands, *scales))
+        self.own = own
+        self.field = build(own, config.audio.code, len(self.units), generator)
 
     @property
-    def cloud(self) -> Gaussians:
-        """The canonical Gaussians G."""
-        return from_parameters(self.params)
+    def mlp(self) -> DeformationMLP:  # type: ignore[override] - the field's, not a second module
+        return self.field.mlp
 
     def points(self) -> Tensor:
-        """Canonical positions in [0, 1]^3, where the field is sampled."""
+        """Canonical positions in [0, 1]^3, where the field is sampled: (N, 3)."""
         means = self.params["means"]
-        return self.box.normalise(means if self.config.field.move_points else means.detach())
+        return self.box.normalise(means if self.own.move_points else means.detach())
 
-    def offsets(self, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor | None]:
-        """Delta G (N, P), before its units, and d (N, 1) under an audio code, or None without saliency splatting.
+    def static_features(self) -> Tensor | None:
+        """Eq. 10 without f_a, (N, W); None where time runs through the field."""
+        return None if self.field.time_dependent else self.field.static(self.points())  # type: ignore[operator]
+
+    def vector(self, condition: Condition) -> Tensor:
+        """f_a of every level (levels x D,); a itself without prototypes."""
+        return self.field.vector(condition.audio)
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        return self.field.modulation(vector)
+
+    def wiring(self) -> Wiring:
+        return self.field.wiring()
+
+    def deformation(self, condition: Condition) -> Deformed:
+        """Delta G and d of a frame; d is None without saliency splatting.
 
         Paper: Eq. 5 (journal), F(G; a, x, y, z).
         """
-        offsets, dynamism = self.field(self.points(), audio, time)
-        return offsets, dynamism if self.config.saliency.enabled else None
+        offsets, dynamism = self.field(self.points(), condition.audio, condition.time)
+        return Deformed(offsets, dynamism if self.own.saliency else None)
 
-    def deform(self, audio: Tensor, time: float = 0.0) -> tuple[Gaussians, Tensor | None]:
-        """G' and d of a moment. Paper: Eq. 5 and 13 (journal)."""
-        offsets, dynamism = self.offsets(audio, time)
-        moved = offsets if dynamism is None else dynamism * offsets
-        return Gaussians.unpack(self.cloud.pack() + moved * self.scales), dynamism
+    def decode(self, static: Tensor, modulation: Modulation) -> Deformed:
+        offsets, dynamism = self.mlp(static, modulation.gain, modulation.extra)
+        return Deformed(offsets, dynamism if self.own.saliency else None)
 
-    def forward(
-        self, audio: Tensor | None, viewmat: Tensor, K: Tensor, width: int, height: int, time: float = 0.0
-    ) -> Picture:
-        """The picture of a moment, or of the static head for `audio` None."""
-        if audio is None:
-            return splat(self.cloud, viewmat, K, width, height)
-        offsets, dynamism = self.offsets(audio, time)
-        return splat(self.cloud, viewmat, K, width, height, dynamism, offsets, self.scales)
+    def tables(self) -> dict[str, Tensor]:
+        kept = ("planes.planes", "moments")
+        return {f"field.{name}": p for name, p in self.field.named_parameters() if name.startswith(kept)}
+
+    def rows_read(self) -> dict[str, Tensor]:
+        from audioplane.deform import plane_kernels
+
+        points, layout = self.points().detach().cpu().numpy(), self.field.planes.layout
+        slots = np.full(len(self.field.planes.planes), -1, np.int32)
+        rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
+        corners = np.empty((len(layout), len(points), 4), np.int32)
+        plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
+        return {"field.planes.planes": torch.from_numpy((slots >= 0).nonzero()[0])}
+
+    def feature_groups(self) -> Sequence[str]:
+        levels = [f"s = {s}" for s in range(1, self.own.levels + 1)]
+        if self.own.fusion != "concat":
+            return levels
+        return [f"{level}, {planes}" for level in levels for planes in ("XY Z", "XZ Y", "YZ X")]
+
+
+class AudioPlaneMethod(Method):
+    """Audio-Plane, its tri-plane and its six-plane baseline (`method.field`)."""
+
+    def make_branch(self, name: str, cloud: Gaussians, generator: torch.Generator) -> AudioPlaneBranch:
+        return AudioPlaneBranch(self.config, cloud, self.box, generator)
+
+    def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
+        """L1 and the perceptual term, and in the fine stage the mask loss.
+
+        Paper: Eq. 16 and 17 (journal).
+        """
+        loss, own = self.config.loss, settings(self.config)
+        pixels = pixel_terms(picture, sample, loss.mouth_weight if stage.deforms else 0.0, own.margin)
+        terms = {"l1": Term(pixels.l1)}
+        if perceptual is not None:
+            terms["perceptual"] = Term(perceptual(pixels.image, pixels.target), loss.perceptual_weight)
+        if stage.deforms and pixels.mask is not None:
+            terms["mask"] = Term(pixels.mask, own.mask_weight)
+        return Losses(terms, pixels.error)
+
+
+def settings(config: Config) -> AudioPlaneConfig:
+    """The method's own settings of a run.
+
+    Raises:
+        TypeError: the run is of another method.
+    """
+    if not isinstance(config.method, AudioPlaneConfig):
+        raise TypeError(f"config: expected the settings of {AudioPlaneConfig.NAME}, received {config.method}")
+    return config.method

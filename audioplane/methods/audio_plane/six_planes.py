@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.config import FieldConfig
-from audioplane.deform.mlp import Heads
+from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import Planes, sample
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.field import fuse
+from audioplane.methods.base import Modulation, Wiring
 
 
 class SixPlanes(nn.Module):
@@ -24,7 +25,7 @@ class SixPlanes(nn.Module):
 
     time_dependent = True
 
-    def __init__(self, config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
         sizes = [s * config.resolution for s in range(1, config.levels + 1)]
@@ -35,12 +36,12 @@ class SixPlanes(nn.Module):
             for size in sizes
         )
         width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
-        self.heads = Heads(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+        self.mlp = DeformationMLP(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
 
     def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets (N, P) and dynamism (N, 1) at `points` (N, 3) in [0, 1]^3 and `time`, [0, 1] over the clip."""
-        products = sample(points, self.planes.planes, self.lines_at(time), self.planes.layout, self.heads.bf16)
-        return self.heads(fuse(products, self.config))
+        products = sample(points, self.planes.planes, self.lines_at(time), self.planes.layout, self.mlp.bf16)
+        return self.mlp(fuse(products, self.config))
 
     def lines_at(self, time: float) -> Tensor:
         """The planes over time cut at `time`: (line rows, D), between two moments linearly."""
@@ -51,3 +52,13 @@ class SixPlanes(nn.Module):
             near = functional.embedding(torch.tensor([left, left + 1], device=table.device), table, sparse=True)
             cuts.append(torch.lerp(near[0], near[1], at - left).view(-1, self.config.features))
         return torch.cat(cuts)
+
+    def vector(self, audio: Tensor) -> Tensor:
+        """Nothing of the audio reaches it."""
+        return audio[:0]
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        return Modulation()
+
+    def wiring(self) -> Wiring:
+        return Wiring()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from audioplane.config import FieldConfig
-from audioplane.deform.mlp import Heads
+from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import Planes
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.field import fuse
+from audioplane.methods.base import Modulation, Wiring
 
 
 class TriPlane(nn.Module):
@@ -19,12 +20,12 @@ class TriPlane(nn.Module):
 
     time_dependent = False
 
-    def __init__(self, config: FieldConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
         self.planes = Planes(config.resolution, config.levels, config.features, generator, has_lines=False)
         width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
-        self.heads = Heads(width, code, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+        self.mlp = DeformationMLP(width, code, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
 
     def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3) in [0, 1]^3 under `audio` (code,)."""
@@ -32,8 +33,20 @@ class TriPlane(nn.Module):
 
     def static(self, points: Tensor) -> Tensor:
         """Interp(P_ij), fused: (N, W)."""
-        return fuse(self.planes(points, short=self.heads.bf16), self.config)
+        return fuse(self.planes(points, short=self.mlp.bf16), self.config)
 
     def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""
-        return self.heads(static, extra=audio)
+        return self.mlp(static, extra=audio)
+
+    def vector(self, audio: Tensor) -> Tensor:
+        """a itself: (code,)."""
+        return audio
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        """a beside every Gaussian's features."""
+        return Modulation(extra=vector)
+
+    def wiring(self) -> Wiring:
+        """`modulation` as indices."""
+        return Wiring(extra=range(self.mlp.extra))

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from audioplane.audio.encoder import AudioEncoder
 from audioplane.audio.features import Features
 from audioplane.audio.pretrain import lip_shapes, pretrain
-from audioplane.config import DEMO, Config
+from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import Reading, should
-from audioplane.inference.talking_head import as_loud_as_training
+from audioplane.inference.talking_head import match_training_statistics
 from audioplane.metrics.mouth import correlation
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 KINDS = {
-    "log-mel": DEMO.replace("audio.features=mel", "audio.dropout=0.2", "audio.augment=0.6"),  # what suits it best
-    "ear": DEMO,
-    "causal ear": DEMO.replace("audio.features=phonetic-causal"),
+    "log-mel": preset("demo").replace(
+        "audio.features=mel", "audio.dropout=0.2", "audio.augment=0.6"
+    ),  # what suits it best
+    "ear": preset("demo"),
+    "causal ear": preset("demo").replace("audio.features=phonetic-causal"),
 }
 RECORDED = Path(__file__).parents[3] / "records" / "ear.json"
 LAGS = range(-6, 7)  # frames among which the best lag is sought
@@ -110,8 +112,8 @@ class Listener:
     def __init__(self, person: Person, config: Config) -> None:
         own = config.audio
         self.config, self.fps = own, person.fps
-        self.features = Features(own)
-        windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening)))
+        self.features = Features.fit(own, person.audio)
+        windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening), own_voice=True))
         shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
         draw = lambda purpose: torch.Generator().manual_seed(config.seed * 7919 + purpose)  # noqa: E731
         self.encoder = AudioEncoder(own, windows.shape[-1], draw(3))
@@ -127,7 +129,7 @@ class Listener:
         with torch.no_grad():
             codes = self.encoder.all_codes(torch.from_numpy(self.features(audio, self.fps)))
         own = self.config
-        return own.emphasis * as_loud_as_training(codes) if own.normalise == "voice" else codes
+        return own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes
 
     def __call__(self, audio: NDArray[np.float32]) -> NDArray:
         """The opening of the lips that is heard in a voice: (T,)."""

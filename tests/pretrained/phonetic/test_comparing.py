@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audioplane.config import SMOKE
+from audioplane.config import preset
 from audioplane.pretrained.phonetic import compare
 from audioplane.subject import Subject
 from tests.tiny_subject import TinySubject
 
-QUICK = SMOKE.replace("audio.pretrain_steps=40")
+QUICK = preset("smoke").replace("audio.pretrain_steps=40")
 
 
 def test_agreement_tells_a_delay_from_a_difference() -> None:

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane.methods.audio_plane import inspect
-from audioplane.methods.audio_plane.prototypes import plane_of
+from audioplane.evaluation import inspection
+from audioplane.losses.terms import margin_loss
+from audioplane.methods.audio_plane.model import settings
+from audioplane.methods.audio_plane.paper import inspection as field_inspection
+from audioplane.methods.audio_plane.paper.prototypes import plane_of
 from audioplane.splat.gaussians import Gaussians, splat
-from audioplane.subject.masks import fill_hull
-from audioplane.training.losses import margin_loss
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -86,27 +87,29 @@ def stages(subject: Subject, head: TalkingHead, t: int, level: int = 0, point: i
     code = codes[t]
     if point is None:
         with torch.enable_grad():
-            point = inspect.liveliest(head, codes[:: max(len(codes) // 64, 1)], view)
+            point = inspection.most_visible_motion(head, codes[:: max(len(codes) // 64, 1)], view)
     centre, reach = (t + 0.5) / subject.fps, round(AROUND * 16_000)
     first = max(0, round(centre * 16_000) - reach)
-    pictures, lines = inspect.learned_change(head)
-    drawn = inspect.moment(head, code, view)
+    pictures, lines = field_inspection.learned_change(head)
+    drawn = inspection.frame_picture(head, code, view)
     g = drawn.dynamism if drawn.dynamism is not None else drawn.alpha[..., 0]
     mask = subject.motion_mask(t)
-    offsets, _ = head.model.offsets(code)
-    length = 1e3 * (offsets * head.model.scales)[:, :3].norm(dim=1, keepdim=True)
-    moved = head.model.deform(code)[0]
+    branch = field_inspection.branch_of(head.method)
+    offsets = branch.deformation(head.condition(code)).offsets
+    length = 1e3 * (offsets * branch.units)[:, :3].norm(dim=1, keepdim=True)
+    moved = branch.deform(head.condition(code))
     return Stages(
         voice=subject.audio[first : first + 2 * reach], mel=head.features(subject.audio, subject.fps)[t],
         code=code.numpy(), weights=field.attention(code)[level].numpy(), prototypes=field.prototypes[level].numpy(),
         audio_code=field.audio_code(code).numpy(), planes={name: own[level] for name, own in pictures.items()},
         lines={name: own[level] for name, own in lines.items()},
-        box=square_around(subject.head_mask(t)), point=head.model.points()[point].numpy(),
+        box=square_around(subject.head_mask(t)), point=branch.points()[point].numpy(),
         pixel=centres(head, moved, view)[point],
-        feature=inspect.factors(head.model, point, code)["product"].numpy(),
+        feature=field_inspection.factors(branch, point, code)["product"].numpy(),
         canonical=as_points(head, head.cloud, view), deformed=as_points(head, moved, view),
-        offset=inspect.splat_values(head, length, view, moved)[..., 0], dynamism=dynamism(head, code, view), mask=mask,
-        mask_loss=float(margin_loss(g, torch.from_numpy(mask.astype(np.float32)), head.config.saliency.margin)),
+        offset=inspection.splat_values(head, length, view, moved)[..., 0], dynamism=dynamism(head, code, view),
+        mask=mask,
+        mask_loss=float(margin_loss(g, torch.from_numpy(mask.astype(np.float32)), settings(head.config).margin)),
         picture=head.render(code, view, subject.without_head(t)), truth=subject.frame(t), sound=phoneme_at(subject, t),
     )  # fmt: skip
 
@@ -156,7 +159,7 @@ def at_margin(subject: Subject, head: TalkingHead, t: int, cell: int = 0) -> dic
 @torch.no_grad()
 def head_alone(head: TalkingHead, code: Tensor, view: NDArray) -> NDArray:
     """The head of a moment over white: (H, W, 3) in [0, 1]."""
-    return inspect.moment(head, code, view).over(torch.ones(3)).clamp(0, 1).numpy()
+    return inspection.frame_picture(head, code, view).over(torch.ones(3)).clamp(0, 1).numpy()
 
 
 @torch.no_grad()
@@ -174,14 +177,9 @@ def as_points(head: TalkingHead, cloud: Gaussians, view: NDArray, zoom: int = 2)
 @torch.no_grad()
 def dynamism(head: TalkingHead, code: Tensor, view: NDArray) -> NDArray:
     """Eq. 14's map g of a moment: (H, W), NaN where there is no head."""
-    drawn = inspect.moment(head, code, view)
+    drawn = inspection.frame_picture(head, code, view)
     g = drawn.alpha[..., 0] if drawn.dynamism is None else drawn.dynamism
     return torch.where(drawn.alpha[..., 0] > 0.5, g, torch.nan).numpy()
-
-
-def lips(subject: Subject, t: int) -> NDArray:
-    """The lips of a frame and what is between them, by its landmarks: (H, W) bool."""
-    return fill_hull(subject.landmarks[t, 48:60], subject.height, subject.width)
 
 
 def centres(head: TalkingHead, cloud: Gaussians, view: NDArray) -> NDArray:

@@ -1,8 +1,8 @@
 """What training minimises: Eq. 15 to 17, and the perceptual terms.
 
-    coarse = L1 + w_p L_perceptual                                 (Eq. 16)
-    fine   = L1 + w_p L_perceptual + w_m L_mask                    (Eq. 17)
-    L_mask = mean over pixels of max(0, |m - g| - margin)          (Eq. 15)
+    static = L1 + w_p L_perceptual                                 (Audio-Plane, Eq. 16)
+    fine   = L1 + w_p L_perceptual + w_m L_mask                    (Audio-Plane, Eq. 17)
+    L_mask = mean over pixels of max(0, |m - g| - margin)          (Audio-Plane, Eq. 15)
 
 Images are (H, W, 3) in [0, 1]. L_perceptual is LPIPS where its weights are to be had, else D-SSIM = 1 - SSIM; which
 one a run used stands in its record.
@@ -21,10 +21,11 @@ from torch.nn import functional
 
 from audioplane.config import LossConfig
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 
 if TYPE_CHECKING:
+    from audioplane.methods.base import Sample
     from audioplane.splat.gaussians import Picture
-    from audioplane.training.dataset import Sample
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 
@@ -46,7 +47,7 @@ class PixelTerms:
     error: Tensor
 
 
-def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float = 0.0) -> PixelTerms:
     """Weighted L1 and mask loss of a picture, and what other terms need.
 
     Paper: Eq. 15 and the first term of Eq. 16 (journal).
@@ -77,19 +78,27 @@ class _PixelTerms(torch.autograd.Function):
     def forward(
         ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float, margin: float
     ) -> tuple[Tensor, ...]:
-        from audioplane.training import pixel_kernels as kernels
+        from audioplane.losses import pixel_kernels as kernels
 
         height, width = alpha.shape[:2]
+        expect("channels", channels, (height, width, 4 if channels.shape[-1] == 4 else 3))
+        expect("alpha", alpha, (height, width, 1))
+        expect("target", sample.target, (height, width, 3))
+        expect("background", sample.background, (3,) if sample.background.dim() == 1 else (height, width, 3))
+        expect("known", sample.known, (height, width), torch.bool)
+        for name in ("head", "motion"):
+            expect(name, getattr(sample, name), (height, width))
         inputs = [t.detach().contiguous().numpy() for t in (channels, alpha)]
-        own = sample.background.view(-1, width if sample.background.dim() == 3 else 1, 3).numpy()
-        image, target, sums = torch.empty(height, width, 3), torch.empty(height, width, 3), np.empty((height, 4), "f4")
+        own = _rows_of(sample.background, width)
+        image, target = (channels.new_empty(height, width, 3) for _ in range(2))
+        sums = np.empty((height, 4), "f4")
         weights = (np.float32(mouth_weight), np.float32(margin))
         rows = threads.split(height, 2 * torch.get_num_threads())
         given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion)]
         threads.run(kernels.compare, rows, *inputs, own, *given, *weights, image.numpy(), target.numpy(), sums)
         l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
-        ctx.state = (image.numpy(), target.numpy(), inputs[0], own, given[3], *weights)
-        ctx.rows, ctx.pixels = rows, height * width
+        ctx.save_for_backward(image, target, channels, sample.background, sample.motion)
+        ctx.rows, ctx.pixels, ctx.weights = rows, height * width, weights
         values = [
             torch.tensor(x, dtype=torch.float32)
             for x in (l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0))
@@ -101,20 +110,32 @@ class _PixelTerms(torch.autograd.Function):
     def backward(
         ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
     ) -> tuple[Any, ...]:
-        from audioplane.training import pixel_kernels as kernels
+        from audioplane.losses import pixel_kernels as kernels
 
-        v_channels, v_alpha = torch.empty(ctx.state[2].shape), torch.empty(*v_image.shape[:2], 1)
+        image, target, channels, background, motion = (t.detach() for t in ctx.saved_tensors)
+        v_channels = torch.empty_like(channels, memory_format=torch.contiguous_format)
+        v_alpha = channels.new_empty(*v_image.shape[:2], 1)
         scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
         threads.run(
             kernels.spread,
             ctx.rows,
-            *ctx.state,
+            image.numpy(),
+            target.numpy(),
+            channels.contiguous().numpy(),
+            _rows_of(background, image.shape[1]),
+            motion.numpy(),
+            *ctx.weights,
             v_image.contiguous().numpy(),
             *scales,
             v_channels.numpy(),
             v_alpha.numpy(),
         )
         return v_channels, v_alpha, None, None, None
+
+
+def _rows_of(background: Tensor, width: int) -> np.ndarray:
+    """A sample's background, (H, W, 3) or (3,), as the kernels take it: (H, W, 3) or (1, 1, 3)."""
+    return background.view(-1, width if background.dim() == 3 else 1, 3).numpy()
 
 
 def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -168,7 +189,7 @@ def structural_similarity(image: Tensor, target: Tensor) -> Tensor:
 
 def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
     """`structural_similarity` in plain torch: the slow twin, any device."""
-    from audioplane.training.ssim_kernels import C1, C2, KERNEL, REACH
+    from audioplane.losses.ssim_kernels import C1, C2, KERNEL, REACH
 
     bell = torch.from_numpy(KERNEL).to(image)
     window = (bell[:, None] * bell[None]).expand(3, 1, -1, -1)
@@ -183,9 +204,11 @@ def similarity_by_convolution(image: Tensor, target: Tensor) -> Tensor:
 class _Similarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
-        from audioplane.training import ssim_kernels as kernels
+        from audioplane.losses import ssim_kernels as kernels
 
         height, width = image.shape[:2]
+        expect("image", image, (height, width, 3))
+        expect("target", target, (height, width, 3))
         stride = -(-(3 * width + 2 * kernels.SIDE) // kernels.LANES) * kernels.LANES + kernels.LANES
         planes = np.zeros((5, height + 2 * kernels.REACH, stride), np.float32)
         inner = (slice(kernels.REACH, kernels.REACH + height), slice(kernels.SIDE, kernels.SIDE + 3 * width))
@@ -194,16 +217,18 @@ class _Similarity(torch.autograd.Function):
         flat, sums = [plane.reshape(-1) for plane in planes], np.empty(height, np.float32)
         rows = threads.split(height, 2 * torch.get_num_threads())
         threads.run(kernels.compare, rows, width, stride, *flat, sums)
-        ctx.state = (flat, rows, width, stride)
-        return torch.tensor(float(sums.sum(dtype=np.float64)) / (3 * height * width))
+        ctx.save_for_backward(torch.from_numpy(planes))  # copies: the images may change in place meanwhile
+        ctx.rows, ctx.width, ctx.stride = rows, width, stride
+        return image.new_tensor(float(sums.sum(dtype=np.float64)) / (3 * height * width))
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        from audioplane.training import ssim_kernels as kernels
+        from audioplane.losses import ssim_kernels as kernels
 
-        flat, rows, width, stride = ctx.state
+        (planes,), rows, width, stride = ctx.saved_tensors, ctx.rows, ctx.width, ctx.stride
+        flat = [plane.view(-1).numpy() for plane in planes]
         height = rows[-1][1]
-        gradient = torch.empty(height, width, 3)
+        gradient = planes.new_empty(height, width, 3)
         scale = float(v) / (3 * height * width)
         threads.run(kernels.spread, rows, width, stride, *flat, scale, gradient.view(-1).numpy())
         return gradient, None

@@ -3,23 +3,23 @@ import math
 import pytest
 import torch
 
-from audioplane.config import FieldConfig
 from audioplane.deform import mlp
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.fields import KINDS, AudioPlane, SixPlanes, build
 
 CODE, OUTPUTS = 6, 11
-SMALL = FieldConfig(resolution=4, features=8, levels=2, hidden=12, dynamism_hidden=5)
+SMALL = AudioPlaneConfig(resolution=4, features=8, levels=2, hidden=12, dynamism_hidden=5)
 
 
-def small(**changes: object) -> FieldConfig:
-    return FieldConfig(**{**SMALL.__dict__, **changes})  # type: ignore[arg-type]
+def small(**changes: object) -> AudioPlaneConfig:
+    return AudioPlaneConfig(**{**SMALL.__dict__, **changes})  # type: ignore[arg-type]
 
 
-def make(config: FieldConfig = SMALL, seed: int = 0, awake: bool = True) -> AudioPlane:
+def make(config: AudioPlaneConfig = SMALL, seed: int = 0, awake: bool = True) -> AudioPlane:
     generator = torch.Generator().manual_seed(seed)
     field = build(config, CODE, OUTPUTS, generator)
     if awake:  # give the zero-initialised last layers something to say
-        for layer in (field.heads.offset, field.heads.dynamism):
+        for layer in (field.mlp.offset, field.mlp.dynamism):
             torch.nn.init.normal_(layer.weight, generator=generator)
     return field  # type: ignore[return-value]
 
@@ -67,7 +67,7 @@ def by_loops(field: AudioPlane, point: torch.Tensor, code: torch.Tensor) -> tupl
             f += [a + b + c for a, b, c in zip(*sets, strict=True)]
         else:
             f += [a * b * c for a, b, c in zip(*sets, strict=True)]
-    heads = field.heads
+    heads = field.mlp
     hidden = torch.relu(heads.first.weight @ torch.tensor(f) + heads.first.bias)
     inner = torch.relu(heads.second(hidden[: config.hidden]))
     return heads.offset(inner).tolist(), float(torch.sigmoid(heads.dynamism(hidden[config.hidden :])))
@@ -88,7 +88,7 @@ def test_the_loops_agree(fusion: str, scores: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_nothing_moves_at_the_start(kind: str) -> None:
-    offsets, dynamism = make(small(kind=kind), awake=False)(points(), audio(), 0.3)
+    offsets, dynamism = make(small(field=kind), awake=False)(points(), audio(), 0.3)
     assert torch.equal(offsets, torch.zeros(20, OUTPUTS))
     assert float(dynamism.min()) > 0
     assert float(dynamism.max()) < 1
@@ -110,7 +110,7 @@ def test_dynamism_learns_where_and_when_from_its_first_values() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_order_of_points_does_not_matter(kind: str) -> None:
-    field, order = make(small(kind=kind)), torch.randperm(20, generator=torch.Generator().manual_seed(0))
+    field, order = make(small(field=kind)), torch.randperm(20, generator=torch.Generator().manual_seed(0))
     straight, shuffled = field(points(), audio(), 0.3), field(points()[order], audio(), 0.3)
     for a, b in zip(straight, shuffled, strict=True):
         torch.testing.assert_close(a[order], b)
@@ -132,7 +132,7 @@ def test_what_each_kind_listens_to() -> None:
         ("tri_plane", True, False),
         ("six_planes", False, True),
     ):
-        field = make(small(kind=kind))
+        field = make(small(field=kind))
         base = field(points(), audio(), 0.3)[0]
         assert torch.equal(base, field(points(), audio(7), 0.3)[0]) != hears
         assert torch.equal(base, field(points(), audio(), 0.6)[0]) != sees_time
@@ -140,7 +140,7 @@ def test_what_each_kind_listens_to() -> None:
 
 @torch.no_grad()
 def test_six_planes_stop_beyond_the_clip() -> None:
-    field = make(small(kind="six_planes"))
+    field = make(small(field="six_planes"))
     assert isinstance(field, SixPlanes)
     assert torch.equal(field(points(), audio(), 1.0)[0], field(points(), audio(), 7.0)[0])
 
@@ -149,10 +149,10 @@ def test_six_planes_stop_beyond_the_clip() -> None:
 def test_variants_share_what_they_do_not_change() -> None:
     """Same seed: fusion and scores leave planes, lines and prototypes alone; the kind leaves the planes alone."""
     base = make()
-    for changes in ({"fusion": "add"}, {"scores": "mlp"}, {"kind": "tri_plane"}, {"kind": "six_planes"}):
+    for changes in ({"fusion": "add"}, {"scores": "mlp"}, {"field": "tri_plane"}, {"field": "six_planes"}):
         other = make(small(**changes))
         assert torch.equal(base.planes.planes, other.planes.planes)
-        if "kind" not in changes:
+        if "field" not in changes:
             assert torch.equal(base.planes.lines, other.planes.lines)
             assert all(torch.equal(a, b) for a, b in zip(base.prototypes, other.prototypes, strict=True))
 
@@ -167,7 +167,7 @@ def test_gradcheck() -> None:
 
 @torch.no_grad()
 def test_bf16_is_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlp, "has_bf16", lambda: True)
+    monkeypatch.setattr(mlp, "has_bf16", lambda device: True)
     exact, short = make()(points(), audio()), make(small(bf16=True))(points(), audio())
     for a, b in zip(exact, short, strict=True):
         assert (a - b).abs().max() < 0.05 * a.abs().max()
@@ -176,7 +176,7 @@ def test_bf16_is_close(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("count", [1, 700])  # below and above a block of rows
 def test_compiled_layers_are_the_twin(count: int) -> None:
-    made = mlp.Heads(24, 0, 5, 16, 8, torch.Generator().manual_seed(0))
+    made = mlp.DeformationMLP(24, 0, 5, 16, 8, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.4, generator=generator)
@@ -191,14 +191,14 @@ def test_compiled_layers_are_the_twin(count: int) -> None:
 
 
 def test_compiled_layers_in_bf16_are_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlp, "has_bf16", lambda: True)
+    monkeypatch.setattr(mlp, "has_bf16", lambda device: True)
     sizes = {"hidden": 16, "dynamism_hidden": 8}
     found = []
     for bf16 in (False, True):
         field = make(small(**sizes, bf16=bf16))
         outputs = field(points(300), audio())
         loss = outputs[0].square().sum() + outputs[1].sum()
-        found.append([*outputs, *torch.autograd.grad(loss, [field.heads.first.weight, field.planes.lines])])
+        found.append([*outputs, *torch.autograd.grad(loss, [field.mlp.first.weight, field.planes.lines])])
     for exact, short in zip(*found, strict=True):
         assert (exact - short).norm() < 0.03 * exact.norm()
         assert not torch.equal(exact, short)

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from audioplane.methods.audio_plane.field import AudioPlane
-from audioplane.splat.gaussians import Gaussians
+from audioplane.methods.audio_plane.model import settings
+from audioplane.methods.audio_plane.paper.inspection import branch_of
+from audioplane.methods.base import Modulation
+from audioplane.splat.gaussians import Gaussians, displacement
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -24,9 +27,10 @@ def plane_of(head: TalkingHead) -> AudioPlane:
     Raises:
         ValueError: its field has no prototypes.
     """
-    field = head.model.field
+    field = branch_of(head.method).field
     if not isinstance(field, AudioPlane):
-        raise ValueError(f"head: expected one with an audio plane, received one with a {head.config.field.kind} field")
+        kind = settings(head.config).field
+        raise ValueError(f"head: expected one with an audio plane, received one with the field {kind}")
     return field
 
 
@@ -48,22 +52,25 @@ def mean_code(head: TalkingHead) -> Tensor:
 @torch.no_grad()
 def change(head: TalkingHead, static: Tensor, audio_code: Tensor) -> Tensor:
     """d * Delta G in its units, (N, P), of Gaussians with features `static` (N, W) under f_a."""
-    field = plane_of(head)
-    offsets, dynamism = field.heads(static, field.spread(audio_code))
-    return (offsets * dynamism if head.config.saliency.enabled else offsets) * head.model.scales
+    branch = branch_of(head.method)
+    moved = branch.decode(static, Modulation(plane_of(head).spread(audio_code)))
+    return displacement(moved.offsets, moved.weight, branch.units)
 
 
 @torch.no_grad()
 def deform(head: TalkingHead, audio_code: Tensor) -> Gaussians:
     """The cloud under f_a (levels, D): Eq. 13."""
-    static = plane_of(head).static(head.model.points())
-    return Gaussians.unpack(head.cloud.pack() + change(head, static, audio_code))
+    return head.cloud.moved(change(head, _static(head), audio_code))
 
 
 @torch.no_grad()
 def reaches(head: TalkingHead, level: int) -> Tensor:
     """How far each Gaussian goes when the attention of a level moves from the mean to one prototype, mm: (sH, N)."""
-    static, mean = plane_of(head).static(head.model.points()), mean_code(head)
+    static, mean = _static(head), mean_code(head)
     still = change(head, static, mean)[:, :3]
     codes = [steered(head, mean, level, row, 1.0) for row in range(len(plane_of(head).prototypes[level]))]
     return torch.stack([1e3 * (change(head, static, code)[:, :3] - still).norm(dim=1) for code in codes])
+
+
+def _static(head: TalkingHead) -> Tensor:
+    return plane_of(head).static(branch_of(head.method).points())

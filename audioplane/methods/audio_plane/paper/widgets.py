@@ -9,12 +9,16 @@ import numpy as np
 import torch
 
 from audioplane import plots
+from audioplane.evaluation import inspection
 from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import compositing
-from audioplane.methods.audio_plane import inspect, prototypes
+from audioplane.losses.terms import margin_loss
+from audioplane.methods.audio_plane.model import settings
+from audioplane.methods.audio_plane.paper import inspection as field_inspection
+from audioplane.methods.audio_plane.paper import prototypes
+from audioplane.subject import sounds
 from audioplane.subject.masks import mouth_opening
-from audioplane.training.losses import margin_loss
-from audioplane.widgets.figure_widget import FigureWidget, menu, slider
+from audioplane.widgets.figure_widget import FigureWidget, checked_frames, menu, slider, sound_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,15 +41,15 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     Raises:
         ValueError: the head was trained without saliency splatting, or `frames` are none of the subject's.
     """
-    if not head.config.saliency.enabled:
-        raise ValueError("head: expected one with saliency splatting, received one without (saliency.enabled=False)")
+    if not settings(head.config).saliency:
+        raise ValueError("head: expected one with saliency splatting, received one without (method.saliency=false)")
     subject = at_size_of(head, subject)
-    frames, codes = checked(subject, frames), head.encode(subject.audio)
-    trained = head.config.saliency.margin
+    frames, codes = checked_frames(subject, frames), head.encode(subject.audio)
+    trained = settings(head.config).margin
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         t, margin = int(values["frame"]), float(values["margin"])
-        picture = inspect.moment(head, codes[t], subject.viewmats[t])
+        picture = inspection.frame_picture(head, codes[t], subject.viewmats[t])
         assert picture.dynamism is not None
         render = compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), subject.without_head(t))
         g, m = picture.dynamism, subject.motion_mask(t)
@@ -76,12 +80,12 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
     subject = at_size_of(head, subject)
-    field, frames = prototypes.plane_of(head), checked(subject, frames)
-    codes, spoken = head.encode(subject.audio), inspect.sounds(subject)
-    weights, opening = inspect.attention_over_time(field, codes), mouth_opening(subject.landmarks)
+    field, frames = prototypes.plane_of(head), checked_frames(subject, frames)
+    codes, spoken = head.encode(subject.audio), sounds.sounds(subject)
+    weights, opening = field_inspection.attention_over_time(field, codes), mouth_opening(subject.landmarks)
     sizes = [level.shape[1] for level in weights]
     reaches = cache(lambda level: prototypes.reaches(head, level))
-    seen = inspect.visibility(head, subject.viewmats[frames.start])
+    seen = inspection.visibility(head, subject.viewmats[frames.start])
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         t, level, amount = int(values["frame"]), int(values["level"]), float(values["amount"])
@@ -89,9 +93,9 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
         f_a = prototypes.steered(head, field.audio_code(codes[t]), level, row, amount)
         cloud = prototypes.deform(head, f_a)
         face = _face(head, cloud, view, subject.without_head(t))
-        reach = inspect.splat_values(head, reaches(level)[row][:, None], view)[..., 0]
+        reach = inspection.splat_values(head, reaches(level)[row][:, None], view)[..., 0]
         totals = (reaches(level) @ seen / seen.sum()).numpy()
-        names, means = inspect.mean_by_sound(weights[level], spoken)
+        names, means = sounds.mean_by_sound(weights[level], spoken)
         start = float(
             np.clip(
                 (t + 0.5) / subject.fps - WINDOW / 2,
@@ -142,13 +146,17 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
     Raises:
         ValueError: the field has a time axis of its own and is not read this way.
     """
-    field, model = head.model.field, head.model
-    if field.time_dependent:
-        raise ValueError("head: expected audio planes or a tri-plane, received planes over time (six_planes)")
-    shown = cache(lambda what: (inspect.learned_change if what == "change" else inspect.table_pictures)(head))
+    branch = field_inspection.branch_of(head.method)
+    if branch.field.time_dependent:
+        raise ValueError(
+            "head: expected audio planes or a tri-plane, received planes over time (method.field=six_planes)"
+        )
+    shown = cache(
+        lambda what: (field_inspection.learned_change if what == "change" else field_inspection.table_pictures)(head)
+    )
     with torch.no_grad():
-        points = model.points().clamp(0, 1).numpy()
-        d = inspect.movement(model, head.extras["codes"][::4])[1].mean(0).numpy()
+        points = branch.points().clamp(0, 1).numpy()
+        d = inspection.movement(head, head.extras["codes"][::4])[1].mean(0).numpy()
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         level, what, dots = int(values["level"]), values["what"], values["dots"]
@@ -167,26 +175,12 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
         return figure, f"Level {level}: {cells} cells a side; {len(chosen)} Gaussians drawn where they read."
 
     controls = [
-        menu("level", "level", {s: f"s = {s}" for s in range(1, head.config.field.levels + 1)}),
+        menu("level", "level", {s: f"s = {s}" for s in range(1, settings(head.config).levels + 1)}),
         menu("what", "planes show", {"change": "what training wrote", "values": "what stands there"}),
         menu("dots", "Gaussians", {"all": "all, by dynamism", "moving": "those with d above one half", "none": "none"}),
     ]
     values = {"level": 1, "what": "change", "dots": "all"}
     return FigureWidget(draw, controls, values, f"Planes and lines of {head.about['name']}'s head.")
-
-
-def checked(subject: Subject, frames: range | None) -> range:
-    """The frames to scrub through: those given, or the test split."""
-    frames = subject.test if frames is None else frames
-    if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > subject.num_frames:
-        raise ValueError(f"frames: expected neighbouring ones of 0 to {subject.num_frames - 1}, received {frames}")
-    return frames
-
-
-def sound_of(subject: Subject, frames: range) -> np.ndarray:
-    """Their voice, (n,) at 16 kHz."""
-    samples = int(RATE / subject.fps)
-    return subject.audio[frames.start * samples : frames.stop * samples]
 
 
 def _face(head: TalkingHead, cloud: Any, view: np.ndarray, behind: np.ndarray) -> np.ndarray:

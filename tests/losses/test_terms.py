@@ -4,9 +4,7 @@ import torch
 
 from audioplane.config import LossConfig
 from audioplane.errors import UserError
-from audioplane.splat.gaussians import Picture
-from audioplane.training.dataset import Sample
-from audioplane.training.losses import (
+from audioplane.losses.terms import (
     margin_loss,
     perceptual_loss,
     pixel_terms,
@@ -15,6 +13,8 @@ from audioplane.training.losses import (
     structural_similarity,
     weighted_l1,
 )
+from audioplane.splat.gaussians import Picture
+from audioplane.training.dataset import Sample
 
 
 def pair(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:

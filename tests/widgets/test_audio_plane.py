@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from audioplane import plots
+from audioplane.evaluation import inspection
 from audioplane.evaluation.resized import ResizedSubject
 from audioplane.experiments import session
-from audioplane.methods.audio_plane import inspect, prototypes
-from audioplane.training.losses import margin_loss
+from audioplane.losses.terms import margin_loss
+from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.widgets import plane_explorer, prototype_explorer, saliency_scrubber
 from audioplane.widgets.figure_widget import FigureWidget, menu, slider
 
@@ -29,7 +30,7 @@ def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.Monk
     draw = plots.moment
     monkeypatch.setattr(plots, "moment", lambda *parts: (drawn.append(parts), draw(*parts))[1])
     widget = saliency_scrubber(subject, head, range(200, 210))
-    assert widget.values == {"frame": 200, "margin": head.config.saliency.margin}
+    assert widget.values == {"frame": 200, "margin": head.config.method.margin}
     before = widget.picture
     widget.values = {"frame": 204, "margin": 0.05}
     frame, _, g, mask, margin, *_ = drawn[-1]
@@ -64,7 +65,7 @@ def test_leading_attention_moves_the_face(smoke: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(plots, "prototypes", lambda *parts: (faces.append(parts[5]), draw(*parts))[1])
     widget = prototype_explorer(subject, head)
     code = head.encode(subject.audio)[subject.test.start]
-    plain = inspect.moment(head, code, subject.viewmats[subject.test.start])
+    plain = inspection.frame_picture(head, code, subject.viewmats[subject.test.start])
     assert (
         np.abs(
             faces[0] / 255 - plain.over(torch.from_numpy(subject.without_head(subject.test.start)) / 255).numpy()
@@ -82,7 +83,7 @@ def test_an_unsteered_code_deforms_as_the_model_does(smoke: Any) -> None:
     subject, head = smoke
     audio = head.encode(subject.audio)[30]
     code = prototypes.plane_of(head).audio_code(audio)
-    expected = head.model.deform(audio)[0].pack().detach()
+    expected = next(head.method.each()).deform(head.condition(audio)).pack().detach()
     torch.testing.assert_close(prototypes.deform(head, code).pack(), expected)
     reaches = prototypes.reaches(head, 0)
     assert reaches.shape == (len(prototypes.plane_of(head).prototypes[0]), len(head.cloud))
@@ -91,7 +92,7 @@ def test_an_unsteered_code_deforms_as_the_model_does(smoke: Any) -> None:
 
 def test_planes_are_those_of_the_level(smoke: Any) -> None:
     widget = plane_explorer(smoke[1])
-    sides = [smoke[1].config.field.resolution * level for level in (1, 2)]
+    sides = [smoke[1].config.method.resolution * level for level in (1, 2)]
     assert f"{sides[0]} cells a side; {len(smoke[1].cloud)} Gaussians" in widget.caption
     first = widget.picture
     widget.values = {"level": 2, "what": "values", "dots": "none"}

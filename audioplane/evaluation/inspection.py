@@ -1,0 +1,112 @@
+"""What a trained head's Gaussians do, as arrays and pictures, for any method. Nothing is trained here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audioplane.methods.base import Method
+from audioplane.splat.gaussians import Gaussians, Picture, displacement
+
+if TYPE_CHECKING:
+    from audioplane.inference.talking_head import TalkingHead
+
+
+def before_training(head: TalkingHead) -> Method:
+    """The trained clouds under the networks that training started from (same seed, same draws)."""
+    method = head.method
+    clouds = {name: branch.cloud.detach() for name, branch in method.named()}
+    generator = torch.Generator().manual_seed(head.config.seed * 7919 + 3)
+    return type(method)(head.config, clouds, method.box, int(head.about["channels"]), generator).eval()
+
+
+def at_rest(head: TalkingHead) -> TalkingHead:
+    """The head with its mouth held still: the canonical cloud, whatever it hears."""
+    from audioplane.inference.talking_head import TalkingHead
+
+    return TalkingHead(before_training(head), head.about, head.extras, sparse=False)
+
+
+@torch.no_grad()
+def frame_picture(head: TalkingHead, code: Tensor, view: NDArray) -> Picture:
+    """Picture and dynamism map of one moment as training sees them: Eq. 4 and 14, one pass."""
+    return head.method.render(head.condition(code), torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
+
+
+@torch.no_grad()
+def movement(head: TalkingHead, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """What audio codes do to the Gaussians, every one evaluated.
+
+    Args:
+        head: of N Gaussians. codes: (T, code).
+
+    Returns:
+        d Delta G of the positions, millimetres (T, N, 3), and d (T, N), 1 where the method has no weight.
+    """
+    moved, weights = [], []
+    for code in codes:
+        condition, shifts, shares = head.condition(code), [], []
+        for branch in head.method.each():
+            one = branch.deformation(condition)
+            shifts.append(1e3 * displacement(one.offsets, one.weight, branch.units)[:, :3])
+            shares.append(torch.ones(len(one.offsets)) if one.weight is None else one.weight[:, 0])
+        moved.append(torch.cat(shifts))
+        weights.append(torch.cat(shares))
+    return torch.stack(moved), torch.stack(weights)
+
+
+def visibility(head: TalkingHead, view: NDArray) -> Tensor:
+    """How much of the picture each Gaussian makes up, in pixels (N,): the sum of its blending weights."""
+    values = torch.zeros(len(head.cloud), 1, requires_grad=True)
+    _draw(head, values, view, head.cloud)[0].sum().backward()
+    assert values.grad is not None
+    return values.grad[:, 0]
+
+
+def most_visible_motion(head: TalkingHead, codes: Tensor, view: NDArray) -> int:
+    """The Gaussian whose movement under these codes shows most in the picture."""
+    moved = movement(head, codes)[0].std(dim=0).norm(dim=1)
+    return int((moved * visibility(head, view)).argmax())
+
+
+# Pictures of what is not colour
+
+
+def mean_inside(maps: list[NDArray], masks: list[NDArray]) -> float:
+    """The mean of maps (H, W) over the pixels of their masks, NaN left out."""
+    return float(np.nanmean(np.concatenate([values[mask] for values, mask in zip(maps, masks, strict=True)])))
+
+
+@torch.no_grad()
+def splat_values(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians | None = None) -> NDArray:
+    """Any values (N, C) of the Gaussians drawn as if they were colours: (H, W, C), NaN where there is no head."""
+    drawn, alpha = _draw(head, values, view, head.cloud if cloud is None else cloud)
+    return torch.where(alpha > 0.5, drawn / alpha.clamp_min(1e-3), torch.nan).numpy()
+
+
+def _draw(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians) -> tuple[Tensor, Tensor]:
+    from audioplane.splat import rasterization
+
+    drawn, alpha, _ = rasterization(
+        cloud.means,
+        cloud.quats,
+        cloud.scales.exp(),
+        torch.sigmoid(cloud.opacities),
+        values.contiguous(),
+        torch.from_numpy(np.asarray(view))[None],
+        head.K[None],
+        head.width,
+        head.height,
+        packed=False,
+    )
+    return drawn[0], alpha[0]
+
+
+def motion_std(head: TalkingHead, codes: Tensor, view: NDArray) -> NDArray:
+    """How far each place strays from its mean position under these codes, drawn: (H, W) mm, NaN where no head is."""
+    moved = movement(head, codes)[0]
+    return splat_values(head, (moved - moved.mean(0)).norm(dim=2).mean(0)[:, None], view)[..., 0]

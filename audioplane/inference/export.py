@@ -1,0 +1,110 @@
+"""What a trained head's file holds, how a run writes it, and how the method comes back from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audioplane import registry
+from audioplane.config import Config
+from audioplane.inference import poses
+from audioplane.inference.torso import still_torso
+from audioplane.methods.base import Method
+from audioplane.splat.gaussians import Box, from_parameters
+from audioplane.training import checkpoint
+
+if TYPE_CHECKING:
+    from audioplane.training.trainer import Trainer
+
+KIND = "head"
+TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+EVERY = 8  # frames from one training code that is kept to the next
+
+
+def export(trainer: Trainer, path: str | Path) -> None:
+    """Writes what a run has learned, with what speaking needs, to one file."""
+    subject, method = trainer.subject, trainer.method
+    train, windows = subject.train, trainer.conditions.windows
+    state = method_state(method)
+    state |= {"K": trainer.cache.K, "viewmats": torch.from_numpy(subject.viewmats[train.start : train.stop].copy())}
+    state |= _torsos(trainer)
+    with torch.no_grad():
+        codes = method.encoder.all_codes(windows)
+    state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
+    statistics = trainer.conditions.features.statistics
+    if statistics is not None:
+        state["statistics"] = torch.from_numpy(np.stack(statistics).astype(np.float32))
+    about = {
+        "kind": KIND,
+        "config": json.loads(trainer.config.to_json()),
+        "fps": subject.fps,
+        "name": subject.name,
+        "width": trainer.cache.width,
+        "height": trainer.cache.height,
+        "box": [*trainer.box.center, trainer.box.half],
+        "gaussians": sum(len(branch.params["means"]) for branch in method.each()),
+        "channels": windows.shape[-1],
+        "iteration": trainer.iteration,
+        "facts": trainer.facts,
+    }
+    checkpoint.save(path, state, about)
+
+
+def method_state(method: Method) -> dict[str, Tensor]:
+    """A method's tensors for a file; of large tables only the rows that its clouds read."""
+    state = {f"model/{name}": tensor.detach().cpu() for name, tensor in method.state_dict().items()}
+    for name, rows in method.rows_read().items():
+        state[f"model/{name}"], state[f"rows/{name}"] = state[f"model/{name}"][rows], rows
+    return state
+
+
+def rebuild(tensors: dict[str, Tensor], about: dict[str, Any]) -> Method:
+    """The method that a head's file describes.
+
+    Raises:
+        KeyError, RuntimeError, IndexError: the file is of another version of the method.
+    """
+    config = Config.from_json(json.dumps(about["config"]))
+    state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
+    kind = registry.load(registry.spec(config.method.NAME).model)
+    clouds = {}
+    for name in kind.branch_names:
+        prefix = f"branches.{name}.params."
+        clouds[name] = from_parameters({k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)})
+    *center, half = about["box"]
+    box = Box((center[0], center[1], center[2]), half)
+    method = kind(config, clouds, box, about["channels"], torch.Generator().manual_seed(0))
+    for name, table in method.tables().items():
+        if f"rows/{name}" in tensors:
+            whole = torch.zeros_like(table)
+            whole[tensors[f"rows/{name}"]] = state[name]
+            state[name] = whole
+    method.load_state_dict(state)
+    return method
+
+
+def _torsos(trainer: Trainer) -> dict[str, Tensor]:
+    """JPEGs behind each other: the still torso, then those of the test clip while there is room; and their poses."""
+    import cv2
+
+    subject = trainer.subject
+    test = subject.test if len(subject.test) else subject.train
+    typical = subject.train.start + poses.typical(subject.viewmats[subject.train.start : subject.train.stop])
+    packs, budget = [], TORSO_BYTES
+    for t in [typical, *test]:
+        image = still_torso(trainer, typical) if not packs else trainer.cache[t].behind
+        data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        budget -= len(data)
+        if budget < 0:
+            break
+        packs.append(data)
+    return {
+        "torso": torch.from_numpy(np.concatenate(packs)),
+        "torso_ends": torch.from_numpy(np.cumsum([len(pack) for pack in packs])),
+        "test_viewmats": torch.from_numpy(subject.viewmats[test.start : test.start + len(packs) - 1].copy()),
+    }

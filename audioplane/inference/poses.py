@@ -1,0 +1,51 @@
+"""Head poses for a voice: the filmed ones forth and back, a typical one, or natural idle motion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def back_and_forth(count: int, length: int) -> np.ndarray:
+    """`count` indices into a clip of `length` frames that run to its end and back, without a jump."""
+    if length < 2:
+        return np.zeros(count, dtype=int)
+    phase = np.arange(count) % (2 * length - 2)
+    return np.where(phase < length, phase, 2 * length - 2 - phase)
+
+
+def typical(viewmats: np.ndarray) -> int:
+    """The frame whose pose is nearest the mean of all."""
+    flat = viewmats[:, :3].reshape(len(viewmats), -1)
+    spread = np.maximum(flat.std(axis=0), 1e-6)
+    return int(np.square((flat - flat.mean(axis=0)) / spread).sum(axis=1).argmin())
+
+
+def natural_poses(viewmats: np.ndarray, count: int, fps: float, seed: int, extent: float = 0.8) -> np.ndarray:
+    """Smooth seeded head motion around the typical pose, as large as the subject's own.
+
+    Args:
+        viewmats: (T, 4, 4) poses that were seen. count: frames wanted. fps: frames a second.
+        seed: of the motion. extent: times the subject's own spread; below 1, views stay where the head was learned.
+
+    Returns:
+        (count, 4, 4) float32.
+    """
+    from scipy.spatial.transform import Rotation
+
+    middle = viewmats[typical(viewmats)].astype(np.float64)
+    turns = Rotation.from_matrix(viewmats[:, :3, :3] @ middle[:3, :3].T).as_rotvec()
+    shifts = viewmats[:, :3, 3] - middle[:3, 3]
+    spread = np.concatenate([turns, shifts], axis=1).std(axis=0)
+    generator, times = np.random.default_rng(seed), np.arange(count) / fps
+    motion = np.zeros((count, 6))
+    for _ in range(4):  # slow waves whose periods do not divide each other
+        rate, phase = generator.uniform(0.06, 0.35, 6), generator.uniform(0, 2 * np.pi, 6)
+        motion += np.sin(2 * np.pi * rate * times[:, None] + phase) / 2.0
+    motion = np.clip(motion / np.sqrt(0.5), -2.0, 2.0) * spread * extent
+    poses = np.tile(middle, (count, 1, 1))
+    poses[:, :3, :3] = Rotation.from_rotvec(motion[:, :3]).as_matrix() @ middle[:3, :3]
+    poses[:, :3, 3] += motion[:, 3:]
+    return poses.astype(np.float32)
+
+
+# Film

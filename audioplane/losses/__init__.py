@@ -1,0 +1,1 @@
+"""What training minimises, term by term, and the kernels behind it."""

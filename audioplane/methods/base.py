@@ -1,0 +1,428 @@
+"""What a method is: clouds of Gaussians (branches), what drives a frame (a condition), stages, and losses.
+
+A method's folder holds a `Method` and its `Branch`es; the trainer, the talking head, evaluation, the experiments and
+the browser viewer know no more than this file. The fields of these papers share one shape, on which everything fast
+rests:
+
+    offsets, weight = MLP([S * gain, extra])
+
+with S (N, W) free of speech, computed once per head, and a gain (W,) and an extra vector (E,) per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from audioplane.audio.encoder import AudioEncoder
+from audioplane.deform.mlp import DeformationMLP
+from audioplane.splat.gaussians import Box, Gaussians, Picture, as_parameters, displacement, from_parameters, splat
+
+if TYPE_CHECKING:
+    from audioplane.config import Config
+    from audioplane.losses.terms import Perceptual
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What drives one frame.
+
+    Attributes:
+        audio: a, the audio code, (code,).
+        time: of the frame in the training clip, 0 to 1; beyond the clip it may lie outside.
+        expression: weights of the blendshapes that the method asks for, or None.
+        pose: rotation vector and translation of the head, (6,), or None.
+    """
+
+    audio: Tensor
+    time: float = 0.0
+    expression: Tensor | None = None
+    pose: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """How a frame enters a decoder: `MLP([S * gain, extra])`; None for ones, and for nothing."""
+
+    gain: Tensor | None = None
+    extra: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """`Modulation` from a frame's vector v (K,), for those that cannot run Python: gain = v[gain] ** power, v[extra].
+
+    Attributes:
+        gain: index of each of W gains in v, or None. extra: index of each of E extra numbers, or None.
+        power: of the gains.
+        handles: parts of v that a person may steer by hand.
+    """
+
+    gain: Sequence[int] | None = None
+    extra: Sequence[int] | None = None
+    power: int = 1
+    handles: Sequence[Handle] = ()
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        """The same in torch; the twin of what the browser does."""
+        gain = None if self.gain is None else vector[torch.as_tensor(self.gain)] ** self.power
+        return Modulation(gain, None if self.extra is None else vector[torch.as_tensor(self.extra)])
+
+
+@dataclass(frozen=True)
+class Handle:
+    """Rows (n, D) of which each may replace v[first : first + D] by a share: a level's prototypes, an expression.
+
+    Attributes:
+        title: for people. first: where in v. rows: (n, D).
+    """
+
+    title: str
+    first: int
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Deformed:
+    """What a branch's Gaussians do in a frame.
+
+    Attributes:
+        offsets: Delta G, (N, P), in units of `Branch.units`. weight: d, (N, 1) in [0, 1], or None for 1.
+    """
+
+    offsets: Tensor
+    weight: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame ready for a step, float32.
+
+    Attributes:
+        index: t. target: (H, W, 3), the head over `background`. background: (3,) or (H, W, 3).
+        known: (H, W) bool, where the target can be trusted. head, motion: (H, W) float masks.
+    """
+
+    index: int
+    target: Tensor
+    background: Tensor
+    known: Tensor
+    head: Tensor
+    motion: Tensor
+
+    def to(self, device: torch.device) -> Sample:
+        if device.type == "cpu":
+            return self
+        names = ("target", "background", "known", "head", "motion")
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of training.
+
+    Attributes:
+        name: in logs. iterations: how many.
+        deforms: whether the frame's condition moves the Gaussians; the static stages learn the clouds alone.
+        trains: names of the parameter groups that are updated, beside the clouds.
+        densifies: branches whose clouds grow.
+        starts_small: whether the first half sees pictures of `schedule.early_size`.
+        sorts: branches whose clouds are put in the order of space at the end, which is faster from then on.
+    """
+
+    name: str
+    iterations: int
+    deforms: bool = True
+    trains: tuple[str, ...] = ()
+    densifies: tuple[str, ...] = ()
+    starts_small: bool = False
+    sorts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run is: the stage, and the iteration within it."""
+
+    stage: Stage
+    iteration: int
+
+    @property
+    def done(self) -> float:
+        """Share of the stage, 0 to 1."""
+        return self.iteration / max(self.stage.iterations, 1)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with one optimizer.
+
+    Attributes:
+        name: in checkpoints and in `Stage.trains`. params: which.
+        rate: learning rate of an iteration.
+        tables: whether gradients name the rows that they touch, each once (as those of `deform.planes`).
+        eps: Adam's.
+    """
+
+    name: str
+    params: Sequence[nn.Parameter]
+    rate: Callable[[Position], float]
+    tables: bool = False
+    eps: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of a loss: its value and its weight."""
+
+    value: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a picture comes to: terms by name, in the order in which they are added; the head's mean squared error."""
+
+    terms: dict[str, Term]
+    error: Tensor
+
+    def total(self) -> Tensor:
+        terms = list(self.terms.values())
+        loss = terms[0].value if terms[0].weight == 1.0 else terms[0].weight * terms[0].value
+        for term in terms[1:]:
+            loss = loss + term.weight * term.value
+        return loss
+
+
+class Branch(nn.Module):
+    """One canonical cloud and what deforms it. A method has one, or several (a face and the inside of a mouth).
+
+    A subclass makes `mlp` and says what S and the modulation are. Where the decoder is not of that shape it returns
+    None as static features, and overrides `deformation`.
+
+    Args:
+        cloud: canonical Gaussians.
+        box: the head's, metres.
+        units: what an offset of 1 means for each of the P numbers of a packed Gaussian.
+    """
+
+    units: Tensor
+    mlp: DeformationMLP
+
+    def __init__(self, cloud: Gaussians, box: Box, units: Tensor) -> None:
+        super().__init__()
+        self.box = box
+        self.params = as_parameters(cloud)
+        self.register_buffer("units", units)
+
+    @property
+    def cloud(self) -> Gaussians:
+        """The canonical Gaussians G."""
+        return from_parameters(self.params)
+
+    def points(self) -> Tensor:
+        """Canonical positions in [0, 1]^3, where fields are sampled: (N, 3)."""
+        return self.box.normalise(self.params["means"])
+
+    def static_features(self) -> Tensor | None:
+        """S, (N, W); None where the decoder cannot be folded."""
+        return None
+
+    def vector(self, condition: Condition) -> Tensor:
+        """All of a frame that reaches this branch, v (K,); see `wiring`."""
+        return condition.audio
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        """Gain and extra vector of a frame, from its v."""
+        return self.wiring().modulation(vector)
+
+    def wiring(self) -> Wiring:
+        """`modulation` as indices."""
+        return Wiring(extra=range(self.mlp.extra)) if self.mlp.extra else Wiring()
+
+    def decode(self, static: Tensor, modulation: Modulation) -> Deformed:
+        """What Gaussians with features S (n, W) do."""
+        offsets, weight = self.mlp(static, modulation.gain, modulation.extra)
+        return Deformed(offsets, weight)
+
+    def deformation(self, condition: Condition) -> Deformed:
+        """What all Gaussians do in a frame."""
+        static = self.static_features()
+        assert static is not None, "a branch without static features has its own `deformation`"
+        return self.decode(static, self.modulation(self.vector(condition)))
+
+    def deform(self, condition: Condition) -> Gaussians:
+        """The cloud of a frame, G'."""
+        moved = self.deformation(condition)
+        return self.cloud.moved(displacement(moved.offsets, moved.weight, self.units))
+
+    # For files, where a branch has tables of which a head reads a few rows
+
+    def tables(self) -> dict[str, Tensor]:
+        """Name in the state -> a table (rows, D) of which only the rows that were touched need be kept."""
+        return {}
+
+    def rows_read(self) -> dict[str, Tensor]:
+        """Name -> the rows of each of `tables` that the canonical cloud reads: all that a finished head needs."""
+        return {}
+
+    def feature_groups(self) -> Sequence[str]:
+        """Names of equal parts of S, in their order, that can be looked at one by one."""
+        return ()
+
+
+class Method(nn.Module):
+    """Everything of a head that learns. One subclass a method, no deeper.
+
+    Args:
+        config: of the run.
+        clouds: branch -> its canonical Gaussians; see `branch_names`.
+        box: the head's.
+        channels: C of the audio features.
+        generator: of the initial weights.
+    """
+
+    branch_names: Sequence[str] = ("head",)
+    expression: Sequence[str] = ()
+    """Blendshapes that a condition's `expression` holds, in this order."""
+
+    def __init__(
+        self, config: Config, clouds: Mapping[str, Gaussians], box: Box, channels: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.config, self.box = config, box
+        self.encoder = AudioEncoder(config.audio, channels, generator)
+        self.branches = nn.ModuleDict(
+            {name: self.make_branch(name, cloud, generator) for name, cloud in clouds.items()}
+        )
+
+    # What a method says
+
+    def make_branch(self, name: str, cloud: Gaussians, generator: torch.Generator) -> Branch:
+        """The branch `name` over its canonical cloud."""
+        raise NotImplementedError
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The parts of training: by default the static clouds, then what moves them."""
+        return two_stages(self.config, self.branch_names)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """What is learned beside the clouds."""
+        rates, tables = self.config.optim, [table for branch in self.each() for table in branch.tables().values()]
+        known = {id(table) for table in tables}
+        in_clouds = {id(p) for branch in self.each() for p in branch.params.values()}
+        rest = [p for p in self.branches.parameters() if id(p) not in known | in_clouds]
+        own = [
+            ParameterGroup("network", rest, warmed(rates.network, rates.last_share)),
+            ParameterGroup("encoder", [*self.encoder.parameters()], decayed(self.config.audio.fine_rate, rates)),
+        ]
+        if not tables:
+            return own
+        return [ParameterGroup("tables", tables, warmed(rates.planes, rates.last_share), True, 1e-15), *own]  # type: ignore[arg-type]
+
+    def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
+        """The terms of a picture: by default L1 and the perceptual term (Audio-Plane, Eq. 16)."""
+        from audioplane.losses.terms import pixel_terms
+
+        own = self.config.loss
+        pixels = pixel_terms(picture, sample, own.mouth_weight if stage.deforms else 0.0)
+        terms = {"l1": Term(pixels.l1)}
+        if perceptual is not None:
+            terms["perceptual"] = Term(perceptual(pixels.image, pixels.target), own.perceptual_weight)
+        return Losses(terms, pixels.error)
+
+    def compose(self, clouds: Mapping[str, Gaussians], viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
+        """The picture of deformed clouds: by default all of them in one pass."""
+        return splat(Gaussians.joined(list(clouds.values())), viewmat, K, width, height)
+
+    def render(self, condition: Condition | None, viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
+        """The picture of a frame as training sees it, or of the static head for None.
+
+        Args:
+            condition: of the frame. viewmat: (4, 4) camera-from-head. K: (3, 3) pixels. width, height: pixels.
+        """
+        if len(self.branches) > 1:
+            clouds = {name: b.cloud if condition is None else b.deform(condition) for name, b in self.named()}
+            return self.compose(clouds, viewmat, K, width, height)
+        branch = next(self.each())
+        if condition is None:
+            return splat(branch.cloud, viewmat, K, width, height)
+        moved = branch.deformation(condition)
+        return splat(branch.cloud, viewmat, K, width, height, moved.weight, moved.offsets, branch.units)
+
+    # What follows from it
+
+    def named(self) -> Iterator[tuple[str, Branch]]:
+        """Name and branch, in order."""
+        yield from self.branches.items()  # type: ignore[misc]
+
+    def branch(self, name: str) -> Branch:
+        """The branch of that name."""
+        return self.branches[name]  # type: ignore[return-value]
+
+    def each(self) -> Iterator[Branch]:
+        """The branches, in order."""
+        yield from self.branches.values()  # type: ignore[misc]
+
+    @property
+    def iterations(self) -> int:
+        return sum(stage.iterations for stage in self.stages())
+
+    def position(self, iteration: int) -> Position:
+        """Stage and place in it of an iteration of the run; the last one's end for an iteration beyond."""
+        stages = self.stages()
+        for stage in stages:
+            if iteration < stage.iterations:
+                return Position(stage, iteration)
+            iteration -= stage.iterations
+        return Position(stages[-1], stages[-1].iterations)
+
+    def tables(self) -> dict[str, Tensor]:
+        """Name in the state of the whole method -> table, see `Branch.tables`."""
+        return {f"branches.{name}.{own}": t for name, b in self.named() for own, t in b.tables().items()}
+
+    def rows_read(self) -> dict[str, Tensor]:
+        """Name -> rows, see `Branch.rows_read`."""
+        return {f"branches.{name}.{own}": rows for name, b in self.named() for own, rows in b.rows_read().items()}
+
+
+def two_stages(config: Config, branches: Sequence[str]) -> tuple[Stage, ...]:
+    """Static clouds that grow, then what deforms them (Audio-Plane, Sec. III-F; and most methods of the field)."""
+    own, names = config.schedule, tuple(branches)
+    trains = ("tables", "network", "encoder") if config.audio.fine_rate > 0.0 else ("tables", "network")
+    return (
+        Stage("coarse", own.coarse, False, (), names, bool(own.early_size), names),
+        Stage("fine", own.fine, True, trains),
+    )
+
+
+def decayed(rate: float, optim: Any) -> Callable[[Position], float]:
+    """A rate that decays over a stage to `optim.last_share` of itself."""
+    return lambda at: rate * fading(at.done, optim.last_share)
+
+
+def warmed(rate: float, last_share: float) -> Callable[[Position], float]:
+    """As `decayed`, rising over the first hundred iterations."""
+    return lambda at: rate * fading(at.done, last_share) * min(1.0, (at.iteration + 1) / 100)
+
+
+def fading(done: float, last_share: float) -> float:
+    """What is left of a rate: from 1 geometrically to `last_share`, in a straight line where that is 0."""
+    return last_share**done if last_share > 0 else 1.0 - done
+
+
+def offset_units(
+    half: float, bands: int, position: float, rotation: float, scaling: float, opacity: float, color: float
+) -> Tensor:
+    """What an offset of 1 means for each number of a packed Gaussian: (11 + 3 bands,).
+
+    Args:
+        half: half side of the head's box, metres. bands: harmonics of the colours.
+        position: in half box sides. rotation: of the quaternion. scaling: of log-scales. opacity: of the logit.
+        color: of the harmonics.
+    """
+    moved = position * half
+    return torch.tensor([moved] * 3 + [rotation] * 4 + [scaling] * 3 + [opacity] + [color] * 3 * bands)

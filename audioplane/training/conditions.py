@@ -1,0 +1,74 @@
+"""What drives each frame of a training clip: audio codes, and the tracks that the method asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audioplane.audio.features import Features
+from audioplane.audio.pretrain import lip_shapes, pretrain
+from audioplane.config import Config
+from audioplane.methods.base import Condition, Method
+
+if TYPE_CHECKING:
+    from audioplane.subject import Subject
+
+ENOUGH = 50  # training frames with landmarks, below which lip shapes teach an encoder nothing
+
+
+class Conditions:
+    """The conditions of a subject's frames.
+
+    Args:
+        subject: whose voice. config: of the run.
+
+    Attributes:
+        features: of the voice, with its statistics. windows: (T, window, C), what the encoder takes.
+        codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
+    """
+
+    def __init__(self, subject: Subject, config: Config) -> None:
+        self.subject, self.config = subject, config
+        self.features = Features.fit(config.audio, subject.audio)
+        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
+        self.windows = torch.from_numpy(windows)
+        self.codes: Tensor | None = None
+
+    def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
+        """Teaches the method's encoder the lip shapes of the training frames; returns facts for the record."""
+        subject, audio = self.subject, self.config.audio
+        if not audio.pretrain_steps:
+            return {}
+        shapes = lip_shapes(subject.landmarks, audio.lip_components, subject.viewmats)
+        if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() <= ENOUGH:
+            return {}
+        others = self.features.others(subject.audio, subject.fps, subject.num_frames, self.config.seed)
+        reached = pretrain(method.encoder, self.windows, shapes, subject.train, audio, generator, others)
+        return {"encoder_correlation": reached}
+
+    def update(self, method: Method, device: torch.device) -> None:
+        """Moves the windows to a device and, with a frozen encoder, computes the codes of all frames once."""
+        self.windows = self.windows.to(device)
+        self.codes = None
+        if self.config.audio.fine_rate == 0.0:
+            with torch.no_grad():
+                self.codes = method.encoder.all_codes(self.windows)
+
+    def audio_code(self, method: Method, t: int) -> Tensor:
+        """a of frame t: (code,)."""
+        if self.codes is not None:
+            return self.codes[t]
+        before = self.config.audio.filter // 2
+        index = torch.arange(t - before, t - before + self.config.audio.filter).clamp(0, len(self.windows) - 1)
+        return method.encoder(self.windows[index.to(self.windows.device)])[0]
+
+    def time(self, t: int) -> float:
+        """Frame t within the training frames, 0 to 1."""
+        return (t - self.subject.train.start) / max(len(self.subject.train) - 1, 1)
+
+    def __call__(self, method: Method, t: int) -> Condition:
+        """The condition of frame t."""
+        return Condition(self.audio_code(method, t), self.time(t))
