@@ -23,7 +23,6 @@ from audioplane.runtime import clone
 if TYPE_CHECKING:
     import pandas as pd
 
-    from audioplane.experiments.results import Result
 
 NAME = "reproduce"
 HELP = "run the tables and the notebooks: everything, or what is named"
@@ -153,11 +152,12 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     asked = [name for name in names if name not in computed]
     print(runner.estimate(asked, preset, args.seeds, clip, args.fresh), flush=True)
     results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
-    for name in computed.keys() & set(names):
-        _write(registry.load(computed[name])(), name, out)
-    for name, result in results.items():
+    for name in sorted(computed.keys() & set(names)):
+        _write_computed(registry.load(computed[name])(), name, out)
+    for result in results.values():
         print(f"\n{result.markdown()}", flush=True)
-        _write(result, name, out)
+        if out is not None:
+            result.save(out)
     if args.keep is not None:
         print(f"\n{runner.keep(results.values(), args.keep)} records kept in {args.keep}")
     lost = [f"{cell}: {why}" for result in results.values() for cell, why in result.failed.items()]
@@ -166,23 +166,15 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     return 1 if lost else 0
 
 
-def _write(table: Result | pd.DataFrame, name: str, out: Path | None) -> None:
-    """As Markdown, CSV and LaTeX."""
-    from audioplane.experiments.results import Result
+def _write_computed(table: pd.DataFrame, name: str, out: Path | None) -> None:
+    """Prints a table that no runs are needed for, and writes it as Markdown, CSV and LaTeX."""
+    from audioplane.experiments import table_text
 
-    if isinstance(table, Result):
-        texts = {"md": table.markdown() + "\n", "csv": table.tidy().to_csv(index=False), "tex": table.latex()}
-    else:
-        from audioplane.experiments.table_text import pipe_table
-
-        text = pipe_table(table)
-        print(f"\n{text}")
-        latex = table.to_latex(float_format="%.2f", escape=True)
-        texts = {"md": text + "\n", "csv": table.to_csv(), "tex": latex}
+    text = table_text.pipe_table(table)
+    print(f"\n{text}")
     if out is not None:
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        for suffix, text in texts.items():
-            _rewrite(out / f"{name}.{suffix}", text)
+        latex = table.to_latex(float_format="%.2f", escape=True)
+        table_text.save({"md": text + "\n", "csv": table.to_csv(), "tex": latex}, name, out)
 
 
 def choose(folder: Path | None, beginnings: list[str]) -> list[Path]:

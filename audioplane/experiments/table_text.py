@@ -6,8 +6,10 @@ Several test sets stand below each other: twenty columns fit no page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -119,6 +121,19 @@ def markdown(cells: Sequence[Cell]) -> list[str]:
             table = table.where(bold.ne(BOLD), "**" + table + "**")
             blocks.append((f"**{group}**\n\n" if len(groups) > 1 else "") + pipe_table(table))
     return blocks
+
+
+def save(texts: Mapping[str, str], name: str, folder: Path) -> list[Path]:
+    """Writes FOLDER/NAME.md, .csv and so on, by ending; there is never half of one."""
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for ending, text in texts.items():
+        path = folder / f"{name}.{ending}"
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+        paths.append(path)
+    return paths
 
 
 def pipe_table(frame: pd.DataFrame) -> str:
