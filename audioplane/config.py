@@ -102,7 +102,9 @@ class MethodSpec:
         model: "module:class" of its `methods.base.Method`, or the class.
         presets: smoke, demo, paper -> settings "path=value" on top of what all methods share.
         tables: "module:name" of its tables, a dict name -> `experiments.tables.Table`; "" for none.
-        figures: module that draws its paper's figures; "" for none.
+        computed: name -> "module:function" of tables that are computed, not run: () -> data frame.
+        figures: "module:name" of its paper's figures, a dict name -> function of a `paper_figures.Context`.
+        numbers: package that holds `numbers.json`, what the paper prints.
         widgets: name -> "module:function" of widgets of its own, which `audioplane.widgets` then has.
     """
 
@@ -112,7 +114,9 @@ class MethodSpec:
     model: Any
     presets: Mapping[str, Sequence[str]]
     tables: str = ""
+    computed: Mapping[str, str] = field(default_factory=dict)
     figures: str = ""
+    numbers: str = ""
     widgets: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -243,6 +247,10 @@ class Config:
         for path, value in _leaves(tree):
             config = _put(config, path, value)
         return config
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to other processes as JSON: a method from a folder is found there by its name."""
+        return Config.from_json, (self.to_json(),)
 
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
         """Dotted path -> (own, other's) value where the two differ; of two methods, only that."""

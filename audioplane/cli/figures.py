@@ -34,24 +34,23 @@ def run(args: argparse.Namespace) -> int:
     import audioplane
     from audioplane import config
     from audioplane.errors import UserError
-    from audioplane.experiments import paper_figures
-    from audioplane.experiments.tables import TABLES
+    from audioplane.experiments import paper_figures, tables
 
     config.preset(args.preset)
-    unknown = [name for name in args.names if name not in paper_figures.NAMES]
+    unknown = [name for name in args.names if name not in paper_figures.names()]
     if unknown:
-        raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.NAMES)}")
+        raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.names())}")
     clone = Path(audioplane.__file__).parents[1] / "figures"
     out = args.out or (clone if clone.is_dir() else Path("figures"))
-    for name in args.names or paper_figures.NAMES:
+    for name in args.names or paper_figures.names():
         try:
             figure, sources = paper_figures.draw(name, args.preset, args.ratings)
         except paper_figures.NotHereError as error:
             print(f"{name}: left as it is: {error}")
             continue
         print(f"{name}: {', '.join(str(path) for path in paper_figures.keep(figure, sources, name, args.preset, out))}")
-        if name in TABLES:
-            texts = paper_figures.table_result(name, args.preset).save(out / "tables")
+        if name in tables.every():
+            texts = paper_figures.table_result(name, args.preset).save(out / "tables", name)
             print(f"{name}: {', '.join(str(path) for path in texts)}")
         if sources.older:
             print(f"{name}: trained by an older version of the code: {', '.join(sources.older)}")

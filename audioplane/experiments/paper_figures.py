@@ -1,4 +1,4 @@
-"""The paper's figures and a dot plot of each table, from records and heads that are on this machine.
+"""The papers' figures and a dot plot of each table, from records and heads that are on this machine.
 
 Nothing is trained here. Each figure comes with a sidecar that says what it was drawn from.
 """
@@ -14,23 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from audioplane import plots
-from audioplane.config import preset as find_preset
+from audioplane import plots, registry
 from audioplane.errors import UserError
-from audioplane.evaluation import user_study
-from audioplane.evaluation.heads import renderer
-from audioplane.experiments import run_cache, runner, runs
+from audioplane.experiments import run_cache, runner, runs, tables
 from audioplane.experiments.records import Record, read_all, today, versions
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Job
-from audioplane.experiments.tables import LENGTHS, TABLES, jobs
-from audioplane.methods.audio_plane.paper import inspection as field_inspection
-from audioplane.methods.audio_plane.paper import pipeline_trace
-from audioplane.metrics import registry
+from audioplane.metrics import registry as measures
 from audioplane.runtime import cache
-from audioplane.subject import sounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +29,6 @@ if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
-FULL = ("table2", "+ AP & SS", "test set A")  # the head of Fig. 1, 3 and 4
-MARGINS = ("0.05", "0.1", "0.2", "0.3")
-METHODS = ("Audio-Plane", "tri-plane + audio", "six-planes over time")
 LEAST = {
     "head_psnr": 0.5,
     "mouth_psnr": 1.0,
@@ -51,8 +39,6 @@ LEAST = {
     "opening_correlation": 0.05,
 }
 """Lengths below which a scale of dots says nothing."""
-SECONDS = 2.4  # of voice in Fig. 1
-SENTENCE = 4.0  # and in Fig. 4
 DPI = {"png": 110, "pdf": 150}
 
 
@@ -94,7 +80,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Context:
     """Where figures are drawn: at which preset, from which ratings of a user study, and what was used so far."""
 
     preset: str
@@ -109,7 +95,7 @@ class Desk:
         """
         from audioplane.inference.talking_head import TalkingHead
 
-        job = jobs(TABLES[table], self.preset, 1)[row, column, 0]
+        job = tables.jobs(tables.find(table), self.preset, 1)[row, column, 0]
         found = trained_head(job)
         if found is None:
             raise NotHereError(
@@ -157,7 +143,7 @@ def table_result(name: str, preset: str) -> Result:
         NotHereError: neither has all of its rows.
     """
     seeds = 0
-    while seeds < 10 and all(runs.find(job) for job in jobs(TABLES[name], preset, seeds + 1).values()):
+    while seeds < 10 and all(runs.find(job) for job in tables.jobs(tables.find(name), preset, seeds + 1).values()):
         seeds += 1
     if seeds:
         return runner.reproduce([name], preset, seeds, quiet=True)[name]
@@ -167,84 +153,14 @@ def table_result(name: str, preset: str) -> Result:
     return found
 
 
-def fig1(desk: Desk) -> Figure:
-    """A held-out stretch of voice and the head that speaks it."""
-    subject, head = desk.speaking(*FULL)
-    start = subject.test.start / subject.fps + 0.2
-    stop = min(start + SECONDS, subject.num_frames / subject.fps)
-    return plots.overview(**pipeline_trace.spoken(subject, head, start, stop))
-
-
-def fig2(desk: Desk) -> Figure:
-    """Memory of the representations, at the sizes of the preset."""
-    config = find_preset(desk.preset)
-    return plots.memory(field_inspection.memory(config, LENGTHS[desk.preset][0]), np.geomspace(1, 1000, 40).tolist())
-
-
-def fig3(desk: Desk) -> Figure:
-    """The way from sound to picture at the widest opening of the held-out part."""
-    subject, head = desk.speaking(*FULL)
-    widest = sounds.frames_by_opening(_opening(subject), subject.test, 2)[1]
-    return plots.pipeline(pipeline_trace.stages(subject, head, widest))
-
-
-def fig4(desk: Desk) -> Figure:
-    """Attention over the prototypes during a held-out sentence."""
-    from audioplane.methods.audio_plane.paper.prototypes import plane_of
-
-    subject, head = desk.speaking(*FULL)
-    weights = field_inspection.attention_over_time(plane_of(head), head.encode(subject.audio))[0]
-    start = subject.test.start / subject.fps
-    stop = min(start + SENTENCE, subject.num_frames / subject.fps)
-    phonemes, fps = subject.phonemes or [], subject.fps
-    return plots.attention(subject.audio, 16_000, phonemes, weights, _opening(subject), fps, start, stop)
-
-
-def fig5(desk: Desk) -> Figure:
-    """Heads trained with different margins at the same moment."""
-    columns = {}
-    for margin in MARGINS:
-        subject, head = desk.speaking("table4", margin, "test set A")
-        widest = sounds.frames_by_opening(_opening(subject), subject.test, 2)[1]
-        columns[float(margin)] = pipeline_trace.at_margin(subject, head, widest)
-    return plots.margin_heads(columns)
-
-
-def fig6(desk: Desk) -> Figure:
-    """Methods beside the truth at moments from closed to open lips."""
-    rows: dict[str, list[Any]] = {}
-    moments, mouths, titles = [], [], []
-    for method in METHODS:
-        subject, head = desk.speaking("table5", method, "test set A")
-        if not rows:
-            moments = sounds.frames_by_opening(_opening(subject), subject.test)
-            spoken = sounds.sounds(subject)
-            titles = [f"sound: {spoken[t]}" for t in moments]
-            mouths = [pipeline_trace.lips(subject, t) for t in moments]
-            rows["truth"] = [subject.frame(t) for t in moments]
-        draw = renderer(head, subject)
-        rows[method] = [draw(t) for t in moments]
-    return plots.methods(rows, mouths, titles)
-
-
-def fig7(desk: Desk) -> Figure:
-    """What people said, or the form that they would fill in."""
-    if not desk.ratings:
-        return plots.rating_form(user_study.CRITERIA, user_study.SCALE, clips=4)
-    ratings = user_study.read(*desk.ratings)
-    desk.sources.others.extend(desk.ratings)
-    methods = list(dict.fromkeys(ratings["method"]))
-    return plots.user_study(user_study.summary(ratings), user_study.agreement(ratings), methods)
-
-
-def dots(desk: Desk, name: str) -> Figure:
+def dots(context: Context, name: str) -> Figure:
     """A table as dots, ours over seeds and the paper's: of the measures that have a better and a worse."""
-    result = table_result(name, desk.preset)
-    desk.sources.records.extend(result.records)
+    result = table_result(name, context.preset)
+    context.sources.records.extend(result.records)
     several = len(result.table.columns) > 1
     panels = []
     for measure in result.table.measures:
-        metric = registry.find(measure)
+        metric = measures.find(measure)
         ours: dict[str, list[float]] = {}
         papers: dict[str, float] = {}
         for column in result.table.columns:
@@ -259,16 +175,18 @@ def dots(desk: Desk, name: str) -> Figure:
     return plots.table_dots(panels, f"Table {result.table.number}. {result.table.title}")
 
 
-FIGURES: dict[str, Callable[[Desk], Figure]] = {
-    "fig1": fig1,
-    "fig2": fig2,
-    "fig3": fig3,
-    "fig4": fig4,
-    "fig5": fig5,
-    "fig6": fig6,
-    "fig7": fig7,
-}
-NAMES = (*FIGURES, *TABLES)
+def figures() -> dict[str, Callable[[Context], Figure]]:
+    """The papers' figures by name: bare for the default method, METHOD/NAME for the others."""
+    found: dict[str, Callable[[Context], Figure]] = {}
+    for method in registry.names():
+        own = registry.load(registry.spec(method).figures) if registry.spec(method).figures else {}
+        found |= {name if method == registry.DEFAULT else f"{method}/{name}": draws for name, draws in own.items()}
+    return found
+
+
+def names() -> list[str]:
+    """Everything that can be drawn: figures, and a dot plot of each table."""
+    return [*figures(), *tables.every()]
 
 
 def draw(name: str, preset: str, ratings: Sequence[Path] = ()) -> tuple[Figure, Sources]:
@@ -277,8 +195,9 @@ def draw(name: str, preset: str, ratings: Sequence[Path] = ()) -> tuple[Figure, 
     Raises:
         NotHereError: something it needs is not on this machine.
     """
-    desk = Desk(preset, tuple(ratings))
-    return (FIGURES[name](desk) if name in FIGURES else dots(desk, name)), desk.sources
+    context = Context(preset, tuple(ratings))
+    drawn = figures()
+    return (drawn[name](context) if name in drawn else dots(context, name)), context.sources
 
 
 def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path) -> list[Path]:
@@ -310,12 +229,6 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path)
     beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     beside.replace(path)
     return [*paths, path]
-
-
-def _opening(subject: Subject) -> Any:
-    from audioplane.subject.masks import mouth_opening
-
-    return mouth_opening(subject.landmarks)
 
 
 def _digest(path: Path) -> str:

@@ -157,7 +157,8 @@ class Result:
             return found
         records = [r for (_, where), rs in self.cells.items() if where == column for r in rs]
         values = [v for r in records if isinstance(v := r.measures.get("true_lse_c"), float)]
-        stated, heading = paper.truth(self.table.data, own.paper), registry.find("lse_c").heading
+        stated = paper.truth(self.table.numbers.get(self.table.data, {}), own.paper)
+        heading = registry.find("lse_c").heading
         found += [Cell(column, TRUTH, heading, OURS, f"{values[0]:.3f}")] if values else []
         return found + ([Cell(column, TRUTH, heading, PAPER, f"{stated:g}")] if values and stated else [])
 
@@ -261,10 +262,10 @@ class Result:
         """With booktabs; a table environment of its own."""
         return table_text.latex(self.layout(), self.caption(), f"tab:{self.table.name}")
 
-    def save(self, folder: Path) -> list[Path]:
-        """Writes the table as Markdown, CSV (one line a number) and LaTeX."""
+    def save(self, folder: Path, name: str = "") -> list[Path]:
+        """Writes the table as Markdown, CSV (one line a number) and LaTeX, under what users type for it."""
         texts = {"md": self.markdown() + "\n", "csv": self.tidy().to_csv(index=False), "tex": self.latex()}
-        return table_text.save(texts, self.table.name, folder)
+        return table_text.save(texts, name or self.table.name, folder)
 
 
 def _best(lines: list[dict[str, Any]]) -> set[tuple[str, str, str]]:

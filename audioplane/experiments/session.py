@@ -120,7 +120,7 @@ def scalars(run: Path) -> dict[str, np.ndarray]:
 
 
 def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:
-    """The head's measures on the test frames at its own size, driven by its own voice (`evaluate_head`)."""
+    """The head's measures on the subject's test frames, at the head's size and driven by its own voice."""
     from audioplane.evaluation.heads import evaluate_head
 
     return evaluate_head(head, subject)[0]

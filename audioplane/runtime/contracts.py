@@ -47,7 +47,7 @@ def indices(name: str, values: Any, stop: int) -> None:
     Raises:
         ValueError: an entry is outside; names it.
     """
-    if len(values) and not (0 <= int(values.min()) and int(values.max()) < stop):
+    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < stop):
         raise ValueError(
             f"{name}: expected indices in [0, {stop}), received {int(values.min())} to {int(values.max())}"
         )

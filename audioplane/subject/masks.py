@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    from audioplane.subject import Subject
 
 BACKGROUND, TORSO, HAIR, FACE, MOUTH = range(5)
 LABEL_NAMES = ("background", "torso", "hair", "face", "mouth")
@@ -83,3 +88,8 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     if not np.isfinite(height_of_face):
         height_of_face = 0.5 * float(np.sqrt(head.sum()))
     return grow(seed, MOTION_REACH * height_of_face) & head
+
+
+def lips_mask(subject: Subject, t: int) -> np.ndarray:
+    """The lips of frame t and what is between them, by its landmarks: (H, W) bool."""
+    return fill_hull(subject.landmarks[t, 48:60], subject.height, subject.width)

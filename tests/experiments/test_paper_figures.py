@@ -13,7 +13,8 @@ from audioplane.cli import main
 from audioplane.experiments import paper_figures, run_cache, runs
 from audioplane.experiments.records import Record
 from audioplane.experiments.runs import Clip, Job
-from audioplane.experiments.tables import TABLES, jobs
+from audioplane.experiments.tables import jobs
+from audioplane.methods.audio_plane.paper.tables import TABLES
 from audioplane.runtime import cache
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from audioplane.config import preset
-from audioplane.experiments import paper, records
+from audioplane.experiments import records
 from audioplane.experiments.records import Record
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job
-from audioplane.experiments.tables import TABLES, Claim, find, jobs
+from audioplane.experiments.tables import Claim, find, jobs
+from audioplane.methods.audio_plane.paper.tables import TABLES
 from audioplane.metrics import registry
 
 FRAMES = 100
@@ -207,7 +208,7 @@ def test_every_number_of_the_papers_tables_is_reached():
         for value in table.paper(row, column).values()
     }
     for table in TABLES.values():
-        assert _leaves(paper.numbers()[table.data]["rows"]) == {value for data, value in shown if data == table.data}
+        assert _leaves(table.numbers[table.data]["rows"]) == {value for data, value in shown if data == table.data}
 
 
 def _leaves(data: object) -> set[float]:

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from audioplane.config import MethodConfig, MethodSpec, ours
 from audioplane.deform.mlp import DeformationMLP
+from audioplane.experiments.tables import Column, Row, Table
 from audioplane.methods.base import Branch, Method, offset_units
 
 @dataclass(frozen=True)
@@ -36,7 +37,14 @@ class Toy(Method):
     def make_branch(self, name, cloud, generator):
         return ToyBranch(self.config, cloud, self.box, generator)
 
-SPEC = MethodSpec(ToyConfig, "Toy", "nobody, never", Toy, {})
+SPEC = MethodSpec(ToyConfig, "Toy", "nobody, never", Toy, {}, "audioplane_method_toy:TABLES")
+TABLES = {
+    "table1": Table(
+        name="table1", number="1", title="Narrow and wide", data="", method="toy",
+        rows=(Row("narrow", ("method.hidden=8",)), Row("wide", ())), columns=(Column("adam", "adam"),),
+        measures=("head_psnr", "mouth_psnr"), claims=(),
+    )
+}
 '''
 
 

@@ -274,3 +274,23 @@ def test_a_method_from_a_folder_is_a_method(toy: str, tmp_path: Path, open_page:
     film = head.speak(TinySubject().audio[:16_000], tmp_path / "talk.mp4")
     assert film.stat().st_size > 1000
     assert head.config.method == replace(head.config.method, hidden=16)
+
+
+def test_a_method_from_a_folder_fills_a_table(toy: str, tmp_path: Path, empty_home: Path) -> None:
+    """In processes of their own, which learn of the method by the environment."""
+    from audioplane.experiments import runner, tables
+    from audioplane.experiments.runs import Clip
+    from audioplane.subject import SubjectWriter
+    from tests.subject_cases import fill, make_case
+
+    with SubjectWriter(tmp_path / "disc", "disc", 48, 48, licence="CC0-1.0", provenance={"made_by": "us"}) as writer:
+        fill(writer, make_case(110))
+        writer.set_split((0, 75), (75, 110))
+    assert f"{toy}/table1" in tables.every()
+    found = runner.reproduce([f"{toy}/table1"], "smoke", 1, 1, Clip.of(tmp_path / "disc"), quiet=True)
+    (result,) = found.values()
+    assert not result.failed
+    assert {record.config["method"]["hidden"] for record in result.records} == {8, 16}
+    text = result.markdown()
+    assert "narrow" in text
+    assert "wide" in text

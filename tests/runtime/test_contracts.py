@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from audioplane.training.losses import pixel_terms, structural_similarity
 
 from audioplane.deform.mlp import Heads
 from audioplane.deform.planes import make_layout, sample, table_rows
 from audioplane.runtime.contracts import expect, indices
 from audioplane.splat.gaussians import Picture
 from audioplane.training.dataset import Sample
-from audioplane.training.losses import pixel_terms, structural_similarity
 from audioplane.training.sparse_adam import RowAdam
 
 

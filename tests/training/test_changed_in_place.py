@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from audioplane.training.losses import pixel_terms, structural_similarity
 from torch import Tensor
 
 import audioplane
@@ -26,7 +27,6 @@ from audioplane.splat.harmonics import evaluate
 from audioplane.splat.projection import Lens, project
 from audioplane.splat.tiles import intersect
 from audioplane.training.dataset import Sample
-from audioplane.training.losses import pixel_terms, structural_similarity
 from tests.splat.scenes import scene
 
 Case = tuple[dict[str, Any], Callable[..., Sequence[Any]]]

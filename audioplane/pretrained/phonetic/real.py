@@ -122,7 +122,7 @@ def _watch(task: tuple[Path, Path]) -> None:
     path, kept = task
     source, finder = MediaReader.open(path), landmarker("mediapipe")
     sound = source.sound().samples
-    frames = min(frame_count(source.timing().end), len(sound) * 25 // SAMPLE_RATE)
+    frames = min(frame_count(float(source.timing().end)), len(sound) * 25 // SAMPLE_RATE)
     mel = log_mel(sound, BANDS)[: len(sound) // STEP].astype(np.float16)
     lips = np.full((len(mel), len(LIPS)), np.nan)
     try:
