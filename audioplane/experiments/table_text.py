@@ -66,8 +66,9 @@ def styled(cells: Sequence[Cell], name: str) -> Styler:
 
     bold = _bold(cells)
     narrow = [
-        {"selector": "", "props": "font-size: 85%"},
-        {"selector": "th, td", "props": "padding: 2px 6px; white-space: nowrap"},
+        {"selector": "", "props": "font-size: 80%"},
+        {"selector": "th, td", "props": "padding: 2px 4px; white-space: nowrap"},
+        {"selector": "tbody th", "props": "text-align: left; vertical-align: top"},
         {"selector": "thead th", "props": "text-align: center; white-space: normal"},
     ]
     return (
