@@ -50,18 +50,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluates; returns the exit status."""
     from audioplane.errors import UserError
+    from audioplane.runtime.files import replacing
 
     films = args.pred is not None or args.ref is not None
     if films and (args.run is not None or args.pred is None or args.ref is None):
         raise UserError("give a RUN and its SUBJECT, or both --pred and --ref, not a mixture")
     if not films and args.run is None:
         raise UserError("nothing to evaluate: give a RUN and its SUBJECT, or --pred and --ref")
+    if args.json and not args.json.parent.is_dir():  # said before minutes of work
+        raise UserError(f"--json {args.json}: there is no folder {args.json.parent}; make it first")
     found = _films(args) if films else _head(args)
     print("\n".join(lines(found)))
     if args.json:
-        beside = args.json.with_name(f".{args.json.name}.tmp")
-        beside.write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
-        beside.replace(args.json)
+        try:
+            with replacing(args.json) as part:
+                part.write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{args.json} could not be written ({error})") from error
     return 0
 
 
