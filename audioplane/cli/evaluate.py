@@ -116,6 +116,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     if "subject_size" in found:
         own, given = ("{} x {}".format(*found[key]) for key in ("size", "subject_size"))
         out.append(f"measured at {own}, the size that the head was trained at; the Subject's {given} were resized")
+    out += [f"{found[name]}: {note}" for name, notes in found.get("notes", {}).items() for note in notes]
     shown = {name: value for name, value in measures.items() if name != "protocol"}
     width = max(map(len, shown))
     if late:
