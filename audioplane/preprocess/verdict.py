@@ -38,8 +38,8 @@ class Facts:
             taken. cut_share: of the frames in which part of the face is beyond the picture's edge. cut_off: when, as
             `gone`. focal: in sides of the picture.
         cuts: seconds of the video at which it jumps. silences: (start, end) of it without speech.
-        other_faces: share of the frames with a second face. jitter_degrees, jitter_mm: root mean square second difference of the head's
-            pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
+        other_faces: share of the frames with a second face. jitter_degrees, jitter_mm: root mean square second
+            difference of the head's pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
             up-down, roll). background_seen: share of the background that was ever visible. change: usual change
             from frame to frame of the background. damaged: what is wrong with the file, or "".
         sound: see `Piece.sound`. clipping: share of samples at full scale. notes: what was done to pictures and sound
