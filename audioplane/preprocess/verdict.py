@@ -39,9 +39,9 @@ class Facts:
             `gone`. focal: in sides of the picture.
         cuts: seconds of the video at which it jumps. silences: (start, end) of it without speech.
         other_faces: share of the frames with a second face. jitter_degrees, jitter_mm: root mean square second
-            difference of the head's pose, its own motion and error together. turns_degrees: spread of the head's rotation
-            (left-right, up-down, roll). background_seen: share of the background that was ever visible. change: usual
-            change from frame to frame of the background. damaged: what is wrong with the file, or "".
+            difference of the head's pose, its own motion and error together. turns_degrees: spread of the head's
+            rotation (left-right, up-down, roll). background_seen: share of the background that was ever visible.
+            change: usual change from frame to frame of the background. damaged: what is wrong with the file, or "".
         sound: see `Piece.sound`. clipping: share of samples at full scale. notes: what was done to pictures and sound
             beyond what every file needs, each in words. face: which was asked for.
     """
