@@ -33,12 +33,8 @@ def run(args: argparse.Namespace) -> int:
     """Draws; returns the exit status."""
     from audioplane import config
     from audioplane.errors import UserError
-<<<<<<< HEAD
-    from audioplane.experiments import paper_figures
-    from audioplane.runtime import clone
-=======
     from audioplane.experiments import paper_figures, tables
->>>>>>> main
+    from audioplane.runtime import clone
 
     config.preset(args.preset)
     unknown = [name for name in args.names if name not in paper_figures.names()]
