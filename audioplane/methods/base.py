@@ -153,20 +153,19 @@ class Method(nn.Module):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """What is learned beside the clouds."""
-        rates, fine_rate = self.config.optim, self.config.audio.fine_rate
+        optim, encoder_rate = self.config.optim, self.config.audio.fine_rate
         tables = [table for branch in self.each() for table in branch.tables().values()]
-        known = {id(table) for table in tables}
-        in_clouds = {id(p) for branch in self.each() for p in branch.params.values()}
-        rest = [p for p in self.branches.parameters() if id(p) not in known | in_clouds]
-        own = [
-            ParameterGroup("network", rest, warmed(rates.network, rates.last_share)),
-            ParameterGroup(
-                "encoder", [*self.encoder.parameters()], decayed(self.config.audio.fine_rate, rates.last_share)
-            ),
+        taken = {id(table) for table in tables}
+        taken |= {id(p) for branch in self.each() for p in branch.params.values()}
+        rest = [p for p in self.branches.parameters() if id(p) not in taken]
+        groups = [
+            ParameterGroup("network", rest, warmed(optim.network, optim.last_share)),
+            ParameterGroup("encoder", [*self.encoder.parameters()], decayed(encoder_rate, optim.last_share)),
         ]
-        if not tables:
-            return own
-        return [ParameterGroup("tables", tables, warmed(rates.planes, rates.last_share), True, 1e-15), *own]  # type: ignore[arg-type]
+        if tables:
+            rate = warmed(optim.planes, optim.last_share)
+            groups.append(ParameterGroup("tables", tables, rate, tables=True, eps=1e-15))  # type: ignore[arg-type]
+        return groups
 
     def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
         """The terms of a picture: by default L1 and the perceptual term (Audio-Plane, Eq. 16)."""

@@ -9,9 +9,9 @@ import torch
 from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import make_layout, sample, table_rows
 from audioplane.losses.terms import pixel_terms, structural_similarity
+from audioplane.methods.types import Sample
 from audioplane.runtime.contracts import expect, indices
 from audioplane.splat.gaussians import Picture
-from audioplane.training.dataset import Sample
 from audioplane.training.sparse_adam import SparseAdam
 
 
