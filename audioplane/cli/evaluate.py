@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audioplane.evaluation import protocols
+from audioplane.runtime import files
 
 NAME = "evaluate"
 HELP = "measure a trained head on held-out frames, or one film against another"
@@ -57,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
     found = _films(args) if films else _head(args)
     print("\n".join(lines(found)))
     if args.json:
-        beside = args.json.with_name(f".{args.json.name}.tmp")
-        beside.write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
-        beside.replace(args.json)
+        files.write_text(args.json, json.dumps(_finite(found), indent=1) + "\n")
     return 0
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import audioplane
 from audioplane.errors import UserError
+from audioplane.runtime import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,9 +170,9 @@ def _write(table: Result | pd.DataFrame, name: str, out: Path | None) -> None:
         print(f"\n{markdown(table)}")
         texts = {"md": markdown(table) + "\n", "csv": table.to_csv(), "tex": table.to_latex(float_format="%.2f")}
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+        files.make_folder(out)
         for suffix, text in texts.items():
-            _rewrite(out / f"{name}.{suffix}", text)
+            files.write_text(out / f"{name}.{suffix}", text.rstrip("\n") + "\n")
 
 
 def _default_folder() -> Path:
@@ -220,7 +221,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     try:
         client.execute()
         keep_pictures(content)
-        _rewrite(notebook, nbformat.writes(content))
+        files.write_text(notebook, nbformat.writes(content).rstrip("\n") + "\n")
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure).strip() or type(failure).__name__
     return Outcome(notebook, cells, time.monotonic() - begin, error)
@@ -244,13 +245,6 @@ def keep_pictures(content: Any) -> None:
 
 def _position(content: Any, cell_index: int) -> int:
     return sum(cell.cell_type == "code" for cell in content.cells[: cell_index + 1])
-
-
-def _rewrite(path: Path, text: str) -> None:
-    """Never half-written: a temporary file beside it takes its place."""
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 class _Progress:

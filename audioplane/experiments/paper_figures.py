@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from audioplane.experiments.runs import Job
 from audioplane.experiments.tables import LENGTHS, MEASURES, TABLES, jobs
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper import pipeline_trace
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
 from audioplane.subject import sounds
 
 if TYPE_CHECKING:
@@ -298,14 +297,12 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path)
     import matplotlib
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # says of matplotlib's own fonts that they are old
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     paths = []
     for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         path = folder / f"{name}.{ending}"
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
-            figure.savefig(beside, format=ending, dpi=DPI[ending], metadata=metadata)
-        beside.replace(path)
+        with files.atomic_path(path) as draft, matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
+            figure.savefig(draft, format=ending, dpi=DPI[ending], metadata=metadata)
         paths.append(path)
     about = {
         "figure": name,
@@ -318,9 +315,7 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path)
         "sha256": {path.name: _digest(path) for path in paths},
     }
     path = folder / f"{name}.json"
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    files.write_text(path, json.dumps(about, indent=1) + "\n")
     return [*paths, path]
 
 

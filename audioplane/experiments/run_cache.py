@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audioplane.config import Config
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
     from audioplane.training.trainer import Callback
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes at once train it twice, and the first to finish stays
-    fcntl = None
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = ("audio", "config.py", "deform", "inference", "methods", "splat", "training")
@@ -49,7 +43,7 @@ def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()
     text = f"{subject.digest} {config.to_json()} {code_version(TRAINING)}"
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
     folder = cache.make("runs") / f"{subject.name}-{key}"
-    with one_at_a_time(folder):
+    with files.lock(folder):
         if not (folder / HEAD).is_file():
             _train(subject, config, folder, callbacks)
     return folder
@@ -81,16 +75,4 @@ def _forget(scalars: Path, iteration: int) -> None:
     if scalars.is_file():
         rows = scalars.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] < iteration]
-        scalars.write_text("".join(kept), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Holds a lock beside `path`: a second process waits, and then finds what the first one made."""
-    if fcntl is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        files.write_text(scalars, "".join(kept))

@@ -15,9 +15,9 @@ from audioplane.config import Config
 from audioplane.evaluation.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.experiments.records import Record, name, rounded, today, versions
-from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
+from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
-from audioplane.runtime import cache, weights
+from audioplane.runtime import cache, files, weights
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -138,7 +138,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> Record:
     Args:
         job: what to do. callbacks: of the training.
     """
-    with one_at_a_time(cache.make("records") / job.key):
+    with files.lock(cache.make("records") / job.key):
         record = find(job)
         if record is None:
             record = _make(job, callbacks)

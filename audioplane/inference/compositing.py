@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 from audioplane.runtime.compiled import compiled
 
 MARK = "synthetic"
@@ -96,40 +97,43 @@ def write_video(
     Raises:
         UserError: the file cannot be written.
     """
-    import av
     from av.error import FFmpegError
 
     path = Path(path)
-    part = path.with_name(path.name + ".tmp")
+    files.make_folder(path.parent)
+    try:
+        with files.atomic_path(path) as draft:
+            return _write(draft, frames, fps, audio, rate, {"crf": str(quality), "x264-params": x264}, note)
+    except FFmpegError as error:
+        raise UserError(f"{path} could not be written ({error})") from error
+
+
+def _write(
+    draft: Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    audio: np.ndarray | None,
+    rate: int,
+    x264: dict[str, str],
+    note: str,
+) -> int:
+    import av
+
     count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path} could not be written ({error})") from error
-    try:
-        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as out:
-            out.metadata["comment"], out.metadata["synthetic"] = note, "true"
-            video: Any = out.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-            video.pix_fmt, video.options = "yuv420p", {"crf": str(quality), "preset": "medium", "x264-params": x264}
-            sound: Any = out.add_stream("aac", rate=rate) if audio is not None else None
-            for frame in frames:
-                if count == 0:
-                    video.height, video.width = (side // 2 * 2 for side in frame.shape[:2])
-                picture = av.VideoFrame.from_ndarray(
-                    np.ascontiguousarray(frame[: video.height, : video.width]), "rgb24"
-                )
-                out.mux(video.encode(picture))
-                count += 1
-            out.mux(video.encode())
-            if sound is not None and audio is not None:
-                _write_sound(out, sound, audio, rate)
-        part.replace(path)
-    except (OSError, FFmpegError) as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path} could not be written ({error})") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with av.open(str(draft), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as out:
+        out.metadata["comment"], out.metadata["synthetic"] = note, "true"
+        video: Any = out.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        video.pix_fmt, video.options = "yuv420p", {"preset": "medium", **x264}
+        sound: Any = out.add_stream("aac", rate=rate) if audio is not None else None
+        for frame in frames:
+            if count == 0:
+                video.height, video.width = (side // 2 * 2 for side in frame.shape[:2])
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[: video.height, : video.width]), "rgb24")
+            out.mux(video.encode(picture))
+            count += 1
+        out.mux(video.encode())
+        if sound is not None and audio is not None:
+            _write_sound(out, sound, audio, rate)
     return count
 
 

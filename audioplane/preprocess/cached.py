@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from audioplane.runtime import files
 
 Arrays = dict[str, np.ndarray]
 
@@ -59,38 +60,9 @@ class Steps:
             return dict(file)
 
     def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with part.open("wb") as out:
-                known: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items() if value is not None}
-                np.savez(out, **known)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        files.make_folder(self.folder)
+        files.write_arrays(path, {key: np.asarray(value) for key, value in arrays.items() if value is not None})
 
     def forget(self) -> None:
         """Removes all files."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes what killed processes left unfinished."""
-    if not folder.is_dir():
-        return
-    for part in folder.glob(".*.tmp"):
-        process = part.name.rsplit(".", 2)[1]
-        if process.isdigit() and not _lives(int(process)):
-            part.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

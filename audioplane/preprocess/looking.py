@@ -16,7 +16,7 @@ from audioplane.preprocess.landmarks import Landmarker, landmarker
 from audioplane.preprocess.settings import SHORTEST, Progress, Settings
 from audioplane.preprocess.source import Source, holes
 from audioplane.preprocess.survey import EVERY, Survey, cuts, frame_count, survey
-from audioplane.runtime import cache, weights
+from audioplane.runtime import cache, files, weights
 from audioplane.subject.format import FPS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Preparation:
             self.parser, self.parser_digest = face_parsing.load(file), weights.digest(file)
         digest = weights.digest(video)
         self.steps = cached.Steps(cache.make("prepare", digest[:16]), digest)
-        cached.remove_leftovers(self.steps.folder)
+        files.remove_leftovers(self.steps.folder)
 
     @cached_property
     def finder(self) -> Landmarker:

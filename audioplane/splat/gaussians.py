@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 from audioplane.splat import rasterization
 
 SH0 = 0.28209479177387814  # the constant harmonic
@@ -301,10 +302,7 @@ def save_ply(cloud: Gaussians, path: str | Path) -> None:
     )
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
-    path = Path(path)
-    part = path.with_name(path.name + ".tmp")
-    part.write_bytes("\n".join(header).encode() + rows.tobytes())
-    part.replace(path)
+    files.write_bytes(path, "\n".join(header).encode() + rows.tobytes())
 
 
 def load_ply(path: str | Path) -> Gaussians:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from audioplane.errors import UserError
-from audioplane.runtime import cache, weights
+from audioplane.runtime import cache, files, weights
 from audioplane.subject import Subject, SubjectWriter
 from audioplane.subject.format import VERSION
 from audioplane.synthetic import cast
 from audioplane.synthetic.filming import Take, film
-
-try:
-    import fcntl
-except ImportError:  # Windows: two makers at once make it twice, and the first to finish stays
-    fcntl = None
 
 SIZES = (32, 1024)
 SECONDS = (2.0, 600.0)
@@ -78,19 +72,8 @@ def make(
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
     suffix = "" if backend == "ours" else f"-{backend}"
     folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}{suffix}-{key}"
-    with _one_maker(folder):
+    with files.lock(folder):
         return _make_at(folder, settings, progress)
-
-
-@contextlib.contextmanager
-def _one_maker(folder: Path) -> Iterator[None]:
-    """Holds the lock of a cached Subject: a second maker waits, and then finds it made."""
-    if fcntl is None:
-        yield
-        return
-    with open(folder.with_name(f".{folder.name}.lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _made_already(folder: Path, settings: Settings) -> Subject | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.tiny_run import TINY
 
 from audioplane.cli import evaluate, train_sync
 from audioplane.errors import UserError
@@ -19,6 +18,7 @@ from audioplane.training.trainer import Trainer
 from tests.cli.test_train_and_speak import call
 from tests.evaluation.test_protocols import film
 from tests.subject_cases import make_case, write_case
+from tests.tiny_run import TINY
 
 
 @pytest.fixture(scope="module")

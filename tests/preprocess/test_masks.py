@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,12 +177,3 @@ def test_steps_are_made_once_and_again_when_what_they_depend_on_changes(tmp_path
     assert made == [1, 20, 30]
     run(2, 3)
     assert made == [1, 20, 30, 2, 30]
-
-
-def test_what_killed_processes_left_is_removed_and_what_lives_is_not(tmp_path: Path) -> None:
-    dead, own = tmp_path / ".pose-1.npz.999999999.tmp", tmp_path / f".pose-2.npz.{os.getpid()}.tmp"
-    for path in (dead, own):
-        path.write_bytes(b"half")
-    cached.remove_leftovers(tmp_path)
-    assert not dead.exists()
-    assert own.exists()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from audioplane.audio.features import SAMPLE_RATE, STEP, log_mel
 from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
 from audioplane.synthetic.articulation import articulate
 from audioplane.synthetic.phonemes import VOWELS, Phoneme, sounds
 
@@ -198,16 +197,8 @@ def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
     espeak, rng = opened(), np.random.default_rng([seed, number, 0x9E])
     languages = rng.choice(list(SHARES), clips, p=list(SHARES.values()))
     made = [clip(espeak, str(language), variants, seconds, rng) for language in languages]
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(beside, "wb") as file:
-        np.savez(
-            file,
-            voice=[c.voice for c in made],
-            mel=np.stack([c.mel for c in made]),
-            classes=np.stack([c.classes for c in made]),
-            tracks=np.stack([c.tracks for c in made]),
-        )
-    beside.replace(path)
+    arrays = {name: np.stack([getattr(clip, name) for clip in made]) for name in ("mel", "classes", "tracks")}
+    files.write_arrays(path, {"voice": [clip.voice for clip in made], **arrays})
 
 
 SHARD = 50  # clips that one process makes

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
 from audioplane.pretrained.phonetic.examine import hear
-from audioplane.runtime import cache, weights
+from audioplane.runtime import cache, files, weights
 from audioplane.subject import blendshapes
 
 LIPS = ("opening", "width", "pucker")
@@ -139,10 +138,7 @@ def _watch(task: tuple[Path, Path]) -> None:
         moments = (np.arange(len(seen)) + 0.5) / 25
         times = np.arange(len(mel)) * STEP / SAMPLE_RATE
         lips = np.stack([np.interp(times, moments, values, np.nan, np.nan) for values in seen.T], axis=1)
-    beside = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
-    with open(beside, "wb") as file:
-        np.savez(file, mel=mel, lips=lips.astype(np.float32))
-    beside.replace(kept)
+    files.write_arrays(kept, {"mel": mel, "lips": lips.astype(np.float32)})
 
 
 def lag(pairs: Sequence[tuple[NDArray, NDArray]]) -> int:

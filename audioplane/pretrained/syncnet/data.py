@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
 from audioplane.synthetic import cast
 from audioplane.synthetic.face.model import RiggedFace
 from audioplane.synthetic.filming import DISTANCE, project, rigid
@@ -80,10 +79,9 @@ class Mouth:
     landmarks: NDArray[np.float32]
 
     def save(self, path: Path) -> None:
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with open(beside, "wb") as file:
-            np.savez(file, name=self.name, audio=self.audio, frames=self.frames, landmarks=self.landmarks)
-        beside.replace(path)
+        files.write_arrays(
+            path, {"name": self.name, "audio": self.audio, "frames": self.frames, "landmarks": self.landmarks}
+        )
 
     @classmethod
     def load(cls, path: Path) -> Mouth:
