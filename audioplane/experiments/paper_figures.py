@@ -28,6 +28,7 @@ from audioplane.experiments.tables import LENGTHS, MEASURES, TABLES, jobs
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
 from audioplane.subject import sounds
 
 if TYPE_CHECKING:
@@ -146,8 +147,7 @@ def trained_head(job: Job) -> tuple[Path, bool] | None:
     known = [path for path in known if path.is_file()]
     if not known:
         return None
-    digest = f"{job.clip.open().digest} {text} {run_cache.code_version(run_cache.TRAINING)}"
-    own = folder / f"{job.clip.speaker}-{hashlib.sha256(digest.encode()).hexdigest()[:12]}" / run_cache.HEAD
+    own = run_cache.place(job.clip.speaker, job.clip.open().digest, job.config) / run_cache.HEAD
     return (own, True) if own in known else (max(known, key=lambda path: path.stat().st_mtime), False)
 
 
@@ -309,7 +309,7 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path)
         "command": f"audioplane figures {name} --preset {preset}",
         "preset": preset,
         "made": today(),
-        "code": run_cache.code_version(run_cache.TRAINING),
+        "code": source_hash(__name__),
         "versions": versions() | {"matplotlib": matplotlib.__version__},
         **sources.to_dict(),
         "sha256": {path.name: _digest(path) for path in paths},

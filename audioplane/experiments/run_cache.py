@@ -9,26 +9,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audioplane import registry
 from audioplane.config import Config
-from audioplane.runtime import cache, files
+from audioplane.runtime import cache, device, files
+from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
     from audioplane.training.trainer import Callback
 
-PACKAGE = Path(__file__).parents[1]
-TRAINING = ("audio", "config.py", "deform", "inference", "methods", "splat", "training")
+TRAINING = ("audioplane.subject", "audioplane.training.trainer", "audioplane.inference.export")
+"""Where training enters the code; the method of a run comes to it."""
 HEAD, STATE = "head.safetensors", "state.safetensors"
 
 
-def code_version(rooms: Sequence[str]) -> str:
-    """A hash of the sources, and of the weights that ship, of some rooms of this package, folders or files."""
-    digest = hashlib.sha256()
-    for room in rooms:
-        inside = [file for kind in ("*.py", "*.safetensors") for file in sorted((PACKAGE / room).rglob(kind))]
-        for file in inside or [PACKAGE / room]:
-            digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+def training_code(config: Config) -> str:
+    """A hash of all code and data that training with a config depends on."""
+    return source_hash(*TRAINING, *registry.modules(config.method.NAME))
+
+
+def place(subject: str, digest: str, config: Config) -> Path:
+    """The folder of a run in the user's cache: by its subject, settings, code and kind of device.
+
+    Args:
+        subject: its name. digest: of its content. config: of the run.
+    """
+    text = f"{digest} {config.to_json()} {training_code(config)} {device.kind()}"
+    return cache.folder("runs") / f"{subject}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()) -> Path:
@@ -40,9 +47,8 @@ def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()
     Returns:
         a folder with `head.safetensors` and `scalars.jsonl`.
     """
-    text = f"{subject.digest} {config.to_json()} {code_version(TRAINING)}"
-    key = hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder = cache.make("runs") / f"{subject.name}-{key}"
+    cache.make("runs")
+    folder = place(subject.name, subject.digest, config)
     with files.lock(folder):
         if not (folder / HEAD).is_file():
             _train(subject, config, folder, callbacks)
@@ -57,7 +63,7 @@ def forget_head(subject: str, config: Config) -> None:
 
 
 def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[Callback]) -> None:
-    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.inference.export import export
     from audioplane.training.callbacks import Scalars
     from audioplane.training.trainer import Trainer
 
@@ -66,7 +72,7 @@ def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[C
     trainer = Trainer(config, subject, folder, [*callbacks, Scalars(folder, every=10)], resume=resume)
     _forget(folder / "scalars.jsonl", trainer.iteration)
     trainer.run()
-    TalkingHead.export(trainer, folder / HEAD)
+    export(trainer, folder / HEAD)
     (folder / STATE).unlink(missing_ok=True)  # only resuming needs it, and it is the larger part
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audioplane import registry
 from audioplane.config import Config
 from audioplane.evaluation.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.experiments.records import Record, name, rounded, today, versions
-from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, trained
+from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
-from audioplane.runtime import cache, files, weights
+from audioplane.runtime import cache, device, files, weights
+from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from audioplane.training.trainer import Callback
 
 SHIFT = 1.0  # seconds by which the control's audio is late
-JUDGING = ("evaluation", "metrics", "pretrained/syncnet", "experiments/runs.py")
+SPEAKERS = "audioplane.synthetic"
 KEPT = (
     "head_psnr",
     "head_ssim",
@@ -76,11 +78,12 @@ class Clip:
 
     def open(self) -> Subject:
         """The Subject; an embedded one is filmed on first use."""
-        from audioplane import synthetic
         from audioplane.subject import Subject
 
         if self.folder:
             return Subject.open(self.folder)
+        from audioplane import synthetic
+
         return synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
 
 
@@ -97,19 +100,14 @@ class Job:
         return name(json.loads(self.config.to_json()), self.clip.to_dict(), self.driven and self.driven.to_dict())
 
     def code(self) -> str:
-        """The version of everything this run's numbers depend on."""
-        made = "" if self.clip.folder else _speakers_version()
-        return name(code_version(TRAINING), code_version(JUDGING), made)
+        """A hash of all that this run's numbers depend on: code, data, the kind of device."""
+        unused = (SPEAKERS,) if self.clip.folder else ()
+        entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
+        return name(source_hash(*entries, without=unused), device.kind())
 
     @property
     def key(self) -> str:
         return name(self.identity, self.code())
-
-
-def _speakers_version() -> str:
-    from audioplane.synthetic.making import code_version as version
-
-    return version()
 
 
 def folder() -> Path:
@@ -161,7 +159,8 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
         subject = driven_by(subject, job.driven)
         reader = reader.on(subject)
     measures, series = judge(head, subject, reader)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"
+    gpu = device.kind() == "cuda"
+    ran_on = torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} thread(s)"
     facts = {
         "gaussians": len(head.cloud),
         "moving": TalkingHead.load(path / HEAD).moving,
@@ -176,7 +175,7 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
         clip=job.clip.to_dict(),
         driven=job.driven and job.driven.to_dict(),
         versions=versions(),
-        device=device,
+        device=ran_on,
         made=today(),
         seconds={"train": round(done - start, 2), "judge": round(time.perf_counter() - done, 2)},
         facts=facts,

@@ -21,16 +21,14 @@ from audioplane.runtime import files
 
 Arrays = dict[str, np.ndarray]
 
-VERSION = 2  # goes up when a step would make something else of the same inputs
-
 
 @dataclass
 class Steps:
     """The results of one video's steps.
 
     Attributes:
-        folder: of the files. source: what tells the video from all others. seconds: how long each step took; 0 where
-            its result was there.
+        folder: of the files. source: what tells the video, and the code of the steps, from all others.
+        seconds: how long each step took; 0 where its result was there.
     """
 
     folder: Path
@@ -48,7 +46,7 @@ class Steps:
             after: steps whose results it uses.
         """
         before = [self.keys[step] for step in after]
-        text = json.dumps([VERSION, name, self.source, dict(settings), before], sort_keys=True)
+        text = json.dumps([name, self.source, dict(settings), before], sort_keys=True)
         self.keys[name] = hashlib.sha256(text.encode()).hexdigest()
         path = self.folder / f"{name}-{self.keys[name][:16]}.npz"
         self.seconds[name] = 0.0

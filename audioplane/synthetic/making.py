@@ -10,8 +10,8 @@ from pathlib import Path
 
 from audioplane.errors import UserError
 from audioplane.runtime import cache, files, weights
+from audioplane.runtime.source_hash import source_hash
 from audioplane.subject import Subject, SubjectWriter
-from audioplane.subject.format import VERSION
 from audioplane.synthetic import cast
 from audioplane.synthetic.filming import Take, film
 
@@ -37,16 +37,6 @@ class Settings:
     mesh: str = ""
 
 
-def code_version() -> str:
-    """A hash of everything in the speakers' rooms: sources, texts, voices."""
-    room = Path(__file__).parent
-    digest = hashlib.sha256(str(VERSION).encode())
-    for file in sorted(room.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(file.relative_to(room).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def make(
     name: str,
     out: str | Path | None,
@@ -66,7 +56,7 @@ def make(
     if backend not in cast.BACKENDS:
         raise UserError(f"there is no backend {backend!r}; there are {', '.join(cast.BACKENDS)}")
     mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
-    settings = Settings(name, size, float(seconds), seed, voice, code_version(), backend, mesh)
+    settings = Settings(name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh)
     if out is not None:
         return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]

@@ -26,6 +26,7 @@ from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence
 from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
 from audioplane.synthetic.articulation import articulate
 from audioplane.synthetic.phonemes import VOWELS, Phoneme, sounds
 
@@ -225,7 +226,7 @@ def make(
 
     opened()  # says what is missing before anything starts
     folder = cache.make("phonetic")
-    asked = f"{_code()} {seconds} {seed} {tuple(variants)}"
+    asked = f"{source_hash(__name__)} {seconds} {seed} {tuple(variants)}"
     tasks = []
     for number, first in enumerate(range(0, clips, SHARD)):
         count = min(SHARD, clips - first)
@@ -242,13 +243,3 @@ def make(
             parts = [file[name] for name in ("mel", "classes", "tracks")]
             made += [Clip(str(voice), *rows) for voice, *rows in zip(file["voice"], *parts, strict=True)]
     return made
-
-
-def _code() -> str:
-    """A hash of what clips are made by: this room's data, and the speakers' sounds and articulation."""
-    from audioplane.synthetic.making import code_version
-
-    digest = hashlib.sha256(code_version().encode())
-    for file in [Path(__file__), *sorted((Path(__file__).parent).glob("texts/*.txt"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -26,7 +26,8 @@ from torch.nn import functional
 from audioplane.audio.disturb import disturb, mask
 from audioplane.audio.phonetic import BANDS, EMBEDDING, TRACKS, USUAL_STEPS, VARIANTS, PhoneticNetwork
 from audioplane.pretrained.phonetic.data import Clip
-from audioplane.pretrained.phonetic.real import LIPS, People, Take
+from audioplane.pretrained.phonetic.films import LIPS
+from audioplane.pretrained.phonetic.real import People, Take
 from audioplane.runtime import files
 
 WEIGHTS = {"aperture": 3.0, "jaw": 1.5, "closure": 1.5}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
 from audioplane.synthetic import cast
 from audioplane.synthetic.face.model import RiggedFace
 from audioplane.synthetic.filming import DISTANCE, project, rigid
@@ -218,9 +219,7 @@ def make_tests(jobs: int = 2, told: Callable[[str], Any] = lambda line: None) ->
 def _made(
     asked: str, people: list[int], scripts: Callable[[], list[Script]], jobs: int, told: Callable[[str], Any]
 ) -> list[Mouth]:
-    from audioplane.synthetic.making import code_version
-
-    key = hashlib.sha256(f"{code_version()} {Path(__file__).read_text(encoding='utf-8')} {asked}".encode())
+    key = hashlib.sha256(f"{source_hash(__name__)} {asked}".encode())
     folder = cache.make("sync") / key.hexdigest()[:12]
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{person}.npz" for person in people]

@@ -10,7 +10,7 @@ from audioplane.audio.features import log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
-from audioplane.pretrained.phonetic import real, training
+from audioplane.pretrained.phonetic import films, real, training
 from audioplane.pretrained.phonetic.data import Clip, labels, targets
 from audioplane.pretrained.phonetic.real import People, Take
 from audioplane.synthetic.articulation import articulate
@@ -97,7 +97,7 @@ def test_real_lips_are_learnt_beside_synthesized_ones() -> None:
 
 def test_what_is_not_known_teaches_nothing() -> None:
     network = phonetic.PhoneticNetwork("centred")
-    readout = torch.nn.Linear(phonetic.EMBEDDING, len(real.LIPS))
+    readout = torch.nn.Linear(phonetic.EMBEDDING, len(films.LIPS))
     mel, tracks = torch.randn(2, 60, BANDS), torch.zeros(2, 60, len(TRACKS))
     classes, lips = torch.zeros(2, 60, dtype=torch.long), torch.full((2, 60, 3), torch.nan)
     lips[0, :20] = 1.0
