@@ -102,6 +102,10 @@ class MethodSpec:
         model: "module:class" of its `methods.base.Method`, or the class.
         presets: smoke, demo, paper -> settings "path=value" on top of what all methods share.
         tables: "module:name" of its tables, a dict name -> `experiments.tables.Table`; "" for none.
+        computed: name -> "module:function" of tables that are computed, not run: () -> data frame.
+        figures: "module:name" of its paper's figures, a dict name -> function of a `paper_figures.Context`.
+        numbers: package that holds `numbers.json`, what the paper prints.
+        widgets: name -> "module:function" of widgets of its own, which `audioplane.widgets` then has.
     """
 
     config: type[MethodConfig]
@@ -110,6 +114,10 @@ class MethodSpec:
     model: Any
     presets: Mapping[str, Sequence[str]]
     tables: str = ""
+    computed: Mapping[str, str] = field(default_factory=dict)
+    figures: str = ""
+    numbers: str = ""
+    widgets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -212,7 +220,8 @@ class Config:
     @property
     def paths(self) -> dict[str, tuple[type, About]]:
         """Every dotted path -> its type and what it is; the method's own settings begin with "method."."""
-        return _paths(type(self.method))
+        names = About("which method; its own settings begin with method.", "ours", tuple(registry.names()))
+        return {METHOD: (str, names), **_paths(type(self.method))}
 
     def get(self, path: str) -> Any:
         """The value at a dotted path."""
@@ -238,6 +247,10 @@ class Config:
         for path, value in _leaves(tree):
             config = _put(config, path, value)
         return config
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to other processes as JSON: a method from a folder is found there by its name."""
+        return Config.from_json, (self.to_json(),)
 
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
         """Dotted path -> (own, other's) value where the two differ; of two methods, only that."""
@@ -271,9 +284,8 @@ def _fields(cls: Any, prefix: str = "") -> Iterator[tuple[str, type, About]]:
 
 @functools.cache
 def _paths(method: type[MethodConfig]) -> dict[str, tuple[type, About]]:
-    names = About("which method; its own settings begin with method.", "ours", tuple(registry.names()))
     own = {path: (kind, about) for path, kind, about in _fields(method, "method.")}
-    return {METHOD: (str, names), **own, **{path: (kind, about) for path, kind, about in _fields(Config)}}
+    return {**own, **{path: (kind, about) for path, kind, about in _fields(Config)}}
 
 
 def _about(config: Config, path: str) -> tuple[type, About]:

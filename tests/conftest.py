@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 # No deadline: the first example pays for compiling kernels. On CI the same examples every time.
 hypothesis.settings.register_profile("audioplane", deadline=None)
@@ -61,3 +67,56 @@ def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for variable in ("AUDIOPLANE_ASSETS", "XDG_CACHE_HOME", "TORCH_HOME"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
+
+
+# A browser, for pages that are to be looked at
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--autoplay-policy=no-user-gesture-required",
+    "--mute-audio",
+]
+# What JupyterLab says of itself: it asks for files that need not be there.
+QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium with software GL; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a file or an address; the test fails on anything wrong that the page says, at its end."""
+    contexts, wrong = [], []
+
+    def note(message: Any) -> None:
+        if message.type == "error" and not any(word in message.text for word in QUIET):
+            wrong.append(message.text)
+
+    def open_it(where: Path | str, offline: bool = False, **options: Any) -> Page:
+        context = browser.new_context(offline=offline, accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)  # for a machine that does other things too
+        page.on("console", note)
+        page.on("pageerror", lambda error: wrong.append(f"{error} {error.stack}"))
+        page.goto(where.as_uri() if isinstance(where, Path) else where)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert not wrong

@@ -1,21 +1,59 @@
-"""The shortest run that still passes through every part of training, and a watcher that keeps its reports."""
+"""The shortest run of any method that still passes through every part of training, and what tests share of it."""
 
 from __future__ import annotations
 
-from audioplane.config import preset
+import torch
+
+from audioplane import registry
+from audioplane.config import Config, preset
 from audioplane.training.trainer import Report, Trainer
 
-TINY = preset("smoke").replace(
-    audio__mel_bands=16, audio__channels=8, audio__code=6, audio__pretrain_steps=4, method__resolution=8,
-    method__features=8, method__hidden=16, gaussians__initial=60, gaussians__cap=120, gaussians__densify_from=4,
-    gaussians__densify_every=4,
-    schedule__coarse=16, schedule__fine=10, schedule__size=0, schedule__early_size=20, schedule__checkpoint_every=7,
-    schedule__preview_every=0,
-)  # fmt: skip
+SHARED = (
+    "audio.mel_bands=16",
+    "audio.channels=8",
+    "audio.code=6",
+    "audio.pretrain_steps=4",
+    "gaussians.initial=60",
+    "gaussians.cap=120",
+    "gaussians.densify_from=4",
+    "gaussians.densify_every=4",
+    "schedule.coarse=16",
+    "schedule.fine=10",
+    "schedule.size=0",
+    "schedule.early_size=20",
+    "schedule.checkpoint_every=7",
+    "schedule.preview_every=0",
+)
+SMALL = {"audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16")}
+"""Settings that make a method small."""
+
+VARIANTS = {
+    "audio_plane": (
+        (),
+        ("method.field=tri_plane",),
+        ("method.field=six_planes",),
+        ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
+        ("method.saliency=false", "audio.fine_rate=1e-3"),
+    )
+}
+"""What contract tests try of a method beside its defaults."""
+
+
+def tiny(method: str = registry.DEFAULT, *settings: str) -> Config:
+    """The smallest run of a method."""
+    return preset("smoke", method).replace(*SHARED, *SMALL.get(method, ()), *settings)
+
+
+def every_variant() -> list[tuple[str, ...]]:
+    """(method, *settings) of every registered method and its variants."""
+    return [(name, *settings) for name in registry.names() for settings in VARIANTS.get(name, ((),))]
+
+
+TINY = tiny()
 
 
 class Keeper:
-    """Remembers every report."""
+    """Remembers every report; stops a run as Ctrl-C would."""
 
     def __init__(self, stop: int = -1) -> None:
         self.reports: list[Report] = []
@@ -28,3 +66,25 @@ class Keeper:
 
     def close(self) -> None:
         pass
+
+
+def state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """A copy of everything that is learned."""
+    return {name: tensor.clone() for name, tensor in trainer.method.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether two states are the same bytes."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def awaken(trainer: Trainer, strength: float = 0.4) -> None:
+    """Gives the last layers, which start at zero, something to say, as a long training would."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for branch in trainer.method.each():
+            for layer in (branch.mlp.offset, branch.mlp.dynamism):
+                layer.weight.copy_(strength * torch.randn(layer.weight.shape, generator=generator))
+            if "shN" in branch.params:
+                rest = branch.params["shN"]
+                rest.copy_(0.3 * torch.randn(rest.shape, generator=generator))

@@ -1,7 +1,7 @@
 """Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Sec. III-C).
 
 Every kind of feature comes as windows (T, window, C) float32: `window` steps, 20 ms each, around each video frame.
-Frame t of the video shows the moment (t + 0.5) / fps, the middle of its window.
+Frame t of the video shows what happens at (t + 0.5) / fps, the middle of its window.
 """
 
 from __future__ import annotations
@@ -13,76 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from audioplane.audio.mel import STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
-
-SAMPLE_RATE = 16_000
-STEP = 320  # samples from one feature step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
-FLOOR_DB = 60.0  # log-mel is cut this far below a voice's loudest
-
-
-def load_audio(path: str | Path) -> np.ndarray:
-    """A sound (or video) file as 16 kHz mono.
-
-    Args:
-        path: any format, sample rate and number of channels that libsndfile or FFmpeg reads.
-
-    Returns:
-        (n,) float32 in about [-1, 1]; channels are averaged.
-
-    Raises:
-        UserError: no such file, not readable, empty, or with NaN or infinite samples.
-    """
-    import soundfile
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no sound file {path}")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        samples = samples.mean(axis=1)
-    except soundfile.LibsndfileError:
-        samples, rate = _decode_by_ffmpeg(path)
-    return check_audio(resample(samples, rate), str(path))
-
-
-def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
-    """Refuses what cannot be spoken: nothing, several channels, NaN."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise UserError(
-            f"{name} must be a one-dimensional array of floats, not {samples.dtype} of shape {samples.shape}"
-        )
-    if len(samples) == 0:
-        raise UserError(f"{name} is empty; record at least a few milliseconds")
-    if not np.isfinite(samples).all():
-        raise UserError(f"{name} contains NaN or infinite samples; export it again")
-    return samples.astype(np.float32, copy=False)
-
-
-def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
-    import av
-    from av.error import FFmpegError
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise UserError(f"{path} has no sound")
-            rate = container.streams.audio[0].rate
-            to_float = av.AudioResampler(format="fltp", layout="mono", rate=rate)
-            parts = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in to_float.resample(frame)]
-    except (FFmpegError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as sound ({error}); convert it to wav") from error
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
-
-
-def resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    """`samples` (n,) from `rate` to 16 kHz."""
-    if rate == SAMPLE_RATE or len(samples) == 0:
-        return samples
-    import librosa
-
-    return librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE)
+from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
+from audioplane.media.sound import check_audio as check_audio
+from audioplane.media.sound import load_audio as load_audio
 
 
 def count_frames(samples: np.ndarray, fps: float) -> int:
@@ -90,62 +26,36 @@ def count_frames(samples: np.ndarray, fps: float) -> int:
     return max(1, math.ceil(len(samples) * fps / SAMPLE_RATE - 1e-6))
 
 
-def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
-    """Log-mel spectrogram in dB: (steps, bands), step i centred at sample i x 320; 25 ms windows."""
-    import librosa
+def window_places(steps: int, frames: int, fps: float, window: int, first: float) -> np.ndarray:
+    """Which steps each frame's window holds: those whose middle lies nearest to (t + 0.5) / fps.
 
-    samples = np.pad(samples, (0, max(0, 512 - len(samples))))
-    power = librosa.feature.melspectrogram(
-        y=samples,
-        sr=SAMPLE_RATE,
-        n_fft=512,
-        win_length=400,
-        hop_length=STEP,
-        n_mels=bands,
-        fmin=50.0,
-        fmax=8000.0,
-        pad_mode="constant",
-    )
-    return 10.0 * np.log10(np.maximum(power.T, 1e-10)).astype(np.float32)
-
-
-def standardise(steps: np.ndarray, prior: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, tuple]:
-    """Log-mel relative to the voice's own loudness and colour.
-
-    Bands are shifted and scaled by their mean and spread over the steps that are not silent, so microphone, room and
-    loudness leave little trace. With `prior`, a subject's statistics, these count as two further seconds: a short
-    recording is not judged by its own three syllables.
+    Args:
+        steps: how many there are; the ends are continued by the first and the last of them.
+        frames: T.
+        fps: of the video.
+        window: steps a frame.
+        first: when the first step is centred, in steps of 20 ms.
 
     Returns:
-        the steps, and (mean, spread) that were used, each (bands,).
+        (T, window) indices.
     """
-    loud = steps.mean(axis=1)
-    floor = loud.max() - FLOOR_DB
-    steps = np.maximum(steps, steps.max() - 80.0)
-    active = steps[loud > max(floor, loud.max() - 35.0)]
-    mean, spread = active.mean(axis=0), active.std(axis=0)
-    if prior is not None:
-        own = len(active) / (len(active) + 100.0)
-        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
-    spread = np.maximum(spread, 2.0)
-    return ((steps - mean) / spread).astype(np.float32), (mean, spread)
+    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
+    start = np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
+    return np.clip(start[:, None] + np.arange(window), 0, steps - 1)
 
 
-def standardise_by(steps: np.ndarray, statistics: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Log-mel (steps, bands) by (mean, spread) of another recording alone."""
-    mean, spread = statistics
-    return ((np.maximum(steps, steps.max() - 80.0) - mean) / spread).astype(np.float32)
+def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int, first: float) -> np.ndarray:
+    """(steps, C) at 50 Hz -> (frames, window, C), see `window_places`."""
+    return steps[window_places(len(steps), frames, fps, window, first)]
 
 
-def window_places(steps: int, frames: int, fps: float, window: int) -> np.ndarray:
-    """The steps at 50 Hz around (t + 0.5) / fps: (frames, window); the ends are continued by the last of `steps`."""
-    centres = np.round((np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps).astype(int)
-    return np.clip(centres[:, None] + np.arange(window) - window // 2, 0, steps - 1)
+def half_step(window: int) -> int:
+    """Samples of silence to put before a voice, so that windows of so many steps can be centred at a frame.
 
-
-def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int) -> np.ndarray:
-    """(steps, C) at 50 Hz -> (frames, window, C) around (t + 0.5) / fps; the ends are continued by their last step."""
-    return steps[window_places(len(steps), frames, fps, window)]
+    The middle of an even number of steps lies between two of them, that of a frame at 25 a second on a step. Half a
+    step of silence in front moves every step's centre half a step forward.
+    """
+    return STEP // 2 if window % 2 == 0 else 0
 
 
 @dataclass(frozen=True)
@@ -161,19 +71,31 @@ class Others:
 
 
 class Features:
-    """The feature function of a run: it remembers the subject's statistics and a loaded network.
+    """The feature function of a run: fitted once on the subject's voice, from then on the same call for every voice.
 
     Args:
         config: kind, window and model.
-        statistics: (mean, spread) of the subject's voice from an earlier run; None to take them from the first
-            audio that is described.
+        statistics: of the subject's voice, from an earlier run; `fit` takes them from a recording.
     """
 
-    def __init__(self, config: AudioConfig, statistics: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+    def __init__(self, config: AudioConfig, statistics: Statistics | None = None) -> None:
         self.config, self.statistics = config, statistics
         self._network: Any = None
 
-    def __call__(self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "") -> np.ndarray:
+    @classmethod
+    def fit(cls, config: AudioConfig, samples: np.ndarray) -> Features:
+        """The feature function of a subject.
+
+        Args:
+            config: kind, window and model.
+            samples: (n,) 16 kHz, the subject's voice.
+        """
+        bands, padded = _standardised_bands(config), _padded(samples, half_step(config.window))
+        return cls(config, standardise(log_mel(padded, bands))[1] if bands else None)
+
+    def __call__(
+        self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "", own_voice: bool = False
+    ) -> np.ndarray:
         """Windows of all frames of a voice.
 
         Args:
@@ -181,37 +103,43 @@ class Features:
             fps: of the video.
             frames: T; default as many as cover the audio.
             model: DeepSpeech only: this voice's own .npy, in place of the config's.
+            own_voice: these are the samples that it was fitted on, which need no other statistics than their own.
 
         Returns:
             (T, window, C) float32.
+
+        Raises:
+            ValueError: log-mel and the centred phonetic network need statistics, and it was not fitted.
         """
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
+        if self.statistics is None and _standardised_bands(self.config):
+            raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
+        before = half_step(self.config.window)
         if self.config.features in PHONETIC:
-            steps = self._phonetic_steps(samples)
+            steps = self._phonetic_steps(_padded(samples, before), own_voice)
         elif self.config.features == "mel":
-            steps = log_mel(samples, self.config.mel_bands)
-            own_voice = self.statistics is None
-            if own_voice or self.config.normalise == "voice":
-                steps, used = standardise(steps, self.statistics)
-                self.statistics = used if own_voice else self.statistics
-            else:
-                assert self.statistics is not None
-                steps = standardise_by(steps, self.statistics)
+            steps = self._mel_steps(_padded(samples, before), own_voice)
         else:
-            steps = self._network_steps(samples)
-        return cut_windows(steps, frames, fps, self.config.window)
+            steps = self._network_steps(_padded(samples, before + FIELD // 2))
+        return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
 
-    def _phonetic_steps(self, samples: np.ndarray) -> np.ndarray:
-        """Log-mel and what the phonetic networks hear in it: (steps, C)."""
+    def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """Log-mel, standardised: (steps, bands)."""
+        steps = log_mel(samples, self.config.mel_bands)
+        if own_voice or self.config.normalise == "voice":
+            return standardise(steps, None if own_voice else self.statistics)[0]
+        assert self.statistics is not None
+        return standardise_by(steps, self.statistics)
+
+    def _phonetic_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """Log-mel and what the phonetic network says of it: (steps, C)."""
         from audioplane.audio.phonetic import listen
 
-        own_voice = self.statistics is None
         alone = self.config.normalise == "subject"
-        heard, used = listen(samples, PHONETIC[self.config.features], self.statistics, alone)
-        self.statistics = used if own_voice else self.statistics
-        return heard.features
+        prior = None if own_voice else self.statistics
+        return listen(samples, PHONETIC[self.config.features], prior, alone)[0].features
 
     def others(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> Others | None:
         """The same voice as other people and recorders would have it, to learn from; phonetic features only.
@@ -223,11 +151,15 @@ class Features:
             return None
         from audioplane.audio.phonetic import disguised
 
-        steps = disguised(samples, PHONETIC[self.config.features], COPIES, self.config.augment, seed)
-        return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window))
+        before, kind = half_step(self.config.window), PHONETIC[self.config.features]
+        steps = disguised(_padded(samples, before), kind, COPIES, self.config.augment, seed)
+        return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
-        """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one."""
+        """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one.
+
+        State i has seen the `FIELD` samples from sample 320 i on.
+        """
         import torch
 
         if self._network is None:
@@ -247,8 +179,21 @@ class Features:
         return np.concatenate(parts).astype(np.float32)
 
 
+def _padded(samples: np.ndarray, before: int) -> np.ndarray:
+    """A voice (n,) with so many samples of silence in front."""
+    return np.pad(samples, (before, 0)) if before else samples
+
+
+def _standardised_bands(config: AudioConfig) -> int:
+    """How many bands have statistics of the subject's voice; 0 for features that need none."""
+    from audioplane.audio.phonetic import BANDS
+
+    return {"mel": config.mel_bands, "phonetic": BANDS}.get(config.features, 0)
+
+
 COPIES = 8  # disguises of a voice that an encoder of phonetic features learns from
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
+FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
 
 
@@ -276,6 +221,8 @@ def load_network(name: str) -> Any:
 def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
     """DeepSpeech features as AD-NeRF's tools write them (aud_ds.npy): (T, 16, 29), or (steps, 29) at 50 Hz.
 
+    DeepSpeech's step i sees 25 ms from i x 20 ms on, so it is centred half a step (and 2.5 ms) later.
+
     Raises:
         UserError: no file, or another shape.
     """
@@ -285,7 +232,7 @@ def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
         )
     values = np.load(path, allow_pickle=False).astype(np.float32)
     if values.ndim == 2:
-        return cut_windows(values, frames, 25.0, window)
+        return cut_windows(values, frames, 25.0, window, 0.5)
     if values.ndim != 3 or values.shape[1] != window:
         raise UserError(f"{path} must hold (T, {window}, C) or (steps, C) features, not {values.shape}")
     return values[np.clip(np.arange(frames), 0, len(values) - 1)]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.audio.features import SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
+from audioplane.audio.mel import ACTIVE_DB, RANGE_DB, SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
 from audioplane.errors import UserError
 
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
@@ -200,7 +200,7 @@ def listen(
 
     Args:
         samples: (n,) 16 kHz. variant: "centred" or "causal".
-        prior: centred only: log-mel statistics of a subject's voice, see `features.standardise`.
+        prior: centred only: log-mel statistics of a subject's voice, see `mel.standardise`.
         alone: centred only: go by these statistics, if there are any, and not by the recording's own.
         network: default the one that ships.
 
@@ -232,7 +232,7 @@ def disguised(samples: NDArray[np.float32], variant: str, copies: int, strength:
 
 
 class Running:
-    """`features.standardise` without a look ahead: by what was heard so far and, as two seconds, a usual voice.
+    """`mel.standardise` without a look ahead: by what was heard so far and, as two seconds, a usual voice.
 
     Args:
         usual: (2, bands) mean of active steps below the loudest step so far, and their spread, dB.
@@ -250,8 +250,8 @@ class Running:
         loud = steps.mean(axis=1, dtype=np.float64)
         loudest = np.maximum.accumulate(np.concatenate([[self.loudest], loud]))[1:]
         top = np.maximum.accumulate(np.concatenate([[self.top], steps.max(axis=1)]))[1:]
-        floored = np.maximum(steps.astype(np.float64), top[:, None] - 80.0)
-        active = (loud > loudest - 35.0).astype(np.float64)[:, None]
+        floored = np.maximum(steps.astype(np.float64), top[:, None] - RANGE_DB)
+        active = (loud > loudest - ACTIVE_DB).astype(np.float64)[:, None]
         count = self.count + np.cumsum(active, axis=0)
         total = self.sum + np.cumsum(active * floored, axis=0)
         squares = self.squares + np.cumsum(active * floored**2, axis=0)

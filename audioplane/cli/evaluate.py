@@ -1,7 +1,8 @@
 """Measures a trained head on its subject's held-out frames, or any film against the true one.
 
 A run: `audioplane evaluate RUN SUBJECT`. Held-out frames under a named protocol, the same with the audio a second late,
-lip sync with its controls, and what an embedded speaker's truths tell. Films: `--pred A.mp4 --ref B.mp4`, paired by the
+lip sync with its controls, and what an embedded speaker's truths tell. A Subject of another size than the head's is
+resized to the head's, and the record names both. Films: `--pred A.mp4 --ref B.mp4`, paired by the
 times of their frames. Without `--neural` no large network is asked.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,24 +83,21 @@ def _head(args: argparse.Namespace) -> dict[str, Any]:
     protocol = protocols.find(args.protocol)
     head = TalkingHead.load(args.run, sparse=False)
     subject = Subject.open(args.subject if args.subject is not None else _made(head))
-    if (head.width, head.height) != (subject.width, subject.height):
-        raise UserError(
-            f"the head was trained at {head.width} x {head.height}, {subject.path} is {subject.width} x "
-            f"{subject.height}; give the Subject it was trained on"
-        )
     if not len(subject.test):
         raise UserError(f"{subject.path} has no held-out frames; make it again with a test split")
     return report.of_head(head, subject, protocol, args.neural)
 
 
 def _made(head: Any) -> Path:
-    """The one Subject in the speakers' cache that has the head's name and size."""
+    """The one Subject in the speakers' cache that has the head's name and size, or its name alone."""
     from audioplane.errors import UserError
     from audioplane.runtime import cache
     from audioplane.subject.format import MANIFEST
 
     name, size = head.about["name"], head.width
-    made = [path.parent for path in sorted((cache.folder("speakers")).glob(f"{name}-{size}px-*/{MANIFEST}"))]
+    known = [path.parent for path in sorted(cache.folder("speakers").glob(f"*/{MANIFEST}"))]
+    named = [path for path in known if re.fullmatch(re.escape(name) + r"-\d+px-.*", path.name)]
+    made = [path for path in named if path.name.startswith(f"{name}-{size}px-")] or named
     if len(made) != 1:
         raise UserError(f"{len(made)} Subjects in the cache could be this head's ({name}, {size} px); give SUBJECT")
     return made[0]
@@ -108,6 +107,9 @@ def lines(found: dict[str, Any]) -> list[str]:
     """What `report` found, for the terminal."""
     protocol, measures, late = found["protocol"], found["measures"], found.get("shifted")
     out = [f"protocol '{protocol['name']}': {protocol['about']}"]
+    if "subject_size" in found:
+        own, given = ("{} x {}".format(*found[key]) for key in ("size", "subject_size"))
+        out.append(f"measured at {own}, the size that the head was trained at; the Subject's {given} were resized")
     shown = {name: value for name, value in measures.items() if name != "protocol"}
     width = max(map(len, shown))
     if late:

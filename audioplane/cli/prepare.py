@@ -21,6 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO", help="any file that FFmpeg reads")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new Subject")
     parser.add_argument("--name", default="", help="of the speaker (default: the file's)")
+    parser.add_argument(
+        "--audio-track",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the sound track to take, from 1 (default: the one flagged as default, else the first that is not silent)",
+    )
+    parser.add_argument(
+        "--face",
+        default="largest",
+        metavar="WHICH",
+        help="whom to take of several: largest, left, right, or N, the so many-th by size (default: largest)",
+    )
     parser.add_argument("--size", type=int, default=512, help="side of the pictures, pixels (default: 512)")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="first second that is taken (default: 0)")
     parser.add_argument("--end", type=float, metavar="S", help="where to stop, seconds (default: the end)")
@@ -73,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--shift-audio takes seconds or auto, not {args.shift_audio!r}") from None
     settings = Settings(
         size=args.size,
+        audio_track=args.audio_track,
+        face=args.face,
         start=args.start,
         end=args.end,
         landmarks=args.landmarks,

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import audioplane
+from audioplane import registry
 from audioplane.errors import UserError
 from audioplane.runtime import files
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from audioplane.experiments.results import Result
 
 NAME = "reproduce"
 HELP = "run the tables and the notebooks: everything, or what is named"
-MEMORY = "table1"  # bytes, not runs
 
 
 KEEP = "keep-widget"
@@ -99,10 +98,10 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     Raises:
         UserError: options that do not go together, or a table that is not there.
     """
-    from audioplane.experiments.tables import TABLES, find
+    from audioplane.experiments import tables
 
-    every = [MEMORY, *TABLES]
-    named = [name for name in args.only if name.startswith("table")]
+    every = [*tables.computed(), *tables.every()]
+    named = [name for name in args.only if name.rpartition("/")[2].startswith("table")]
     beginnings = [name for name in args.only if name not in named and name != "all"]
     if args.seeds < 1 or (args.jobs is not None and args.jobs < 1):
         raise UserError("--seeds and --jobs are 1 or more")
@@ -116,28 +115,30 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     if "tables" in named or (args.notebooks is None and (not args.only or "all" in args.only) and not args.subject):
         return every, beginnings
     for name in named:
-        if name != MEMORY:
-            find(name)
+        if name not in tables.computed():
+            tables.find(name)
     return named, beginnings
 
 
 def make_tables(names: list[str], args: argparse.Namespace) -> int:
     """Makes, prints and writes tables; returns the exit status."""
-    from audioplane.experiments import runner, runs, session
+    from audioplane.experiments import runner, runs, session, tables
 
     preset = session.preset()
     clip = runs.Clip.of(args.subject) if args.subject is not None else None
     out = args.out or (None if preset == "smoke" else _default_folder().parent / "figures" / "tables")
     if clip is not None and args.out is None and out is not None:
         out = out / clip.speaker
-    asked = [name for name in names if name != MEMORY]
+    computed = tables.computed()
+    asked = [name for name in names if name not in computed]
     print(runner.estimate(asked, preset, args.seeds, clip, args.fresh), flush=True)
     results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
-    if MEMORY in names:
-        _write(memory_table(), MEMORY, out)
-    for name, result in results.items():
+    for name in sorted(computed.keys() & set(names)):
+        _write_computed(registry.load(computed[name])(), name, out)
+    for result in results.values():
         print(f"\n{result.markdown()}", flush=True)
-        _write(result, name, out)
+        if out is not None:
+            result.save(out)
     if args.keep is not None:
         print(f"\n{runner.keep(results.values(), args.keep)} records kept in {args.keep}")
     lost = [f"{cell}: {why}" for result in results.values() for cell, why in result.failed.items()]
@@ -146,33 +147,15 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     return 1 if lost else 0
 
 
-def memory_table() -> pd.DataFrame:
-    """Table I, measured: MiB of each paradigm's tables and networks, and what another second of video adds."""
-    from audioplane.experiments import session
-    from audioplane.experiments.paper import numbers
-    from audioplane.methods.audio_plane.paper import inspection as field_inspection
+def _write_computed(table: pd.DataFrame, name: str, out: Path | None) -> None:
+    """Prints a table that no runs are needed for, and writes it as Markdown, CSV and LaTeX."""
+    from audioplane.experiments import table_text
 
-    table = field_inspection.memory(session.settings(), seconds=80).rename(columns=lambda name: f"{name}, MiB").round(3)
-    stated = numbers()["table1_paradigms"]["rows"].values()  # (a), (b), (c), after our dense grid
-    table["paper: low memory"] = ["", *("yes" if row[0] else "no" for row in stated)]
-    return table
-
-
-def _write(table: Result | pd.DataFrame, name: str, out: Path | None) -> None:
-    """As Markdown, CSV and LaTeX."""
-    from audioplane.experiments.results import Result
-
-    if isinstance(table, Result):
-        texts = {"md": table.markdown() + "\n", "csv": table.tidy().to_csv(index=False), "tex": table.latex()}
-    else:
-        from audioplane.experiments.results import markdown
-
-        print(f"\n{markdown(table)}")
-        texts = {"md": markdown(table) + "\n", "csv": table.to_csv(), "tex": table.to_latex(float_format="%.2f")}
+    text = table_text.pipe_table(table)
+    print(f"\n{text}")
     if out is not None:
-        files.make_folder(out)
-        for suffix, text in texts.items():
-            files.write_text(out / f"{name}.{suffix}", text.rstrip("\n") + "\n")
+        latex = table.to_latex(float_format="%.2f", escape=True)
+        table_text.save({"md": text + "\n", "csv": table.to_csv(), "tex": latex}, name, out)
 
 
 def _default_folder() -> Path:

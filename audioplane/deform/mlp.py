@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
 
@@ -128,13 +129,24 @@ class _Layers(torch.autograd.Function):
         from audioplane.deform import mlp_kernels as kernels
 
         count, wide, narrow = len(static), len(weight2), weight_d.shape[1]
+        expect("static", static, (None, weight.shape[-1]), static.dtype)
+        for name, tensor, shape in (
+            ("the first layers' bias", bias, (wide + narrow,)),
+            ("the second layer's weight", weight2, (wide, wide)),
+            ("the second layer's bias", bias2, (wide,)),
+            ("the offsets' weight", weight3, (len(bias3), wide)),
+            ("the dynamism's weight", weight_d, (1, narrow)),
+            ("the dynamism's bias", bias_d, (1,)),
+        ):
+            expect(name, tensor, shape)
+        expect("the first layers' weight", weight, (wide + narrow, static.shape[1]), static.dtype)
         weight2, weight3, chunks = (
             weight2.to(static),
             weight3.to(static),
             threads.split(count, 2 * torch.get_num_threads()),
         )
         first, second = static.new_empty(count, wide), static.new_empty(count, narrow)
-        hidden, dynamism = static.new_empty(count, wide), torch.empty(count, 1)
+        hidden, dynamism = static.new_empty(count, wide), bias.new_empty(count, 1)
         mixed = functional.linear(static, weight)
         threads.run(
             kernels.gate,
@@ -164,12 +176,12 @@ class _Layers(torch.autograd.Function):
         chunks = threads.split(blocks, 2 * torch.get_num_threads())
 
         v_out = v_offsets.to(static).contiguous()
-        v_hidden, sums = v_out @ weight3, torch.empty(blocks, wide)
+        v_hidden, sums = v_out @ weight3, dynamism.new_empty(blocks, wide)
         threads.run(kernels.rectify_backward, chunks, flat(hidden), wide, flat(v_hidden), flat(sums))
         v_bias2, v_weight2 = sums.sum(dim=0), v_hidden.t() @ first
 
         v_first, v_mixed = v_hidden @ weight2, static.new_empty(count, wide + narrow)
-        sums = torch.empty(blocks, wide + 2 * narrow + 8)
+        sums = dynamism.new_empty(blocks, wide + 2 * narrow + 8)
         threads.run(
             kernels.gate_backward,
             chunks,

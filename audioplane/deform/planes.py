@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
 TRIPLES = ((0, 1, 2), (0, 2, 1), (1, 2, 0))  # (i, j, k): the plane's two axes (column, row) and the line's axis
@@ -122,6 +123,20 @@ def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
     return values[0, :, :, 0].T
 
 
+def _check(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> None:
+    """Raises ValueError for tables that are shorter than their layout says, or points that the kernels cannot take."""
+    if layout.ndim != 2 or layout.shape[1] != 6 or layout.dtype != np.int64:
+        raise ValueError(f"layout: expected int64 of shape (sets, 6), received {layout.dtype} {layout.shape}")
+    if len(layout) == 0 or layout[:, 0].min() < 2 or layout[:, 1:].min() < 0 or layout[:, 3:].max() > 2:
+        raise ValueError("layout: expected 2 cells a side or more, and axes 0 to 2; see `make_layout`")
+    plane_rows = int((layout[:, 1] + layout[:, 0] ** 2).max())
+    line_rows = int((layout[:, 2] + layout[:, 0]).max())
+    expect("points", points, (None, 3))
+    expect("planes", planes, (max(plane_rows, len(planes)), None))
+    if lines is not None:
+        expect("lines", lines, (max(line_rows, len(lines)), planes.shape[1]))
+
+
 class _Sample(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -129,47 +144,51 @@ class _Sample(torch.autograd.Function):
     ) -> Tensor:
         from audioplane.deform import plane_kernels
 
+        _check(points, planes, lines, layout)
         vectors, use_lines = (0,) * (planes.shape[1] // 8), lines is not None
         dtype = torch.bfloat16 if short else torch.float32
-        products = torch.empty(len(points), len(layout) * planes.shape[1], dtype=dtype)
-        arrays = [t.detach().contiguous().numpy() for t in (points, planes, planes[:0] if lines is None else lines)]
-        tables = [array.reshape(-1) for array in arrays[1:]]
+        products = points.new_empty(len(points), len(layout) * planes.shape[1], dtype=dtype)
         threads.run(
             plane_kernels.sample,
             threads.split(len(points), 4 * torch.get_num_threads()),
-            arrays[0],
+            points.detach().contiguous().numpy(),
             layout,
             vectors,
-            *tables,
+            flat(planes),
+            flat(planes[:0] if lines is None else lines),
             use_lines,
             flat(products),
         )
-        ctx.state = (arrays, tables, layout, vectors, use_lines)
+        ctx.save_for_backward(points, planes, lines)
+        ctx.state = (layout.copy(), vectors, use_lines)
         return products
 
     @staticmethod
     def backward(ctx: Any, v_products: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         from audioplane.deform import plane_kernels
 
-        (points, planes, lines), tables, layout, vectors, use_lines = ctx.state
-        sets, count = len(layout), len(points)
+        points, planes, lines = ctx.saved_tensors
+        lines = planes[:0] if lines is None else lines
+        layout, vectors, use_lines = ctx.state
+        sets, count, at = len(layout), len(points), points.detach().contiguous().numpy()
         each = [(s, s + 1) for s in reversed(range(sets))]  # the largest tables first
         slots = np.full(len(planes), -1, dtype=np.int32)
         rows = np.empty((sets, min(4 * count, int(layout[:, 0].max()) ** 2)), dtype=np.int64)
         counts = np.zeros(sets, dtype=np.int64)
         corners = np.empty((sets, count, 4), dtype=np.int32)
-        threads.run(plane_kernels.touch, each, points, layout, slots, rows, counts, corners)
+        threads.run(plane_kernels.touch, each, at, layout, slots, rows, counts, corners)
         first = np.concatenate([[0], np.cumsum(counts)])
 
-        v_planes, v_lines = torch.empty(int(first[-1]), planes.shape[1]), torch.zeros(lines.shape)
-        v_points = torch.empty(sets, count, 3)
+        v_planes, v_lines = planes.new_empty(int(first[-1]), planes.shape[1]), planes.new_zeros(lines.shape)
+        v_points = points.new_empty(sets, count, 3)
         threads.run(
             plane_kernels.scatter,
             each,
-            points,
+            at,
             layout,
             vectors,
-            *tables,
+            flat(planes),
+            flat(lines),
             use_lines,
             flat(v_products),
             corners,

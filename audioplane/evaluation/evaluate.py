@@ -4,6 +4,9 @@ By default "head over truth": the rendered head over the true frame without the 
 truth), pictures as they are, no re-encoding. The pose of each frame is an input. Whatever the protocol, PSNR and SSIM
 are also given over the pixels that are head in the truth (`head_*`) and over the region that speech moves (`mouth_*`).
 Lips are read by `metrics.mouth.MouthReader`.
+
+A frame in which the face is lost has no head, no mouth or no landmarks. What cannot be measured in it is NaN in its
+series and left out of the mean, and such frames are counted.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.evaluation.protocols import Protocol
 from audioplane.metrics import image
@@ -30,18 +34,23 @@ if TYPE_CHECKING:
 
 PROTOCOL = protocols.DEFAULT.name
 Render = Callable[[int], NDArray]
-Row = dict[str, float | None]
+Row = dict[str, float]
 Boxed = tuple[slice, slice]
+NAN = float("nan")
+REGIONS = ("head_psnr", "head_ssim", "mouth_psnr", "mouth_ssim")
+RECTANGLES = ("ms_ssim", "haarpsi", "gmsd")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over the frames, and what they were taken from.
+    """Means over the frames that could be measured, and what they were taken from.
+
+    `frames`: all of them; `frames_without_face`: those without a head or landmarks in the truth.
 
     `head_*` and `mouth_*`: PSNR in dB, SSIM. `opening_correlation` and `opening_lag` (frames; positive: the head comes
-    late) compare the opening read from the renders with the true one; `opening_amplitude` is the ratio of their
-    standard deviations, both read; `lip_error` is the mean distance in mm of the 20 mouth landmarks read from the
-    renders to the true ones. `ceiling_*`: the same readings of the true frames.
+    late; None where no lag has a correlation) compare the opening read from the renders with the true one;
+    `opening_amplitude` is the ratio of their standard deviations, both read; `lip_error` is the mean distance in mm of
+    the 20 mouth landmarks read from the renders to the true ones. `ceiling_*`: the same readings of the true frames.
 
     `psnr`, `ssim`, `ms_ssim`, `haarpsi`, `gmsd`: over the protocol's region, and what is not defined there (MS-SSIM of
     a small region) is None. `closure`: accuracy at bilabials and open vowels (`metrics.face.closure`), where the sounds
@@ -49,13 +58,14 @@ class Evaluation:
     """
 
     frames: int
+    frames_without_face: int
     head_psnr: float
     head_ssim: float
     mouth_psnr: float
     mouth_ssim: float
     opening_correlation: float
     opening_amplitude: float
-    opening_lag: int
+    opening_lag: int | None
     lip_error: float
     ceiling_correlation: float
     ceiling_lip_error: float
@@ -91,7 +101,10 @@ def evaluate(
         protocol: how pictures are made and compared.
 
     Returns:
-        the summary, and the series it was taken from: one value a frame each.
+        the summary, and the series it was taken from: one value a frame each, NaN where there is none.
+
+    Raises:
+        UserError: no frame shows a face.
     """
     return evaluate_all(subject, [render], frames, reader, protocol)[0]
 
@@ -105,7 +118,10 @@ def evaluate_all(
 ) -> list[tuple[Evaluation, dict[str, NDArray]]]:
     """`evaluate` of several renders in one pass: what of a frame is the truth's is read and measured once for all."""
     frames = subject.test if frames is None else frames
-    reader = reader or MouthReader(subject)
+    try:
+        reader = reader or MouthReader(subject)
+    except ValueError as error:
+        raise UserError(f"{subject.name} cannot be measured: {error}; give a longer clip") from error
 
     def work(moment: tuple[int, Callable[[], list[NDArray]]]) -> tuple[list[Row], list[NDArray]]:
         t, look = moment
@@ -132,25 +148,36 @@ def _summary(
     protocol: Protocol,
 ) -> tuple[Evaluation, dict[str, NDArray]]:
     """From a render's rows and its lips, the lips read from the truth, and the true lips, (T, 20, 2) metres each."""
-    arrays = {name: np.array([row[name] for row in rows], float) for name in rows[0] if rows[0][name] is not None}
+    series = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    means = {name: _mean(values) for name, values in series.items()}
+    arrays = {name: values for name, values in series.items() if name in REGIONS or not np.isnan(means[name])}
     arrays["opening"], arrays["opening_true"] = opening(shapes), opening(truth)
     arrays["opening_ceiling"] = opening(ceiling)
     arrays["lip_error"] = 1e3 * np.linalg.norm(shapes - truth, axis=2).mean(1)
-    lips = arrays["opening"]
-    means = {name: float(arrays[name].mean()) for name in rows[0] if name in arrays}
+    lips, known = arrays["opening"], np.isfinite(arrays["opening_true"])
+    if not known.any() or np.isnan(means["head_psnr"]):
+        raise UserError(f"none of the {len(frames)} frames of {subject.name} that are measured shows a face")
+    spread = float(arrays["opening_ceiling"][known].std())
     return Evaluation(
         frames=len(frames),
+        frames_without_face=int((~known | np.isnan(series["head_psnr"])).sum()),
         opening_correlation=correlation(lips, arrays["opening_true"]),
-        opening_amplitude=float(lips.std() / arrays["opening_ceiling"].std()),
+        opening_amplitude=float(lips[known].std()) / spread if spread else float("nan"),
         opening_lag=best_lag(lips, arrays["opening_true"]),
-        lip_error=float(arrays["lip_error"].mean()),
+        lip_error=_mean(arrays["lip_error"]),
         ceiling_correlation=correlation(arrays["opening_ceiling"], arrays["opening_true"]),
-        ceiling_lip_error=float(1e3 * np.linalg.norm(ceiling - truth, axis=2).mean()),
+        ceiling_lip_error=_mean(1e3 * np.linalg.norm(ceiling - truth, axis=2).mean(1)),
         closure=_closure(subject, lips, frames),
         ceiling_closure=_closure(subject, arrays["opening_ceiling"], frames),
         protocol=protocol.name,
-        **means,
+        **{name: mean if name in REGIONS or not np.isnan(mean) else None for name, mean in means.items()},  # type: ignore[arg-type]
     ), arrays
+
+
+def _mean(values: NDArray) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _moments(
@@ -191,43 +218,48 @@ def _moments(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a frame is measured.
+    """Where a frame is measured; None where there is no such place, in a frame without a face.
 
     Attributes:
-        head, mouth: (H, W) masks of the truth. around: a box about all that is measured, with room for SSIM's window.
+        regions: masks (H, W) of the truth's head and mouth.
+        around: a box about all that is measured, with room for SSIM's window.
         region: of the protocol. box: its rectangle.
     """
 
-    head: NDArray[np.bool_]
-    mouth: NDArray[np.bool_]
-    around: Boxed
+    regions: dict[str, NDArray[np.bool_] | None]
+    around: Boxed | None
     region: str
-    box: Boxed
+    box: Boxed | None
 
 
 def _place(subject: Subject, t: int, true: NDArray, protocol: Protocol) -> _Place:
     h, w = true.shape[:2]
     head, mouth = subject.head_mask(t)[:h, :w], subject.motion_mask(t)[:h, :w]
     wanted = head | mouth
-    box: Boxed = (slice(0, h), slice(0, w))
+    box: Boxed | None = (slice(0, h), slice(0, w))
     if protocol.region == "head":
-        box = protocols.box(head)
+        box = protocols.box(head) if head.any() else None
     elif protocol.region == "mouth box":
-        box = protocols.mouth_box(subject.landmarks[t], h, w)
-    if protocol.region != "head":
+        marks = subject.landmarks[t]
+        box = protocols.mouth_box(marks, h, w) if np.isfinite(marks).all() else None
+    if protocol.region != "head" and box is not None:
         wanted[box] = True
-    return _Place(head, mouth, _around(wanted), protocol.region, box)
+    regions = {"head": head if head.any() else None, "mouth": mouth if mouth.any() else None}
+    return _Place(regions, _around(wanted) if wanted.any() else None, protocol.region, box)
 
 
 def _measure(picture: NDArray, true: NDArray, place: _Place) -> Row:
     around, box = place.around, place.box
     similarity, error = np.zeros(true.shape[:2]), np.zeros(true.shape[:2])
-    similarity[around] = ssim_map(picture[around], true[around])
-    error[around] = squared_error(picture[around], true[around])
+    if around is not None:
+        similarity[around] = ssim_map(picture[around], true[around])
+        error[around] = squared_error(picture[around], true[around])
     row: Row = {}
-    for name, region in (("head", place.head), ("mouth", place.mouth)):
-        row[f"{name}_psnr"] = decibel(float(error[region].mean()))
-        row[f"{name}_ssim"] = float(similarity[region].mean())
+    for name, region in place.regions.items():
+        row[f"{name}_psnr"] = NAN if region is None else decibel(float(error[region].mean()))
+        row[f"{name}_ssim"] = NAN if region is None else float(similarity[region].mean())
+    if box is None:
+        return row | dict.fromkeys(("psnr", "ssim", *RECTANGLES), NAN)
     if place.region == "head":
         row |= {"psnr": row["head_psnr"], "ssim": row["head_ssim"]}
     else:
@@ -246,12 +278,12 @@ def _around(mask: NDArray[np.bool_], margin: int = 8) -> Boxed:
 
 
 def rectangle_measures(picture: NDArray, truth: NDArray) -> Row:
-    """MS-SSIM, HaarPSI and GMSD of two rectangles; None where they are too small for one."""
+    """MS-SSIM, HaarPSI and GMSD of two rectangles; NaN where they are too small for one."""
     side = min(truth.shape[:2])
     return {
-        "ms_ssim": image.ms_ssim(picture, truth) if side >= image.MS_SSIM_SIDE else None,
-        "haarpsi": image.haarpsi(picture, truth) if side >= image.HAARPSI_SIDE else None,
-        "gmsd": image.gmsd(picture, truth) if side >= 2 else None,
+        "ms_ssim": image.ms_ssim(picture, truth) if side >= image.MS_SSIM_SIDE else NAN,
+        "haarpsi": image.haarpsi(picture, truth) if side >= image.HAARPSI_SIDE else NAN,
+        "gmsd": image.gmsd(picture, truth) if side >= 2 else NAN,
     }
 
 
@@ -276,14 +308,14 @@ def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float],
 
     def work(item: tuple[NDArray, NDArray]) -> Row:
         picture, true = item
-        similarity = ssim_map(picture, true)
-        own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean())}
+        similarity, whole = ssim_map(picture, true), min(true.shape[:2]) > 10  # SSIM's window has 11 pixels a side
+        own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean()) if whole else None}
         return own | rectangle_measures(picture, true)
 
     rows = list(in_parallel(work, pairs))
-    names = [name for name in rows[0] if rows[0][name] is not None] if rows else []
-    series = {name: np.array([row[name] for row in rows], float) for name in names}
-    return {name: float(values.mean()) for name, values in series.items()}, series
+    series = {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    series = {name: values for name, values in series.items() if not np.isnan(values).all()}
+    return {name: _mean(values) for name, values in series.items()}, series
 
 
 def samples_of(frames: range, fps: float, rate: int = 16_000) -> slice:

@@ -157,8 +157,8 @@ def through(codec: str, pictures: Iterable[NDArray[np.uint8]], fps: float) -> It
 
     Without x264's macroblock tree: with it the same small film was coded in more than one way.
     """
-    from audioplane.inference.compositing import write_video
     from audioplane.media.videos import read
+    from audioplane.media.writer import write_video
 
     with tempfile.TemporaryDirectory(prefix="audioplane-") as folder:
         path = Path(folder) / "film.mp4"

@@ -5,7 +5,8 @@ A number that cannot be had says why ("weights missing: ...") instead of being a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from itertools import islice
@@ -16,24 +17,22 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import load_audio
 from audioplane.errors import UserError
-from audioplane.evaluation import inspection
-from audioplane.evaluation.evaluate import compare, evaluate_all, samples_of, spaced
+from audioplane.evaluation import inspection, lip_sync
+from audioplane.evaluation.evaluate import Render, compare, spaced
+from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer, time_in_clip
+from audioplane.evaluation.networks import by_networks
 from audioplane.evaluation.protocols import DEFAULT, Protocol
-from audioplane.experiments.runs import SHIFT, renderer
+from audioplane.evaluation.resized import at_size_of
 from audioplane.media.videos import Film, Pair, at_rate
 from audioplane.metrics.face import aue, deformation, iou, lmd
-from audioplane.metrics.mouth import MouthReader
-from audioplane.metrics.speed import measure
-from audioplane.pretrained.syncnet.scorers import FPS, SHORTEST, Scorer, controls
+from audioplane.pretrained.syncnet.scorers import FPS, Scorer
 from audioplane.runtime.threads import in_parallel
-from audioplane.runtime.weights import MissingWeightsError
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
 TRUTH_FRAMES = 100  # of the held-out ones, at which vertices are compared
-TIMED_FRAMES = 50
 
 
 def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, neural: bool = False) -> dict[str, Any]:
@@ -44,14 +43,16 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
             minutes.
 
     Returns:
-        protocol; measures, and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
+        size of the pictures, the head's, and the Subject's where that is another (`subject_size`); protocol; measures,
+        and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
     """
-    reader = MouthReader(subject)
-    draw, drawn_late = (renderer(head, subject, shift, protocol) for shift in (0.0, SHIFT))
-    (summary, _), (late, _) = evaluate_all(subject, [draw, drawn_late], reader=reader, protocol=protocol)
+    given, subject = subject, at_size_of(head, subject)
+    (summary, _), (late, _) = evaluate_head(head, subject, (0.0, SHIFT), protocol=protocol)
+    draw = renderer(head, subject, protocol=protocol)
     found: dict[str, Any] = {
         "subject": subject.name,
         "size": [subject.width, subject.height],
+        **({} if given is subject else {"subject_size": [given.width, given.height]}),
         "protocol": protocol.to_dict(),
         "measures": summary.to_dict(),
         "shifted": {"seconds": SHIFT, **late.to_dict()},
@@ -67,28 +68,12 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
     return found
 
 
-def sync_of_head(subject: Subject, draw: Callable[[int], NDArray], scorers: Sequence[Scorer]) -> dict[str, Any]:
+def sync_of_head(subject: Subject, draw: Render, scorers: Sequence[Scorer]) -> dict[str, Any]:
     """LSE-D, LSE-C and offset of the held-out clip by each scorer, with the controls of the truth; or why not."""
-    frames = subject.test
-    if subject.fps != FPS:
-        return {"missing": f"lip sync is scored at 25 frames a second, {subject.name} has {subject.fps:g}"}
-    if len(frames) < SHORTEST:
-        return {"missing": f"lip sync needs a clip of {SHORTEST / FPS:g} s, the test split has {len(frames) / FPS:g} s"}
-    landmarks = subject.landmarks[frames.start : frames.stop]
-    audio = subject.audio[samples_of(frames, FPS)]
-    unrelated = subject.audio[samples_of(subject.train, FPS)][: len(audio)]
-    found = {}
-    for scorer in scorers:
-        count = scorer.count(len(frames), len(audio))
-        sights = scorer.see(in_parallel(lambda t: _bytes(draw(t)), frames), landmarks)[:count]
-        scores = {"render": scorer.score(sights, scorer.hear(audio, count))}
-        if len(unrelated) == len(audio):
-            scores |= controls(scorer, in_parallel(subject.frame, frames), landmarks, audio, unrelated)
-        found[scorer.name] = {
-            "clip_seconds": len(frames) / FPS,
-            **{name: score.to_dict() for name, score in scores.items()},
-        }
-    return found
+    why = lip_sync.missing(subject.fps, len(subject.test))
+    if why:
+        return {"missing": why}
+    return {one.name: lip_sync.of_subject(one, subject, {"render": draw}).to_dict() for one in scorers}
 
 
 def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
@@ -98,11 +83,11 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     if lips is None or subject.vertices(frames[0]) is None:
         return None
     codes = head.encode(subject.audio)
-    clouds = [head.deform(codes[t], _time(subject, t)) for t in frames]
+    clouds = [head.deform(codes[t], time_in_clip(subject, t)) for t in frames]
     points = np.stack([cloud.means.numpy() for cloud in clouds])
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])
-    shown = frames[:: max(1, len(frames) // 20)]
+    shown = [t for t in frames[:: max(1, len(frames) // 20)] if subject.motion_mask(t).any()]
     maps = [inspection.frame_picture(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
     overlaps = [iou(g.numpy(), subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True) if g is not None]
     try:
@@ -112,51 +97,13 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     return {**moved, "dynamism_iou": float(np.mean(overlaps)) if overlaps else None}
 
 
-def _time(subject: Subject, t: int) -> float:
-    return (t - subject.train.start) / max(len(subject.train) - 1, 1)
-
-
 def speed(head: TalkingHead, subject: Subject) -> dict[str, Any]:
     """How fast the head draws, one frame after the other; the audio's share is given apart."""
-    import time
-
     start = time.perf_counter()
     codes = head.encode(subject.audio)
     audio = 1e3 * (time.perf_counter() - start) / len(codes)
-    frames, behind = spaced(subject.test, TIMED_FRAMES), subject.without_head(subject.test.start)
-
-    def draw(k: int) -> object:
-        return head.render(codes[frames[k]], subject.viewmats[frames[k]], behind)
-
-    timed = measure(draw, len(frames), ("deformation", "rasterization", "compositing"))
+    timed = head_speed(head, subject)
     return {**timed.to_dict(), "left_out": ["audio", "encoding"], "audio_ms_per_frame": audio}
-
-
-def by_networks(pictures: Sequence[NDArray], truths: Sequence[NDArray], backbone: str) -> dict[str, float | str]:
-    """LPIPS, FID and BRISQUE of whole pictures, or what is missing."""
-    from audioplane.metrics import perceptual
-
-    def lpips() -> float:
-        network = perceptual.Lpips(backbone)  # type: ignore[arg-type]
-        return float(np.mean([network(a, b) for a, b in zip(pictures, truths, strict=True)]))
-
-    def brisque() -> float:
-        return float(np.mean([perceptual.brisque(a) for a in pictures[:: max(1, len(pictures) // 25)]]))
-
-    asked: dict[str, Callable[[], float]] = {
-        f"lpips-{backbone}": lpips,
-        "fid": lambda: perceptual.fid(pictures, truths),
-        "brisque": brisque,
-    }
-    found: dict[str, float | str] = {}
-    for name, work in asked.items():
-        try:
-            found[name] = work()
-        except MissingWeightsError as error:
-            found[name] = f"weights missing: {error}"
-        except ValueError as error:
-            found[name] = str(error)
-    return found
 
 
 def of_films(films: Pair, neural: bool = False) -> dict[str, Any]:
@@ -225,17 +172,16 @@ def sync_of_films(films: Pair, landmarks: Sequence[NDArray]) -> dict[str, Any]:
     if not sounding.has_sound:
         return {"missing": "neither film has sound"}
     audio = load_audio(sounding.path)
-    count = min(len(landmarks[0]), len(audio) * int(FPS) // 16_000)
-    if count < SHORTEST:
-        return {"missing": f"lip sync needs {SHORTEST / FPS:g} s of picture and sound, these have {count / FPS:g} s"}
-    found: dict[str, Any] = {}
+    why = lip_sync.missing(FPS, min(len(landmarks[0]), len(audio) * int(FPS) // 16_000))
+    if why:
+        return {"missing": why}
+    found = {}
     for scorer in Scorer.best_here():
-        windows = scorer.count(len(landmarks[0]), len(audio))
-        sounds = scorer.hear(audio, windows)
-        found[scorer.name] = {"clip_seconds": count / FPS}
-        for name, film, marks in zip(("render", "truth"), (films.pred, films.ref), landmarks, strict=True):
-            sights = scorer.see(at_rate(film.path), marks)[:windows]
-            found[scorer.name][name] = scorer.score(sights, sounds).to_dict()
+        clips = {
+            name: lip_sync.Clip(at_rate(film.path), marks)
+            for name, film, marks in zip(("render", lip_sync.TRUTH), (films.pred, films.ref), landmarks, strict=True)
+        }
+        found[scorer.name] = lip_sync.lip_sync(scorer, audio, clips).to_dict()
     return found
 
 
@@ -258,7 +204,3 @@ def follow(film: Film) -> tuple[NDArray, NDArray]:
     track = finding.follow(at_rate(film.path), finder, expected, lambda _: None)
     assert track.blendshapes is not None  # the mesh always gives them
     return finding.ibug(track.points)[..., :2], track.blendshapes
-
-
-def _bytes(picture: NDArray) -> NDArray[np.uint8]:
-    return picture if picture.dtype == np.uint8 else np.round(picture * 255).astype(np.uint8)

@@ -39,7 +39,7 @@ class Clip:
 
 def record(identity: str, method: str, frames: Iterable[NDArray], audio: NDArray, fps: float = 25.0) -> Clip:
     """A clip from frames (H, W, 3) uint8 and their sound (n,) at 16 kHz."""
-    from audioplane.inference.compositing import write_video
+    from audioplane.media.writer import write_video
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"

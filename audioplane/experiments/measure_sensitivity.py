@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audioplane.evaluation import inspection, protocols
-from audioplane.evaluation.evaluate import Evaluation, evaluate_all, samples_of
-from audioplane.experiments.runs import renderer
+from audioplane.errors import UserError
+from audioplane.evaluation import inspection, lip_sync, protocols
+from audioplane.evaluation.evaluate import Evaluation, evaluate_all
+from audioplane.evaluation.heads import renderer
+from audioplane.metrics import registry
 from audioplane.metrics.mouth import MouthReader
-from audioplane.metrics.statistics import Difference, paired_difference, paired_over_seeds, spread
+from audioplane.metrics.statistics import Difference, over_frames, spread
 from audioplane.metrics.sync import SyncScore, shift_distances
 from audioplane.metrics.sync import score as score_distances
-from audioplane.pretrained.syncnet.scorers import FPS, Scorer, controls
-from audioplane.runtime.threads import in_parallel
+from audioplane.pretrained.syncnet.scorers import FPS, Scorer
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -25,21 +26,22 @@ if TYPE_CHECKING:
 
 Render = Callable[[int], NDArray]
 
+APART = 50  # frames between a moment and another one: 2 s
 LATE = 5
 """Frames by which the late rendering comes after its sound: a fifth of a second."""
 
-BETTER = {
-    "head_psnr": 1,
-    "head_ssim": 1,
-    "mouth_psnr": 1,
-    "haarpsi": 1,
-    "gmsd": -1,
-    "lip_error": -1,
-    "opening_correlation": 1,
-    "LSE-D": -1,
-    "LSE-C": 1,
-    "distance at 0": -1,
-}
+MEASURES = (
+    "head_psnr",
+    "head_ssim",
+    "mouth_psnr",
+    "haarpsi",
+    "gmsd",
+    "lip_error",
+    "opening_correlation",
+    "lse_d",
+    "lse_c",
+    "sync_at_zero",
+)
 
 
 def renderings(subject: Subject, head: TalkingHead) -> dict[str, Render]:
@@ -64,30 +66,21 @@ def evaluated(
 
 
 def synced(subject: Subject, renders: Mapping[str, Render], scorer: Scorer) -> dict[str, SyncScore]:
-    """Each rendering's lip sync on the held-out frames, then the truth's with its controls."""
-    frames = subject.test
-    landmarks = subject.landmarks[frames.start : frames.stop]
-    audio = subject.audio[samples_of(frames, FPS)]
-    count = scorer.count(len(frames), len(audio))
-    sounds = scorer.hear(audio, count)
-    found = {
-        name: scorer.score(scorer.see(in_parallel(render, frames), landmarks)[:count], sounds)
-        for name, render in renders.items()
-    }
-    unrelated = subject.audio[: len(audio)]
-    return found | controls(scorer, map(subject.frame, frames), landmarks, audio, unrelated)
+    """Each rendering's lip sync on the held-out frames and the truth's, with controls (`evaluation.lip_sync`)."""
+    return lip_sync.of_subject(scorer, subject, renders).scores
 
 
 def table(measures: Mapping[str, Evaluation], sync: Mapping[str, SyncScore]) -> dict[str, dict[str, float]]:
-    """Rendering -> measure -> value, of the measures in `BETTER`."""
+    """Rendering -> measure -> value, of `MEASURES`."""
     found: dict[str, dict[str, float]] = {}
     for name, one in measures.items():
+        score = sync[name]
         values: dict[str, Any] = one.to_dict() | {
-            "LSE-D": sync[name].distance,
-            "LSE-C": sync[name].confidence,
-            "distance at 0": sync[name].at_zero,
+            "lse_d": score.distance,
+            "lse_c": score.confidence,
+            "sync_at_zero": score.at_zero,
         }
-        found[name] = {key: float(values[key]) for key in BETTER}
+        found[name] = {key: float(values[key]) for key in MEASURES}
     return found
 
 
@@ -120,34 +113,43 @@ def confidence_by_length(
     """
     generator = np.random.default_rng(seed)
     count = scorer.count(subject.num_frames, len(subject.audio))
+    most = round(max(seconds) * FPS)
+    if count < most + APART:
+        raise UserError(
+            f"pieces of {max(seconds):g} s and as much of another moment need a longer clip; {subject.name} has "
+            f"{subject.num_frames / subject.fps:g} s"
+        )
     sights = scorer.see(map(subject.frame, range(subject.num_frames)), subject.landmarks)[:count]
     sounds = scorer.hear(subject.audio, count)
     found = {"own sound": np.empty((len(seconds), draws)), "another moment's sound": np.empty((len(seconds), draws))}
     for row, length in enumerate(seconds):
         n = round(length * FPS)
         for column in range(draws):
-            a = int(generator.integers(0, count - n + 1))
-            b = (a + int(generator.integers(min(50, count // 3), count - min(50, count // 3)))) % (count - n + 1)
+            a, b = two_starts(generator, count - n + 1)
             for name, start in (("own sound", a), ("another moment's sound", b)):
                 piece = shift_distances(sights[a : a + n], sounds[start : start + n], beyond="nothing")
                 found[name][row, column] = score_distances(piece).confidence
     return found
 
 
-def against(
-    series: Mapping[str, Mapping[str, NDArray]], first: str, measure: str, block: int = 10
-) -> dict[str, tuple[float, float, float, str]]:
-    """Each rendering's difference from the first in one measure, over frames: mean, low, high, verdict."""
+def two_starts(generator: np.random.Generator, starts: int) -> tuple[int, int]:
+    """Where two pieces of a clip begin, at least `APART` frames from each other, or a third of all beginnings.
+
+    Args:
+        generator: of the draws.
+        starts: frames at which a piece can begin, 3 or more.
+    """
+    a = int(generator.integers(starts))
+    apart = np.flatnonzero(np.abs(np.arange(starts) - a) >= min(APART, starts // 3))
+    return a, int(generator.choice(apart))
+
+
+def against(series: Mapping[str, Mapping[str, NDArray]], first: str, measure: str) -> dict[str, Difference]:
+    """Each rendering's difference from the first in one measure, over frames."""
+    better = registry.find(measure).higher_is_better is not False
     return {
-        name: _row(paired_difference(one[measure], series[first][measure], block))
-        for name, one in series.items()
-        if name != first
+        name: over_frames(one[measure], series[first][measure], better) for name, one in series.items() if name != first
     }
-
-
-def over_seeds(ours: Sequence[NDArray], theirs: Sequence[NDArray], block: int = 10) -> tuple[float, float, float, str]:
-    """The difference of two methods over seeds and frames: mean, low, high, verdict."""
-    return _row(paired_over_seeds(ours, theirs, block))
 
 
 def seeds_table(found: Mapping[str, Sequence[NDArray]]) -> pd.DataFrame:
@@ -166,7 +168,3 @@ def seeds_table(found: Mapping[str, Sequence[NDArray]]) -> pd.DataFrame:
         .T.astype({"seeds": int})
         .round(3)
     )
-
-
-def _row(difference: Difference) -> tuple[float, float, float, str]:
-    return difference.mean, difference.low, difference.high, difference.verdict

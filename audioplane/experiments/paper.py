@@ -1,43 +1,49 @@
-"""The paper's numbers: `paper.json` beside this file, carried as data."""
+"""The numbers that a paper prints, carried as data: `numbers.json` in the folder of the method that it presents."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from audioplane import registry
 
 MEASURES = ("psnr", "ssim", "lpips", "syncnet", "fps")
 
 
 @cache
-def numbers() -> dict[str, Any]:
-    """All of it, as in the file."""
-    return json.loads((files("audioplane.experiments") / "paper.json").read_text(encoding="utf-8"))
+def numbers(method: str) -> dict[str, Any]:
+    """All numbers of a method's paper, table by table; none where its folder carries none."""
+    place = registry.spec(method).numbers
+    return json.loads((files(place) / "numbers.json").read_text(encoding="utf-8")) if place else {}
 
 
-def row(table: str, name: str, group: str = "") -> dict[str, float]:
+def row(table: Mapping[str, Any], name: str, group: str = "") -> dict[str, float]:
     """The paper's numbers of one row by measure; those it does not give are left out.
 
     Args:
-        table: as in the file, such as "table2_ablation". name: of the row. group: the test set or driving audio.
+        table: of `numbers`: "rows", and "columns" where cells come as lists.
+        name: of the row. group: the test set or driving audio.
     """
-    found = numbers()[table]["rows"].get(name)
+    whole = found = table["rows"].get(name)
     if found is None:
         return {}
     if isinstance(found, list):  # cells in the order of the table's columns
-        found = dict(zip(numbers()[table]["columns"], found, strict=True))
+        found = dict(zip(table["columns"], found, strict=True))
     if group:
         found = found.get(group) or {}
     if isinstance(found, list):
-        found = dict(zip(numbers()[table]["columns"], found, strict=True))
+        found = dict(zip(table["columns"], found, strict=True))
     if not isinstance(found, dict):
         found = {"syncnet": found}
-    found = found | {"fps": numbers()[table]["rows"][name].get("fps")} if table == "table5_methods" else found
+    if isinstance(whole, dict) and "fps" in whole:  # of the row, whatever the group
+        found = found | {"fps": whole["fps"]}
     return {measure: found[measure] for measure in MEASURES if found.get(measure) is not None}
 
 
-def truth(table: str, group: str = "") -> float | None:
+def truth(table: Mapping[str, Any], group: str = "") -> float | None:
     """SyncNet's confidence in the true video of a table's test set, where the paper gives it."""
-    found = numbers()[table].get("gt_syncnet")
+    found = table.get("gt_syncnet")
     return found.get(group) if isinstance(found, dict) else found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import time
 from collections.abc import Iterable
@@ -29,7 +30,7 @@ class Record:
         identity, key: see above. code: version of the sources that matter.
         config: every setting, nested as in `Config`. clip: what was learnt. driven: the clip it was judged on, None
             for the held-out part of `clip`.
-        versions: of audioplane, torch, numpy, Python. device: it ran on, and threads. made: day, UTC.
+        versions: of audioplane, torch, numpy, Python. device: it was trained on, and threads. made: day, UTC.
         seconds: wall time of training and evaluating (0 for what was there already).
         facts: what the run found on the way. measures: the summary, and those of controls under their names.
         series: per-frame values behind the summary.
@@ -47,7 +48,7 @@ class Record:
     seconds: dict[str, float]
     facts: dict[str, Any]
     measures: dict[str, Any]
-    series: dict[str, list[float]]
+    series: dict[str, list[float | None]]
 
     def save(self, folder: Path) -> Path:
         """Writes `KEY.json`; there is never half of one."""
@@ -93,9 +94,9 @@ def read_all(folder: Path) -> dict[str, Record]:
     return found
 
 
-def rounded(values: Iterable[float]) -> list[float]:
-    """Numbers as they are kept, a frame each."""
-    return [float(f"{float(v):.{DIGITS}g}") for v in values]
+def rounded(values: Iterable[float]) -> list[float | None]:
+    """Numbers as they are kept, a frame each; null where there is none."""
+    return [None if math.isnan(v) else float(f"{float(v):.{DIGITS}g}") for v in values]
 
 
 def today() -> str:

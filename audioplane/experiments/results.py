@@ -1,26 +1,33 @@
-"""What the records of a table say: our numbers beside the paper's, and a verdict on each of its claims."""
+"""What the records of a table say: our numbers beside the paper's, and a verdict on each of its claims.
+
+How they are set, for notebooks, terminals and papers, is `table_text`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audioplane.experiments import paper
+from audioplane.evaluation.networks import MISSING as NO_WEIGHTS
+from audioplane.experiments import paper, table_text
 from audioplane.experiments.records import Record
-from audioplane.experiments.tables import MEASURES, Claim, Table
-from audioplane.metrics.statistics import Difference, paired_over_seeds, spread, unpaired_over_seeds
+from audioplane.experiments.table_text import OURS, PAPER, Cell
+from audioplane.experiments.tables import Claim, Table
+from audioplane.metrics import registry
+from audioplane.metrics.statistics import BETTER, WORSE, Difference, holm, over_seeds, spread
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandas.io.formats.style import Styler
 
-BLOCK = 10  # frames drawn together: 0.4 s
 TRUTH = "truth"
-REPRODUCED, REFUTED, OPEN, MISSING = "reproduced", "not reproduced", "not distinguishable", "no run"
-WORDS = {"better": REPRODUCED, "worse": REFUTED, "not distinguishable": OPEN}
+REPRODUCED, REFUTED, OPEN, NO_RUN = "reproduced", "not reproduced", "not distinguishable", "no run"
+WORDS = {BETTER: REPRODUCED, WORSE: REFUTED}
+BESIDE = "timed beside other runs"
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,10 @@ class Result:
         return max((len(records) for records in self.cells.values()), default=0)
 
     def tidy(self) -> pd.DataFrame:
-        """One line a number: row, column, measure, ours (mean), sd (over seeds), seeds, paper, difference.
+        """One line a number.
 
-        A difference is given where both are the same measure (not for lip sync, whose scorers differ).
+        Columns: row, column, measure, title, unit, better (higher, lower or nothing), ours (mean), sd (over seeds),
+        seeds, note, paper, comparable, difference. The last is given only where both are one measure (`comparable`).
         """
         import pandas as pd
 
@@ -71,33 +79,43 @@ class Result:
             for column in self.table.columns:
                 theirs = self.table.paper(row, column)
                 for measure in self.table.measures:
-                    title, name, _ = MEASURES[measure]
+                    metric = registry.find(measure)
                     mean, deviation, count, note = self._cell(row.name, column.name, measure)
-                    stated = theirs.get(name)
-                    comparable = stated is not None and name != "syncnet" and not math.isnan(mean)
+                    stated = theirs.get(metric.paper)
+                    both = metric.comparable and stated is not None and not math.isnan(mean)
                     lines.append(
                         {
                             "row": row.name,
                             "column": column.name,
                             "measure": measure,
-                            "title": title,
+                            "title": metric.title,
+                            "unit": metric.unit,
+                            "better": {1: "higher", -1: "lower", 0: ""}[metric.sign],
                             "ours": mean,
                             "sd": deviation,
                             "seeds": count,
                             "note": note,
                             "paper": stated,
-                            "difference": mean - stated if comparable and stated is not None else None,
+                            "comparable": metric.comparable,
+                            "difference": mean - stated if both and stated is not None else None,
                         }
                     )
         return pd.DataFrame(lines)
 
-    def _cell(self, row: str, column: str, measure: str) -> tuple[float, float, int, str]:
-        """Mean, deviation, seeds, and why there is no number."""
-        records = self.cells.get((row, column), [])
-        values = [_value(record, measure) for record in records]
+    def values(self, row: str, column: str, measure: str) -> list[float]:
+        """The numbers of a cell, one a seed."""
+        return [float(v) for v in self._said(row, column, measure) if isinstance(v, (int, float)) and math.isfinite(v)]
+
+    def _said(self, row: str, column: str, measure: str) -> list[Any]:
+        """What records, or another method's film, hold: numbers, or why there is none."""
+        values = [_value(record, measure) for record in self.cells.get((row, column), [])]
         if not values and (row, column) in self.films:
             values = [self.films[row, column].get(measure)]
-        numbers = [float(v) for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+        return values
+
+    def _cell(self, row: str, column: str, measure: str) -> tuple[float, float, int, str]:
+        """Mean, deviation, seeds, and why there is no number."""
+        values, numbers = self._said(row, column, measure), self.values(row, column, measure)
         if numbers:
             found = spread(numbers)
             return found.mean, found.deviation, found.count, ""
@@ -105,85 +123,93 @@ class Result:
             return math.nan, math.nan, 0, "failed"
         return math.nan, math.nan, 0, next((v for v in values if isinstance(v, str)), "")
 
-    def shown(self, papers: bool = True) -> pd.DataFrame:
-        """The table to read: rows as in the paper; a cell is ours (± sd) and, after a bar, the paper's."""
-        import pandas as pd
-
-        tidy, several = self.tidy(), len(self.table.columns) > 1
-        cells: dict[Any, dict[str, str]] = {}
-        for line in tidy.to_dict("records"):
-            digits = MEASURES[line["measure"]][2]
-            text = line["note"] or _number(line["ours"], line["sd"], digits)
-            if papers and line["paper"] is not None and not math.isnan(line["paper"]):
-                text = f"{text or '-'} | {line['paper']:g}"
-            key = (line["column"], line["title"]) if several else line["title"]
-            cells.setdefault(key, {})[line["row"]] = text
-        for column, text in self._truths(papers).items():
-            cells.setdefault((column, "LSE-C") if several else "LSE-C", {})[TRUTH] = text
-        frame = pd.DataFrame(cells, index=[TRUTH, *(row.name for row in self.table.rows)]).fillna("")
-        frame = _filled(frame)
-        return frame.loc[:, frame.astype(bool).any(axis=0).to_numpy()]
-
-    def _truths(self, papers: bool) -> dict[str, str]:
-        """LSE-C of the true clip of each test set, and the paper's."""
-        found = {}
+    def layout(self) -> list[Cell]:
+        """The table's cells, to be set."""
+        found, tidy = [], self.tidy()
         for column in self.table.columns:
-            if column.voice or not column.speaker:
-                continue
-            values = [
-                r.measures.get("true_lse_c")
-                for (_, where), rs in self.cells.items()
-                if where == column.name
-                for r in rs
-            ]
-            numbers = [v for v in values if isinstance(v, float)]
-            stated = paper.truth(self.table.data, column.paper)
-            if numbers:
-                found[column.name] = f"{numbers[0]:.3f}" + (f" | {stated:g}" if papers and stated else "")
+            found += self._truth(column.name)
+            lines = [line for line in tidy.to_dict("records") if line["column"] == column.name]
+            best = _best(lines) if not any(row.speaker for row in self.table.rows) else set()
+            for line in lines:
+                metric, place = registry.find(line["measure"]), (line["measure"], line["row"])
+                text = _number(line["ours"], line["sd"], metric.digits) or (
+                    "failed" if line["note"] == "failed" else ""
+                )
+                found.append(Cell(column.name, line["row"], metric.heading, OURS, text, (OURS, *place) in best))
+                if line["paper"] is not None and not math.isnan(line["paper"]):
+                    bold = (PAPER, *place) in best
+                    found.append(Cell(column.name, line["row"], metric.heading, PAPER, f"{line['paper']:g}", bold))
         return found
+
+    def frame(self) -> pd.DataFrame:
+        """The table to read, as texts: each measure has a column "ours", mean ± sd, and, where it can, "paper"."""
+        return table_text.frame(self.layout())
+
+    def shown(self) -> Styler:
+        """The same for a notebook, the best of each column in bold."""
+        return table_text.styled(self.layout(), self.table.name)
+
+    def _truth(self, column: str) -> list[Cell]:
+        """LSE-C of the true clip of a test set, and the paper's, in a row that knows nothing else."""
+        own = next(one for one in self.table.columns if one.name == column)
+        found = [Cell(column, TRUTH, registry.find(name).heading, OURS, "") for name in self.table.measures]
+        if own.voice or not own.speaker or "lse_c" not in self.table.measures:
+            return found
+        records = [r for (_, where), rs in self.cells.items() if where == column for r in rs]
+        values = [v for r in records if isinstance(v := r.measures.get("true_lse_c"), float)]
+        stated = paper.truth(self.table.numbers.get(self.table.data, {}), own.paper)
+        heading = registry.find("lse_c").heading
+        found += [Cell(column, TRUTH, heading, OURS, f"{values[0]:.3f}")] if values else []
+        return found + ([Cell(column, TRUTH, heading, PAPER, f"{stated:g}")] if values and stated else [])
 
     def verdicts(self) -> pd.DataFrame:
         """One line a claim: what the paper found, what we found with its 95 % interval, and the verdict.
 
-        One seed's interval is over frames alone; the verdict says so.
+        The verdict goes by p, corrected for the number of claims. With one seed it is over frames alone, and says so.
         """
         import pandas as pd
 
         lines = []
         for one in self.judged():
-            unit = MEASURES.get(one.claim.measure, ("distance to the sound", "", 3))
-            found = one.difference
+            metric, found = registry.find(one.claim.measure), one.difference
+            ours = "" if found is None else f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {metric.heading}"
             lines.append(
                 {
                     "claim": one.claim.text,
                     "paper": "" if one.paper is None else f"{one.paper:+.3g}",
-                    "ours": ""
-                    if found is None
-                    else f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {unit[0]}",
+                    "ours": ours,
+                    "p": "" if found is None else f"{found.p:.3f}" if found.p >= 0.001 else "< 0.001",
                     "seeds": one.seeds,
                     "verdict": one.verdict + (" (one seed)" if one.seeds == 1 else ""),
                 }
             )
-        return pd.DataFrame(lines)
+        return pd.DataFrame(lines, columns=["claim", "paper", "ours", "p", "seeds", "verdict"])
 
     def judged(self) -> list[Judged]:
-        """Each claim of the table."""
-        return [self._judge(claim) for claim in self.table.claims]
+        """Each claim of the table, over seeds and frames, corrected for their number (`metrics.statistics`)."""
+        found = [self._difference(claim) for claim in self.table.claims]
+        corrected = iter(holm([difference for difference, _ in found if difference is not None]))
+        judged = []
+        for claim, (difference, seeds) in zip(self.table.claims, found, strict=True):
+            one = None if difference is None else next(corrected)
+            verdict = NO_RUN if one is None else WORDS.get(one.verdict, OPEN)
+            judged.append(Judged(claim, verdict, one, self._stated(claim), seeds))
+        return judged
 
-    def _judge(self, claim: Claim) -> Judged:
+    def _difference(self, claim: Claim) -> tuple[Difference | None, int]:
+        """First minus second in a claim's measure, paired by seed, and on how many seeds."""
         first, second = ({r.seed: r for r in self.cells.get(cell, [])} for cell in (claim.first, claim.second))
-        seeds = sorted(first.keys() & second.keys())
         other = "sync_unrelated" if claim.first == claim.second else claim.measure
-        pairs = [(first[s].series.get(claim.measure), second[s].series.get(other)) for s in seeds]
-        known = [(np.array(a), np.array(b)) for a, b in pairs if a and b]
-        stated = self._stated(claim)
+        pairs = [
+            (first[s].series.get(claim.measure), second[s].series.get(other))
+            for s in sorted(first.keys() & second.keys())
+        ]
+        known = [(np.array(a, float), np.array(b, float)) for a, b in pairs if a and b]
         if not known:
-            return Judged(claim, MISSING, None, stated, 0)
-        ours, theirs = [a for a, _ in known], [b for _, b in known]
+            return None, 0
         same_frames = claim.first == claim.second or self._clip(claim.first) == self._clip(claim.second)
-        compare = paired_over_seeds if same_frames else unpaired_over_seeds
-        found = compare(ours, theirs, BLOCK, higher_is_better=claim.higher_is_better)
-        return Judged(claim, WORDS[found.verdict], found, stated, len(known))
+        ours, theirs = [a for a, _ in known], [b for _, b in known]
+        return over_seeds(ours, theirs, claim.higher_is_better, same_frames), len(known)
 
     def _clip(self, cell: tuple[str, str]) -> Any:
         record = self.cells[cell][0]
@@ -207,59 +233,57 @@ class Result:
         clips = sorted({f"{r.clip['speaker']} ({r.clip['seconds']:g} s, {r.clip['size']} px)" for r in records})
         scorers = {str(r.measures.get("sync")) for r in records}
         loss = one.config["loss"]["perceptual"]
-        return (
+        counts = sorted({len(own) for own in self.cells.values() if own})
+        seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+        said = [
             f"Table {self.table.number}. {self.table.title}. Ours: preset {self.preset}, {', '.join(clips)}, "
-            f"{self.seeds} seed(s), mean ± standard deviation; protocol '{one.measures['protocol']}'; lip sync by "
-            f"{', '.join(sorted(scorers))} (the paper: SyncNet); trained with {loss}; {one.device}; after the bar the "
-            f"paper's numbers, of other people and whole frames."
-        )
+            f"{seeds} seed(s), mean ± standard deviation; protocol '{one.measures['protocol']}'; lip sync by "
+            f"{', '.join(sorted(scorers))} (the paper: SyncNet); trained with {loss}; {one.device}. The paper's "
+            f"numbers are of other people, whole frames and other machines: compare differences between rows"
+        ]
+        return "; ".join([*said, *self._left_out()]) + "."
+
+    def _left_out(self) -> list[str]:
+        """Why whole columns have no number."""
+        tidy, found = self.tidy(), []
+        for measure, lines in tidy.groupby("measure", sort=False):
+            reasons = [note for note in lines["note"] if note and note != "failed"]
+            if reasons and lines["ours"].isna().all():
+                short = NO_WEIGHTS if reasons[0].startswith(NO_WEIGHTS) else reasons[0]
+                found.append(f"{registry.find(str(measure)).title}: {short}")
+        return found
 
     def markdown(self) -> str:
         """For a terminal or a code host."""
-        frame = self.shown()
-        if (
-            len(self.table.columns) > 1 and len(self.table.measures) > 2
-        ):  # one block a test set: few can read 20 columns
-            blocks = [
-                f"**{name}**\n\n{markdown(_filled(frame.loc[:, name]))}"
-                for name in frame.columns.get_level_values(0).unique()
-            ]
-        else:
-            blocks = [markdown(frame)]
-        verdicts = markdown(self.verdicts().set_index("claim"))
-        return "\n\n".join([*blocks, self.caption(), verdicts])
+        verdicts = table_text.pipe_table(self.verdicts().set_index("claim"))
+        return "\n\n".join([*table_text.markdown(self.layout()), self.caption(), verdicts])
 
     def latex(self) -> str:
         """With booktabs; a table environment of its own."""
-        frame = self.shown().map(_escape)
-        frame.index = [_escape(str(name)) for name in frame.index]
-        several = len(self.table.columns) > 1
-        names = [[_escape(part) for part in (key if several else (key,))] for key in frame.columns]
-        lines = ["\\begin{table}", "\\centering", "\\begin{tabular}{l" + "c" * len(names) + "}", "\\toprule"]
-        if several:
-            groups: list[list[Any]] = []
-            for group, _ in names:
-                if groups and groups[-1][0] == group:
-                    groups[-1][1] += 1
-                else:
-                    groups.append([group, 1])
-            lines.append(" & " + " & ".join(f"\\multicolumn{{{n}}}{{c}}{{{g}}}" for g, n in groups) + " \\\\")
-        lines.append(" & " + " & ".join(name[-1] for name in names) + " \\\\")
-        lines.append("\\midrule")
-        lines += [
-            f"{row} & " + " & ".join(cells) + " \\\\" for row, cells in zip(frame.index, frame.values, strict=True)
-        ]
-        lines += [
-            "\\bottomrule",
-            "\\end{tabular}",
-            f"\\caption{{{_escape(self.caption())}}}",
-            f"\\label{{tab:{self.table.name}}}",
-            "\\end{table}",
-        ]
-        return "\n".join(lines) + "\n"
+        return table_text.latex(self.layout(), self.caption(), f"tab:{self.table.name}")
+
+    def save(self, folder: Path) -> list[Path]:
+        """Writes the table as Markdown, CSV (one line a number) and LaTeX."""
+        texts = {"md": self.markdown() + "\n", "csv": self.tidy().to_csv(index=False), "tex": self.latex()}
+        return table_text.save(texts, self.table.key, folder)
+
+
+def _best(lines: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """(ours or paper, measure, row) of the best of each column; nothing where fewer than two can be compared."""
+    found = set()
+    for measure in {line["measure"] for line in lines}:
+        sign = registry.find(measure).sign
+        for kind, key in ((OURS, "ours"), (PAPER, "paper")):
+            values = {line["row"]: line[key] for line in lines if line["measure"] == measure}
+            known = {row: sign * v for row, v in values.items() if v is not None and not math.isnan(v)}
+            if sign and len(known) > 1:
+                found |= {(kind, measure, row) for row, value in known.items() if value == max(known.values())}
+    return found
 
 
 def _value(record: Record, measure: str) -> Any:
+    if measure == "fps" and "fps" in record.facts and "fps_device" not in record.facts:
+        return BESIDE  # by an older version: not the head's own speed
     return record.facts.get(measure) if measure in record.facts else record.measures.get(measure)
 
 
@@ -267,22 +291,3 @@ def _number(mean: float, deviation: float, digits: int) -> str:
     if math.isnan(mean):
         return ""
     return f"{mean:.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
-
-
-def _escape(text: str) -> str:
-    for plain, escaped in (("&", "\\&"), ("%", "\\%"), ("_", "\\_"), ("±", "$\\pm$"), ("|", "$|$")):
-        text = text.replace(plain, escaped)
-    return text
-
-
-def _filled(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without rows that say nothing."""
-    return frame.loc[frame.astype(bool).any(axis=1).to_numpy()]
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """A pipe table; bars inside cells become slashes."""
-    names = [" ".join(filter(None, key)) if isinstance(key, tuple) else str(key) for key in frame.columns]
-    rows: list[Sequence[str]] = [["", *names], ["---"] * (len(names) + 1)]
-    rows += [[str(name), *map(str, cells)] for name, cells in zip(frame.index, frame.values, strict=True)]
-    return "\n".join("| " + " | ".join(cell.replace(" | ", " / ") for cell in row) + " |" for row in rows)

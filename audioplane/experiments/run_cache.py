@@ -64,6 +64,7 @@ def forget_head(subject: str, config: Config) -> None:
 
 def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[Callback]) -> None:
     from audioplane.inference.export import export
+    from audioplane.metrics.speed import device_name
     from audioplane.training.callbacks import Scalars
     from audioplane.training.trainer import Trainer
 
@@ -72,6 +73,7 @@ def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[C
     trainer = Trainer(config, subject, folder, [*callbacks, Scalars(folder, every=10)], resume=resume)
     _forget(folder / "scalars.jsonl", trainer.iteration)
     trainer.run()
+    trainer.facts["device"] = device_name(trainer.device)
     export(trainer, folder / HEAD)
     (folder / STATE).unlink(missing_ok=True)  # only resuming needs it, and it is the larger part
 

@@ -13,20 +13,23 @@ import numpy as np
 
 from audioplane import registry
 from audioplane.config import Config
-from audioplane.evaluation.evaluate import Evaluation, Render, evaluate, evaluate_all, samples_of, spaced
-from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.evaluation import lip_sync
+from audioplane.evaluation.evaluate import spaced
+from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer
+from audioplane.evaluation.networks import lpips
+from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
-from audioplane.runtime import cache, device, files, weights
+from audioplane.runtime import cache, device, files
 from audioplane.runtime.source_hash import source_hash
+from audioplane.runtime.threads import one_each
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
     from audioplane.training.trainer import Callback
 
-SHIFT = 1.0  # seconds by which the control's audio is late
 SPEAKERS = "audioplane.synthetic"
 KEPT = (
     "head_psnr",
@@ -39,7 +42,7 @@ KEPT = (
     "sync_distance",
     "sync_unrelated",
 )
-TIMED = 40  # frames
+COMPARED = 100  # frames of which LPIPS is taken
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,6 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> Record:
 
 
 def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
-    import torch
-
     from audioplane.inference.talking_head import TalkingHead
 
     subject = job.clip.open()
@@ -154,18 +155,16 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     path = trained(subject, job.config, callbacks)
     done = time.perf_counter()
     head = TalkingHead.load(path / HEAD, sparse=False)
+    subject = at_size_of(head, subject)
     reader = MouthReader(subject)
     if job.driven is not None:
-        subject = driven_by(subject, job.driven)
+        subject = at_size_of(head, driven_by(subject, job.driven))
         reader = reader.on(subject)
     measures, series = judge(head, subject, reader)
-    gpu = device.kind() == "cuda"
-    ran_on = torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} thread(s)"
     facts = {
         "gaussians": len(head.cloud),
         "moving": TalkingHead.load(path / HEAD).moving,
         "mouth_share": mouth_share(head, subject),
-        "fps": round(_fps(head, subject), 1),
     }
     return Record(
         identity=job.identity,
@@ -175,13 +174,36 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
         clip=job.clip.to_dict(),
         driven=job.driven and job.driven.to_dict(),
         versions=versions(),
-        device=ran_on,
+        device=head.about["facts"].get("device", "unknown"),
         made=today(),
         seconds={"train": round(done - start, 2), "judge": round(time.perf_counter() - done, 2)},
         facts=facts,
         measures=measures,
         series={key: rounded(series[key]) for key in KEPT if key in series},
     )
+
+
+def with_speed(job: Job) -> Record:
+    """The record of a job with its head's speed, measured now: nothing else should run on this machine.
+
+    Raises:
+        ValueError: the job has no record.
+    """
+    from audioplane.inference.talking_head import TalkingHead
+
+    record = find(job)
+    if record is None:
+        raise ValueError("job: expected one with a record; run it first")
+    if "fps" in record.facts:
+        return record
+    subject = job.clip.open()
+    head = TalkingHead.load(trained(subject, job.config) / HEAD, sparse=False)
+    with one_each():
+        speed = head_speed(head, subject if job.driven is None else driven_by(subject, job.driven))
+    facts = record.facts | {"fps": round(speed.fps, 1), "fps_device": speed.device}
+    record = replace(record, facts=facts)
+    record.save(folder())
+    return record
 
 
 def driven_by(subject: Subject, driven: Clip) -> Subject:
@@ -191,90 +213,33 @@ def driven_by(subject: Subject, driven: Clip) -> Subject:
 
 def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """All measures of a table: pictures, lips, sync by the scorer that ships; and the lips a second late."""
-    renders = [renderer(head, subject, shift) for shift in (0.0, SHIFT)]
-    (summary, series), (late, _) = evaluate_all(subject, renders, reader=reader)
+    (summary, series), (late, _) = evaluate_head(head, subject, (0.0, SHIFT), reader)
     sync, distances = _sync(head, subject)
+    draw = renderer(head, subject)
     return {
         **summary.to_dict(),
-        "lpips": _lpips(head, subject),
+        "lpips": lpips((draw(t), subject.frame(t)) for t in spaced(subject.test, COMPARED)),
         **sync,
         "shifted_correlation": late.opening_correlation,
         "shifted_lip_error": late.lip_error,
     }, series | distances
 
 
-def held_out(
-    head: TalkingHead,
-    subject: Subject,
-    reader: MouthReader | None = None,
-    shift: float = 0.0,
-    frames: range | None = None,
-    protocol: Protocol = DEFAULT,
-) -> tuple[Evaluation, dict[str, np.ndarray]]:
-    """Evaluates a head on a subject's held-out frames, under the subject's own audio or that audio `shift` s late."""
-    return evaluate(subject, renderer(head, subject, shift, protocol), frames, reader, protocol)
-
-
-def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
-    """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own."""
-    audio = np.roll(subject.audio, round(shift * 16_000))
-    codes = head.encode(audio)
-    last = len(codes) - 1
-
-    def render(t: int) -> np.ndarray:
-        time_in_clip = (t - subject.train.start) / max(len(subject.train) - 1, 1)
-        behind = None if protocol.pasted == "nothing" else subject.without_head(t)
-        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, time_in_clip)
-
-    return render
-
-
 def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """LSE-C and LSE-D by the scorer that ships, those of the truth and of the head under unrelated sound.
+    """Lip sync by the scorer that ships: of the head, of the truth, of the head under unrelated sound; its series."""
+    from audioplane.pretrained.syncnet.scorers import Scorer
 
-    `sync_distance`: of each window of five frames to its own sound; `sync_unrelated`: to that half a clip away.
-    """
-    from audioplane.pretrained.syncnet.scorers import FPS, SHORTEST, Scorer
-
-    frames = subject.test
-    if subject.fps != FPS or len(frames) < SHORTEST:
-        return {"sync": f"missing: lip sync needs {SHORTEST / FPS:g} s at {FPS:g} frames a second"}, {}
-    scorer = Scorer.built_in()
-    landmarks, audio = subject.landmarks[frames.start : frames.stop], subject.audio[samples_of(frames, FPS)]
-    count = scorer.count(len(frames), len(audio))
-    draw = renderer(head, subject)
-    sights = scorer.see(map(draw, frames), landmarks)[:count]
-    true = scorer.see(map(subject.frame, frames), landmarks)[:count]
-    own, other = scorer.hear(audio, count), scorer.hear(np.roll(audio, len(audio) // 2), count)
-    pairs = {"": (sights, own), "true_": (true, own), "unrelated_": (sights, other)}
-    scores = {prefix: scorer.score(*pair) for prefix, pair in pairs.items()}
-    found: dict[str, Any] = {"sync": scorer.name, "sync_seconds": len(frames) / FPS}
-    for prefix, score in scores.items():
-        found |= {f"{prefix}lse_c": score.confidence, f"{prefix}lse_d": score.distance}
-    distances = {"sync_distance": own, "sync_unrelated": other}
-    return found | {"sync_offset": scores[""].offset}, {
-        key: np.linalg.norm(sights - sound, axis=1) for key, sound in distances.items()
-    }
-
-
-def _lpips(head: TalkingHead, subject: Subject) -> float | str:
-    """Of whole frames by AlexNet, where its weights are."""
-    from audioplane.metrics.perceptual import Lpips
-
-    try:
-        network = Lpips("alex")
-    except weights.MissingWeightsError:
-        return "weights missing"
-    draw = renderer(head, subject)
-    return float(np.mean([network(draw(t), subject.frame(t)) for t in spaced(subject.test, 100)]))
-
-
-def _fps(head: TalkingHead, subject: Subject) -> float:
-    """Frames a second, one after the other: deformation, splatting, compositing."""
-    from audioplane.metrics.speed import measure
-
-    draw, frames = renderer(head, subject), spaced(subject.test, TIMED)
-    return measure(lambda k: draw(frames[k]), len(frames), ("deformation", "rasterization", "compositing")).fps
+    why = lip_sync.missing(subject.fps, len(subject.test))
+    if why:
+        return {"sync": f"missing: {why}"}, {}
+    found = lip_sync.of_subject(Scorer.built_in(), subject, {"head": renderer(head, subject)})
+    measures: dict[str, Any] = {"sync": found.scorer, "sync_seconds": found.seconds}
+    for prefix, clip in (("", "head"), ("true_", "truth"), ("unrelated_", f"head, {lip_sync.UNRELATED}")):
+        score = found.scores[clip]
+        measures |= {f"{prefix}lse_c": score.confidence, f"{prefix}lse_d": score.distance}
+    own = found.scores["head"]
+    measures |= {"sync_offset": own.offset, "sync_at_zero": own.at_zero}
+    return measures, {"sync_distance": found.distances["head"], "sync_unrelated": found.unrelated["head"]}
 
 
 def mouth_share(head: TalkingHead, subject: Subject) -> float:
@@ -286,6 +251,8 @@ def mouth_share(head: TalkingHead, subject: Subject) -> float:
         seen = (means @ view[:3, :3].T + view[:3, 3]) @ K.T
         x, y = (seen[:, :2] / seen[:, 2:]).astype(int).T
         mask = subject.motion_mask(t)
+        if not mask.any():  # the face is lost
+            continue
         inside = (x >= 0) & (x < mask.shape[1]) & (y >= 0) & (y < mask.shape[0])
         shares.append(mask[y[inside], x[inside]].sum() / len(means))
-    return float(np.mean(shares))
+    return float(np.mean(shares)) if shares else float("nan")

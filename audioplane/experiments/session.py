@@ -120,15 +120,17 @@ def scalars(run: Path) -> dict[str, np.ndarray]:
 
 
 def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:
-    """The head's measures on the subject's test frames, driven by its own voice (`evaluate`)."""
-    from audioplane.evaluation.evaluate import evaluate
+    """The head's measures on the subject's test frames, at the head's size and driven by its own voice."""
+    from audioplane.evaluation.heads import evaluate_head
 
-    codes = head.encode(subject.audio)
-    return evaluate(subject, lambda t: draw(subject, head, codes, t))
+    return evaluate_head(head, subject)[0]
 
 
 def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarray:
-    """Frame t of the subject as the head speaks it, over the true torso: (H, W, 3) uint8."""
+    """Frame t of the subject as the head speaks it, over the true torso, in the head's size: (H, W, 3) uint8."""
+    from audioplane.evaluation.resized import at_size_of
+
+    subject = at_size_of(head, subject)
     return head.render(codes[t], subject.viewmats[t], subject.without_head(t))
 
 
@@ -141,7 +143,7 @@ def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: in
     """
     from IPython.display import Video
 
-    from audioplane.inference.compositing import write_video
+    from audioplane.media.writer import write_video
 
     path = cache.make("films") / f"{name}.mp4"
     count = write_video(path, frames, 25.0, audio, quality=quality)
@@ -151,8 +153,10 @@ def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: in
 
 def beside_truth(subject: Subject, head: TalkingHead, frames: range) -> Iterator[np.ndarray]:
     """The truth and, right of it, the head: (H, 2 W, 3) uint8, marked as synthetic."""
-    from audioplane.inference.compositing import mark_stamp, put_mark
+    from audioplane.evaluation.resized import at_size_of
+    from audioplane.media.marks import mark_stamp, put_mark
 
+    subject = at_size_of(head, subject)
     codes, stamp = head.encode(subject.audio), mark_stamp(subject.width)
     for t in frames:
         pair = np.concatenate([subject.frame(t), draw(subject, head, codes, t)], axis=1)

@@ -1,24 +1,24 @@
-"""The paper's tables as data: rows and columns are configs and clips, and each claim names the cells it compares.
+"""Tables as data: rows and columns are configs and clips, and each claim names the cells it compares.
 
-A cell is one `Job` a seed. Tables share cells; a shared one is run once. Table I is bytes, not runs (`inside.memory`).
+A cell is one `Job` a seed. Tables share cells; a shared one is run once. A method's tables stand in its own folder
+(`config.MethodSpec.tables`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from audioplane.config import Config, preset
+from audioplane import registry
+from audioplane.config import preset
 from audioplane.errors import UserError
 from audioplane.experiments import paper
 from audioplane.experiments.runs import Clip, Job
+from audioplane.metrics import registry as measures
 
 LENGTHS = {"smoke": (10.0, 64, 3.0), "demo": (40.0, 192, 8.0), "paper": (100.0, 512, 20.0)}
 """Seconds and pixels of an embedded speaker's clip, and seconds of a voice that drives it, by preset. Four fifths of a
 clip are learnt; the paper's split, 80 s to learn, is that of `paper`."""
-
-TRI_PLANE = ("method.field=tri_plane", "method.saliency=false")
-SIX_PLANES = ("method.field=six_planes", "method.saliency=false")
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,17 @@ class Row:
     Attributes:
         name: ours. settings: that make it of the preset; None: a method without code here. paper: its name in the
             paper's data, "" where the paper has none. speaker: who learns, where rows differ in that.
+        method: that is run; "" for the table's. hears: whether a voice drives it; there is no run under other voices
+            where not. static: nothing deforms; as many iterations as the other rows, all of them of the static stage.
     """
 
     name: str
     settings: tuple[str, ...] | None = ()
     paper: str = ""
     speaker: str = ""
+    method: str = ""
+    hears: bool = True
+    static: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Claim:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.measure not in ("lip_error", "sync_distance", "sync_unrelated")
+        """Which way the first cell would be better."""
+        return measures.find(self.measure).higher_is_better is not False
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Table:
 
     Attributes:
         name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.
-        measures: that are shown, ours; see `MEASURES`.
+        measures: that are shown, ours; names of `metrics.registry`. method: whose paper it is of.
     """
 
     name: str
@@ -84,255 +90,51 @@ class Table:
     columns: tuple[Column, ...]
     measures: tuple[str, ...]
     claims: tuple[Claim, ...]
+    method: str = registry.DEFAULT
+
+    @property
+    def key(self) -> str:
+        """The name that users type: bare for the default method, METHOD/NAME for the others."""
+        return self.name if self.method == registry.DEFAULT else f"{self.method}/{self.name}"
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All numbers of the paper."""
+        return paper.numbers(self.method)
 
     def job(
         self,
         row: Row,
         column: Column,
-        base: Config,
-        lengths: tuple[float, int, float],
+        preset_name: str,
         seed: int,
         subject: Clip | None = None,
     ) -> Job | None:
-        """The run of a cell; None where there is none: no code, or a field that does not hear."""
-        if row.settings is None or (column.voice and "method.field=six_planes" in row.settings):
+        """The run of a cell; None where there is none: no code, or a method that no voice drives."""
+        if row.settings is None or (column.voice and not row.hears):
             return None
-        seconds, size, driven = lengths
+        base, (seconds, size, driven) = preset(preset_name, row.method or self.method), LENGTHS[preset_name]
+        if subject is not None:
+            seconds, size = subject.seconds, base.schedule.size or subject.size
         clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)
         config = base.replace(*row.settings, seed=seed, schedule__size=clip.size if not subject else size)
         if config.schedule.early_size:
             config = config.replace(schedule__early_size=config.schedule.size // 2)
-        if "schedule.fine=0" in row.settings:  # as many iterations as the others, all of them coarse
-            config = config.replace(schedule__coarse=base.schedule.coarse + base.schedule.fine)
+        if row.static:
+            whole = base.schedule.coarse + base.schedule.fine
+            config = config.replace(schedule__coarse=whole, schedule__fine=0)
         voice = replace(clip, voice=column.voice, seconds=driven) if column.voice else None
         return Job(clip, config, voice)
 
     def paper(self, row: Row, column: Column) -> dict[str, float]:
         """The paper's numbers of a cell, by its own measures."""
-        return paper.row(self.data, row.paper, column.paper) if row.paper else {}
+        return paper.row(self.numbers[self.data], row.paper, column.paper) if row.paper else {}
 
 
-MEASURES = {
-    "head_psnr": ("head PSNR", "psnr", 2), "head_ssim": ("head SSIM", "ssim", 4), "lpips": ("LPIPS", "lpips", 4),
-    "lse_c": ("LSE-C", "syncnet", 3), "mouth_psnr": ("mouth PSNR", "", 2), "mouth_ssim": ("mouth SSIM", "", 4),
-    "lip_error": ("lip error, mm", "", 3), "opening_correlation": ("opening r", "", 3),
-    "opening_amplitude": ("amplitude", "", 2), "shifted_correlation": ("r, 1 s late", "", 2), "fps": ("FPS", "fps", 0),
-    "true_lse_c": ("LSE-C of the truth", "", 3), "mouth_share": ("Gaussians at the mouth", "", 3),
-    "unrelated_lse_c": ("LSE-C, unrelated", "", 3),
-}  # fmt: skip
-"""Our measures: title, the paper's measure beside which it stands, digits. LSE-C is by `audioplane-sync`, the paper's
-by SyncNet: two scales. The paper's PSNR is of whole pictures."""
-
-PICTURES = (
-    "head_psnr",
-    "head_ssim",
-    "lpips",
-    "lse_c",
-    "mouth_psnr",
-    "lip_error",
-    "opening_correlation",
-    "opening_amplitude",
-    "shifted_correlation",
-)
-
-
-def _compare(text: str, first: tuple[str, str], second: tuple[str, str], *pairs: tuple[str, str]) -> tuple[Claim, ...]:
-    return tuple(
-        Claim(f"{text} ({MEASURES_OF[paper_name]})", first, second, ours, paper_name) for paper_name, ours in pairs
-    )
-
-
-MEASURES_OF = {"psnr": "PSNR", "syncnet": "lip sync", "lpips": "perceptual"}
-PSNR, SYNC = ("psnr", "head_psnr"), ("syncnet", "sync_distance")
-
-
-def _table2() -> Table:
-    rows = (
-        Row("static", ("schedule.fine=0",)),
-        Row("w/o AP & SS", TRI_PLANE, "w/o AP & SS"),
-        Row("+ SS", ("method.field=tri_plane",), "+ SS"),
-        Row("+ AP", ("method.saliency=false",), "+ AP"),
-        Row("+ AP & SS", (), "+ AP & SS"),
-    )
-    base, ss, ap, full = ((row.name, "test set A") for row in rows[1:])
-    claims = (
-        *_compare("saliency splatting alone improves the baseline", ss, base, PSNR, SYNC),
-        *_compare("the Audio-Plane alone improves the baseline", ap, base, PSNR, SYNC),
-        *_compare("saliency splatting improves the Audio-Plane", full, ap, PSNR, SYNC),
-        *_compare("both together improve the baseline", full, base, PSNR, SYNC),
-    )
-    return Table(
-        "table2",
-        "II",
-        "Audio-Plane (AP) and saliency splatting (SS)",
-        "table2_ablation",
-        rows,
-        (Column("test set A", "adam"),),
-        PICTURES,
-        claims,
-    )
-
-
-def _table3() -> Table:
-    kinds = [(scores, fusion) for scores in ("mlp", "attention") for fusion in ("multiply", "add", "concat")]
-    rows = tuple(
-        Row(
-            f"{scores} / {fusion}",
-            tuple(
-                f"method.{key}={value}"
-                for key, value in (("scores", scores), ("fusion", fusion))
-                if (key, value) not in (("scores", "attention"), ("fusion", "concat"))
-            ),
-            f"{scores}/{fusion}",
-        )
-        for scores, fusion in kinds
-    )
-    best = ("attention / concat", "test set B")
-    claims = (
-        *_compare("attention beats an MLP, concatenated", best, ("mlp / concat", "test set B"), PSNR, SYNC),
-        *_compare("concatenation beats addition", best, ("attention / add", "test set B"), PSNR, SYNC),
-        *_compare("concatenation beats multiplication", best, ("attention / multiply", "test set B"), PSNR, SYNC),
-    )
-    return Table(
-        "table3",
-        "III",
-        "Scores of the prototypes, and how the plane sets join",
-        "table3_fusion",
-        rows,
-        (Column("test set B", "beth"),),
-        PICTURES,
-        claims,
-    )
-
-
-def _table4() -> Table:
-    margins = ("0.05", "0.1", "0.2", "0.3")
-    rows = tuple(Row(m, () if m == "0.2" else (f"method.margin={m}",), m) for m in margins)
-    chosen, claims = ("0.2", "test set A"), ()
-    for margin in ("0.05", "0.1", "0.3"):
-        claims += _compare(f"a margin of 0.2 is better than {margin}", chosen, (margin, "test set A"), SYNC)
-    return Table(
-        "table4",
-        "IV",
-        "The margin of the mask loss",
-        "table4_margin",
-        rows,
-        (Column("test set A", "adam"),),
-        (*PICTURES, "mouth_share"),
-        claims,
-    )
-
-
-def _table5() -> Table:
-    names = (
-        "ATVG",
-        "MakeItTalk",
-        "Wav2Lip",
-        "AD-NeRF",
-        "RAD-NeRF",
-        "ER-NeRF",
-        "SyncTalk",
-        "GaussianTalker",
-        "TalkingGaussian",
-    )
-    rows = (
-        Row("six-planes over time", SIX_PLANES),
-        Row("tri-plane + audio", TRI_PLANE),
-        Row("Audio-Plane", (), "Audio-Plane"),
-        *(Row(method, None, method) for method in names),
-    )
-    columns = (Column("test set A", "adam", paper="A"), Column("test set B", "beth", paper="B"))
-    claims = tuple(
-        claim
-        for column in columns
-        for other in ("tri-plane + audio", "six-planes over time")
-        for claim in _compare(
-            f"Audio-Plane beats {other} on {column.name}",
-            ("Audio-Plane", column.name),
-            (other, column.name),
-            PSNR,
-            SYNC,
-        )
-    )
-    return Table(
-        "table5", "V", "Methods, driven by their own voice", "table5_methods", rows, columns, (*PICTURES, "fps"), claims
-    )
-
-
-def _table6() -> Table:
-    rows = (
-        Row("tri-plane + audio", TRI_PLANE),
-        Row("Audio-Plane", (), "Audio-Plane"),
-        *(Row(method, None, method) for method in ("SynObama", "NVP", "ER-NeRF", "TalkingGaussian")),
-    )
-    columns = (
-        Column("test audio A", "adam", "english_drive", "A"),
-        Column("test audio B", "adam", "german_drive", "B"),
-    )
-    claims = tuple(
-        claim
-        for column in columns
-        for claim in _compare(
-            f"driven by {column.name}, Audio-Plane beats tri-plane + audio",
-            ("Audio-Plane", column.name),
-            ("tri-plane + audio", column.name),
-            ("lpips", "mouth_psnr"),
-            SYNC,
-        )
-    )
-    return Table(
-        "table6", "VI", "Methods, driven by another's voice", "table6_cross_driven", rows, columns, PICTURES, claims
-    )
-
-
-def _table7() -> Table:
-    rows = tuple(
-        Row(name, (), name, speaker)
-        for name, speaker in (("English (M)", "adam"), ("Chinese (M)", "chen"), ("French (M)", "denis"))
-    )
-    columns = (
-        Column("same identity", paper="same_id"),
-        Column("English (M)", voice="english_drive", paper="English (M)"),
-        Column("Chinese (M)", voice="chinese_drive", paper="Chinese (M)"),
-        Column("French (F)", voice="french_drive", paper="French (F)"),
-        Column("German (F)", voice="german_drive", paper="German (F)"),
-    )
-    own = columns[0].name
-    claims = tuple(
-        Claim(
-            f"{row.name}: lips follow {column.name}, who was never heard",
-            (row.name, column.name),
-            (row.name, column.name),
-            "sync_distance",
-            "syncnet",
-        )
-        for row in rows
-        for column in columns[1:]
-    ) + tuple(
-        Claim(
-            f"{row.name}: the own voice is followed better than {column.name}",
-            (row.name, own),
-            (row.name, column.name),
-            "sync_distance",
-            "syncnet",
-        )
-        for row in rows
-        for column in columns[1:]
-    )
-    return Table(
-        "table7",
-        "VII",
-        "Voices of other people and languages",
-        "table7_cross_language",
-        rows,
-        columns,
-        ("lse_c", "opening_correlation"),
-        claims,
-    )
-
-
-_MAKERS: tuple[Callable[[], Table], ...] = (_table2, _table3, _table4, _table5, _table6, _table7)
-TABLES = {table.name: table for table in (make() for make in _MAKERS)}
+def every() -> dict[str, Table]:
+    """All tables, of every method, by their `Table.key`."""
+    places = [place for method in registry.names() if (place := registry.spec(method).tables)]
+    return {table.key: table for place in places for table in registry.load(place).values()}
 
 
 def find(name: str) -> Table:
@@ -341,9 +143,19 @@ def find(name: str) -> Table:
     Raises:
         UserError: there is none.
     """
-    if name not in TABLES:
-        raise UserError(f"there is no table {name!r}; there are table1, {', '.join(TABLES)}")
-    return TABLES[name]
+    tables = every()
+    if name not in tables:
+        raise UserError(f"there is no table {name!r}; there are {', '.join([*computed(), *tables])}")
+    return tables[name]
+
+
+def computed() -> dict[str, str]:
+    """Tables that no runs are needed for: name -> "module:function" that gives a data frame."""
+    return {
+        name if method == registry.DEFAULT else f"{method}/{name}": place
+        for method in registry.names()
+        for name, place in registry.spec(method).computed.items()
+    }
 
 
 def jobs(table: Table, preset_name: str, seeds: int, subject: Clip | None = None) -> dict[tuple[str, str, int], Job]:
@@ -353,14 +165,11 @@ def jobs(table: Table, preset_name: str, seeds: int, subject: Clip | None = None
         table: which. preset_name: smoke, demo or paper. seeds: 0 to seeds - 1.
         subject: a prepared video that takes the place of the embedded speakers.
     """
-    base, lengths = preset(preset_name), LENGTHS[preset_name]
-    if subject is not None:
-        lengths = (subject.seconds, base.schedule.size or subject.size, lengths[2])
     found = {}
     for seed in range(seeds):
         for row in table.rows:
             for column in table.columns:
-                job = table.job(row, column, base, lengths, seed, subject)
+                job = table.job(row, column, preset_name, seed, subject)
                 if job is not None:
                     found[row.name, column.name, seed] = job
     return found

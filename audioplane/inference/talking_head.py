@@ -21,6 +21,8 @@ from audioplane.errors import UserError
 from audioplane.inference import compositing
 from audioplane.inference import poses as head_poses
 from audioplane.inference.folding import FoldedBranch
+from audioplane.media.marks import mark_stamp, put_mark
+from audioplane.media.writer import write_video
 from audioplane.methods.base import Condition, Method
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians
@@ -214,13 +216,13 @@ class TalkingHead:
         codes = self.encode(audio, features, sample)
         width, height, _ = self._camera(size)
         views, torsos = self._poses(poses, len(codes), seed)
-        stamp, still = compositing.mark_stamp(width), self._torso(0, width, height)
+        stamp, still = mark_stamp(width), self._torso(0, width, height)
 
         def draw(t: int) -> np.ndarray:
             behind = self._torso(int(torsos[t]), width, height) if torsos[t] else still
             image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1))
             if mark:
-                compositing.put_mark(image, stamp)
+                put_mark(image, stamp)
             return image
 
         yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
@@ -268,7 +270,7 @@ class TalkingHead:
         audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
         more = None if sample is None else load_audio(sample)
         pictures = self.frames(audio, poses, size, seed, mark, features, more)
-        compositing.write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
+        write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from audioplane.config import LossConfig
 from audioplane.runtime import threads
+from audioplane.runtime.contracts import expect
 
 if TYPE_CHECKING:
     from audioplane.methods.base import Sample
@@ -80,16 +81,24 @@ class _PixelTerms(torch.autograd.Function):
         from audioplane.losses import pixel_kernels as kernels
 
         height, width = alpha.shape[:2]
+        expect("channels", channels, (height, width, 4 if channels.shape[-1] == 4 else 3))
+        expect("alpha", alpha, (height, width, 1))
+        expect("target", sample.target, (height, width, 3))
+        expect("background", sample.background, (3,) if sample.background.dim() == 1 else (height, width, 3))
+        expect("known", sample.known, (height, width), torch.bool)
+        for name in ("head", "motion"):
+            expect(name, getattr(sample, name), (height, width))
         inputs = [t.detach().contiguous().numpy() for t in (channels, alpha)]
-        own = sample.background.view(-1, width if sample.background.dim() == 3 else 1, 3).numpy()
-        image, target, sums = torch.empty(height, width, 3), torch.empty(height, width, 3), np.empty((height, 4), "f4")
+        own = _rows_of(sample.background, width)
+        image, target = (channels.new_empty(height, width, 3) for _ in range(2))
+        sums = np.empty((height, 4), "f4")
         weights = (np.float32(mouth_weight), np.float32(margin))
         rows = threads.split(height, 2 * torch.get_num_threads())
         given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion)]
         threads.run(kernels.compare, rows, *inputs, own, *given, *weights, image.numpy(), target.numpy(), sums)
         l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
-        ctx.state = (image.numpy(), target.numpy(), inputs[0], own, given[3], *weights)
-        ctx.rows, ctx.pixels = rows, height * width
+        ctx.save_for_backward(image, target, channels, sample.background, sample.motion)
+        ctx.rows, ctx.pixels, ctx.weights = rows, height * width, weights
         values = [
             torch.tensor(x, dtype=torch.float32)
             for x in (l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0))
@@ -103,18 +112,30 @@ class _PixelTerms(torch.autograd.Function):
     ) -> tuple[Any, ...]:
         from audioplane.losses import pixel_kernels as kernels
 
-        v_channels, v_alpha = torch.empty(ctx.state[2].shape), torch.empty(*v_image.shape[:2], 1)
+        image, target, channels, background, motion = (t.detach() for t in ctx.saved_tensors)
+        v_channels = torch.empty_like(channels, memory_format=torch.contiguous_format)
+        v_alpha = channels.new_empty(*v_image.shape[:2], 1)
         scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
         threads.run(
             kernels.spread,
             ctx.rows,
-            *ctx.state,
+            image.numpy(),
+            target.numpy(),
+            channels.contiguous().numpy(),
+            _rows_of(background, image.shape[1]),
+            motion.numpy(),
+            *ctx.weights,
             v_image.contiguous().numpy(),
             *scales,
             v_channels.numpy(),
             v_alpha.numpy(),
         )
         return v_channels, v_alpha, None, None, None
+
+
+def _rows_of(background: Tensor, width: int) -> np.ndarray:
+    """A sample's background, (H, W, 3) or (3,), as the kernels take it: (H, W, 3) or (1, 1, 3)."""
+    return background.view(-1, width if background.dim() == 3 else 1, 3).numpy()
 
 
 def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -186,6 +207,8 @@ class _Similarity(torch.autograd.Function):
         from audioplane.losses import ssim_kernels as kernels
 
         height, width = image.shape[:2]
+        expect("image", image, (height, width, 3))
+        expect("target", target, (height, width, 3))
         stride = -(-(3 * width + 2 * kernels.SIDE) // kernels.LANES) * kernels.LANES + kernels.LANES
         planes = np.zeros((5, height + 2 * kernels.REACH, stride), np.float32)
         inner = (slice(kernels.REACH, kernels.REACH + height), slice(kernels.SIDE, kernels.SIDE + 3 * width))
@@ -194,16 +217,18 @@ class _Similarity(torch.autograd.Function):
         flat, sums = [plane.reshape(-1) for plane in planes], np.empty(height, np.float32)
         rows = threads.split(height, 2 * torch.get_num_threads())
         threads.run(kernels.compare, rows, width, stride, *flat, sums)
-        ctx.state = (flat, rows, width, stride)
-        return torch.tensor(float(sums.sum(dtype=np.float64)) / (3 * height * width))
+        ctx.save_for_backward(torch.from_numpy(planes))  # copies: the images may change in place meanwhile
+        ctx.rows, ctx.width, ctx.stride = rows, width, stride
+        return image.new_tensor(float(sums.sum(dtype=np.float64)) / (3 * height * width))
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         from audioplane.losses import ssim_kernels as kernels
 
-        flat, rows, width, stride = ctx.state
+        (planes,), rows, width, stride = ctx.saved_tensors, ctx.rows, ctx.width, ctx.stride
+        flat = [plane.view(-1).numpy() for plane in planes]
         height = rows[-1][1]
-        gradient = torch.empty(height, width, 3)
+        gradient = planes.new_empty(height, width, 3)
         scale = float(v) / (3 * height * width)
         threads.run(kernels.spread, rows, width, stride, *flat, scale, gradient.view(-1).numpy())
         return gradient, None

@@ -1,22 +1,31 @@
-"""Films as they come: pictures with the seconds at which they are shown, and two films paired by them."""
+"""Two films compared: which frame of one belongs to which of the other, by the times at which they are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from audioplane.errors import UserError
+from audioplane.media.container import DAMAGE, reason
+from audioplane.media.reader import MediaReader
 
 
 @dataclass(frozen=True)
 class Film:
-    """What a file says of its picture: size, shown times (T,) in seconds from the first frame, frames a second."""
+    """What a file shows, and when.
+
+    Attributes:
+        path: of the file. width, height: of its pictures, upright, their pixels square.
+        times: (T,) seconds from the first, of every picture that is shown. fps: pictures a second.
+        has_sound: whether it has a sound track. notes: what is done to its pictures, each in words.
+    """
 
     path: Path
     width: int
@@ -24,6 +33,7 @@ class Film:
     times: NDArray[np.float64]
     fps: float
     has_sound: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -32,57 +42,34 @@ class Film:
 
 
 def read(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Yields each picture's time in seconds from the first and its pixels (H, W, 3) uint8 RGB.
+    """Yields each picture's time in seconds from the first and its pixels (H, W, 3) uint8 RGB, upright.
 
     Raises:
         UserError: no such file, or it cannot be read as a film.
     """
-    import av
-    from av.error import FFmpegError
+    from av.video.reformatter import VideoReformatter
 
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no film {path}")
-    first: float | None = None
+    source, reformatter = MediaReader.open(path), VideoReformatter()
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UserError(f"{path} has no picture")
-            container.streams.video[0].thread_type = "AUTO"
-            for frame in container.decode(video=0):
-                at = frame.time or 0.0
-                first = at if first is None else first
-                yield at - first, np.asarray(frame.to_ndarray(format="rgb24"))
-    except FFmpegError as error:
-        raise UserError(f"{path} cannot be read as a film ({error})") from error
+        for shown in source.frames():
+            yield float(shown.time), source.picture(shown.frame, reformatter)
+    except DAMAGE as error:
+        raise UserError(f"{path} is damaged ({reason(error)}); export it again") from error
 
 
 def look(path: str | Path) -> Film:
-    """Size, times and rate of a film; its packets are read, its pictures are not decoded.
+    """Size, times and rate of a film; all its pictures are decoded, so packets that are never shown do not count.
 
     Raises:
-        UserError: no such file, not a film, or without a picture.
+        UserError: no such file, not a film, without a picture, or damaged.
     """
-    import av
-    from av.error import FFmpegError
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no film {path}")
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UserError(f"{path} has no picture")
-            stream: Any = container.streams.video[0]
-            width, height, sound = stream.width, stream.height, bool(container.streams.audio)
-            rate = float(stream.average_rate or stream.guessed_rate or 25)
-            stamps = [float(p.pts * p.time_base) for p in container.demux(stream) if p.pts is not None]
-    except FFmpegError as error:
-        raise UserError(f"{path} cannot be read as a film ({error})") from error
-    if not stamps:
-        raise UserError(f"{path} has no frame")
-    times = np.sort(np.array(stamps))
-    return Film(path, width, height, times - times[0], rate, sound)
+    source = MediaReader.open(path)
+    timing = source.timing()
+    if timing.damaged.startswith("decoding stopped"):
+        raise UserError(f"{path} is damaged: {timing.damaged}; export it again")
+    times = np.array([float(time) for time in timing.times])
+    rate = float(source.rate) or (len(times) - 1) / max(float(times[-1]), 1e-9) or 25.0
+    return Film(Path(path), source.width, source.height, times, rate, source.has_sound, source.notes)
 
 
 @dataclass(frozen=True)
@@ -100,11 +87,12 @@ class Pair:
     resized: bool
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Yields pictures of pred and ref, (H, W, 3) uint8, pair by pair."""
-        sides = [
-            _only(read(film.path), numbers)
-            for film, numbers in ((self.pred, self.frames[:, 0]), (self.ref, self.frames[:, 1]))
-        ]
+        """Yields pictures of pred and ref, (H, W, 3) uint8, pair by pair.
+
+        Raises:
+            UserError: a film ends before its frames do.
+        """
+        sides = [_only(film, numbers) for film, numbers in zip((self.pred, self.ref), self.frames.T, strict=True)]
         for pred, ref in zip(*sides, strict=True):
             if self.resized:
                 pred = cv2.resize(pred, (self.ref.width, self.ref.height), interpolation=cv2.INTER_AREA)
@@ -148,26 +136,33 @@ def pair(pred: str | Path, ref: str | Path, resize: bool = False, cut: bool = Fa
     return Pair(a, b, index if slow is a else index[:, ::-1], (a.width, a.height) != (b.width, b.height))
 
 
-def _only(frames: Iterator[tuple[float, NDArray[np.uint8]]], numbers: NDArray) -> Iterator[NDArray[np.uint8]]:
+def _only(film: Film, numbers: NDArray) -> Iterator[NDArray[np.uint8]]:
     """The frames of those (rising) numbers; one that is asked for twice comes twice."""
     wanted = iter(numbers.tolist())
     next_one = next(wanted, None)
-    for number, (_, picture) in enumerate(frames):
+    if next_one is None:
+        return
+    for number, (_, picture) in enumerate(read(film.path)):
         while next_one == number:
             yield picture
             next_one = next(wanted, None)
         if next_one is None:
             return
+    raise UserError(f"{film.path} ends before frame {next_one}; it changed while it was read")
 
 
 def at_rate(path: str | Path, fps: float = 25.0) -> Iterator[NDArray[np.uint8]]:
-    """A film's pictures at another rate: at each moment k / fps the one that is then shown (as `ffmpeg -r` has it)."""
-    k, shown = 0, None
-    for at, picture in read(path):
-        while shown is not None and k / fps < at - 0.5 / fps:
-            yield shown
-            k += 1
-        shown = picture
-        if k / fps <= at + 0.5 / fps:
-            yield shown
-            k += 1
+    """A film's pictures at another rate: at each moment k / fps the one that is on the screen then.
+
+    Args:
+        path: of the film. fps: pictures a second that are wanted.
+
+    Yields:
+        (H, W, 3) uint8 RGB, until the last picture goes.
+
+    Raises:
+        UserError: no such file, or it cannot be read as a film.
+    """
+    source = MediaReader.open(path)
+    rate = Fraction(fps).limit_denominator(100_000)
+    yield from source.pictures_at((k / rate for k in count()), to_the_end=True)

@@ -106,7 +106,8 @@ def _channels(x: NDArray) -> NDArray:
 def ms_ssim(picture: Picture, truth: Picture) -> float:
     """Multi-scale SSIM (Wang et al. 2003): five scales, weights of the paper, whole windows only, mean of the channels.
 
-    Scales are halved by 2 x 2 means; a negative mean of contrast and structure counts as 0.
+    Scales are halved by 2 x 2 means, with an odd last row or column once more, as the authors' imfilter(...,
+    'symmetric') has it; a negative mean of contrast and structure counts as 0.
 
     Raises:
         ValueError: shapes differ, or a side is shorter than `MS_SSIM_SIDE`.
@@ -118,7 +119,7 @@ def ms_ssim(picture: Picture, truth: Picture) -> float:
     value = np.ones(a.shape[2])
     for level, weight in enumerate(weights):
         if level:
-            a, b = _halved(a), _halved(b)
+            a, b = _halved(a, "edge"), _halved(b, "edge")
         light, rest = (x[5:-5, 5:-5] for x in _similarities(a, b))
         last = level == len(weights) - 1
         value *= np.maximum((light * rest if last else rest).mean(axis=(0, 1)), 0.0) ** weight
@@ -128,10 +129,17 @@ def ms_ssim(picture: Picture, truth: Picture) -> float:
 MS_SSIM_SIDE, HAARPSI_SIDE = 161, 16
 
 
-def _halved(x: NDArray) -> NDArray:
-    """Means of 2 x 2 pixels; an odd last row or column is left out."""
-    h, w = x.shape[0] // 2, x.shape[1] // 2
-    return _channels(cv2.resize(x[: 2 * h, : 2 * w], (w, h), interpolation=cv2.INTER_AREA))
+def _halved(x: NDArray, beyond: str) -> NDArray:
+    """Means of 2 x 2 pixels, (H, W, C) -> (ceil(H / 2), ceil(W / 2), C).
+
+    Args:
+        x: picture.
+        beyond: what an odd last row or column is paired with: "constant" (zeros) or "edge" (itself).
+    """
+    rows, columns = x.shape[0] % 2, x.shape[1] % 2
+    if rows or columns:
+        x = np.pad(x, ((0, rows), (0, columns), (0, 0)), mode=beyond)  # type: ignore[call-overload]
+    return _channels(cv2.resize(x, (x.shape[1] // 2, x.shape[0] // 2), interpolation=cv2.INTER_AREA))
 
 
 def _luma(x: NDArray) -> NDArray[np.float32]:
@@ -144,12 +152,13 @@ def _luma(x: NDArray) -> NDArray[np.float32]:
 def gmsd(picture: Picture, truth: Picture) -> float:
     """Gradient magnitude similarity deviation (Xue et al. 2014), on luminance halved by 2 x 2 means; 0 is equal.
 
-    Prewitt gradients, T = 170 for values to 255. It sees where edges differ, hardly how much overall.
+    Prewitt gradients, T = 170 for values to 255; beyond an odd last row or column lie zeros, as in the authors' conv2.
+    It sees where edges differ, hardly how much overall.
 
     Raises:
         ValueError: shapes differ.
     """
-    a, b = (_halved(_luma(x)[..., None])[..., 0] for x in _pair(picture, truth, None))
+    a, b = (_halved(_luma(x)[..., None], "constant")[..., 0] for x in _pair(picture, truth, None))
     ga, gb = _gradient(a), _gradient(b)
     return float(((2 * ga * gb + 170.0) / (ga * ga + gb * gb + 170.0)).std())
 
@@ -165,8 +174,8 @@ def _gradient(x: NDArray) -> NDArray:
 def haarpsi(picture: Picture, truth: Picture) -> float:
     """Haar wavelet perceptual similarity index (Reisenhofer et al. 2018), C = 30, alpha = 4.2; 1 is equal.
 
-    Luminance and, of three channels, chroma; halved by 2 x 2 means; three scales of Haar wavelets, of which the
-    coarsest weighs and the finer two are compared.
+    Luminance and, of three channels, chroma; halved by 2 x 2 means, with zeros beyond an odd last row or column as in
+    the authors' code; three scales of Haar wavelets, of which the coarsest weighs and the finer two are compared.
 
     Raises:
         ValueError: shapes differ, or a side is shorter than 16.
@@ -211,7 +220,7 @@ def _yiq_halved(x: NDArray) -> list[NDArray]:
     """Y, I, Q, or the only channel, in 0 to 255 and halved, each (H / 2, W / 2) float32."""
     matrix = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
     scaled = (x * 255.0).astype(np.float32)
-    planes = _halved(cv2.transform(scaled, matrix) if x.shape[2] == 3 else scaled)
+    planes = _halved(cv2.transform(scaled, matrix) if x.shape[2] == 3 else scaled, "constant")
     return [np.ascontiguousarray(planes[..., k]) for k in range(planes.shape[2])]
 
 

@@ -30,27 +30,46 @@ BELOW = 0.030  # ... around a point so far below the base of the nose, in head c
 
 
 def correlation(a: NDArray, b: NDArray) -> float:
-    """Pearson's correlation of two series (T,); NaN if one of them is constant.
+    """Pearson's correlation of two series (T,), over the frames that both know.
+
+    Returns:
+        NaN if one of them is constant, or fewer than three frames are known.
 
     Raises:
         ValueError: other shapes, or fewer than three values.
     """
     if a.shape != b.shape or a.ndim != 1 or len(a) < 3:
         raise ValueError(f"a, b: expected two series of one length >= 3, received {a.shape} and {b.shape}")
-    if a.std() == 0 or b.std() == 0:
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = a[known], b[known]
+    if len(a) < 3 or _constant(a) or _constant(b):
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def best_lag(series: NDArray, truth: NDArray, most: int = 10) -> int:
-    """Frames by which `series` comes after `truth`, at the largest correlation within +-`most`."""
+def _constant(series: NDArray) -> bool:
+    """Whether it changes by no more than rounding does."""
+    return float(np.ptp(series)) <= 1e-9 * float(np.abs(series).max())
 
-    def at(lag: int) -> float:
+
+def best_lag(series: NDArray, truth: NDArray, most: int = 10) -> int | None:
+    """Frames by which `series` comes after `truth`, at the largest correlation within +-`most`.
+
+    Args:
+        series, truth: (T,); NaN where unknown.
+        most: largest lag.
+
+    Returns:
+        None where no lag has a correlation: a mouth that rests, or is hardly ever seen.
+    """
+    found: dict[int, float] = {}
+    for lag in range(-most, most + 1):
         late, early = series[max(lag, 0) :], truth[max(-lag, 0) :]
         n = min(len(late), len(early))
-        return correlation(late[:n], early[:n])
-
-    return max(range(-most, most + 1), key=at)
+        value = correlation(late[:n], early[:n]) if n >= 3 else float("nan")
+        if np.isfinite(value):
+            found[lag] = value
+    return max(found, key=lambda lag: found[lag]) if found else None
 
 
 def opening(mouth: NDArray) -> NDArray:

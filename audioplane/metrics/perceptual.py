@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from audioplane.metrics.image import Picture, as_float
 from audioplane.metrics.vision_backbones import BACKBONES, Backbone, import_torchvision, lpips_network
@@ -65,8 +66,30 @@ def available(backbones: Iterable[Backbone] = BACKBONES) -> dict[Backbone, str]:
     }
 
 
+def frechet_distance(ours: NDArray, theirs: NDArray) -> float:
+    """Fréchet distance of two normal distributions with the means and covariances of these features; never below 0.
+
+    |Δμ|² + tr(Σ + Σ' - 2 (Σ Σ')^½), without a root of a matrix: of centred features A, B over √(n - 1) the covariances
+    are Aᵀ A and Bᵀ B, and the trace of the root of their product is the sum of the singular values of A Bᵀ. That is
+    exact where there are fewer features than dimensions, as with the frames of one clip.
+
+    Args:
+        ours, theirs: (n, D) and (m, D), n and m at least 2.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    if ours.ndim != 2 or theirs.ndim != 2 or ours.shape[1] != theirs.shape[1] or min(len(ours), len(theirs)) < 2:
+        raise ValueError(f"ours, theirs: expected (n, D) and (m, D), received {ours.shape} and {theirs.shape}")
+    a, b = (one.astype(np.float64) for one in (ours, theirs))
+    between = a.mean(axis=0) - b.mean(axis=0)
+    a, b = ((one - one.mean(axis=0)) / np.sqrt(len(one) - 1) for one in (a, b))
+    shared = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return max(0.0, float(between @ between + (a * a).sum() + (b * b).sum() - 2 * shared))
+
+
 def fid(pictures: Sequence[Picture], truths: Sequence[Picture]) -> float:
-    """Fréchet inception distance of two sets, by `piq` (the weights of pytorch-fid); 0 is equal.
+    """Fréchet inception distance of two sets (`piq`'s network, with the weights of pytorch-fid); 0 is equal.
 
     With the few, alike frames of one clip it is biased upwards: compare runs on the same frames only.
 
@@ -79,12 +102,13 @@ def fid(pictures: Sequence[Picture], truths: Sequence[Picture]) -> float:
         raise ValueError(
             f"pictures, truths: expected {SMALLEST_SET} or more each, received {len(pictures)} and {len(truths)}"
         )
-    piq = import_piq()
+    import_torchvision()
     from piq.feature_extractors import fid_inception
 
     with _instead_of_download(fid_inception, "load_state_dict_from_url", path):
         network = fid_inception.InceptionV3().eval()
-    return float(piq.FID().compute_metric(*(_inception(network, one) for one in (pictures, truths))))
+    ours, theirs = (_inception(network, one).numpy() for one in (pictures, truths))
+    return frechet_distance(ours, theirs)
 
 
 @torch.no_grad()

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
+
+Device = str | torch.device
 
 
 @dataclass(frozen=True)
@@ -38,29 +41,36 @@ def measure(
     work: Callable[[int], Any],
     frames: int,
     included: tuple[str, ...],
+    device: Device = "cpu",
     warm_up: int = 10,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Speed:
-    """Times `work(0)`, `work(1)`, ... one after the other; a GPU is waited for before and after each.
+    """Times `work(0)`, `work(1)`, ... one after the other.
 
     Args:
-        work: does one frame. frames: to time. included: what it does, such as "audio", "deformation",
-            "rasterization", "compositing", "encoding". warm_up: frames before, which compile and fill caches.
+        work: does one frame.
+        frames: to time.
+        included: what it does, such as "audio", "deformation", "rasterization", "compositing", "encoding".
+        device: where it does so: a GPU is waited for before and after each frame. Not what the machine has.
+        warm_up: frames before, which compile and fill caches.
         clock: seconds.
 
     Raises:
         ValueError: no frame to time.
     """
-    import torch
-
     if frames < 1 or warm_up < 0:
         raise ValueError(f"frames, warm_up: expected at least 1 and 0, received {frames} and {warm_up}")
-    on_gpu = torch.cuda.is_available()
-    wait: Callable[[], Any] = torch.cuda.synchronize if on_gpu else (lambda: None)
+    device = torch.device(device)
+    on_gpu = device.type == "cuda"
+
+    def wait() -> None:
+        if on_gpu:
+            torch.cuda.synchronize(device)
+
     for k in range(warm_up):
         work(k % frames)
     if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     times = np.empty(frames)
     for k in range(frames):
         wait()
@@ -69,7 +79,6 @@ def measure(
         wait()
         times[k] = clock() - start
     p50, p95 = np.quantile(times, [0.5, 0.95])
-    device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} thread(s)"
     return Speed(
         included,
         frames,
@@ -77,17 +86,22 @@ def measure(
         float(frames / times.sum()),
         float(1e3 * p50),
         float(1e3 * p95),
-        device,
-        peak_memory(),
+        device_name(device),
+        peak_memory(device),
     )
 
 
-def peak_memory() -> float:
-    """MiB: the largest that torch has held on the GPU, else the largest this process has ever been; NaN if unknown."""
-    import torch
+def device_name(device: Device) -> str:
+    """What stands beside a number: the GPU's name, or how many of torch's threads worked on the CPU."""
+    device = torch.device(device)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
 
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
+
+def peak_memory(device: Device = "cpu") -> float:
+    """MiB: the largest that torch has held on a GPU, or the largest this process has ever been; NaN if unknown."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
     try:
         import resource
     except ImportError:  # Windows

@@ -1,7 +1,7 @@
 """Figures from what was computed elsewhere: arrays in, a matplotlib Figure out, nothing trained or measured here."""
 
 from audioplane.plots.basic import side_by_side, training
-from audioplane.plots.comparing import margin_heads, methods, table_dots
+from audioplane.plots.comparing import DotPanel, margin_heads, methods, table_dots
 from audioplane.plots.field import attention, deformation, factors, memory, planes
 from audioplane.plots.listening import by_sound, ear, listening, said
 from audioplane.plots.looking import moment, plane_level, prototypes
@@ -14,6 +14,7 @@ from audioplane.plots.speaking import held_out, learning, lips
 from audioplane.plots.study import rating_form, user_study
 
 __all__ = [
+    "DotPanel",
     "attention",
     "band",
     "by_length",

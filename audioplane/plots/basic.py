@@ -10,7 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from audioplane.plots.theme import themed
 
+
+@themed
 def training(losses: Sequence[float], counts: Sequence[int]) -> Figure:
     """The loss (log scale, with its running mean) and the number of Gaussians over the iterations."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -23,10 +26,10 @@ def training(losses: Sequence[float], counts: Sequence[int]) -> Figure:
     right.set(xlabel="iteration", ylabel="Gaussians", ylim=(0, None))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
+@themed
 def side_by_side(rows: dict[str, ArrayLike], titles: Sequence[str] = ()) -> Figure:
     """Rows of pictures under each other: each value is (V, H, W, 3) or (V, H, W) in [0, 1]; one column a picture."""
     arrays = {name: np.asarray(images) for name, images in rows.items()}
@@ -43,7 +46,6 @@ def side_by_side(rows: dict[str, ArrayLike], titles: Sequence[str] = ()) -> Figu
         row[0].set_ylabel(name)
     for cell, title in zip(axes[0], titles, strict=False):
         cell.set_title(title, fontsize=9)
-    plt.close(figure)
     return figure
 
 

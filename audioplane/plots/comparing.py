@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from audioplane.metrics.registry import PAPER_TITLES, Metric
 from audioplane.plots.basic import box_around, empty
+from audioplane.plots.theme import themed
 
 OURS, PAPER = "#0072b2", "#d55e00"  # of Okabe and Ito, told apart by anyone
 BOX = "#f0e442"
 ACROSS, MANY = 4, 12  # panels beside each other, unless there are more rows than so many
 
 
+@themed
 def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
     """Heads trained with different margins: the head, its mouth, where its Gaussians are, and its dynamism map.
 
@@ -60,7 +67,6 @@ def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
     for row, image, label in ((2, counts, "Gaussians a cell"), (3, g, "g; line: mask")):
         bar = figure.colorbar(image, ax=axes[row], shrink=0.85, aspect=14, label=label)
         bar.ax.tick_params(labelsize=7, length=2)
-    plt.close(figure)
     return figure
 
 
@@ -72,6 +78,7 @@ def _share(density: NDArray, mask: NDArray) -> float:
     return float(density[mask[np.ix_(i, j)]].sum() / density.sum())
 
 
+@themed
 def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], titles: Sequence[str] = ()) -> Figure:
     """The same moments by several methods, the mouth zoomed in, and how far each picture is from the truth.
 
@@ -117,7 +124,6 @@ def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], ti
         bar.ax.set_yticklabels(["0", "41"])
         bar.set_label("error to the truth, of 255; number: mean", fontsize=8)
         bar.ax.tick_params(labelsize=7, length=2)
-    plt.close(figure)
     return figure
 
 
@@ -135,67 +141,62 @@ def _frame(axes: Axes, box: tuple[slice, slice], colour: str) -> None:
     )
 
 
-def table_dots(
-    ours: Mapping[str, Mapping[str, Sequence[float]]],
-    paper: Mapping[str, Mapping[str, float]],
-    better: Mapping[str, int],
-    title: str = "",
-    called: Mapping[str, str] | None = None,
-    least: Mapping[str, float] | None = None,
-) -> Figure:
+@dataclass(frozen=True)
+class DotPanel:
+    """One measure of a table.
+
+    Attributes:
+        metric: which. ours: row -> values, one a seed; rows may be empty. paper: row -> the paper's number.
+        shortest: length that its scale has at least, so that differences without weight do not fill a panel.
+    """
+
+    metric: Metric
+    ours: Mapping[str, Sequence[float]]
+    paper: Mapping[str, float]
+    shortest: float = 0.0
+
+    @property
+    def called(self) -> str:
+        """What the paper calls the one beside it."""
+        return PAPER_TITLES.get(self.metric.paper, "")
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether the paper's has the same unit ("head PSNR" beside "PSNR"), or one of its own ("LSE-C", "SyncNet")."""
+        return bool(self.called) and self.metric.title.endswith(self.called)
+
+
+@themed
+def table_dots(panels: Sequence[DotPanel], title: str = "") -> Figure:
     """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
 
     The two were measured on other people, at other sizes, by other networks: the paper's have a scale of their own, at
     the top of each panel. Where both have one unit, the two scales are equally long, so that differences compare.
-
-    Args:
-        ours: measure -> row -> values, one a seed; rows may be empty. paper: measure -> row -> number.
-        better: measure -> 1 where larger is better, -1 where smaller is. title: above all.
-        called: measure -> what the paper calls the one beside it; it has the same unit if the measure's name ends so
-            ("head PSNR" beside "PSNR"), else one of its own ("LSE-C" beside "SyncNet").
-        least: measure -> the shortest its scale may be, so that differences without weight do not fill a panel.
     """
-    numbers = [(row, value) for column in ours.values() for row, values in column.items() for value in values]
-    numbers += [pair for column in paper.values() for pair in column.items()]
-    filled = {row for row, value in numbers if np.isfinite(value)}
-    names = [
-        row
-        for row in dict.fromkeys(row for column in (*ours.values(), *paper.values()) for row in column)
-        if row in filled
-    ]
-    columns = min(len(ours), ACROSS if len(names) <= MANY else len(ours))
-    lines = -(-len(ours) // columns)
+    filled = {row for panel in panels for row, values in panel.ours.items() if len(values)}
+    filled |= {row for panel in panels for row in panel.paper}
+    names = [row for row in dict.fromkeys(row for panel in panels for row in panel.ours) if row in filled]
+    columns = min(len(panels), ACROSS if len(names) <= MANY else len(panels))
+    lines = -(-len(panels) // columns)
     size = (1.3 + 2.15 * columns, 0.3 + lines * (1.2 + 0.3 * len(names)))
     figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False, sharey=True)
-    for cell in axes.ravel()[len(ours) :]:
+    for cell in axes.ravel()[len(panels) :]:
         cell.set_visible(False)
-    for cell, (measure, column) in zip(axes.ravel(), ours.items(), strict=False):
-        for k, row in enumerate(names):
-            values = np.asarray(column.get(row, ()), float)
-            values = values[np.isfinite(values)]
-            if len(values):
-                cell.plot(values, np.full(len(values), k + 0.13), ".", color=OURS, alpha=0.45, markersize=4)
-                spread = values.std(ddof=1) if len(values) > 1 else 0.0
-                cell.errorbar(values.mean(), k + 0.13, xerr=spread, fmt="o", color=OURS, markersize=6, capsize=3)
-        arrow = {1: " ↑", -1: " ↓"}.get(better.get(measure, 0), "")
-        cell.set_xlabel(f"ours: {measure}{arrow}", fontsize=8, color=OURS)
-        theirs = paper.get(measure, {})
-        cell.grid(axis="y", color="0.92")
-        cell.margins(x=0.15)
-        scales, called_so = [cell], (called or {}).get(measure, measure)
-        if theirs:
-            above = _paper_scale(
-                cell, [(theirs[row], k) for k, row in enumerate(names) if row in theirs], called_so + arrow
-            )
-            scales += [above] if measure.endswith(called_so) else []
+    for cell, panel in zip(axes.ravel(), panels, strict=False):
+        _seeds(cell, panel, names)
+        scales = [cell]
+        if panel.paper:
+            above = _paper_scale(cell, panel, names)
+            scales += [above] if panel.one_unit else []
         else:
             cell.set_title("not in the paper", fontsize=8, color="0.5")
-        _lengthen(scales, (least or {}).get(measure, 0.0))
+        _lengthen(scales, panel.shortest)
         cell.tick_params(axis="x", labelsize=7, length=2)
-        cell.tick_params(axis="y", length=0)
+        cell.tick_params(axis="y", length=0, labelsize=9)
         cell.locator_params(axis="x", nbins=4)
-        cell.spines[["left", "right"] if theirs else ["left", "right", "top"]].set_visible(False)
-    axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        cell.spines["left"].set_visible(False)
+        cell.spines["top"].set_visible(bool(panel.paper))
+    axes[0, 0].set(ylim=(len(names) - 0.5, -0.5))
     if title:
         figure.suptitle(title, fontsize=10)
     figure.supxlabel(
@@ -203,8 +204,22 @@ def table_dots(
         "hollow: the paper, on a scale of its own, as long as ours where the unit is the same",
         fontsize=7.5,
     )
-    plt.close(figure)
     return figure
+
+
+def _seeds(axes: Axes, panel: DotPanel, names: Sequence[str]) -> None:
+    """Ours: each seed, and their mean with its spread."""
+    data = pd.DataFrame(
+        [(row, value) for row in names for value in panel.ours.get(row, ()) if np.isfinite(value)],
+        columns=["row", "value"],
+    )
+    shared: dict[str, Any] = {"data": data, "x": "value", "y": "row", "order": list(names), "color": OURS, "ax": axes}
+    sns.stripplot(**shared, size=3.5, alpha=0.45, jitter=False)
+    sns.pointplot(**shared, errorbar="sd", linestyle="none", markersize=4, capsize=0.2, err_kws={"linewidth": 1.3})
+    axes.set_ylabel("")
+    axes.set_xlabel(f"ours: {panel.metric.heading}", fontsize=8, color=OURS)
+    axes.grid(axis="y", color="0.92")
+    axes.margins(x=0.15)
 
 
 def _lengthen(scales: Sequence[Axes], least: float) -> None:
@@ -215,20 +230,13 @@ def _lengthen(scales: Sequence[Axes], least: float) -> None:
         axes.set_xlim((low + high) / 2 - half, (low + high) / 2 + half)
 
 
-def _paper_scale(axes: Axes, points: Sequence[tuple[float, int]], label: str) -> Axes:
+def _paper_scale(axes: Axes, panel: DotPanel, names: Sequence[str]) -> Axes:
     above = axes.twiny()
-    above.plot(
-        [value for value, _ in points],
-        [k - 0.13 for _, k in points],
-        "D",
-        markerfacecolor="none",
-        color=PAPER,
-        markersize=6,
-        linestyle="none",
-    )
-    above.set_xlabel(f"paper: {label}", fontsize=8, color=PAPER)
+    points = [(panel.paper[row], k - 0.26) for k, row in enumerate(names) if row in panel.paper]
+    above.plot(*zip(*points, strict=True), "D", markerfacecolor="none", color=PAPER, markersize=5, linestyle="none")
+    above.set_xlabel(f"paper: {panel.called} {panel.metric.arrow}".rstrip(), fontsize=8, color=PAPER)
     above.margins(x=0.15)
     above.tick_params(axis="x", labelsize=7, length=2)
     above.locator_params(axis="x", nbins=4)
-    above.spines[["left", "right"]].set_visible(False)
+    above.spines["left"].set_visible(False)
     return above

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from audioplane.plots.theme import themed
 from audioplane.runtime import files
 from audioplane.subject import Phoneme, Subject
 from audioplane.subject.masks import LABEL_COLOURS, LABEL_NAMES, mouth_opening
@@ -122,6 +123,7 @@ def _fit(image: np.ndarray, longest: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
+@themed
 def draw(subject: Subject, columns: int = 6) -> Figure:
     """Draws the contact sheet; `savefig` writes it at 100 dpi."""
     from matplotlib.figure import Figure

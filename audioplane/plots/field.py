@@ -12,12 +12,15 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from audioplane.plots.theme import themed
+
 if TYPE_CHECKING:
     import pandas as pd
 
 INK, PAPER = "#1b2a41", "0.93"
 
 
+@themed
 def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Sequence[NDArray]]) -> Figure:
     """The tables of `inside.learned_change`: one column a level; a row for each plane, and the lines under them."""
     levels = len(pictures["xy"])
@@ -38,11 +41,11 @@ def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Seque
         axes[3, level].set(xlim=(0, 1), ylim=(0, top), xticks=[0, 1], xticklabels=["0", "box side"], yticks=[])
         _bare(axes[3, level])
     axes[3, 0].set_ylabel("change of lines")
-    axes[3, -1].legend(fontsize=7, frameon=False, ncols=3, loc="upper right")
-    plt.close(figure)
+    axes[3, -1].legend(fontsize=7, ncols=3, loc="upper right")
     return figure
 
 
+@themed
 def attention(
     audio: NDArray,
     rate: int,
@@ -66,7 +69,6 @@ def attention(
         3, 1, figsize=(10, 5), sharex=True, layout="constrained", height_ratios=[1.2, 3, 1]
     )
     draw_attention(wave, grid, lips, audio, rate, phonemes, weights, opening, fps, start, stop)
-    plt.close(figure)
     return figure
 
 
@@ -113,6 +115,7 @@ def draw_attention(
     return order
 
 
+@themed
 def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
     """The factors of Eq. 10 at one Gaussian: P and f_k once, then f_a and the product at several moments.
 
@@ -138,10 +141,10 @@ def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, A
         cell.set_title(title, fontsize=9)
         cell.spines[:].set_visible(False)
     figure.colorbar(axes[0, 0].images[0], ax=axes, shrink=0.6, aspect=30)
-    plt.close(figure)
     return figure
 
 
+@themed
 def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: Sequence[str], top: float) -> Figure:
     """Renders of several moments over how far each place moved.
 
@@ -159,10 +162,10 @@ def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: S
         cell.set(xticks=[], yticks=[], facecolor=PAPER)
         cell.spines[:].set_visible(False)
     figure.colorbar(axes[1, 0].images[0], ax=axes[1], label="moved, mm", shrink=0.9)
-    plt.close(figure)
     return figure
 
 
+@themed
 def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time.
 
@@ -184,12 +187,10 @@ def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
             axes.plot(length, flat, color=color, label=f"{name}: {size:.1f} MiB", linewidth=width)
     axes.set(xscale="log", yscale="log", xlabel="seconds of video", ylabel="MiB of tables", ylim=(1, None))
     axes.grid(color="0.92", which="major")
-    axes.legend(fontsize=9, frameon=False)
+    axes.legend(fontsize=9)
     _bare(axes)
-    plt.close(figure)
     return figure
 
 
 def _bare(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audioplane.plots.contact_sheet import ACCENT, FAINT, INK, VOICE, label_overlay
+from audioplane.plots.theme import themed
 from audioplane.subject import Subject, blendshapes
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ BARS = 12
 REACH = 15.0  # millimetres of motion at the end of the colour scale
 
 
+@themed
 def draw(subject: Subject, t: int) -> Figure:
     """Draws frame t: picture, labels, depth, motion of the true mesh; the sounds around it; the strongest blendshapes.
 
@@ -111,7 +113,6 @@ def _sound(axes: Axes, subject: Subject, t: int) -> None:
 
 def _shapes(axes: Axes, subject: Subject, t: int) -> None:
     """The shapes that vary most over the clip, always the same ones, so that scrubbing shows them move."""
-    axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=7.5)
     if subject.blendshapes is None:
         axes.set(xticks=[], yticks=[])

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from audioplane.plots.field import INK
+from audioplane.plots.theme import themed
 
 SAID = "#0072b2"
 
 
+@themed
 def listening(
     audio: NDArray,
     rate: int,
@@ -70,10 +72,10 @@ def listening(
     lips.set(ylim=(0, None), ylabel="lips, mm", xlabel="seconds", xlim=(start, stop))
     for axes in (wave, lips):
         axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
+@themed
 def ear(
     audio: NDArray,
     rate: int,
@@ -129,12 +131,12 @@ def ear(
         axes.set_ylabel(name, fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    moves[0].legend(fontsize=8, frameon=False, ncols=2, loc="upper right")
+    moves[0].legend(fontsize=8, ncols=2, loc="upper right")
     rows[-1].set(xlabel="seconds", xlim=(start, stop))
-    plt.close(figure)
     return figure
 
 
+@themed
 def said(
     curves: Mapping[str, tuple[NDArray, NDArray]], correlations: Mapping[str, tuple[float, float]], fps: float
 ) -> Figure:
@@ -155,12 +157,12 @@ def said(
         axes.set_title(f"{name}: correlation {r:.2f}; with the sound a second late {late:.2f}", fontsize=9, loc="left")
         axes.set(ylabel="lips, mm", ylim=(min(0.0, float(own.min())), None), xlim=(0, times[-1]))
         axes.spines[["top", "right"]].set_visible(False)
-    rows[0, 0].legend(fontsize=8, frameon=False, ncols=2, loc="upper right")
+    rows[0, 0].legend(fontsize=8, ncols=2, loc="upper right")
     rows[-1, 0].set_xlabel("seconds")
-    plt.close(figure)
     return figure
 
 
+@themed
 def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
     """Mean opening at each class of sound, as the code says it and as it is; a panel a voice.
 
@@ -190,8 +192,5 @@ def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
     panels[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    figure.legend(
-        *panels[0, 0].get_legend_handles_labels(), fontsize=8, frameon=False, ncols=2, loc="outside lower center"
-    )
-    plt.close(figure)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), fontsize=8, ncols=2, loc="outside lower center")
     return figure

@@ -7,16 +7,19 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from audioplane.plots.basic import empty
 from audioplane.plots.field import INK, draw_attention
+from audioplane.plots.theme import themed
 
 TITLE = {"fontsize": 9, "color": INK}
 
 
+@themed
 def moment(
     frame: NDArray, render: NDArray, dynamism_map: NDArray, mask: NDArray, margin: float, trained: float, title: str
 ) -> Figure:
@@ -48,7 +51,6 @@ def moment(
             bar.ax.tick_params(labelsize=7, length=2)
             bar.outline.set_visible(False)  # type: ignore[operator]
     axes[1, 2].contour(mask, [0.5], colors="black", linewidths=0.7)
-    plt.close(figure)
     return figure
 
 
@@ -57,6 +59,7 @@ MAGMA = {"cmap": "magma", "vmin": 0, "vmax": 0.25}
 PULL = {"cmap": "RdBu_r", "vmin": -0.8, "vmax": 0.8}
 
 
+@themed
 def prototypes(
     sentence: Mapping,
     frame: int,
@@ -91,9 +94,9 @@ def prototypes(
     axes[1].plot([0, 0.008], [place + 0.5] * 2, transform=axes[1].get_yaxis_transform(), color="#56b4e9", linewidth=5)
     shown = means[:, order]
     scale = PowerNorm(0.5, 0, max(float(shown.max()), 1e-6))
-    axes[3].imshow(shown, aspect="auto", cmap="magma", interpolation="nearest", norm=scale)
-    axes[3].set_yticks(range(len(sounds)), sounds, fontsize=7)
-    axes[3].set(xticks=[place], xticklabels=[f"{chosen}"], xlabel="mean attention by sound; prototypes as above")
+    sns.heatmap(shown, cmap="magma", norm=scale, cbar=False, yticklabels=list(sounds), ax=axes[3])
+    axes[3].set_yticklabels(sounds, fontsize=7, rotation=0)
+    axes[3].set(xticks=[place + 0.5], xticklabels=[f"{chosen}"], xlabel="mean attention by sound; prototypes as above")
     axes[3].tick_params(length=3)
 
     top, middle, bottom = right.subplots(3, 1, height_ratios=[1.5, 1.5, 0.9])
@@ -112,10 +115,10 @@ def prototypes(
     bottom.set(xticks=[], xlim=(-0.5, len(totals) - 0.5))
     bottom.tick_params(labelsize=7)
     bottom.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
+@themed
 def plane_level(
     pictures: Mapping[str, NDArray],
     curves: Mapping[str, NDArray],
@@ -154,5 +157,4 @@ def plane_level(
         cell.spines[["top", "right"]].set_visible(False)
     for cell in cells[1][len(curves) :]:
         cell.set_visible(False)
-    plt.close(figure)
     return figure

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from audioplane.plots.basic import empty
 from audioplane.plots.field import INK
+from audioplane.plots.theme import themed
 
 VOICE = "#0072b2"
 
 
+@themed
 def overview(
     audio: NDArray,
     rate: int,
@@ -80,5 +82,4 @@ def overview(
                 linewidth=0.8,
             )
         )
-    plt.close(figure)
     return figure

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from audioplane.plots.basic import empty
 from audioplane.plots.field import INK
+from audioplane.plots.theme import themed
 
 if TYPE_CHECKING:
     from audioplane.methods.audio_plane.paper.pipeline_trace import Stages
@@ -22,6 +23,7 @@ MARK = "#d55e00"  # the Gaussian that is followed
 SOUND, SPACE = "#0072b2", "#009e73"  # paths of arrows
 
 
+@themed
 def pipeline(s: Stages) -> Figure:
     """The method from left to right, drawn from a live model: above what is heard, below where, then what moves.
 
@@ -34,7 +36,6 @@ def pipeline(s: Stages) -> Figure:
     _hear(figure, s)
     _look_up(figure, s)
     _move(figure, s)
-    plt.close(figure)
     return figure
 
 

@@ -10,12 +10,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from audioplane.plots.theme import themed
+
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 AXES = ("nods", "turns", "tilts")
 
 
+@themed
 def trajectories(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0) -> Figure:
     """The head's rotation over time and what was found of it.
 
@@ -37,7 +40,7 @@ def trajectories(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0
     time = (np.arange(len(truth)) + 0.5) / fps
     for k, name in enumerate(AXES):
         rows[0].plot(time, truth[:, k] - truth[:, k].mean(), color=f"C{k}", linewidth=1.2, label=name)
-    rows[0].legend(loc="upper right", ncols=3, fontsize=8, frameon=False)
+    rows[0].legend(loc="upper right", ncols=3, fontsize=8)
     rows[0].set_ylabel("truth, degrees", fontsize=8)
     most = max(float(np.abs(error).max()) for error in found.values())
     for axes, (name, error) in zip(rows[1:], found.items(), strict=True):
@@ -52,10 +55,10 @@ def trajectories(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0
     for axes in rows:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    plt.close(figure)
     return figure
 
 
+@themed
 def trusted_points(frame: NDArray, landmarks: NDArray, weights: NDArray) -> Figure:
     """A frame with its landmarks (68 x 2 pixels), coloured by how far they are trusted (68, in [0, 1])."""
     figure, axes = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
@@ -64,10 +67,10 @@ def trusted_points(frame: NDArray, landmarks: NDArray, weights: NDArray) -> Figu
     axes.scatter(*(landmarks - 0.5).T, s=12, c=colours, edgecolors="black", linewidths=0.3)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    plt.close(figure)
     return figure
 
 
+@themed
 def prepared(subject: Subject, frames: NDArray, axes: NDArray) -> Figure:
     """Frames with the head's axes drawn into them, their labels, and what is behind the head.
 
@@ -89,5 +92,4 @@ def prepared(subject: Subject, frames: NDArray, axes: NDArray) -> Figure:
         for cell in row:
             cell.set(xticks=[], yticks=[])
             cell.spines[:].set_visible(False)
-    plt.close(figure)
     return figure

@@ -9,9 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from audioplane.plots.theme import themed
+
 MARGINS = (0.05, 0.1, 0.2, 0.3)
 
 
+@themed
 def dynamism(rows: Mapping[str, Sequence[NDArray]], titles: Sequence[str] = ()) -> Figure:
     """Rows of pictures (H, W, 3) or of maps (H, W) in [0, 1] with a colour bar; one column a moment."""
     count = max(len(row) for row in rows.values())
@@ -31,10 +34,10 @@ def dynamism(rows: Mapping[str, Sequence[NDArray]], titles: Sequence[str] = ()) 
         cell.set_title(title, fontsize=10)
     if image is not None:
         figure.colorbar(image, ax=axes, shrink=0.5)
-    plt.close(figure)
     return figure
 
 
+@themed
 def band(inside: NDArray, outside: NDArray, margin: float) -> Figure:
     """Left: Eq. 15 as a function of g, for m = 1 and m = 0, by margin. Right: where a trained g lies.
 
@@ -48,7 +51,7 @@ def band(inside: NDArray, outside: NDArray, margin: float) -> Figure:
         left.plot(g, np.maximum(0, np.abs(1 - g) - own), color="C3", alpha=shade, label=f"m = 1, margin {own}")
         left.plot(g, np.maximum(0, np.abs(0 - g) - own), color="C0", alpha=shade, label=f"m = 0, margin {own}")
     left.set(xlabel="g", ylabel="loss of one pixel", xlim=(0, 1), ylim=(0, 1))
-    left.legend(fontsize=6.5, frameon=False, loc="upper center", ncols=2)
+    left.legend(fontsize=6.5, loc="upper center", ncols=2)
     bins = np.linspace(0, 1, 51)
     for values, color, name in ((outside, "C0", "rest of the head, m = 0"), (inside, "C3", "mask, m = 1")):
         share = np.full(len(values), 1 / max(len(values), 1))
@@ -56,13 +59,13 @@ def band(inside: NDArray, outside: NDArray, margin: float) -> Figure:
     for low, high in ((0, margin), (1 - margin, 1)):
         right.axvspan(low, high, color="0.9", zorder=0)
     right.set(xlabel="g of the trained head", ylabel="share of pixels", xlim=(0, 1), yscale="log")
-    right.legend(fontsize=8, frameon=False, loc="upper center", title=f"gray: free at margin {margin}")
+    right.legend(fontsize=8, loc="upper center", title=f"gray: free at margin {margin}")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
+@themed
 def margins(dynamism_map: NDArray, mask: NDArray, head: NDArray) -> Figure:
     """Which pixels of one map Eq. 15 still pulls at, margin by margin: red up, blue down; gray is free."""
     figure, axes = plt.subplots(1, len(MARGINS), figsize=(2.3 * len(MARGINS) + 0.9, 2.7), layout="constrained")
@@ -76,5 +79,4 @@ def margins(dynamism_map: NDArray, mask: NDArray, head: NDArray) -> Figure:
         cell.spines[:].set_visible(False)
         cell.set_title(f"margin {margin}\nloss {np.abs(excess).mean():.4f}", fontsize=9)
     figure.colorbar(axes[0].images[0], ax=axes, shrink=0.8, label="pull on g")
-    plt.close(figure)
     return figure

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from audioplane.plots.basic import box_around
+from audioplane.plots.theme import themed
 
 
+@themed
 def learning(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
     """Loss terms, PSNR of the head and Gaussians over the iterations; the coarse stage is shaded."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 2.8), layout="constrained")
@@ -20,7 +22,7 @@ def learning(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
     for name, label in (("l1", "L1"), ("perceptual", "perceptual"), ("mask", "mask, Eq. 15")):
         if name in scalars:
             left.semilogy(at, _smooth(scalars[name]), label=label)
-    left.legend(fontsize=8, frameon=False)
+    left.legend(fontsize=8)
     left.set_ylabel("loss terms")
     middle.plot(at, scalars["psnr"], color="0.85", linewidth=0.6)
     middle.plot(at, _smooth(scalars["psnr"]), color="C0")
@@ -32,10 +34,10 @@ def learning(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
         axes.set(xlabel="iteration", xlim=(0, at[-1]))
         axes.spines[["top", "right"]].set_visible(False)
     middle.text(coarse / 2, middle.get_ylim()[0], "coarse", ha="center", va="bottom", fontsize=8, color="0.5")
-    plt.close(figure)
     return figure
 
 
+@themed
 def held_out(
     truth: Sequence[NDArray], drawn: Sequence[NDArray], mouths: Sequence[NDArray], titles: Sequence[str]
 ) -> Figure:
@@ -60,10 +62,10 @@ def held_out(
         axes[0, column].set_title(titles[column], fontsize=9)
     for cell, name in zip(axes[:, 0], names, strict=True):
         cell.set_ylabel(name)
-    plt.close(figure)
     return figure
 
 
+@themed
 def lips(series: Mapping[str, NDArray], fps: float, start: float, correlation: float) -> Figure:
     """Opening of the mouth over the held-out seconds: the truth, and as read from the renders.
 
@@ -76,9 +78,7 @@ def lips(series: Mapping[str, NDArray], fps: float, start: float, correlation: f
     axes.fill_between(times, 1e3 * series["opening_true"], color="0.85", linewidth=0, label="truth")
     axes.plot(times, 1e3 * series["opening"], color="C3", linewidth=1.2, label=f"ours, correlation {correlation:.2f}")
     axes.set(xlabel="seconds", ylabel="lips apart, mm", xlim=(times[0], times[-1]))
-    axes.legend(fontsize=8, frameon=False, loc="upper right", ncols=2)
-    axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
+    axes.legend(fontsize=8, loc="upper right", ncols=2)
     return figure
 
 

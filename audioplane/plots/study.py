@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")  # Okabe and Ito
+from audioplane.plots.theme import themed
 
 
+@themed
 def user_study(
     summary: pd.DataFrame, agreement: Mapping[str, float], methods: Sequence[str], title: str = ""
 ) -> Figure:
@@ -35,7 +36,7 @@ def user_study(
             means,
             0.92 * width,
             yerr=ends,
-            color=COLORS[k % len(COLORS)],
+            color=f"C{k}",
             label=method,
             error_kw={"elinewidth": 1, "capsize": 2},
         )
@@ -46,13 +47,12 @@ def user_study(
     axes.set(ylim=(1, 6), yticks=range(1, 7), ylabel="mean rating")
     count = int(summary["participants"].max())
     axes.set_title(f"{title}{' · ' if title else ''}{count} participant{'s' if count > 1 else ''}", fontsize=10)
-    axes.legend(fontsize=8, frameon=False, ncols=len(methods), loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    axes.legend(fontsize=8, ncols=len(methods), loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes.tick_params(length=0)
-    axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
+@themed
 def rating_form(criteria: Sequence[str], scale: tuple[int, int], clips: int) -> Figure:
     """The form of a study in which nobody has rated yet: a row a clip, a ring a rating, a panel a criterion.
 
@@ -70,5 +70,4 @@ def rating_form(criteria: Sequence[str], scale: tuple[int, int], clips: int) -> 
         cell.tick_params(length=0)
         cell.spines[:].set_visible(False)
     figure.suptitle("Nobody has rated yet: the form, for the clips of one identity", fontsize=10)
-    plt.close(figure)
     return figure

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess import cached
 from audioplane.preprocess.landmarks import Landmarker, landmarker
 from audioplane.preprocess.settings import SHORTEST, Progress, Settings
-from audioplane.preprocess.source import Source, holes
-from audioplane.preprocess.survey import EVERY, Survey, cuts, frame_count, survey
+from audioplane.preprocess.survey import EVERY, Survey, cuts, frame_count, holes, survey
 from audioplane.runtime import cache, files, weights
 from audioplane.runtime.source_hash import source_hash
 from audioplane.subject.format import FPS
@@ -54,7 +54,7 @@ class Preparation:
     def __init__(self, video: Path, settings: Settings, progress: Progress) -> None:
         settings.check()
         self.settings, self.progress = settings, progress
-        self.source = Source.open(video)
+        self.source = MediaReader.open(video, settings.audio_track)
         if not self.source.has_sound:
             raise UserError(f"{video} has no sound track: a talking head cannot be learnt without the voice")
         self.parser: BiSeNet | None = None
@@ -87,7 +87,7 @@ class Preparation:
             UserError: too short, or hardly any face.
         """
         own, path = self.settings, self.source.path
-        timing = self.steps("read", self._read, {})
+        timing = self.steps("read", self._read, {"start": own.start, "end": own.end})
         end, damaged = float(timing["end"]), str(timing["damaged"])
         stop = min(end, own.end) if own.end else end
         count = frame_count(stop, own.start)
@@ -105,21 +105,22 @@ class Preparation:
             {"start": own.start, "count": count, "landmarks": own.landmarks},
             ("read",),
         )
-        seen = Survey(arrays["faces"], arrays["change"], arrays["repeated"])
+        seen = Survey(arrays["faces"], arrays["change"], arrays["repeated"], own.face)
         if seen.share < LEAST_SHARE:
             raise UserError(
                 f"{path}: a face was found in only {seen.share:.0%} of the frames; take a stretch in which the person "
                 "faces the camera, with --start and --end"
             )
-        first, last = _longest(np.isfinite(seen.faces[:, 0, 0]))
+        first, last = _longest(np.isfinite(seen.main[:, 0]))
         first, last = first * EVERY, min(last * EVERY, count)
         if last - first < SHORTEST * FPS:
             raise UserError(f"{path}: the face is never there for {SHORTEST:g} s together")
         return Look(seen, end, damaged, first, last - first)
 
     def _read(self) -> dict[str, Any]:
-        timing = self.source.timing()
-        return {"times": timing.times, "end": timing.end, "declared": timing.declared, "damaged": timing.damaged}
+        timing = self.source.timing(self.settings.start, self.settings.end)
+        times = [float(time) for time in timing.times]
+        return {"times": times, "end": float(timing.end), "declared": timing.declared, "damaged": timing.damaged}
 
     def _survey(self, start: float, count: int) -> dict[str, Any]:
         seen = survey(self.source, self.finder, start, count, self.bar("look", count))

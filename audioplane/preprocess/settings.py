@@ -12,6 +12,8 @@ from audioplane.preprocess.landmarks import KINDS
 Progress = Callable[[str, int], Callable[[int], object]]
 """Opens a bar: (name, total) -> a function that is told how much more is done."""
 
+FACES = ("largest", "left", "right")
+MOST_FACES = 4  # that are looked for in a picture
 SKIPPABLE = ("hair", "flow", "weights", "bundle", "inertia", "refine")
 SHORTEST = 2.0  # seconds
 FARTHEST = 5.0  # seconds that the sound may be moved by
@@ -23,7 +25,9 @@ class Settings:
     """Every choice.
 
     Attributes:
-        size: side of the Subject's pictures, pixels. start, end: of what is taken, seconds after the first picture.
+        size: side of the Subject's pictures, pixels. audio_track: the sound track to take, from 1; 0: the one that is
+            flagged, else the first that is not silent. face: whom to take where there are several, "largest", "left",
+            "right", or a number: the so many-th by size. start, end: of what is taken, seconds after the first picture.
         landmarks: "mediapipe" or "face-alignment". focal: in sides of the picture; 0 searches it.
         shift_audio: seconds by which the sound is put later, or "auto". train: seconds to learn from, the rest is held
             out; 0 takes 80 %. rounds: of photometric refinement. refine_size: side of its pictures, pixels.
@@ -33,6 +37,8 @@ class Settings:
     """
 
     size: int = 512
+    audio_track: int = 0
+    face: str = "largest"
     start: float = 0.0
     end: float | None = None
     landmarks: str = "mediapipe"
@@ -52,6 +58,10 @@ class Settings:
         end = math.inf if self.end is None else self.end
         if not (0 <= self.start < math.inf and self.start < end):
             raise UserError(f"--start and --end must lie in order, from 0 s on; got {self.start:g} and {self.end}")
+        if self.face not in FACES and not (self.face.isdigit() and 1 <= int(self.face) <= MOST_FACES):
+            raise UserError(f"--face is {', '.join(FACES)} or a number from 1 to {MOST_FACES}, not {self.face!r}")
+        if self.audio_track < 0:
+            raise UserError(f"--audio-track counts from 1, not {self.audio_track}")
         if self.landmarks not in KINDS:
             raise UserError(f"--landmarks is {' or '.join(KINDS)}, not {self.landmarks!r}")
         unknown = [name for name in self.skip if name not in SKIPPABLE]

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from audioplane.audio.features import SAMPLE_RATE, STEP
+from audioplane.audio.mel import SAMPLE_RATE, STEP
 from audioplane.metrics.mouth import correlation
 
 FPS = 25

@@ -11,11 +11,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from audioplane.errors import UserError
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess import flow, trajectory
 from audioplane.preprocess.bundle import Poses
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, landmarker
-from audioplane.preprocess.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +153,7 @@ def pose_study(subject: Subject, video: Path, rounds: int = 2, side: int = 128) 
 
     from audioplane.preprocess import refine
 
-    source, count = Source.open(video), subject.num_frames
+    source, count = MediaReader.open(video), subject.num_frames
 
     def frames() -> Iterator[np.ndarray]:
         return source.pictures(0.0, count)

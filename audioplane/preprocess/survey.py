@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess.landmarks import Landmarker
-from audioplane.preprocess.source import Source
+from audioplane.preprocess.settings import MOST_FACES
 from audioplane.subject.format import FPS, SAMPLE_RATE
 
 EVERY = 8  # frames from one search for faces to the next
 FACE_SHARE = 0.48  # of the crop's side
 FACE_HEIGHT = 0.57  # where the face's centre lies in the crop, from the top
-MOST_FACES = 4
 SEARCHED = 1280  # longer side of pictures that faces are searched in
+SECOND = 0.33  # share of a face's size that another one must have to matter
+BESIDE = 1.5  # sizes of a face beyond which another one is another person
+HOLE = 0.4  # seconds from one picture to the next that tell of lost ones
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Survey:
 
     Attributes:
         faces: S x MOST_FACES x 3: x, y, size in pixels of the video, NaN where there are fewer; one row every `EVERY`
-            frames.
+            frames, the largest first.
+        choice: whom to take, as of `Settings.face`.
         change: T, mean difference of each frame to the one before, in [0, 1]; what a still camera sees of a head is
             below 0.02.
         repeated: T bool, frames that repeat the one before.
@@ -39,26 +44,52 @@ class Survey:
     faces: np.ndarray
     change: np.ndarray
     repeated: np.ndarray
+    choice: str = "largest"
 
-    @property
+    @cached_property
     def main(self) -> np.ndarray:
-        """S x 3: the face that counts in each sample, the largest near where the largest mostly is; NaN without one."""
-        largest = self.faces[:, 0]
-        middle = np.nanmedian(largest, axis=0)
+        """S x 3: the face that counts in each sample, near where the chosen one mostly is; NaN without one.
+
+        Raises:
+            UserError: there never are that many faces.
+        """
+        middle = np.nanmedian(self._chosen(), axis=0)
         away = np.linalg.norm(self.faces[:, :, :2] - middle[:2], axis=2) / middle[2]
         worth = np.nan_to_num(self.faces[:, :, 2] * np.exp(-0.5 * away**2), nan=-1.0)
-        return self.faces[np.arange(len(self.faces)), worth.argmax(1)]
+        if self.choice != "largest":  # another person is not the chosen one, even where that one is not seen
+            worth[~(away < BESIDE)] = -1.0
+        found = self.faces[np.arange(len(self.faces)), worth.argmax(1)]
+        return np.where(worth.max(1)[:, None] > 0, found, np.nan)
+
+    def _chosen(self) -> np.ndarray:
+        """n x 3: the chosen face in samples in which it can be told from others."""
+        if self.choice == "largest":
+            return self.faces[:, 0]
+        if self.choice.isdigit():
+            own = self.faces[:, int(self.choice) - 1]
+        else:
+            large = self.faces[:, :, 2] > SECOND * np.nanmax(self.faces[:, :, 2])
+            place = np.where(large, self.faces[:, :, 0], np.nan)
+            several = large.sum(1) > 1
+            place = place[several] if several.any() else place[large.any(1)]
+            rows = self.faces[several] if several.any() else self.faces[large.any(1)]
+            which = np.nanargmin(place, 1) if self.choice == "left" else np.nanargmax(place, 1)
+            own = rows[np.arange(len(rows)), which]
+        own = own[np.isfinite(own[:, 0])]
+        if not len(own):
+            raise UserError(f"--face {self.choice}: there never are that many faces")
+        return own
 
     @property
     def share(self) -> float:
-        """Share of the samples that have a face."""
-        return float(np.isfinite(self.faces[:, 0, 0]).mean())
+        """Share of the samples that have the face."""
+        return float(np.isfinite(self.main[:, 0]).mean())
 
     @property
     def others(self) -> float:
         """Share of the samples in which a second face has a third of the main one's size at least."""
-        second = self.faces[:, 1:, 2] > 0.33 * self.main[:, None, 2]
-        return float(second.any(1).mean())
+        large = self.faces[:, :, 2] > SECOND * self.main[:, None, 2]
+        return float((large.sum(1) > 1).mean())
 
     def expected(self, count: int) -> np.ndarray:
         """T x 3: x, y, size of the main face in every frame, between the samples by straight lines."""
@@ -67,7 +98,9 @@ class Survey:
         return np.stack([np.interp(np.arange(count), at[good], main[good, k]) for k in range(3)], 1)
 
 
-def survey(source: Source, finder: Landmarker, start: float, count: int, progress: Callable[[int], object]) -> Survey:
+def survey(
+    source: MediaReader, finder: Landmarker, start: float, count: int, progress: Callable[[int], object]
+) -> Survey:
     """Looks at all frames, and for faces in every eighth.
 
     Raises:
@@ -144,6 +177,17 @@ def silences(samples: np.ndarray, least: float = 1.5) -> list[tuple[float, float
     edges = np.flatnonzero(np.diff(quiet))
     pairs = [(a / 50, b / 50) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     return [(float(a), float(b)) for a, b in pairs if b - a >= least]
+
+
+def holes(times: np.ndarray, start: float, end: float) -> list[tuple[float, float]]:
+    """(from, to) in seconds, within start to end, of stretches without a new picture, which no camera makes.
+
+    Args:
+        times: of the pictures, seconds after the first.
+    """
+    inside = times[(times >= start) & (times <= end)]
+    wide = np.flatnonzero(np.diff(inside) > HOLE)
+    return [(round(float(inside[k]), 2), round(float(inside[k + 1]), 2)) for k in wide]
 
 
 def frame_count(end: float, start: float = 0.0) -> int:

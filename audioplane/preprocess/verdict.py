@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess.bundle import Lens, Poses
-from audioplane.preprocess.source import Source
 from audioplane.preprocess.study import tremble
 from audioplane.preprocess.survey import EVERY, silences
 from audioplane.subject.format import FPS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
 SHORT = 45.0  # seconds below which a voice is hardly learnt
 LATE = 1.5  # frames by which sound and picture may differ
-SURE = 0.12  # correlation of mouth and loudness that tells of the speaker's own voice
+TELLING = 10.0  # seconds below which one's own voice may not show as such
 BEYOND = 0.005  # of the picture's side, by which a landmark must be outside for the face to be cut off
 BRIEF = 5  # frames; what is shorter is not told by its time
 
@@ -42,7 +42,8 @@ class Facts:
             pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
             up-down, roll). background_seen: share of the background that was ever visible. change: usual change
             from frame to frame of the background. damaged: what is wrong with the file, or "".
-        sound: see `Piece.sound`. clipping: share of samples at full scale.
+        sound: see `Piece.sound`. clipping: share of samples at full scale. notes: what was done to pictures and sound
+            beyond what every file needs, each in words. face: which was asked for.
     """
 
     file: str
@@ -72,11 +73,13 @@ class Facts:
     damaged: str
     sound: dict[str, Any] = field(default_factory=dict)
     clipping: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    face: str = "largest"
 
     @staticmethod
     def gather(
         look: Look,
-        source: Source,
+        source: MediaReader,
         asked: float,
         start: float,
         count: int,
@@ -97,12 +100,12 @@ class Facts:
         turns = Rotation.from_matrix(poses.R).as_rotvec(degrees=True)
         face = np.array([0.0, 0.0, -0.08])
         cut = beyond(landmarks, size)
-        lost = np.repeat(~np.isfinite(look.seen.faces[:, 0, 0]), EVERY)[: len(look.seen.change)]
+        lost = np.repeat(~np.isfinite(look.seen.main[:, 0]), EVERY)[: len(look.seen.change)]
         lost[look.first : look.first + look.count] = False
         places = 1000 * (poses.R @ face + poses.t)[:, :2]
         relative = Rotation.from_matrix(poses.R @ poses.R[len(poses) // 2].T).as_rotvec(degrees=True)
         return Facts(
-            file=source.path.name, width=source.width, height=source.height, rate=round(source.rate, 3),
+            file=source.path.name, width=source.width, height=source.height, rate=round(float(source.rate), 3),
             codec=source.codec, start=round(start, 3), frames=count, seconds=round(count / FPS, 2),
             looked_at=round(len(lost) / FPS, 2), lost=spans(lost, asked), gone=spans(~seen, start),
             cut_share=round(float(cut.mean()), 4), cut_off=spans(cut, start),
@@ -115,6 +118,7 @@ class Facts:
             turns_degrees=tuple(round(float(turns[:, k].std()), 1) for k in (1, 0, 2)),  # type: ignore[arg-type]
             background_seen=round(background_seen, 3), damaged=look.damaged, sound=sound,
             clipping=round(float((np.abs(samples) > 0.999).mean()), 5),
+            notes=[*source.notes, *sound.get("notes", ())], face=look.seen.choice,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -144,21 +148,7 @@ class Facts:
             out.append(f"the face is small ({self.face_pixels:.0f} pixels from nose bridge to chin): lips will be soft")
         if self.seconds < SHORT:
             out.append(f"{self.seconds:.0f} s are little: a voice wants a minute or more")
-        lag, sure = self.sound.get("lag_frames"), self.sound.get("lag_correlation")
-        if lag is None or sure is None:
-            out.append("whether mouth and sound are in step cannot be told from it")
-        elif sure < SURE:
-            out.append("mouth and sound hardly go together: is this the speaker's own voice?")
-        elif abs(lag) > LATE:
-            order = "after" if lag > 0 else "before"
-            moved = self.sound.get("shifted")
-            if moved:
-                done = f"the sound was shifted by {moved:+.2f} s"
-            elif self.sound.get("lag_steady"):
-                done = "--shift-audio auto corrects it"
-            else:
-                done = "but not all through it: look, then move it with --shift-audio"
-            out.append(f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}")
+        out += self._lag_troubles()
         for slip in self.sound.get("slips", ()):
             order = "later" if slip["frames"] > 0 else "earlier"
             mended = "mended" if self.sound.get("slips_mended") else "--shift-audio auto mends it"
@@ -167,7 +157,11 @@ class Facts:
                 f"{abs(slip['frames']):.1f} frames {order}; {mended}"
             )
         if self.other_faces > 0.1:
-            out.append(f"there is a second face in {self.other_faces:.0%} of the frames; the larger was taken")
+            taken = "the larger" if self.face == "largest" else f"--face {self.face}"
+            out.append(
+                f"there is a second face in {self.other_faces:.0%} of the frames; {taken} was taken, --face "
+                "chooses another"
+            )
         if self.cuts:
             times = ", ".join(f"{t:g}" for t in self.cuts[:6])
             out.append(f"the picture jumps at {times} s{' and later' if len(self.cuts) > 6 else ''}: see --split")
@@ -182,6 +176,24 @@ class Facts:
             out.append("the head hardly turns: its sides stay unknown")
         return out
 
+    def _lag_troubles(self) -> list[str]:
+        """What mouth and sound say of each other."""
+        lag, steady, clear = (self.sound.get(f"lag_{name}") for name in ("frames", "steady", "clear"))
+        if lag is None or (steady and not clear and self.seconds < TELLING):
+            return ["whether mouth and sound are in step cannot be told from it"]
+        if steady and not clear:
+            return ["mouth and sound hardly go together: is this the speaker's own voice?"]
+        if abs(lag) <= LATE and steady:
+            return []
+        order, moved = "after" if lag > 0 else "before", self.sound.get("shifted")
+        if moved:
+            done = f"the sound was shifted by {moved:+.2f} s"
+        elif steady:
+            done = "--shift-audio auto corrects it"
+        else:
+            done = "but not all through it: look, then move it with --shift-audio"
+        return [f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}"]
+
     def verdict(self) -> str:
         """One word: good, usable or poor."""
         whole = self.face_share - self.cut_share  # of the frames show all of the face
@@ -193,7 +205,11 @@ class Facts:
         """Plain words for the user."""
         sound = self.sound
         lag = sound.get("lag_frames")
-        told = "unknown" if lag is None else f"{lag:+.1f} frames (correlation {sound['lag_correlation']:.2f})"
+        told = (
+            "unknown"
+            if lag is None or not sound["lag_clear"]
+            else f"{lag:+.1f} frames (correlation {sound['lag_correlation']:.2f})"
+        )
         x, y, side = self.crop
         lines = [
             f"{self.file}: {self.width}x{self.height} {self.codec} at {self.rate:g} a second, "
@@ -203,6 +219,7 @@ class Facts:
             f"  pose      focal length {self.focal:.2f} sides; tremble {self.jitter_degrees:.2f} degrees, "
             f"{self.jitter_mm:.2f} mm a frame squared",
             f"  lag       {told}",
+            *(f"  note      {note}" for note in self.notes),
             f"  verdict   {self.verdict()}" + "".join(f"\n            - {trouble}" for trouble in self.troubles()),
         ]
         return "\n".join(lines)

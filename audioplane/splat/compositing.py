@@ -320,44 +320,43 @@ class _Composite(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         images, channels = backgrounds.shape
         grid = (-(-width // tile_size), -(-height // tile_size))
-        render, alphas = torch.empty(images, height, width, channels), torch.empty(images, height, width, 1)
-        light = np.empty((images, height, width), np.float32)
+        new = backgrounds.new_empty
+        render, alphas, light = (new(images, height, width, d) for d in (channels, 1, 1))
         flat_colors = colors.detach().reshape(-1, channels).contiguous().numpy()
-        flat_opacities = opacities.detach().reshape(-1).contiguous().numpy()
-        flat_conics = conics.detach().reshape(-1, 3).contiguous().numpy()
         chunks = _tile_chunks(pairs.offsets, tile_size * tile_size)
         threads.run(
             _composite, chunks, pairs.offsets, pairs.flatten_ids, pairs.footprints, flat_colors,
             backgrounds.detach().contiguous().numpy(), (width, height), tile_size, grid,
-            _unrolled(channels), render.numpy(), alphas.view(images, height, width).numpy(), light,
+            _unrolled(channels), render.numpy(), alphas[..., 0].numpy(), light[..., 0].numpy(),
         )  # fmt: skip
-        ctx.save_for_backward(render, means2d)
-        ctx.pairs, ctx.rest = pairs, (flat_colors, flat_opacities, flat_conics, light, chunks)
-        ctx.shapes = (means2d.shape, conics.shape, colors.shape, opacities.shape)
-        ctx.size, ctx.tile_size, ctx.grid, ctx.absgrad = (width, height), tile_size, grid, absgrad
+        lists = (pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, pairs.starts)
+        ctx.save_for_backward(render, light, means2d, conics, colors, opacities, *map(torch.from_numpy, lists))
+        ctx.chunks, ctx.size, ctx.tile_size, ctx.grid, ctx.absgrad = chunks, (width, height), tile_size, grid, absgrad
         return render, alphas
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         v_render, v_alphas = grads
-        render, means2d = ctx.saved_tensors
-        colors, opacities, conics, light, chunks = ctx.rest
-        pairs: Pairs = ctx.pairs
-        count, channels = colors.shape
-        rows = np.empty((len(pairs.slots), GEOMETRY + channels), np.float32)
-        flat_v_render = v_render.contiguous()
+        render, light, means2d, conics, colors, opacities, *lists = ctx.saved_tensors
+        offsets, flatten_ids, slots, footprints, starts = (t.numpy() for t in lists)
+        channels = render.shape[-1]
+        inputs = (conics.reshape(-1, 3), opacities.reshape(-1), colors.reshape(-1, channels))
+        count = len(inputs[0])
+        rows = np.empty((len(slots), GEOMETRY + channels), np.float32)
+        v_render = v_render.contiguous()
         threads.run(
-            _composite_backward, chunks, pairs.offsets, pairs.flatten_ids, pairs.slots, pairs.footprints, conics,
-            opacities, colors, ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light,
-            flat_v_render.numpy(),
-            v_alphas.contiguous().view(light.shape).numpy(), ctx.absgrad, rows,
+            _composite_backward, ctx.chunks, offsets, flatten_ids, slots, footprints,
+            *(t.detach().contiguous().numpy() for t in inputs),
+            ctx.size, ctx.tile_size, ctx.grid, _unrolled(channels), render.detach().numpy(), light[..., 0].numpy(),
+            v_render.numpy(), v_alphas.contiguous()[..., 0].numpy(), ctx.absgrad, rows,
         )  # fmt: skip
-        v_means2d, v_conics, v_opacities = torch.empty(count, 2), torch.empty(count, 3), torch.empty(count)
-        v_colors, v_abs = torch.empty(count, channels), torch.empty(count if ctx.absgrad else 0, 2)
+        new = render.new_empty
+        v_means2d, v_conics, v_opacities, v_colors = new(count, 2), new(count, 3), new(count), new(count, channels)
+        v_abs = new(count if ctx.absgrad else 0, 2)
         threads.run(
             _add_rows,
             threads.split(count, 2 * torch.get_num_threads()),
-            pairs.starts,
+            starts,
             rows,
             v_means2d.numpy(),
             v_conics.numpy(),
@@ -369,9 +368,9 @@ class _Composite(torch.autograd.Function):
             means2d.absgrad = v_abs.view(means2d.shape)
         v_backgrounds = None
         if ctx.needs_input_grad[4]:
-            v_backgrounds = (flat_v_render * torch.from_numpy(light)[..., None]).sum((1, 2))
-        flat = (v_means2d, v_conics, v_colors, v_opacities)
-        shaped = tuple(v.view(shape) for v, shape in zip(flat, ctx.shapes, strict=True))
+            v_backgrounds = (v_render * light).sum((1, 2))
+        flat = ((v_means2d, means2d), (v_conics, conics), (v_colors, colors), (v_opacities, opacities))
+        shaped = tuple(v.view(like.shape) for v, like in flat)
         return *shaped, v_backgrounds, None, None, None, None, None
 
 

@@ -165,9 +165,9 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     elif mode in ("RGB+D", "RGB+ED"):
         colors = torch.cat([colors, depths[..., None]], -1)
         if backgrounds is not None:
-            backgrounds = torch.cat([backgrounds, torch.zeros(c, 1)], -1)
+            backgrounds = torch.cat([backgrounds, means.new_zeros(c, 1)], -1)
     if backgrounds is None:
-        backgrounds = torch.zeros(c, colors.shape[-1])
+        backgrounds = means.new_zeros(c, colors.shape[-1])
 
     pairs = intersect(means2d, conics, opacities, radii, depths, images, width, height, tile_size, c)
     render, alphas = composite(
@@ -195,13 +195,16 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
 
 
 def _tile_meta(pairs: Pairs, depths: Tensor, width: int, height: int, tile_size: int, cameras: int) -> dict[str, Any]:
-    """What gsplat tells of its tiles: keys of image, tile and depth bits; lists; where each list begins."""
+    """What gsplat tells of its tiles: keys of image, tile and depth bits; lists; where each list begins.
+
+    Copies of what backward indexes by: nothing done to `meta` may send a kernel astray.
+    """
     tile_width, tile_height = -(-width // tile_size), -(-height // tile_size)
     return {
         "tile_width": tile_width,
         "tile_height": tile_height,
         "tiles_per_gauss": torch.from_numpy(pairs.tiles_per_gauss).view(depths.shape),
         "isect_ids": torch.from_numpy(pairs.isect_ids),
-        "flatten_ids": torch.from_numpy(pairs.flatten_ids),
-        "isect_offsets": torch.from_numpy(pairs.offsets[:-1]).view(cameras, tile_height, tile_width),
+        "flatten_ids": torch.from_numpy(pairs.flatten_ids.copy()),
+        "isect_offsets": torch.from_numpy(pairs.offsets[:-1].copy()).view(cameras, tile_height, tile_width),
     }

@@ -155,28 +155,29 @@ class _Harmonics(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, coeffs: Tensor, means: Tensor, centres: Tensor, radii: Tensor, degree: int) -> Tensor:
         cameras, count = radii.shape[:2]
-        colors = torch.empty(cameras, count, 3)
-        arrays = [t.detach().contiguous().numpy() for t in (coeffs, means)]
-        arrays += [centres.detach().double().numpy(), radii.contiguous().view(-1, 2).numpy()]
+        colors = means.new_empty(cameras, count, 3)
+        exact = centres.detach().double()
+        inputs = [t.detach().contiguous().numpy() for t in (coeffs, means, exact, radii.view(-1, 2))]
         chunks = threads.split(cameras * count, 2 * torch.get_num_threads())
-        threads.run(_colors, chunks, degree, *arrays, colors.view(-1, 3).numpy())
-        ctx.arrays, ctx.degree = arrays, degree
+        threads.run(_colors, chunks, degree, *inputs, colors.view(-1, 3).numpy())
+        ctx.save_for_backward(coeffs, means, exact, radii)
+        ctx.degree = degree
         return colors
 
     @staticmethod
     def backward(ctx: Any, v_colors: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        coeffs, means, centres, radii = ctx.arrays
-        v_coeffs, v_means = torch.zeros(coeffs.shape), torch.empty(means.shape)
+        coeffs, means, centres, radii = (t.detach().contiguous() for t in ctx.saved_tensors)
+        v_coeffs, v_means = torch.zeros_like(coeffs), torch.empty_like(means)
         blocks = -(-len(means) // BLOCK)
         v_centres = np.zeros((blocks, *centres.shape))
         threads.run(
             _colors_backward,
             threads.split(blocks, 2 * torch.get_num_threads()),
             ctx.degree,
-            coeffs,
-            means,
-            centres,
-            radii,
+            coeffs.numpy(),
+            means.numpy(),
+            centres.numpy(),
+            radii.view(-1, 2).numpy(),
             v_colors.contiguous().view(-1, 3).numpy(),
             v_coeffs.numpy(),
             v_means.numpy(),

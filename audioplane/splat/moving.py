@@ -5,6 +5,7 @@ and logit, coloured as the camera sees them. `gaussians.drawn_plain` is the twin
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,16 @@ def move_backward(start, stop, means, sh, offsets, dynamism, units, centre, degr
                 v_dynamism[n] = pull
 
 
+def _arrays(given: Sequence[Tensor | None]) -> list[np.ndarray]:
+    """The nine arguments of `Move` in the shapes that the kernels take; what is None comes empty."""
+    means = given[0]
+    assert means is not None
+    flat = [(means.new_empty(0) if t is None else t.detach()).contiguous() for t in given]
+    flat[4], flat[6] = flat[4].flatten(1), flat[6].view(-1)
+    flat[5] = flat[5] if given[5] is not None else flat[5].view(0, 0)
+    return [t.numpy() for t in flat]
+
+
 class Move(torch.autograd.Function):
     """(means, quats, scales, opacities, sh, offsets, dynamism, units, centre) -> what `gaussians.drawn` returns.
 
@@ -122,32 +133,27 @@ class Move(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *given: Tensor | None) -> tuple[Tensor, ...]:
-        means, _, _, _, sh, offsets, dynamism, _, _ = given
+        means, _, _, _, sh, _, dynamism, _, _ = given
         assert means is not None
         assert sh is not None
         count, bands = len(means), sh.shape[1]
-        empty = torch.empty(0)
-        kept = [empty if t is None else t.detach().contiguous() for t in given]
-        kept[4] = kept[4].view(count, 3 * bands)
-        kept[5], kept[6] = (kept[5] if offsets is not None else empty.view(0, 0)), kept[6].view(-1)
-        arrays = [t.numpy() for t in kept]
-        out = [torch.empty(count, 3), torch.empty(count, 4), torch.empty(count, 3), torch.empty(count)]
-        out.append(torch.empty(count, 3 if dynamism is None else 4))
+        out = [means.new_empty(count, columns) for columns in (3, 4, 3, 1, 3 if dynamism is None else 4)]
+        out[3] = out[3].view(-1)
         ctx.chunks, ctx.degree = threads.split(count, 2 * torch.get_num_threads()), int(bands**0.5) - 1
-        threads.run(move, ctx.chunks, *arrays, ctx.degree, *[t.numpy() for t in out])
-        means_, sh_, moved = arrays[0], arrays[4], [out[k].numpy() for k in (0, 2, 3, 4)]
-        ctx.state = (means_, sh_, *arrays[5:], ctx.degree, *moved)
-        ctx.shapes = [None if t is None else t.shape for t in given]
+        threads.run(move, ctx.chunks, *_arrays(given), ctx.degree, *[t.numpy() for t in out])
+        ctx.save_for_backward(*given, *out)
         return tuple(out)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        shapes = ctx.shapes
-        asked = [torch.empty(shapes[k] or (0,)) for k in range(7)]
-        arrays = [t.numpy() for t in asked]
-        arrays[4], arrays[6] = arrays[4].reshape(len(arrays[4]), -1), arrays[6].reshape(-1)
-        arrays[5] = arrays[5] if shapes[5] else arrays[5].reshape(0, 0)
-        if shapes[6] and not shapes[5]:
+        given, out = ctx.saved_tensors[:9], ctx.saved_tensors[9:]
+        asked = [None if t is None else torch.empty_like(t, memory_format=torch.contiguous_format) for t in given[:7]]
+        if asked[6] is not None and asked[5] is None:
             asked[6].view(-1).copy_(grads[4][:, 3])
-        threads.run(move_backward, ctx.chunks, *ctx.state, *[g.contiguous().numpy() for g in grads], *arrays)
-        return *[t if shape else None for t, shape in zip(asked, shapes[:7], strict=True)], None, None
+        means, _, _, _, *arrays = _arrays(given)
+        moved = [out[k].detach().numpy() for k in (0, 2, 3, 4)]
+        threads.run(
+            move_backward, ctx.chunks, means, *arrays, ctx.degree, *moved, *[g.contiguous().numpy() for g in grads],
+            *_arrays((*asked, None, None))[:7],
+        )  # fmt: skip
+        return *asked, None, None

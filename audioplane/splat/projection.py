@@ -293,19 +293,20 @@ class _Project(torch.autograd.Function):
         antialiased: bool,
     ) -> tuple[Tensor, ...]:
         cameras, count = viewmats.shape[0], means.shape[0]
-        means2d, depths = torch.empty(cameras, count, 2), torch.empty(cameras, count)
-        conics, radii = torch.empty(cameras, count, 3), torch.empty(cameras, count, 2, dtype=torch.int32)
-        compensations = torch.empty(cameras, count) if antialiased else torch.empty(0)
+        new = means.new_empty  # the type and device of the inputs, whatever torch's defaults are
+        means2d, depths, conics = new(cameras, count, 2), new(cameras, count), new(cameras, count, 3)
+        radii = new(cameras, count, 2, dtype=torch.int32)
+        compensations = new(cameras, count) if antialiased else new(0)
         inputs = [t.detach().contiguous().numpy() for t in (means, quats, scales, opacities)]
-        views, intrinsics = viewmats.detach().double().contiguous().numpy(), Ks.detach().contiguous().numpy()
+        views = viewmats.detach().double().contiguous()
         size = (float(lens.width), float(lens.height))
         entries = cameras * count
         threads.run(
             _project,
             threads.split(entries, 2 * torch.get_num_threads()),
             *inputs,
-            views,
-            intrinsics,
+            views.numpy(),
+            Ks.detach().contiguous().numpy(),
             size,
             (lens.near_plane, lens.far_plane, lens.radius_clip, lens.eps2d),
             antialiased,
@@ -315,16 +316,16 @@ class _Project(torch.autograd.Function):
             radii.view(entries, 2).numpy(),
             compensations.view(-1).numpy(),
         )
-        ctx.save_for_backward(means, quats, scales)
-        ctx.rest = (views, intrinsics, size, lens.eps2d, antialiased, radii.view(entries, 2).numpy())
+        ctx.save_for_backward(means, quats, scales, views, Ks, radii)
+        ctx.rest = (size, lens.eps2d, antialiased)
         ctx.mark_non_differentiable(radii)
         return means2d, depths, conics, compensations, radii
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         v_means2d, v_depths, v_conics, v_compensations, _ = grads
-        views, intrinsics, size, eps2d, antialiased, radii = ctx.rest
-        means, quats, scales = (t.detach().contiguous() for t in ctx.saved_tensors)
+        size, eps2d, antialiased = ctx.rest
+        means, quats, scales, views, Ks, radii = (t.detach().contiguous() for t in ctx.saved_tensors)
         v_means, v_quats, v_scales = (
             torch.empty_like(means),
             torch.empty_like(quats),
@@ -334,12 +335,12 @@ class _Project(torch.autograd.Function):
         v_viewmats = np.zeros((blocks, len(views), 3, 4))
         threads.run(
             _project_backward, threads.split(blocks, 2 * torch.get_num_threads()), means.numpy(), quats.numpy(),
-            scales.numpy(), views, intrinsics, size, eps2d, antialiased, radii,
+            scales.numpy(), views.numpy(), Ks.numpy(), size, eps2d, antialiased, radii.view(-1, 2).numpy(),
             v_means2d.contiguous().view(-1, 2).numpy(), v_depths.contiguous().view(-1).numpy(),
             v_conics.contiguous().view(-1, 3).numpy(), v_compensations.contiguous().view(-1).numpy(),
             v_means.numpy(), v_quats.numpy(), v_scales.numpy(), v_viewmats,
         )  # fmt: skip
-        v_views = torch.zeros(len(views), 4, 4)
+        v_views = means.new_zeros(len(views), 4, 4)
         v_views[:, :3] = torch.from_numpy(v_viewmats.sum(0))
         return v_means, v_quats, v_scales, v_views, None, None, None, None
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    from audioplane.subject import Subject
 
 BACKGROUND, TORSO, HAIR, FACE, MOUTH = range(5)
 LABEL_NAMES = ("background", "torso", "hair", "face", "mouth")
@@ -41,11 +46,14 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
 
 def fill_hull(points: np.ndarray, height: int, width: int) -> np.ndarray:
     """H x W bool: pixels whose centre lies in the convex hull of N x 2 pixel positions (centres at +0.5)."""
-    picture = np.zeros((height, width), np.uint8)
-    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2)
-    fixed = np.round((hull - 0.5) * 16).astype(np.int32)  # OpenCV counts pixel centres as whole numbers
-    cv2.fillConvexPoly(picture, fixed, 1, cv2.LINE_8, 4)
-    return picture.astype(bool)
+    from skimage.draw import polygon
+
+    picture = np.zeros((height, width), bool)
+    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    # Not by OpenCV, whose polygons hold every pixel that their outline touches.
+    rows, columns = polygon(hull[:, 1] - 0.5, hull[:, 0] - 0.5, (height, width))
+    picture[rows, columns] = True
+    return picture
 
 
 def grow(mask: np.ndarray, radius: float) -> np.ndarray:
@@ -80,3 +88,8 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     if not np.isfinite(height_of_face):
         height_of_face = 0.5 * float(np.sqrt(head.sum()))
     return grow(seed, MOTION_REACH * height_of_face) & head
+
+
+def lips_mask(subject: Subject, t: int) -> np.ndarray:
+    """The lips of frame t and what is between them, by its landmarks: (H, W) bool."""
+    return fill_hull(subject.landmarks[t, 48:60], subject.height, subject.width)

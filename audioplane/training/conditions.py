@@ -32,8 +32,9 @@ class Conditions:
 
     def __init__(self, subject: Subject, config: Config) -> None:
         self.subject, self.config = subject, config
-        self.features = Features(config.audio)
-        self.windows = torch.from_numpy(self.features(subject.audio, subject.fps, subject.num_frames))
+        self.features = Features.fit(config.audio, subject.audio)
+        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
+        self.windows = torch.from_numpy(windows)
         self.codes: Tensor | None = None
 
     def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:

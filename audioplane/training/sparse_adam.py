@@ -19,6 +19,7 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import expect, indices
 from audioplane.splat.simd import LANES, Floats, load, prefetch, splat, store
 
 AHEAD = 8  # rows between asking for one and needing it
@@ -131,9 +132,17 @@ def _apply(
 ) -> None:
     grad = param.grad
     assert grad is not None
+    for name, moment in (("exp_avg", first), ("exp_avg_sq", second)):
+        if moment.shape != param.shape or moment.dtype != param.dtype or moment.device != param.device:
+            raise ValueError(
+                f"{name}: expected {tuple(param.shape)} like the parameter, received {tuple(moment.shape)} "
+                f"{moment.dtype} on {moment.device}; the optimizer's state belongs to another run"
+            )
     if param.device.type == "cpu" and param.dtype == torch.float32 and param.is_contiguous():
         constants = [np.float32(x) for x in (beta1, beta2, rate, epsilon)]
         values = (grad._values() if grad.is_sparse else grad).contiguous()
+        if not (first.is_contiguous() and second.is_contiguous()):
+            raise ValueError("exp_avg, exp_avg_sq: expected contiguous tensors")
         tables = [t.detach().view(-1).numpy() for t in (values, param, first, second)]
         if not grad.is_sparse:
             chunks = threads.split(param.numel(), min(-(-param.numel() // PIECE), torch.get_num_threads()))
@@ -141,6 +150,8 @@ def _apply(
             return
         if param.shape[1] % LANES == 0:
             rows = grad._indices()[0].numpy()
+            expect("the gradient's rows", values, (len(rows), param.shape[1]))
+            indices("the gradient's rows", rows, len(param))
             chunks = threads.split(len(rows), 4 * torch.get_num_threads())
             threads.run(_update, chunks, rows, param.shape[1], *tables, *constants)
             return

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from audioplane import registry
+
 if TYPE_CHECKING:
-    from audioplane.methods.audio_plane.paper.widgets import plane_explorer, prototype_explorer, saliency_scrubber
     from audioplane.widgets.comparing import method_scrubber
     from audioplane.widgets.driver import Driver
     from audioplane.widgets.gaussian_viewer import GaussianViewer
@@ -27,9 +28,6 @@ _HOMES = {
     "GaussianViewer": "gaussian_viewer",
     "UserStudy": "user_study",
     "method_scrubber": "comparing",
-    "plane_explorer": "looking",
-    "prototype_explorer": "looking",
-    "saliency_scrubber": "looking",
     "speaker_scrubber": "scrubber",
 }
 
@@ -38,17 +36,17 @@ __all__ = [
     "GaussianViewer",
     "UserStudy",
     "method_scrubber",
-    "plane_explorer",
-    "prototype_explorer",
-    "saliency_scrubber",
     "speaker_scrubber",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a widget on first use."""
+    """Imports a widget on first use; a method's own ones are named by its `MethodSpec`."""
     import importlib
 
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for method in registry.names() if not name.startswith("_") else ():
+        if name in registry.spec(method).widgets:
+            return registry.load(registry.spec(method).widgets[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audioplane import plots
-from audioplane.experiments.runs import renderer
-from audioplane.methods.audio_plane.paper import pipeline_trace
-from audioplane.methods.audio_plane.paper.widgets import checked, sound_of
+from audioplane.evaluation.heads import renderer
 from audioplane.subject import sounds
-from audioplane.widgets.figure_widget import FigureWidget, slider
+from audioplane.subject.masks import lips_mask
+from audioplane.widgets.figure_widget import FigureWidget, checked_frames, slider, sound_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +33,7 @@ def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: 
     """
     if not heads:
         raise ValueError("heads: expected one head at least, received none")
-    frames = checked(subject, frames)
+    frames = checked_frames(subject, frames)
     draws = {name: renderer(head, subject) for name, head in heads.items()}
     spoken = sounds.sounds(subject)
 
@@ -43,7 +42,7 @@ def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: 
         moments = [int(np.clip(middle + k * STEP, frames.start, frames.stop - 1)) for k in (-1, 0, 1)]
         rows = {"truth": [subject.frame(t) for t in moments]}
         rows |= {name: [picture(t) for t in moments] for name, picture in draws.items()}
-        mouths = [pipeline_trace.lips(subject, t) for t in moments]
+        mouths = [lips_mask(subject, t) for t in moments]
         figure = plots.methods(rows, mouths, [f"frame {t}, sound: {spoken[t]}" for t in moments])
         error = {name: np.abs(own[1].astype(float) - rows["truth"][1]).mean() for name, own in rows.items()}
         words = ", ".join(f"{name} {value:.2f}" for name, value in error.items() if name != "truth")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
 from audioplane.errors import UserError
-from audioplane.inference import compositing
 from audioplane.inference.talking_head import POSES, TalkingHead
+from audioplane.media.writer import write_video
 from audioplane.runtime import cache, files
 from audioplane.synthetic import typed_voice
 from audioplane.synthetic.voice import load_voice, voice_names
@@ -164,7 +164,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "talk.mp4"
-            compositing.write_video(path, counted(), head.fps, audio, SAMPLE_RATE)
+            write_video(path, counted(), head.fps, audio, SAMPLE_RATE)
             self.film = path.read_bytes()
         self.screen.children = [ipywidgets.Video(value=self.film, autoplay=False, loop=False, width=384)]
         self.save.disabled = False

@@ -12,11 +12,14 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from audioplane.audio.features import SAMPLE_RATE
 from audioplane.widgets import page
 from audioplane.widgets.bake import encode_sound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from audioplane.subject import Subject
 
 CODE = page.script("elements.js", "figure.js")
 Draw = Callable[[dict[str, Any]], "tuple[Figure, str]"]
@@ -119,3 +122,17 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
             return {first["name"]: [value for value, _ in first["options"]]}
         steps = np.linspace(first["low"], first["high"], 20) / first["step"]
         return {first["name"]: sorted({float(round(step) * first["step"]) for step in steps})}
+
+
+def checked_frames(subject: Subject, frames: range | None) -> range:
+    """The frames to scrub through: those given, or the test split."""
+    frames = subject.test if frames is None else frames
+    if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > subject.num_frames:
+        raise ValueError(f"frames: expected neighbouring ones of 0 to {subject.num_frames - 1}, received {frames}")
+    return frames
+
+
+def sound_of(subject: Subject, frames: range) -> np.ndarray:
+    """Their voice, (n,) at 16 kHz."""
+    samples = int(SAMPLE_RATE / subject.fps)
+    return subject.audio[frames.start * samples : frames.stop * samples]

@@ -10,8 +10,8 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from audioplane.inference.compositing import mark_stamp, put_mark
 from audioplane.inference.poses import typical
+from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.widgets import page
 from audioplane.widgets.bake import bake_head, bake_talk, why_not
 

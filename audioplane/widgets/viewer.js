@@ -425,7 +425,7 @@ class Viewer {
     const { facts, talk } = this, size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
     const words = [`${facts.count.toLocaleString("en")} Gaussians, ${facts.moving.toLocaleString("en")} move with the voice`,
       `sent once: ${size(this.model.get("head_data").byteLength)}`];
-    if (talk) words.push(`a frame: ${(talk.parts.codes.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
+    if (talk) words.push(`a frame: ${(talk.parts.vectors.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
     else if (!facts.cannot.length) words.push("no voice: it is silent until speak() is called");
     if (this.isRunning) words.push(`${this.stamps.length} pictures a second`);
     if (this.field && this.field.count && !this.field.isFast) words.push("moved by the processor, for there is no GPU");

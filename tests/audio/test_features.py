@@ -2,8 +2,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from audioplane.audio.features import Features, count_frames, cut_windows, load_audio, load_deepspeech, log_mel
+from audioplane.audio import mel
+from audioplane.audio.features import (
+    Features,
+    count_frames,
+    cut_windows,
+    half_step,
+    load_audio,
+    load_deepspeech,
+)
+from audioplane.audio.mel import log_mel
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 
@@ -52,17 +62,52 @@ def test_frames_cover_the_whole_voice() -> None:
 
 @pytest.mark.parametrize("samples", [1, 300, 16_000, 40_123])
 def test_every_frame_has_a_finite_window(samples: int) -> None:
-    windows = Features(AudioConfig(features="mel"))(tone(samples / 16_000)[:samples], 25.0)
+    voice = tone(samples / 16_000)[:samples]
+    windows = Features.fit(AudioConfig(features="mel"), voice)(voice, 25.0)
     assert windows.shape == (count_frames(np.zeros(samples), 25.0), 16, 64)
     assert np.isfinite(windows).all()
 
 
-def test_windows_lie_around_their_frame() -> None:
-    steps = np.arange(200, dtype=np.float32)[:, None]
-    windows = cut_windows(steps, 100, 25.0, 16)
-    assert windows[50, 8, 0] == 101.0  # frame 50 shows the moment 50.5 / 25 = 2.02 s, which is step 101
-    assert windows[0, 0, 0] == 0.0
-    assert windows[99, -1, 0] == 199.0
+@pytest.mark.parametrize("window", [1, 2, 15, 16])
+@pytest.mark.parametrize("fps", [25.0, 24_000 / 1001, 30.0])
+def test_windows_lie_around_their_frame(window: int, fps: float) -> None:
+    first = -half_step(window) / 320
+    times = 0.02 * (np.arange(400) + first)[:, None]
+    windows = cut_windows(times, 100, fps, window, first)[20:90, :, 0]
+    late = windows.mean(axis=1) - (np.arange(20, 90) + 0.5) / fps
+    assert np.abs(late).max() < (1e-9 if fps == 25.0 else 0.01 + 1e-9), "at most half a step off, at 25 fps not at all"
+    assert cut_windows(times, 300, fps, window, first).max() == times[-1, 0], "the ends are continued"
+
+
+class ClickFinder:
+    """Stands in for wav2vec2: each state says how large the samples are that it sees, those in its middle most."""
+
+    def __call__(self, samples: torch.Tensor) -> object:
+        seen = samples[0].abs().unfold(0, 400, 320) * torch.hann_window(400, periodic=False)
+        return type("Answer", (), {"last_hidden_state": seen.sum(dim=1)[None, :, None]})()
+
+
+@pytest.mark.parametrize("window", [15, 16])
+@pytest.mark.parametrize("kind", ["mel", "hubert"])
+def test_a_click_in_the_middle_of_a_frame_is_in_the_middle_of_its_window(kind: str, window: int) -> None:
+    """What comes as long before the frame as after it must stand as far before the window's middle as after it."""
+    frame = 30
+    samples = np.zeros(32_000, np.float32)
+    for apart in (0, 900):
+        samples[round((frame + 0.5) * 640) + apart] = samples[round((frame + 0.5) * 640) - apart] = 1.0
+    features = Features.fit(AudioConfig(features=kind, window=window), samples)
+    features._network = ClickFinder()
+    seen = features(samples, 25.0)[frame].mean(axis=1)
+    np.testing.assert_allclose(seen, seen[::-1], atol=0.03 * np.ptp(seen))
+
+
+def test_deepspeech_steps_lie_around_their_frame(tmp_path: Path) -> None:
+    """Step i of its window of 25 ms is centred at i x 20 ms + 12.5 ms."""
+    times = 0.02 * np.arange(200, dtype=np.float32)[:, None] + 0.0125
+    np.save(tmp_path / "steps.npy", times)
+    windows = load_deepspeech(str(tmp_path / "steps.npy"), 90, 16)
+    late = windows[20:80].mean(axis=(1, 2)) - (np.arange(20, 80) + 0.5) / 25
+    assert np.abs(late).max() < 0.003
 
 
 def test_a_click_is_seen_where_it_is() -> None:
@@ -76,26 +121,51 @@ def test_loudness_leaves_no_trace() -> None:
     voice = generator.standard_normal(32_000).astype(np.float32) * (1 + np.sin(np.arange(32_000) / 900)).astype(
         np.float32
     )
-    features = Features(AudioConfig(features="mel"))
-    first = features(0.1 * voice, 25.0)
-    np.testing.assert_allclose(Features(AudioConfig(features="mel"))(0.01 * voice, 25.0), first, atol=0.02)
+    config = AudioConfig(features="mel")
+    quiet, quieter = (Features.fit(config, level * voice)(level * voice, 25.0) for level in (0.1, 0.01))
+    np.testing.assert_allclose(quieter, quiet, atol=0.02)
+
+
+@pytest.mark.parametrize("normalise", ["voice", "subject"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "phonetic-causal"])
+def test_features_do_not_depend_on_the_order_of_calls(kind: str, normalise: str) -> None:
+    config, own = AudioConfig(features=kind, normalise=normalise), tone(2.0)
+    others = [tone(1.0, pitch=pitch) for pitch in (200.0, 900.0)]
+    forth, back = Features.fit(config, own), Features.fit(config, own)
+    first = [forth(voice, 25.0) for voice in (*others, own)]
+    second = [back(voice, 25.0) for voice in (own, *others[::-1])]
+    for a, b in zip(first, second[::-1][:2] + second[:1], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("kind", ["mel", "phonetic"])
-def test_a_subjects_statistics_are_remembered(kind: str) -> None:
-    features = Features(AudioConfig(features=kind, normalise="subject"))
+def test_features_that_were_not_fitted_refuse_to_guess(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"Features\.fit"):
+        Features(AudioConfig(features=kind))(tone(1.0), 25.0)
+
+
+@pytest.mark.parametrize("kind", ["mel", "phonetic"])
+def test_a_subjects_statistics_are_kept(kind: str) -> None:
+    features = Features.fit(AudioConfig(features=kind, normalise="subject"), tone(2.0))
     first = features(tone(2.0), 25.0)
-    again = Features(features.config, features.statistics)(tone(2.0), 25.0)
-    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, features(tone(2.0), 25.0, own_voice=True))
+    np.testing.assert_array_equal(first, Features(features.config, features.statistics)(tone(2.0), 25.0))
     assert features.statistics is not None
-    before = [part.copy() for part in features.statistics]
     louder = features(10.0 * tone(2.0), 25.0)  # not judged by itself: its log-mel is 20 dB up
-    spread = np.maximum(before[1], 1e-9)
     active = louder[..., :64].max(axis=-1) > 1.0
     assert active.any()
+    spread = features.statistics[1]
     np.testing.assert_allclose((louder - first)[active][:, :64].max(), (20.0 / spread).max(), rtol=0.05)
-    for part, was in zip(features.statistics, before, strict=True):
-        np.testing.assert_array_equal(part, was)
+
+
+@pytest.mark.parametrize("name", ["ACTIVE_DB", "RANGE_DB"])
+def test_every_threshold_of_the_spectrogram_has_an_effect(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    steps = generator.uniform(-90.0, 0.0, (200, 8)) * np.linspace(0, 1, 200)[:, None]
+    before = mel.standardise(steps)[0]
+    monkeypatch.setattr(mel, name, 0.5 * getattr(mel, name))
+    assert np.abs(mel.standardise(steps)[0] - before).max() > 0.01
+    assert not hasattr(mel, "FLOOR_DB"), "it had none"
 
 
 def test_deepspeech_files(tmp_path: Path) -> None:
@@ -117,7 +187,6 @@ def test_deepspeech_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0.03, 1.0, 45.3])
 def test_networks_are_run_in_pieces_that_join(seconds: float) -> None:
     """A stand-in that answers each 20 ms with its mean: pieces must join to what one pass gives."""
-    import torch
 
     class Network:
         def __call__(self, samples: torch.Tensor) -> object:

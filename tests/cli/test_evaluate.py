@@ -11,8 +11,8 @@ import pytest
 from audioplane.cli import evaluate, train_sync
 from audioplane.errors import UserError
 from audioplane.evaluation import protocols
-from audioplane.inference.compositing import write_video
 from audioplane.inference.talking_head import TalkingHead
+from audioplane.media.writer import write_video
 from audioplane.subject import Subject
 from audioplane.training.trainer import Trainer
 from tests.cli.test_train_and_speak import call
@@ -77,10 +77,22 @@ def test_mixtures_are_refused(made, tmp_path):
             call(evaluate, *arguments)
     with pytest.raises(UserError, match="no protocol"):
         call(evaluate, head, subject, "--protocol", "best")
-    other = tmp_path / "other"
-    write_case(other, make_case(size=32))
-    with pytest.raises(UserError, match="48 x 48"):
-        call(evaluate, head, other)
+    write_case(tmp_path / "short", make_case(frames=30))
+    with pytest.raises(UserError, match="at least 20 training frames"):
+        call(evaluate, head, tmp_path / "short")
+
+
+@pytest.mark.parametrize("size", [32, 75, 96])
+def test_a_subject_of_another_size_is_measured_at_the_heads(made, size, tmp_path, capsys):
+    head, _ = made
+    write_case(tmp_path / "other", make_case(frames=150, size=size))
+    for name in ("head over truth", "alone", "mouth", "degstalk"):
+        call(evaluate, head, tmp_path / "other", "--protocol", name, "--json", tmp_path / "e.json")
+        found = json.loads((tmp_path / "e.json").read_text())
+        assert (found["size"], found["subject_size"]) == ([48, 48], [size, size])
+    assert f"measured at 48 x 48, the size that the head was trained at; the Subject's {size} x {size}" in (
+        capsys.readouterr().out
+    )
 
 
 def test_train_sync_refuses_nonsense(tmp_path):

@@ -12,8 +12,8 @@ from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.evaluation.evaluate import compare, evaluate
 from audioplane.evaluation.protocols import PROTOCOLS, Protocol
-from audioplane.inference.compositing import write_video
 from audioplane.media import videos
+from audioplane.media.writer import write_video
 from tests.tiny_subject import TinySubject
 
 
@@ -133,10 +133,10 @@ def test_other_sizes_and_lengths_are_refused_unless_asked(tmp_path):
     with pytest.raises(UserError, match=r"0\.80 s.*0\.48 s.*--cut"):
         videos.pair(tmp_path / "a.mp4", tmp_path / "short.mp4")
     assert len(videos.pair(tmp_path / "a.mp4", tmp_path / "short.mp4", cut=True).frames) == 12
-    with pytest.raises(UserError, match="no film"):
+    with pytest.raises(UserError, match="does not exist"):
         videos.look(tmp_path / "none.mp4")
     (tmp_path / "text.mp4").write_text("not a film")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="can be read"):
         videos.look(tmp_path / "text.mp4")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from audioplane.evaluation import report
-from audioplane.inference.compositing import write_video
 from audioplane.media import videos
+from audioplane.media.writer import write_video
 from tests.tiny_subject import TinySubject
 
 

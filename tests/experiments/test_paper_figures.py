@@ -13,7 +13,8 @@ from audioplane.cli import main
 from audioplane.experiments import paper_figures, run_cache, runs
 from audioplane.experiments.records import Record
 from audioplane.experiments.runs import Clip, Job
-from audioplane.experiments.tables import TABLES, jobs
+from audioplane.experiments.tables import jobs
+from audioplane.methods.audio_plane.paper.tables import TABLES
 from audioplane.runtime import cache
 
 
@@ -54,9 +55,12 @@ def test_a_table_is_drawn_from_its_records(records, tmp_path):
     for name in ("table4.png", "table4.pdf"):
         content = (tmp_path / "out" / name).read_bytes()
         assert about["sha256"][name] == hashlib.sha256(content).hexdigest()
+    texts = sorted(path.name for path in (tmp_path / "out" / "tables").iterdir())
+    assert texts == ["table4.csv", "table4.md", "table4.tex"]
+    assert "head PSNR" in (tmp_path / "out" / "tables" / "table4.md").read_text()
     figure, _ = paper_figures.draw("table4", "smoke")
     labels = [axes.get_xlabel() for axes in figure.axes]
-    assert "ours: head PSNR ↑" in labels
+    assert "ours: head PSNR, dB ↑" in labels
     assert "paper: PSNR ↑" in labels
     assert not any("LPIPS" in label for label in labels), "weights missing: no panel"
 

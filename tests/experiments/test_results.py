@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from audioplane.config import preset
-from audioplane.experiments import paper, records
+from audioplane.experiments import records
 from audioplane.experiments.records import Record
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job
-from audioplane.experiments.tables import MEASURES, TABLES, Claim, find, jobs
+from audioplane.experiments.tables import Claim, find, jobs
+from audioplane.methods.audio_plane.paper.tables import TABLES
+from audioplane.metrics import registry
 
 FRAMES = 100
 
@@ -104,18 +107,80 @@ def test_cells_hold_mean_deviation_and_the_papers_number():
     assert cell["sd"] == pytest.approx(0.001)
     assert cell["seeds"] == 3
     assert cell["paper"] == 31.95
-    assert cell["difference"] == pytest.approx(31.001 - 31.95)
-    assert np.isnan(tidy.loc[("0.2", "lse_c")]["difference"]), "two scorers have two scales"
+    assert cell["better"] == "higher"
+    for unlike in ("head_psnr", "head_ssim", "lse_c"):
+        assert tidy.loc[("0.2", unlike)]["difference"] is None, "another region, size or scorer"
     assert tidy.loc[("0.2", "lpips")]["note"] == "weights missing"
-    assert found.shown().loc["0.2", "head PSNR"] == "31.00 ± 0.00 | 31.95"
-    assert found.shown().loc["0.3", "head PSNR"] == "- | 32.2", "what did not run shows the paper alone"
-    assert found.shown().loc["truth", "LSE-C"] == "0.700 | 6.915"
-    assert found.shown().loc["0.2", "Gaussians at the mouth"].startswith("0.200")
+    frame = found.frame()
+    assert list(frame.loc["0.2", "head PSNR, dB ↑"]) == ["31.00 ± 0.00", "31.95"]
+    assert list(frame.loc["0.3", "head PSNR, dB ↑"]) == ["", "32.2"], "what did not run shows the paper alone"
+    assert list(frame.loc["truth", "LSE-C ↑"]) == ["0.700", "6.915"]
+    assert frame.loc["0.2", ("Gaussians at the mouth", "ours")].startswith("0.200")
+    assert "LPIPS: weights missing" in found.caption()
+    assert list(frame.columns.get_level_values(0)[:2]) == ["head PSNR, dB ↑"] * 2, "the order of the table's measures"
 
 
 def test_a_failed_run_is_shown_as_failed():
     found = replace(result("table2", {"+ SS": 30.0}), failed={("+ AP", "test set A", 0): "ValueError: no"})
-    assert found.shown().loc["+ AP", "head PSNR"] == "failed | 31.54"
+    assert list(found.frame().loc["+ AP", "head PSNR, dB ↑"]) == ["failed", "31.54"]
+
+
+def test_the_best_of_each_column_is_bold_by_its_direction():
+    found = result("table4", {"0.1": 30.0, "0.2": 31.0})
+    for records_, error in zip(found.cells.values(), (0.4, 0.9), strict=True):
+        records_[:] = [replace(one, measures=one.measures | {"lip_error": error}) for one in records_]
+    bold = {(cell.row, cell.heading, cell.kind) for cell in found.layout() if cell.bold}
+    assert {("0.2", "head PSNR, dB ↑", "ours"), ("0.3", "head PSNR, dB ↑", "paper")} <= bold
+    assert ("0.1", "lip error, mm ↓", "ours") in bold
+    assert ("0.2", "lip error, mm ↓", "ours") not in bold
+    assert not any(heading.startswith(("amplitude", "r, 1 s late")) for _, heading, _ in bold), "no better, no best"
+    text = found.markdown()
+    assert "**31.00 ± 0.00**" in text
+    assert r"\bfseries 31.00 $\pm$ 0.00" in found.latex()
+    assert "font-weight: bold" in found.shown().to_html()
+    assert found.shown().to_html() == found.shown().to_html(), "a notebook run twice is the same"
+    assert not any(cell.bold for cell in result("table7", {"English (M)": 1.0, "Chinese (M)": 2.0}).layout())
+
+
+def test_letters_that_mean_something_to_latex_are_escaped():
+    found = result("table4", {"0.1": 30.0, "0.2": 31.0})
+    strange = r"take#2_50%~^$&{}\|"
+    for own in found.cells.values():
+        own[:] = [replace(one, clip=one.clip | {"speaker": strange}) for one in own]
+    rows = (replace(found.table.rows[1], name=strange), *found.table.rows[2:])
+    cells = {(strange if row == "0.1" else row, column): own for (row, column), own in found.cells.items()}
+    found = replace(found, table=replace(found.table, rows=rows, claims=()), cells=cells)
+    latex = re.sub(r"\\text(backslash|ascii\w+)", "", found.latex())
+    assert latex.count(r"take\#2\_50\%") == 2, "in the caption and in a row"
+    assert not re.search(r"(?<!\\)[#%]", latex), "a bare one would end the line or the table"
+    assert not re.search(r"[~^]", latex)
+    assert len(re.findall(r"(?<!\\)\$", latex)) % 2 == 0
+    assert strange.replace("|", r"\|") in found.markdown()
+
+
+def test_speed_that_was_timed_beside_other_runs_is_left_out():
+    found = result("table5", {"Audio-Plane": 30.0})
+    assert "FPS: timed beside other runs" in found.caption()
+    for own in found.cells.values():
+        own[:] = [replace(one, facts=one.facts | {"fps_device": "CPU, 1 thread(s)"}) for one in own]
+    assert found.frame().loc[("test set A", "Audio-Plane"), ("FPS ↑", "ours")] == "50 ± 0"
+    assert not found.tidy().query("measure == 'fps'")["comparable"].any(), "a CPU is no 3090 Ti"
+
+
+def test_verdicts_are_corrected_for_the_number_of_claims():
+    levels = {"w/o AP & SS": 30.0, "+ SS": 30.01, "+ AP": 30.0, "+ AP & SS": 30.0}
+    found = result("table2", levels, seeds=3)
+    generator = np.random.default_rng(3)
+    for own in found.cells.values():  # a difference that one claim alone would show
+        for k, one in enumerate(own):
+            noisy = np.array(one.series["head_psnr"]) + 0.02 * generator.standard_normal(FRAMES)
+            own[k] = replace(one, series=one.series | {"head_psnr": records.rounded(noisy)})
+    one = next(iter(found.judged()))
+    assert one.difference is not None
+    alone, _ = found._difference(one.claim)
+    assert alone is not None
+    assert one.difference.p > alone.p
+    assert (one.difference.low, one.difference.high) == (alone.low, alone.high)
 
 
 def test_texts_have_every_row_and_say_how_they_were_made():
@@ -129,6 +194,7 @@ def test_texts_have_every_row_and_say_how_they_were_made():
     rows = [line for line in latex.splitlines() if line.endswith("\\\\") and "multicolumn" not in line]
     assert len({line.replace("\\&", "").count("&") for line in rows}) == 1, "each row has as many cells"
     widths = {line.count(" | ") for line in text.split("\n\n")[1].splitlines()}
+    assert "test set A" in text
     assert len(widths) == 1
 
 
@@ -142,7 +208,7 @@ def test_every_number_of_the_papers_tables_is_reached():
         for value in table.paper(row, column).values()
     }
     for table in TABLES.values():
-        assert _leaves(paper.numbers()[table.data]["rows"]) == {value for data, value in shown if data == table.data}
+        assert _leaves(table.numbers[table.data]["rows"]) == {value for data, value in shown if data == table.data}
 
 
 def _leaves(data: object) -> set[float]:
@@ -161,7 +227,7 @@ def test_claims_name_cells_that_are_there():
             for row, column in (claim.first, claim.second):
                 assert row in rows
                 assert column in columns
-        assert set(table.measures) <= set(MEASURES)
+        assert set(table.measures) <= set(registry.METRICS)
 
 
 def test_shared_cells_are_one_run():

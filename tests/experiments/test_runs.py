@@ -152,7 +152,7 @@ def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch)
 
 
 def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):
-    from audioplane.inference.compositing import write_video
+    from audioplane.media.writer import write_video
     from audioplane.subject import Subject
 
     subject = Subject.open(folder)

@@ -5,6 +5,8 @@ import pytest
 
 from audioplane.errors import UserError
 from audioplane.inference import compositing
+from audioplane.media.marks import mark_stamp, put_mark
+from audioplane.media.writer import write_video
 
 
 def test_composite_by_hand() -> None:
@@ -27,17 +29,17 @@ def test_a_film_that_fails_leaves_nothing(tmp_path: Path) -> None:
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        compositing.write_video(tmp_path / "x.mp4", frames(), 25.0)
+        write_video(tmp_path / "x.mp4", frames(), 25.0)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="must be a folder"):
-        compositing.write_video(tmp_path / "file" / "x.mp4", [], 25.0)
+        write_video(tmp_path / "file" / "x.mp4", [], 25.0)
 
 
 def test_odd_sizes_are_cut(tmp_path: Path) -> None:
     import av
 
-    assert compositing.write_video(tmp_path / "x.mp4", [np.zeros((17, 33, 3), np.uint8)] * 3, 25.0) == 3
+    assert write_video(tmp_path / "x.mp4", [np.zeros((17, 33, 3), np.uint8)] * 3, 25.0) == 3
     with av.open(str(tmp_path / "x.mp4")) as film:
         assert (film.streams.video[0].width, film.streams.video[0].height) == (32, 16)
 
@@ -45,7 +47,7 @@ def test_odd_sizes_are_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [16, 64, 256, 512])
 def test_the_mark_fits_or_stays_out(width: int) -> None:
     image = np.full((width, width, 3), 90, np.uint8)
-    compositing.put_mark(image, compositing.mark_stamp(width))
+    put_mark(image, mark_stamp(width))
     assert (image != 90).any() == (width > 60)
 
 

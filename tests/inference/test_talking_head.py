@@ -26,27 +26,6 @@ def voice(seconds: float) -> np.ndarray:
     return (0.1 * np.random.default_rng(0).standard_normal(int(seconds * 16_000))).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["audio_plane", "tri_plane", "six_planes"])
-def test_folded_inference_is_the_training_path(kind: str, tmp_path: Path) -> None:
-    settings = TINY.replace(method__field=kind, schedule__fine=30, audio__normalise="subject")  # codes as in training
-    trainer = Trainer(settings, TinySubject())
-    trainer.run()
-    head = TalkingHead.export(trainer, tmp_path / "head.safetensors")
-    head = TalkingHead.load(tmp_path, sparse=False)
-    codes = head.encode(trainer.subject.audio)
-    assert len(codes) == trainer.subject.num_frames
-    with torch.no_grad():
-        for t in (0, 33, 89):
-            view = trainer.cache.viewmats[t]
-            expected = trainer.render(t).over(torch.zeros(3)).clamp(0, 1).numpy()
-            black = np.zeros((head.height, head.width, 3), np.uint8)
-            got = head.render(codes[t], view, black, time=trainer.conditions.time(t))
-            assert np.abs(got / 255 - expected).max() < 0.5 / 255 + 1e-4
-            mine = head.deform(codes[t], trainer.conditions.time(t)).pack()
-            trained = trainer.method.branch("head").deform(trainer.conditions(trainer.method, t)).pack()
-            torch.testing.assert_close(mine, trained, atol=1e-4, rtol=1e-4)
-
-
 def test_a_faint_voice_moves_lips_as_far_as_the_training_voice() -> None:
     known = torch.randn(2000, 6, generator=torch.Generator().manual_seed(0))
     known = (known - known.mean(0)) / known.std(0)
@@ -159,10 +138,3 @@ def test_any_moment_can_leave_as_ply(trained: tuple[Trainer, Path], tmp_path: Pa
     moment = head.deform(head.encode(voice(0.2))[0])
     save_ply(moment, tmp_path / "moment.ply")
     torch.testing.assert_close(load_ply(tmp_path / "moment.ply").pack(), moment.pack())
-
-
-def test_only_rows_that_are_read_are_kept(trained: tuple[Trainer, Path]) -> None:
-    trainer, path = trained
-    (name, rows), *others = trainer.method.rows_read().items()
-    assert not others
-    assert len(checkpoint.load(path)[0][f"model/{name}"]) == len(rows) < len(trainer.method.tables()[name])

@@ -12,6 +12,7 @@ from audioplane.inference.talking_head import TalkingHead
 from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.splat.gaussians import Gaussians
 from audioplane.subject import Phoneme
+from audioplane.subject.masks import lips_mask
 from audioplane.training.trainer import Trainer
 from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
@@ -104,6 +105,6 @@ def test_margin_columns_and_the_overview_are_drawn(spoken):
 def test_lips_are_a_region_of_the_mouth(spoken):
     subject, _ = spoken
     t = int(subject.opening.argmax())
-    lips = pipeline_trace.lips(subject, t)
+    lips = lips_mask(subject, t)
     assert lips.any()
     assert (lips & subject.motion_mask(t)).sum() > 0.9 * lips.sum()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from audioplane import plots
+from audioplane.metrics import registry
+from audioplane.metrics.statistics import over_frames
 from audioplane.plots.basic import box_around
 
 
@@ -45,30 +45,36 @@ def test_methods_show_each_name_and_the_error_of_each_but_the_truth():
 
 
 def test_dots_give_the_papers_numbers_a_scale_of_their_own():
-    ours = {"PSNR": {"with": [30.0, 32.0], "without": [29.0]}, "lips r": {"with": [0.9], "without": []}}
-    figure = plots.table_dots(ours, {"PSNR": {"with": 31.69}}, {"PSNR": 1, "lips r": 1}, "Table II")
+    panels = [
+        plots.DotPanel(registry.find("head_psnr"), {"with": [30.0, 32.0], "without": [29.0]}, {"with": 31.69}),
+        plots.DotPanel(registry.find("lip_error"), {"with": [0.9], "without": []}, {}),
+    ]
+    figure = plots.table_dots(panels, "Table II")
     labels = [axes.get_xlabel() for axes in figure.axes]
-    assert labels == ["ours: PSNR ↑", "ours: lips r ↑", "paper: PSNR ↑"]
+    assert labels == ["ours: head PSNR, dB ↑", "ours: lip error, mm ↓", "paper: PSNR ↑"]
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["with", "without"]
-    bars: list[Any] = list(figure.axes[0].containers)
-    means = [bar.lines[0].get_xdata()[0] for bar in bars]
-    assert means == [31.0, 29.0]
-    half = bars[0].lines[2][0].get_segments()[0]
-    assert np.ptp(half[:, 0]) / 2 == pytest.approx(np.std([30.0, 32.0], ddof=1))
-    assert figure.axes[2].lines[0].get_xdata() == [31.69]
+    lines = [np.asarray(line.get_xdata(), float) for line in figure.axes[0].lines]
+    assert any(np.array_equal(line, [31.0, 29.0]) for line in lines), "the means"
+    half = np.std([30.0, 32.0], ddof=1)
+    bars = [line for line in lines if len(line) > 2 and np.isfinite(line).any()]
+    assert [np.nanmax(bar) - np.nanmin(bar) for bar in bars] == pytest.approx([2 * half])
+    assert [round(float(x), 3) for dots in figure.axes[0].collections for x in dots.get_offsets()[:, 0]] == [30, 32, 29]
+    assert list(figure.axes[2].lines[0].get_xdata()) == [31.69]
     assert figure.axes[1].get_title() == "not in the paper"
 
 
 def test_dots_make_differences_comparable():
-    ours = {"head PSNR": {"a": [30.0], "b": [30.1], "nobody": []}, "LSE-C": {"a": [0.40], "b": [0.41]}}
-    paper = {"head PSNR": {"a": 31.0, "b": 33.0}, "LSE-C": {"a": 5.0, "b": 6.0}}
-    called, least = {"head PSNR": "PSNR", "LSE-C": "SyncNet"}, {"LSE-C": 0.1}
-    figure = plots.table_dots(ours, paper, {}, called=called, least=least)
+    psnr, sync = registry.find("head_psnr"), registry.find("lse_c")
+    panels = [
+        plots.DotPanel(psnr, {"a": [30.0], "b": [30.1], "nobody": []}, {"a": 31.0, "b": 33.0}),
+        plots.DotPanel(sync, {"a": [0.40], "b": [0.41]}, {"a": 5.0, "b": 6.0}, 0.1),
+    ]
+    figure = plots.table_dots(panels)
     span = {axes.get_xlabel(): np.ptp(axes.get_xlim()) for axes in figure.axes}
-    assert span["ours: head PSNR"] == pytest.approx(span["paper: PSNR"])
-    assert span["paper: PSNR"] > 2.0
-    assert span["ours: LSE-C"] == pytest.approx(0.1)
-    assert span["paper: SyncNet"] > 1.0
+    assert span["ours: head PSNR, dB ↑"] == pytest.approx(span["paper: PSNR ↑"])
+    assert span["paper: PSNR ↑"] > 2.0
+    assert span["ours: LSE-C ↑"] == pytest.approx(0.1)
+    assert span["paper: SyncNet ↑"] > 1.0
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["a", "b"]
 
 
@@ -84,3 +90,34 @@ def test_margins_say_how_many_gaussians_lie_in_the_mask():
     assert [axes.get_xlabel() for axes in figure.axes if "mask" in axes.get_xlabel()] == ["75% inside the mask"] * 2
     images = [axes.images[0].get_clim() for axes in figure.axes if "inside" in axes.get_xlabel()]
     assert len(set(images)) == 1, "one scale for all"
+
+
+def test_damage_colours_a_larger_lip_error_as_worse():
+    """Direction is the registry's: green and red do not depend on who draws."""
+    values = {
+        "as it is": {"lip_error": 1.0, "lpips": 0.1, "head_psnr": 30.0},
+        "spoilt": {"lip_error": 2.0, "lpips": 0.2, "head_psnr": 31.0},
+    }
+    figure = plots.damage(values)
+    colours = [axes.patches[1].get_facecolor() for axes in figure.axes]
+    assert colours[0] == colours[1] != colours[2]
+    assert [axes.get_title()[-1] for axes in figure.axes] == ["↓", "↓", "↑"]
+
+
+def test_differences_show_interval_and_verdict():
+    generator = np.random.default_rng(0)
+    ours = 1.0 + 0.1 * generator.standard_normal(100)
+    found = over_frames(ours, np.zeros(100), higher_is_better=False)
+    figure = plots.differences({"spoilt": found}, "mm")
+    assert figure.axes[0].texts[0].get_text() == "worse"
+    assert list(figure.axes[0].lines[0].get_xdata()) == [found.low, found.high]
+
+
+def test_the_theme_leaves_the_users_settings_alone():
+    import matplotlib.pyplot as plt
+
+    before, open_figures = plt.rcParams.copy(), plt.get_fignums()
+    plots.sync_curves({"a": np.linspace(1, 2, 31)}, "x")
+    plots.by_length([1.0, 2.0], {"own": np.array([[1.0, 2.0], [2.0, np.nan]])}, "x")
+    assert plt.rcParams == before
+    assert plt.get_fignums() == open_figures

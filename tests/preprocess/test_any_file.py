@@ -13,8 +13,9 @@ import pytest
 from fake_face import QUICK, refused
 
 from audioplane import cli
+from audioplane.media.reader import MediaReader
 from audioplane.preprocess import prepare
-from audioplane.preprocess.source import Source, holes
+from audioplane.preprocess.survey import holes
 from audioplane.preprocess.verdict import Facts
 from audioplane.subject import Subject
 
@@ -107,7 +108,7 @@ def test_what_is_spoilt_in_the_middle_is_refused_or_said(tmp_path: Path) -> None
     assert facts.verdict() == "poor"
     (tmp_path / "ends.mkv").write_bytes(whole.read_bytes()[: int(0.6 * len(spoilt))])
     refused(tmp_path, tmp_path / "ends.mkv", r"it says 2.4 s but ends after 1")
-    assert Source.open(whole).timing().damaged == ""
+    assert MediaReader.open(whole).timing().damaged == ""
 
 
 def test_holes_are_where_no_camera_pauses() -> None:

@@ -95,6 +95,15 @@ def test_leftovers_of_the_dead_are_removed_and_drafts_of_the_living_are_not(tmp_
         assert set(tmp_path.iterdir()) == {living, other}
 
 
+def test_the_last_of_two_writers_to_end_wins(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with files.atomic_path(path) as first, files.atomic_path(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_two_writers_of_one_file_both_end_and_leave_one_whole_file(tmp_path: Path) -> None:
     program = """
 import sys
@@ -130,7 +139,7 @@ WRITERS = {
         "files.write_arrays(path, {'a': numpy.zeros(9999)})",
     ),
     "film": (
-        "from audioplane.inference.compositing import write_video; import numpy",
+        "from audioplane.media.writer import write_video; import numpy",
         "write_video(path, (numpy.random.randint(0, 255, (64, 64, 3), numpy.uint8) for _ in range(60)), 25.0)",
     ),
     "run": (
@@ -148,7 +157,7 @@ WRITERS = {
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit that Windows does not have")
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk_gives_one_sentence_and_leaves_the_old_file(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "a"
+    path = tmp_path / "a.mp4"
     path.write_text("old")
     imports, call = WRITERS[name]
     program = f"{imports}\n{FULL.replace('WRITE(sys.argv[1])', f'path = Path(sys.argv[1]); {call}')}"

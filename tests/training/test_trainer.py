@@ -1,8 +1,3 @@
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,16 +14,8 @@ from audioplane.splat.gaussians import Box, Picture, random_gaussians
 from audioplane.training import checkpoint
 from audioplane.training.dataset import samples
 from audioplane.training.trainer import CHECKPOINT, Report, Trainer
-from tests.tiny_run import TINY, Keeper
+from tests.tiny_run import TINY, Keeper, same, state
 from tests.tiny_subject import TinySubject
-
-
-def state(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in trainer.method.state_dict().items()}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_it_learns() -> None:
@@ -64,34 +51,6 @@ def _camera(trainer: Trainer, t: int) -> tuple[torch.Tensor, torch.Tensor, int, 
     return trainer.cache.viewmats[t], trainer.cache.K, trainer.cache.width, trainer.cache.height
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"audio__fine_rate": 1e-3},
-        {"method__field": "tri_plane"},
-        {"method__field": "six_planes"},
-        {"gaussians__sh_degree": 1},
-    ],
-)
-def test_same_seed_same_bytes_and_resume_too(changes: dict[str, object], tmp_path: Path) -> None:
-    config = TINY.replace(**changes)
-    finals = []
-    for folder, stops in (("whole", []), ("again", []), ("cut", [8, 18])):
-        for stop in stops:
-            trainer = Trainer(config, TinySubject(), tmp_path / folder, [Keeper(stop)], resume=stop != stops[0])
-            with pytest.raises(KeyboardInterrupt):
-                trainer.run()
-        trainer = Trainer(config, TinySubject(), tmp_path / folder, resume=bool(stops))
-        assert trainer.iteration == (14 if stops else 0)
-        trainer.run()
-        finals.append(state(trainer))
-    assert same(finals[0], finals[1])
-    assert same(finals[0], finals[2])
-    files = [(tmp_path / folder / CHECKPOINT).read_bytes() for folder in ("whole", "cut")]
-    assert files[0] == files[1]
-
-
 def test_other_seed_other_bytes() -> None:
     finals = []
     for seed in (0, 1):
@@ -118,42 +77,6 @@ def test_gsplats_strategies_run(densify: str) -> None:
     Trainer(TINY.replace(gaussians__densify=densify), TinySubject(), callbacks=[keeper]).run()
     assert all(np.isfinite(report.terms["loss"]) for report in keeper.reports)
     assert all(report.gaussians <= 240 for report in keeper.reports)
-
-
-KILLED = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-from tests.tiny_run import TINY, Keeper
-from tests.tiny_subject import TinySubject
-from audioplane.training.trainer import Trainer
-class Slow(Keeper):
-    def step(self, trainer, report):
-        print(report.iteration, flush=True)
-        time.sleep(0.02)
-Trainer(TINY, TinySubject(), sys.argv[2], [Slow()]).run()
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a POSIX signal")
-def test_killed_and_resumed_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    root = str(Path(__file__).parents[2])
-    whole = Trainer(TINY, TinySubject(), tmp_path / "whole")
-    whole.run()
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, root, str(tmp_path / "cut")], stdout=subprocess.PIPE, text=True, cwd=root
-    )
-    assert process.stdout is not None
-    deadline = time.monotonic() + 120
-    for line in process.stdout:
-        if int(line) >= 17 or time.monotonic() > deadline:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    resumed = Trainer(TINY, TinySubject(), tmp_path / "cut", resume=True)
-    assert resumed.iteration in (7, 14)
-    resumed.run()
-    assert same(state(whole), state(resumed))
 
 
 def test_resume_refuses_another_run(tmp_path: Path) -> None:

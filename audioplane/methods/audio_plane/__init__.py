@@ -16,4 +16,11 @@ SPEC = MethodSpec(
         "demo": ("method.bf16=true",),
     },
     tables="audioplane.methods.audio_plane.paper.tables:TABLES",
+    computed={"table1": "audioplane.methods.audio_plane.paper.inspection:memory_table"},
+    figures="audioplane.methods.audio_plane.paper.figures:FIGURES",
+    numbers="audioplane.methods.audio_plane.paper",
+    widgets={
+        name: f"audioplane.methods.audio_plane.paper.widgets:{name}"
+        for name in ("saliency_scrubber", "prototype_explorer", "plane_explorer")
+    },
 )

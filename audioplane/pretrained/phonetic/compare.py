@@ -113,8 +113,8 @@ class Listener:
     def __init__(self, person: Person, config: Config) -> None:
         own = config.audio
         self.config, self.fps = own, person.fps
-        self.features = Features(own)
-        windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening)))
+        self.features = Features.fit(own, person.audio)
+        windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening), own_voice=True))
         shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
         draw = lambda purpose: torch.Generator().manual_seed(config.seed * 7919 + purpose)  # noqa: E731
         self.encoder = AudioEncoder(own, windows.shape[-1], draw(3))

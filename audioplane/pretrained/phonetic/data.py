@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
-from audioplane.audio.features import SAMPLE_RATE, STEP, log_mel
+from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
 from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence

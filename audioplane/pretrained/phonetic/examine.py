@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audioplane.audio.features import SAMPLE_RATE, STEP, load_audio, log_mel, standardise
+from audioplane.audio.features import load_audio
+from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel, standardise
 from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS, VISEMES, PhoneticNetwork, Running
 from audioplane.metrics.mouth import correlation
 from audioplane.pretrained.phonetic.data import Clip, class_of

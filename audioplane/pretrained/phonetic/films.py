@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audioplane.audio.features import SAMPLE_RATE, STEP, log_mel
+from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
 from audioplane.audio.phonetic import BANDS
 from audioplane.errors import UserError
 from audioplane.runtime import files
@@ -19,14 +19,14 @@ LIPS = ("opening", "width", "pucker")
 def watch(task: tuple[Path, Path]) -> None:
     """Measures one film (the first path): log-mel, and lips in parts of the distance of the eyes (to the second)."""
     from audioplane.audio.pretrain import lip_shapes
+    from audioplane.media.reader import MediaReader
     from audioplane.preprocess.landmarks import follow, ibug, landmarker
-    from audioplane.preprocess.source import Source
     from audioplane.preprocess.survey import frame_count, survey
 
     path, kept = task
-    source, finder = Source.open(path), landmarker("mediapipe")
+    source, finder = MediaReader.open(path), landmarker("mediapipe")
     sound = source.sound().samples
-    frames = min(frame_count(source.timing().end), len(sound) * 25 // SAMPLE_RATE)
+    frames = min(frame_count(float(source.timing().end)), len(sound) * 25 // SAMPLE_RATE)
     mel = log_mel(sound, BANDS)[: len(sound) // STEP].astype(np.float16)
     lips = np.full((len(mel), len(LIPS)), np.nan)
     try:

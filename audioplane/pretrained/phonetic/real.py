@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audioplane.audio.features import load_audio, log_mel
+from audioplane.audio.features import load_audio
+from audioplane.audio.mel import log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation

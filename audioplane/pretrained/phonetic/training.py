@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.audio.disturb import disturb, mask
+from audioplane.audio.mel import ACTIVE_DB, RANGE_DB
 from audioplane.audio.phonetic import BANDS, EMBEDDING, TRACKS, USUAL_STEPS, VARIANTS, PhoneticNetwork
 from audioplane.pretrained.phonetic.data import Clip
 from audioplane.pretrained.phonetic.films import LIPS
@@ -83,7 +84,7 @@ class Corpus:
         """Mean below the loudest step, and spread, of the active steps of a usual voice: (2, bands)."""
         mel = self.mel.float()
         loud = mel.mean(dim=2)
-        active = loud > loud.amax(dim=1, keepdim=True) - 35.0
+        active = loud > loud.amax(dim=1, keepdim=True) - ACTIVE_DB
         relative = mel - loud.amax(dim=1)[:, None, None]
         means = torch.stack([own[kept].mean(dim=0) for own, kept in zip(relative, active, strict=True)])
         spreads = torch.stack([own[kept].std(dim=0) for own, kept in zip(relative, active, strict=True)])
@@ -91,18 +92,18 @@ class Corpus:
 
 
 def standardised(mel: Tensor, usual: Tensor | None) -> Tensor:
-    """`features.standardise` of each clip of (B, T, bands), or with `usual` what `phonetic.Running` makes of it."""
+    """`mel.standardise` of each clip of (B, T, bands), or with `usual` what `phonetic.Running` makes of it."""
     loud = mel.mean(dim=2)
     if usual is None:
-        mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 80.0)
-        active = (loud > loud.amax(dim=1, keepdim=True) - 35.0).float()[:, :, None]
+        mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
+        active = (loud > loud.amax(dim=1, keepdim=True) - ACTIVE_DB).float()[:, :, None]
         count = active.sum(dim=1, keepdim=True)
         mean = (active * mel).sum(dim=1, keepdim=True) / count
         spread = ((active * (mel - mean).square()).sum(dim=1, keepdim=True) / count).sqrt()
         return (mel - mean) / spread.clamp_min(2.0)
     loudest = loud.cummax(dim=1).values[:, :, None]
-    mel = torch.maximum(mel, mel.amax(dim=2).cummax(dim=1).values[:, :, None] - 80.0)
-    active = (loud[:, :, None] > loudest - 35.0).float()
+    mel = torch.maximum(mel, mel.amax(dim=2).cummax(dim=1).values[:, :, None] - RANGE_DB)
+    active = (loud[:, :, None] > loudest - ACTIVE_DB).float()
     count = USUAL_STEPS + active.cumsum(dim=1)
     own = usual[0] + loudest
     mean = (USUAL_STEPS * own + (active * mel).cumsum(dim=1)) / count

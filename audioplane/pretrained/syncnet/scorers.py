@@ -1,4 +1,4 @@
-"""The two scorers, and what they say of a clip and of its controls.
+"""The two scorers, and what they say of a clip.
 
 Whose number it is stands beside every number: "syncnet_v2" is the published network with its authors' weights,
 "audioplane-sync" the small one that ships (`MODEL_CARD.md`). Their distances have different units; never mix them.
@@ -120,28 +120,19 @@ class Scorer:
         return min(frames, samples * 25 // SAMPLE_RATE) - FRAMES
 
 
-def controls(
-    scorer: Scorer,
-    frames: Iterable[NDArray[np.uint8]],
-    landmarks: NDArray,
-    audio: NDArray[np.floating],
-    unrelated: NDArray[np.floating],
-) -> dict[str, SyncScore]:
-    """What a scorer says of the truth, of the truth late by 1, 3 and 7 frames, and of the truth under unrelated audio.
+def late(scorer: Scorer, sights: NDArray, sounds: NDArray) -> dict[str, SyncScore]:
+    """What a scorer says of a clip that comes 1, 3 and 7 frames late: "1 late" and so on.
 
-    Without these a sync score cannot be read: they show what the scorer can tell apart on this speaker.
+    Of the truth this shows what the scorer can tell apart on this speaker.
 
     Args:
-        frames, landmarks: of the true clip, see `Scorer.see`. audio: its own. unrelated: at least as long.
+        sights, sounds: codes (n, D) of the same frames.
     """
-    count = scorer.count(len(landmarks), len(audio))
-    sights, sounds = scorer.see(frames, landmarks)[:count], scorer.hear(audio, count)
-    found = {"truth": scorer.score(sights, sounds)}
-    for shift in CONTROL_SHIFTS:
-        late = shift_distances(sights[: count - shift], sounds[shift:], SHIFTS, scorer.beyond)
-        found[f"truth {shift} late"] = score(late)
-    found["unrelated audio"] = scorer.score(sights, scorer.hear(unrelated, count))
-    return found
+    count = len(sights)
+    return {
+        f"{shift} late": score(shift_distances(sights[: count - shift], sounds[shift:], SHIFTS, scorer.beyond))
+        for shift in CONTROL_SHIFTS
+    }
 
 
 def save_built_in(network: SyncNet, path: Path, about: dict[str, Any]) -> None:

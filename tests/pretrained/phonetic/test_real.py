@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audioplane.audio import phonetic
-from audioplane.audio.features import log_mel
+from audioplane.audio.mel import log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation

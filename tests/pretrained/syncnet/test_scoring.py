@@ -11,7 +11,7 @@ from audioplane.metrics.sync import roc_auc, score, shift_distances
 from audioplane.pretrained.syncnet import crops
 from audioplane.pretrained.syncnet.mfcc import mfcc
 from audioplane.pretrained.syncnet.network import COMPACT, FULL, SyncNet, load_published
-from audioplane.pretrained.syncnet.scorers import Scorer, controls, load_built_in, save_built_in
+from audioplane.pretrained.syncnet.scorers import Scorer, load_built_in, save_built_in
 from audioplane.runtime import weights
 
 
@@ -201,23 +201,3 @@ def test_a_scorer_survives_its_file(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="not a scorer"):
         load_built_in(tmp_path / "bad.safetensors")
-
-
-def test_controls_show_the_shift():
-    """On codes that are right by construction: the built-in network is not asked."""
-
-    class Known(Scorer):
-        def see(self, frames, landmarks):
-            return np.stack([frame[0, 0].astype(np.float32) for frame in frames])[: len(landmarks) - 4]
-
-        def hear(self, audio, count):
-            return audio.reshape(-1, 640)[:count, :3].astype(np.float32)
-
-    codes = np.random.default_rng(0).integers(0, 256, (120, 1, 1, 3)).astype(np.uint8)
-    audio = np.zeros((120, 640))
-    audio[:, :3] = codes[:, 0, 0]
-    other = np.random.default_rng(1).permutation(audio).ravel()
-    found = controls(Known("known", SyncNet(COMPACT), "nothing"), codes, np.zeros((120, 68, 2)), audio.ravel(), other)
-    assert [found[name].offset for name in ("truth", "truth 1 late", "truth 3 late", "truth 7 late")] == [0, 1, 3, 7]
-    assert found["truth"].at_zero < 1e-4 < found["truth 1 late"].at_zero
-    assert found["unrelated audio"].confidence < found["truth"].confidence

@@ -15,6 +15,7 @@ from torch import Tensor
 from audioplane.config import Config
 from audioplane.deform.planes import LINE_NAMES, PLANE_NAMES, TRIPLES, Planes, sample_dense
 from audioplane.evaluation.inspection import before_training
+from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.field import AudioPlane
 from audioplane.methods.audio_plane.fields import build
 from audioplane.methods.audio_plane.model import AudioPlaneBranch, settings
@@ -168,3 +169,14 @@ def memory(config: Config, seconds: float, fps: float = 25.0) -> pd.DataFrame:
     rows["dense 4D grid"] = {"tables": seconds * fps * frame, "networks": np.nan, "per second": fps * frame}
     order = ["dense 4D grid", "(a) six planes", "(b) tri-plane + audio", "Ours"]
     return pd.DataFrame(rows).T.loc[order] / 2**20
+
+
+def memory_table() -> pd.DataFrame:
+    """Table I, measured: MiB of each paradigm's tables and networks, and what another second of video adds."""
+    from audioplane.experiments import session
+    from audioplane.experiments.paper import numbers
+
+    table = memory(session.settings(), seconds=80).rename(columns=lambda name: f"{name}, MiB").round(3)
+    stated = numbers(AudioPlaneConfig.NAME)["table1_paradigms"]["rows"].values()  # (a), (b), (c), after our dense grid
+    table["paper: low memory"] = ["", *("yes" if row[0] else "no" for row in stated)]
+    return table

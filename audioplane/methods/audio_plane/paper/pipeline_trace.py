@@ -17,7 +17,6 @@ from audioplane.methods.audio_plane.model import settings
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper.prototypes import plane_of
 from audioplane.splat.gaussians import Gaussians, splat
-from audioplane.subject.masks import fill_hull
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -181,11 +180,6 @@ def dynamism(head: TalkingHead, code: Tensor, view: NDArray) -> NDArray:
     drawn = inspection.frame_picture(head, code, view)
     g = drawn.alpha[..., 0] if drawn.dynamism is None else drawn.dynamism
     return torch.where(drawn.alpha[..., 0] > 0.5, g, torch.nan).numpy()
-
-
-def lips(subject: Subject, t: int) -> NDArray:
-    """The lips of a frame and what is between them, by its landmarks: (H, W) bool."""
-    return fill_hull(subject.landmarks[t, 48:60], subject.height, subject.width)
 
 
 def centres(head: TalkingHead, cloud: Gaussians, view: NDArray) -> NDArray:

@@ -10,6 +10,7 @@ import torch
 
 from audioplane import plots
 from audioplane.evaluation import inspection
+from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import compositing
 from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.model import settings
@@ -17,7 +18,7 @@ from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.subject import sounds
 from audioplane.subject.masks import mouth_opening
-from audioplane.widgets.figure_widget import FigureWidget, menu, slider
+from audioplane.widgets.figure_widget import FigureWidget, checked_frames, menu, slider, sound_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,14 +35,16 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     """Frame, render, error, g, m and the margin's band over time, with sound; the margin is a slider.
 
     Args:
-        subject: the truth. head: trained on it. frames: to scrub through; default the test split.
+        subject: the truth, of any size: it is shown at the head's. head: trained on it.
+        frames: to scrub through; default the test split.
 
     Raises:
         ValueError: the head was trained without saliency splatting, or `frames` are none of the subject's.
     """
     if not settings(head.config).saliency:
         raise ValueError("head: expected one with saliency splatting, received one without (method.saliency=false)")
-    frames, codes = checked(subject, frames), head.encode(subject.audio)
+    subject = at_size_of(head, subject)
+    frames, codes = checked_frames(subject, frames), head.encode(subject.audio)
     trained = settings(head.config).margin
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
@@ -76,7 +79,8 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     Raises:
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
-    field, frames = prototypes.plane_of(head), checked(subject, frames)
+    subject = at_size_of(head, subject)
+    field, frames = prototypes.plane_of(head), checked_frames(subject, frames)
     codes, spoken = head.encode(subject.audio), sounds.sounds(subject)
     weights, opening = field_inspection.attention_over_time(field, codes), mouth_opening(subject.landmarks)
     sizes = [level.shape[1] for level in weights]
@@ -177,20 +181,6 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
     ]
     values = {"level": 1, "what": "change", "dots": "all"}
     return FigureWidget(draw, controls, values, f"Planes and lines of {head.about['name']}'s head.")
-
-
-def checked(subject: Subject, frames: range | None) -> range:
-    """The frames to scrub through: those given, or the test split."""
-    frames = subject.test if frames is None else frames
-    if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > subject.num_frames:
-        raise ValueError(f"frames: expected neighbouring ones of 0 to {subject.num_frames - 1}, received {frames}")
-    return frames
-
-
-def sound_of(subject: Subject, frames: range) -> np.ndarray:
-    """Their voice, (n,) at 16 kHz."""
-    samples = int(RATE / subject.fps)
-    return subject.audio[frames.start * samples : frames.stop * samples]
 
 
 def _face(head: TalkingHead, cloud: Any, view: np.ndarray, behind: np.ndarray) -> np.ndarray:

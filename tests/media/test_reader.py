@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import clips
 import numpy as np
 import pytest
 
 from audioplane.errors import UserError
-from audioplane.preprocess.source import Source, cut_out
+from audioplane.media.reader import MediaReader, cut_out
+from tests.preprocess import clips
 
 
 def shown(path: Path, count: int, start: float = 0.0) -> list[int]:
-    return [clips.number_of(frame) for frame in Source.open(path).pictures(start, count)]
+    return [clips.number_of(frame) for frame in MediaReader.open(path).pictures(start, count)]
 
 
 @pytest.mark.parametrize("rate", [10, 24, 25, 30, 50])
@@ -35,7 +35,7 @@ def test_a_late_first_picture_is_the_beginning(tmp_path: Path) -> None:
         tmp_path / "a.mkv", clips.numbered(20), times=[0.4 + k / 25 for k in range(20)], sound=clips.click(1.2, 0.6)
     )
     assert shown(path, 5) == [0, 1, 2, 3, 4]
-    assert loudest(Source.open(path).sound().samples) == pytest.approx(0.2, abs=0.004)
+    assert loudest(MediaReader.open(path).sound().samples) == pytest.approx(0.2, abs=0.004)
 
 
 def test_starting_later_takes_later_pictures(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_starting_later_takes_later_pictures(tmp_path: Path) -> None:
 
 
 def test_timing_says_when_it_ends_and_that_nothing_is_damaged(tmp_path: Path) -> None:
-    timing = Source.open(clips.write(tmp_path / "a.mkv", clips.numbered(30), 20)).timing()
+    timing = MediaReader.open(clips.write(tmp_path / "a.mkv", clips.numbered(30), 20)).timing()
     assert len(timing.times) == 30
     assert timing.end == pytest.approx(1.5, abs=0.01)
     assert timing.damaged == ""
@@ -59,7 +59,7 @@ def loudest(samples: np.ndarray) -> float:
 def test_sound_of_any_rate_keeps_its_moments(tmp_path: Path, rate: int, channels: int) -> None:
     sound = clips.click(1.2, 0.7, rate, channels)
     path = clips.write(tmp_path / "a.mkv", clips.numbered(30), sound=sound, sound_rate=rate)
-    made = Source.open(path).sound()
+    made = MediaReader.open(path).sound()
     assert made.rate == rate
     assert made.channels == channels
     assert loudest(made.samples) == pytest.approx(0.7, abs=0.003)
@@ -68,11 +68,11 @@ def test_sound_of_any_rate_keeps_its_moments(tmp_path: Path, rate: int, channels
 
 def test_sound_that_starts_late_is_laid_down_late(tmp_path: Path) -> None:
     path = clips.write(tmp_path / "a.mkv", clips.numbered(30), sound=clips.click(0.9, 0.3), sound_start=0.25)
-    made = Source.open(path).sound(0.0, 1.2)
+    made = MediaReader.open(path).sound(0.0, 1.2)
     assert made.start == pytest.approx(0.25, abs=0.002)
     assert loudest(made.samples) == pytest.approx(0.55, abs=0.003)
     assert len(made.samples) == round(1.2 * 16000)
-    assert loudest(Source.open(path).sound(0.4, 0.5).samples) == pytest.approx(0.15, abs=0.003)
+    assert loudest(MediaReader.open(path).sound(0.4, 0.5).samples) == pytest.approx(0.15, abs=0.003)
 
 
 def test_what_is_cut_out_repeats_the_edge_where_it_reaches_over() -> None:
@@ -100,7 +100,7 @@ def test_pictures_that_lie_on_their_side_are_turned_upright(tmp_path: Path) -> N
     )
     if made.returncode:
         pytest.skip("this ffmpeg cannot mark a video as turned")
-    source = Source.open(turned)
+    source = MediaReader.open(turned)
     assert (source.width, source.height) == (32, 48)
     frame = next(iter(source.pictures(0, 1)))
     assert frame.shape == (48, 32, 3)
@@ -127,11 +127,11 @@ def test_files_that_are_no_video_are_refused_in_a_sentence(tmp_path: Path) -> No
         "voice.wav": "only sound",
     }.items():
         with pytest.raises(UserError, match=said):
-            Source.open(tmp_path / name)
+            MediaReader.open(tmp_path / name)
 
 
 def test_no_sound_track_is_said(tmp_path: Path) -> None:
-    source = Source.open(clips.write(tmp_path / "a.mkv", clips.numbered(5)))
+    source = MediaReader.open(clips.write(tmp_path / "a.mkv", clips.numbered(5)))
     assert not source.has_sound
     with pytest.raises(UserError, match="no sound track"):
         source.sound()
@@ -141,7 +141,7 @@ def test_a_file_that_breaks_off_is_read_as_far_as_it_goes_and_says_so(tmp_path: 
     whole = clips.write(tmp_path / "whole.mkv", clips.numbered(30, 64))
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: int(0.6 * whole.stat().st_size)])
-    count = len(Source.open(cut).timing().times)
+    count = len(MediaReader.open(cut).timing().times)
     assert 0 < count < 30
     # frames that cannot be decoded repeat the last one that can
-    assert len(list(Source.open(cut).pictures(0, 30))) == 30
+    assert len(list(MediaReader.open(cut).pictures(0, 30))) == 30

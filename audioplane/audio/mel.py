@@ -1,0 +1,74 @@
+"""Log-mel spectrograms of a voice, 50 steps a second, and their standardisation.
+
+Step i is centred at sample 320 i: the times of steps are exact, whatever is made of them later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+STEP = 320  # samples from one step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
+ACTIVE_DB = 35.0  # steps within so many dB of a voice's loudest count as speech
+RANGE_DB = 80.0  # what lies further below the largest value of a spectrogram is cut off
+
+Statistics = tuple[np.ndarray, np.ndarray]
+"""Mean and spread of log-mel over the steps that count as speech, (bands,) each, dB."""
+
+
+def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
+    """Log-mel spectrogram by windows of 25 ms.
+
+    Args:
+        samples: (n,) 16 kHz.
+        bands: from 50 Hz to 8 kHz.
+
+    Returns:
+        (n // 320 + 1, bands) float32 in dB; step i is centred at sample 320 i.
+    """
+    import librosa
+
+    samples = np.pad(samples, (0, max(0, 512 - len(samples))))
+    power = librosa.feature.melspectrogram(
+        y=samples,
+        sr=SAMPLE_RATE,
+        n_fft=512,
+        win_length=400,
+        hop_length=STEP,
+        n_mels=bands,
+        fmin=50.0,
+        fmax=8000.0,
+        pad_mode="constant",
+    )
+    return 10.0 * np.log10(np.maximum(power.T, 1e-10)).astype(np.float32)
+
+
+def standardise(steps: np.ndarray, prior: Statistics | None = None) -> tuple[np.ndarray, Statistics]:
+    """Log-mel relative to the voice's own loudness and colour.
+
+    Bands are shifted and scaled by their mean and spread over the steps that count as speech, so microphone, room and
+    loudness leave little trace. With `prior`, a subject's statistics, these count as two further seconds: a short
+    recording is not judged by its own three syllables.
+
+    Args:
+        steps: (n, bands) in dB.
+        prior: of another recording.
+
+    Returns:
+        the steps (n, bands), and the statistics that were used.
+    """
+    loud = steps.mean(axis=1)
+    steps = np.maximum(steps, steps.max() - RANGE_DB)
+    active = steps[loud > loud.max() - ACTIVE_DB]
+    mean, spread = active.mean(axis=0), active.std(axis=0)
+    if prior is not None:
+        own = len(active) / (len(active) + 100.0)
+        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
+    spread = np.maximum(spread, 2.0)
+    return ((steps - mean) / spread).astype(np.float32), (mean, spread)
+
+
+def standardise_by(steps: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Log-mel (steps, bands) in dB by the statistics of another recording alone."""
+    mean, spread = statistics
+    return ((np.maximum(steps, steps.max() - RANGE_DB) - mean) / spread).astype(np.float32)

@@ -1,0 +1,83 @@
+"""A trained head on its subject's held-out frames: the one way in which tables, reports and notebooks measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audioplane.evaluation.evaluate import Evaluation, Render, evaluate_all, spaced
+from audioplane.evaluation.protocols import DEFAULT, Protocol
+from audioplane.evaluation.resized import at_size_of
+from audioplane.metrics.mouth import MouthReader
+from audioplane.metrics.speed import Speed, measure
+
+if TYPE_CHECKING:
+    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.subject import Subject
+
+SHIFT = 1.0  # seconds by which the control's audio is late
+TIMED_FRAMES = 50
+TIMED = ("deformation", "rasterization", "compositing")
+
+
+def evaluate_head(
+    head: TalkingHead,
+    subject: Subject,
+    shifts: Sequence[float] = (0.0,),
+    reader: MouthReader | None = None,
+    frames: range | None = None,
+    protocol: Protocol = DEFAULT,
+) -> list[tuple[Evaluation, dict[str, NDArray]]]:
+    """Measures a head at its size, under the subject's own audio, and that audio late.
+
+    Args:
+        head: with every Gaussian evaluated (`sparse=False`), as it was trained.
+        subject: the truth.
+        shifts: seconds by which the audio is late, one evaluation each; (0, `SHIFT`) for the head and its control.
+        reader: of this subject, where one is at hand already.
+        frames: default the test split.
+        protocol: how pictures are made and compared.
+
+    Returns:
+        for each shift the summary and its series, as `evaluate.evaluate` gives them.
+    """
+    subject = at_size_of(head, subject)
+    renders = [renderer(head, subject, shift, protocol) for shift in shifts]
+    return evaluate_all(subject, renders, frames, reader, protocol)
+
+
+def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
+    """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own."""
+    audio = np.roll(subject.audio, round(shift * 16_000))
+    codes = head.encode(audio)
+    last = len(codes) - 1
+
+    def render(t: int) -> np.ndarray:
+        behind = None if protocol.pasted == "nothing" else subject.without_head(t)
+        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, time_in_clip(subject, t))
+
+    return render
+
+
+def time_in_clip(subject: Subject, t: int) -> float:
+    """When frame t is shown, 0 and 1 being the ends of the training split: what planes over time are told."""
+    return (t - subject.train.start) / max(len(subject.train) - 1, 1)
+
+
+def head_speed(head: TalkingHead, subject: Subject) -> Speed:
+    """Frames a second, one after the other: deformation, rasterization and compositing.
+
+    Sound is encoded, and what lies behind the head is read from its file, before the clock runs.
+    """
+    codes, frames = head.encode(subject.audio), spaced(subject.test, TIMED_FRAMES)
+    behind = subject.without_head(frames[0])
+
+    def draw(k: int) -> object:
+        t = frames[k]
+        code = codes[min(t, len(codes) - 1)]
+        return head.render(code, subject.viewmats[t], behind, subject.width, time_in_clip(subject, t))
+
+    return measure(draw, len(frames), TIMED, head.cloud.means.device)
