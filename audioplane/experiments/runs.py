@@ -227,7 +227,7 @@ def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dic
 
 def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Lip sync by the scorer that ships: of the head, of the truth, of the head under unrelated sound; its series."""
-    from audioplane.pretrained.syncnet.scorers import Scorer
+    from audioplane.metrics.syncnet.scorers import Scorer
 
     why = lip_sync.missing(subject.fps, len(subject.test))
     if why:

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
-from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS
+from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence
 from audioplane.runtime import cache, files
 from audioplane.runtime.source_hash import source_hash
-from audioplane.synthetic.articulation import articulate
-from audioplane.synthetic.phonemes import VOWELS, Phoneme, sounds
+from audioplane.subject.phonemes import VOWELS, Phoneme, sounds
+from audioplane.synthetic.mouth_tracks import mouth_tracks
 
 if TYPE_CHECKING:
     from audioplane.synthetic.voice.espeak import Espeak
@@ -86,14 +86,6 @@ def labels(phonemes: Sequence[Phoneme], count: int) -> NDArray[np.uint8]:
             first, last = np.ceil(np.array([start, end]) * SAMPLE_RATE / STEP - 1e-6).astype(int)
             found[max(first, 0) : max(last, 0)] = number
     return found
-
-
-def targets(phonemes: Sequence[Phoneme], audio: NDArray, count: int) -> NDArray[np.float16]:
-    """What the mouth does at each of `count` steps, in units of `TRACKS`."""
-    moved = articulate(phonemes, audio, SAMPLE_RATE, count * STEP / SAMPLE_RATE)
-    times = np.arange(count) * STEP / SAMPLE_RATE * moved.rate
-    tracks = [np.interp(times, np.arange(len(moved.jaw)), getattr(moved, name)) / size for name, size in TRACKS.items()]
-    return np.stack(tracks, axis=1).astype(np.float16)
 
 
 def speak(
@@ -187,7 +179,7 @@ def clip(espeak: Espeak, language: str, variants: Sequence[str], seconds: float,
     heard = recorded(audio, rng) if rng.random() < 0.8 else audio
     count = len(audio) // STEP
     mel = log_mel(heard, BANDS)[:count].astype(np.float16)
-    return Clip(f"{language} {name}", mel, labels(phonemes, count), targets(phonemes, audio, count))
+    return Clip(f"{language} {name}", mel, labels(phonemes, count), mouth_tracks(phonemes, audio, count))
 
 
 def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:

@@ -21,12 +21,12 @@ from scipy.signal import resample_poly
 
 from audioplane.runtime import cache, files
 from audioplane.runtime.source_hash import source_hash
+from audioplane.subject.phonemes import LENGTH, Phoneme
 from audioplane.synthetic import cast
 from audioplane.synthetic.face.model import RiggedFace
 from audioplane.synthetic.filming import DISTANCE, project, rigid
 from audioplane.synthetic.lights import studio
 from audioplane.synthetic.performance import Performance, act
-from audioplane.synthetic.phonemes import LENGTH, Phoneme
 from audioplane.synthetic.scene import Pose, Scene
 from audioplane.synthetic.script import Script
 from audioplane.synthetic.voice import SAMPLE_RATE, load_voice

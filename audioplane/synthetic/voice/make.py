@@ -25,7 +25,7 @@ from scipy.signal import resample_poly
 
 from audioplane.errors import UserError
 from audioplane.runtime import files
-from audioplane.synthetic.phonemes import PRIMARY, SECONDARY, VOICELESS_STOPS, Phoneme, letters
+from audioplane.subject.phonemes import PRIMARY, SECONDARY, VOICELESS_STOPS, Phoneme, letters
 from audioplane.synthetic.voice import FORMAT_VERSION, SAMPLE_RATE
 from audioplane.synthetic.voice.espeak import Espeak, RawEvent, opened
 

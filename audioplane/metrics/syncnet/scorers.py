@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from audioplane.errors import UserError
 from audioplane.metrics.sync import SHIFTS, SyncScore, score, shift_distances
-from audioplane.pretrained.syncnet.crops import cut_face, cut_mouth, face_boxes, mouth_warps
-from audioplane.pretrained.syncnet.mfcc import SAMPLE_RATE, mfcc
-from audioplane.pretrained.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet, load_published
+from audioplane.metrics.syncnet.crops import cut_face, cut_mouth, face_boxes, mouth_warps
+from audioplane.metrics.syncnet.mfcc import SAMPLE_RATE, mfcc
+from audioplane.metrics.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet, load_published
 from audioplane.runtime import files, weights
 
 FPS = 25.0
@@ -51,7 +51,7 @@ class Scorer:
         """The small scorer that ships, or one that `audioplane train-sync` wrote."""
         if path is not None:
             return cls(BUILT_IN, load_built_in(path), "nothing")
-        with resources.as_file(resources.files("audioplane.pretrained.syncnet") / "weights.safetensors") as found:
+        with resources.as_file(resources.files("audioplane.metrics.syncnet") / "weights.safetensors") as found:
             return cls(BUILT_IN, load_built_in(found), "nothing")
 
     @classmethod
