@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from audioplane.errors import UserError
 from audioplane.subject.format import FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, Part, read_manifest
 from audioplane.subject.masks import HAIR, MOUTH, mouth_opening
 from audioplane.subject.pack import DamagedPackError, PackReader
