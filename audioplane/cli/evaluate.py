@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("give a RUN and its SUBJECT, or both --pred and --ref, not a mixture")
     if not films and args.run is None:
         raise UserError("nothing to evaluate: give a RUN and its SUBJECT, or --pred and --ref")
+    if args.json and not args.json.parent.is_dir():  # said before minutes of work
+        raise UserError(f"--json {args.json}: there is no folder {args.json.parent}; make it first")
     found = _films(args) if films else _head(args)
     print("\n".join(lines(found)))
     if args.json:
@@ -110,6 +112,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     if "subject_size" in found:
         own, given = ("{} x {}".format(*found[key]) for key in ("size", "subject_size"))
         out.append(f"measured at {own}, the size that the head was trained at; the Subject's {given} were resized")
+    out += [f"{found[name]}: {note}" for name, notes in found.get("notes", {}).items() for note in notes]
     shown = {name: value for name, value in measures.items() if name != "protocol"}
     width = max(map(len, shown))
     if late:

@@ -6,6 +6,7 @@ Several test sets stand below each other: twenty columns fit no page.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,17 +63,20 @@ def _bold(cells: Sequence[Cell]) -> pd.DataFrame:
 
 
 def styled(cells: Sequence[Cell], name: str) -> Styler:
-    """For a notebook, readable at its width; `name` makes its HTML the same each time."""
+    """For a notebook, readable at its width; the same table has the same HTML, two tables never one's ids."""
     from pandas.io.formats.style import Styler
 
-    bold = _bold(cells)
+    bold, digest = _bold(cells), hashlib.sha256(repr(cells).encode()).hexdigest()[:8]
     narrow = [
-        {"selector": "", "props": "font-size: 85%"},
-        {"selector": "th, td", "props": "padding: 2px 6px; white-space: nowrap"},
+        {"selector": "", "props": "font-size: 80%"},
+        {"selector": "th, td", "props": "padding: 2px 4px; white-space: nowrap"},
+        {"selector": "tbody th", "props": "text-align: left; vertical-align: top"},
         {"selector": "thead th", "props": "text-align: center; white-space: normal"},
     ]
     return (
-        Styler(frame(cells), uuid=name, cell_ids=False).apply(lambda _: bold, axis=None).set_table_styles(narrow)  # type: ignore[arg-type]
+        Styler(frame(cells), uuid=f"{name}_{digest}", cell_ids=False)
+        .apply(lambda _: bold, axis=None)
+        .set_table_styles(narrow)  # type: ignore[arg-type]
     )
 
 

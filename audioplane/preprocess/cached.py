@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from audioplane.errors import UserError
 from audioplane.runtime import files
 
 Arrays = dict[str, np.ndarray]
@@ -58,8 +59,11 @@ class Steps:
             return dict(file)
 
     def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
-        files.make_folder(self.folder)
-        files.write_arrays(path, {key: np.asarray(value) for key, value in arrays.items() if value is not None})
+        try:
+            files.make_folder(self.folder)
+            files.write_arrays(path, {key: np.asarray(value) for key, value in arrays.items() if value is not None})
+        except UserError as error:
+            raise UserError(f"{error}; AUDIOPLANE_CACHE can name a folder elsewhere") from error
 
     def forget(self) -> None:
         """Removes all files."""

@@ -147,8 +147,8 @@ WRITERS = {
         "checkpoint.save(path, {'a': torch.zeros(9999)}, {})",
     ),
     "cloud": (
-        "from audioplane.splat import gaussians; import torch",
-        "gaussians.save_ply(gaussians.random_gaussians(torch.rand(999, 3), 0.1, 0, torch.Generator()), path)",
+        "from audioplane.splat import gaussians, ply; import torch",
+        "ply.save_ply(gaussians.random_gaussians(torch.rand(999, 3), 0.1, 0, torch.Generator()), path)",
     ),
 }
 """Writers of files beyond 4 kB: what they import, and how they write."""
