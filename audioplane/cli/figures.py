@@ -1,6 +1,7 @@
 """Draws the paper's figures and a dot plot of each table from the records and heads on this machine.
 
-For each a PNG (screen), a PDF (print) and a JSON that says what it was drawn from. Nothing is trained: a figure whose
+For each a PNG (screen), a PDF (print) and a JSON that says what it was drawn from; of a table also its Markdown, CSV
+and LaTeX, in the folder `tables`. Nothing is trained: a figure whose
 records or heads are not here stays as it is, and that is said.
 """
 
@@ -30,17 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws; returns the exit status."""
-    import audioplane
     from audioplane import config
     from audioplane.errors import UserError
-    from audioplane.experiments import paper_figures
+    from audioplane.experiments import paper_figures, tables
+    from audioplane.runtime import clone
 
     config.preset(args.preset)
     unknown = [name for name in args.names if name not in paper_figures.names()]
     if unknown:
         raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.names())}")
-    clone = Path(audioplane.__file__).parents[1] / "figures"
-    out = args.out or (clone if clone.is_dir() else Path("figures"))
+    out = args.out or clone.folder("figures")
     for name in args.names or paper_figures.names():
         try:
             figure, sources = paper_figures.draw(name, args.preset, args.ratings)
@@ -48,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name}: left as it is: {error}")
             continue
         print(f"{name}: {', '.join(str(path) for path in paper_figures.keep(figure, sources, name, args.preset, out))}")
+        if name in tables.every():
+            texts = paper_figures.table_result(name, args.preset).save(out / "tables")
+            print(f"{name}: {', '.join(str(path) for path in texts)}")
         if sources.older:
             print(f"{name}: trained by an older version of the code: {', '.join(sources.older)}")
     return 0

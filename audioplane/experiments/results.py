@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,6 +261,11 @@ class Result:
     def latex(self) -> str:
         """With booktabs; a table environment of its own."""
         return table_text.latex(self.layout(), self.caption(), f"tab:{self.table.name}")
+
+    def save(self, folder: Path) -> list[Path]:
+        """Writes the table as Markdown, CSV (one line a number) and LaTeX, under what users type for it."""
+        texts = {"md": self.markdown() + "\n", "csv": self.tidy().to_csv(index=False), "tex": self.latex()}
+        return table_text.save(texts, self.table.key, folder)
 
 
 def _best(lines: list[dict[str, Any]]) -> set[tuple[str, str, str]]:

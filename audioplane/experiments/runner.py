@@ -25,7 +25,7 @@ from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job, find, forget, run, with_speed
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
-from audioplane.runtime import cache
+from audioplane.runtime import cache, clone
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Report, Trainer
@@ -54,12 +54,12 @@ def reproduce(
         quiet: no progress.
     """
     tables = [find_table(name) for name in names]
-    wanted = {table.name: jobs(table, preset, seeds, subject) for table in tables}
+    wanted = {table.key: jobs(table, preset, seeds, subject) for table in tables}
     by_key = {job.key: job for cells in wanted.values() for job in cells.values()}
     found, failed = run_all(by_key, workers, fresh, quiet)
-    time_alone([job for table in tables if "fps" in table.measures for job in wanted[table.name].values()], found)
+    time_alone([job for table in tables if "fps" in table.measures for job in wanted[table.key].values()], found)
     return {
-        table.name: _result(table, preset, wanted[table.name], found, failed, films if table.name == "table5" else None)
+        table.key: _result(table, preset, wanted[table.key], found, failed, films if table.name == "table5" else None)
         for table in tables
     }
 
@@ -83,19 +83,27 @@ def estimate(names: Sequence[str], preset: str, seeds: int, subject: Clip | None
     return f"{text}; about {iterations * spent / done / 60 / default_workers():.0f} min, as earlier runs here went"
 
 
-def committed(name: str, preset: str = "demo", most_seeds: int = 10) -> Result:
-    """A table of the runs that lie in the clone's `records/`, whatever version of the code made them."""
+def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Clip | None = None) -> Result:
+    """A table of the runs that lie in the clone's `records/`, whatever version of the code made them.
+
+    Raises:
+        UserError: there is no clone, or it has no records of the preset; says where they were looked for.
+    """
     table = find_table(name)
     known = recording.read_all(shelf(preset))
-    cells = jobs(table, preset, most_seeds)
+    cells = jobs(table, preset, most_seeds, subject)
     there = {cell: known[job.identity] for cell, job in cells.items() if job.identity in known}
     found = {record.key: record for record in there.values()}
     return _collect(table, preset, {cell: record.key for cell, record in there.items()}, found, {}, {})
 
 
 def shelf(preset: str) -> Path:
-    """Where the records of a preset's real runs lie in a clone."""
-    return Path(__file__).parents[2] / "records" / preset
+    """Where the records of a preset's real runs lie in a clone.
+
+    Raises:
+        UserError: there is no clone, or it has none of the preset.
+    """
+    return clone.folder("records", preset)
 
 
 def _result(

@@ -42,9 +42,14 @@ def correlation(a: NDArray, b: NDArray) -> float:
         raise ValueError(f"a, b: expected two series of one length >= 3, received {a.shape} and {b.shape}")
     known = np.isfinite(a) & np.isfinite(b)
     a, b = a[known], b[known]
-    if len(a) < 3 or a.std() == 0 or b.std() == 0:
+    if len(a) < 3 or _constant(a) or _constant(b):
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def _constant(series: NDArray) -> bool:
+    """Whether it changes by no more than rounding does."""
+    return float(np.ptp(series)) <= 1e-9 * float(np.abs(series).max())
 
 
 def best_lag(series: NDArray, truth: NDArray, most: int = 10) -> int | None:

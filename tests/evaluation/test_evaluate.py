@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from audioplane.errors import UserError
 from audioplane.evaluation.evaluate import evaluate, evaluate_all
 from audioplane.evaluation.protocols import PROTOCOLS
 from audioplane.metrics.image import as_float, decibel, psnr, squared_error
@@ -71,3 +72,64 @@ def test_work_in_parallel_comes_in_order_and_on_one_thread_each():
     with pytest.raises(ZeroDivisionError):
         list(threads.in_parallel(lambda k: 1 / (3 - k), range(10)))
     assert torch.get_num_threads() == before
+
+
+class Lost(TinySubject):
+    """Loses the face in some held-out frames: no head in the labels, no landmarks."""
+
+    def __init__(self, frames: int = 120, lost: tuple[int, ...] = (100, 101, 110)) -> None:
+        super().__init__(frames)
+        self.test = range(frames - 40, frames)
+        self.train = range(frames - 40)
+        self.lost = lost
+        self.landmarks[list(lost)] = np.nan
+
+    def head_mask(self, t: int) -> np.ndarray:
+        return super().head_mask(t) & (t not in self.lost)
+
+    def motion_mask(self, t: int) -> np.ndarray:
+        return super().motion_mask(t) & (t not in self.lost)
+
+    def hair_mask(self, t: int) -> np.ndarray:
+        return np.zeros((self.height, self.width), bool)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_frames_without_a_face_are_left_out_and_counted(name):
+    subject, protocol = Lost(), PROTOCOLS[name]
+    found, series = evaluate(subject, lambda t: np.roll(subject.frame(t), 1, axis=1), protocol=protocol)
+    assert (found.frames, found.frames_without_face) == (40, 3)
+    kept = [t not in subject.lost for t in subject.test]
+    for measure in ("head_psnr", "head_ssim", "mouth_psnr", "lip_error", "opening_true"):
+        assert np.array_equal(np.isfinite(series[measure]), kept), measure
+    for measure in ("head_psnr", "mouth_ssim", "lip_error", "psnr", "ssim"):
+        value = getattr(found, measure)
+        assert value == pytest.approx(np.nanmean(series[measure])), measure
+    assert found.opening_lag is not None
+    assert abs(found.opening_lag) <= 3, "a codec blurs so small a mouth"
+    assert np.isfinite([found.opening_correlation, found.opening_amplitude, found.ceiling_correlation]).all()
+
+
+def test_what_is_seen_does_not_depend_on_frames_in_which_nothing_is():
+    whole, lost = Lost(lost=()), Lost(lost=(119, 80))
+    render = lambda subject: lambda t: np.roll(subject.frame(t), 1, axis=0)  # noqa: E731
+    inner, _ = evaluate(whole, render(whole), frames=range(81, 119))
+    outer, _ = evaluate(lost, render(lost))
+    assert outer.head_psnr == pytest.approx(inner.head_psnr)
+    assert outer.lip_error == pytest.approx(inner.lip_error)
+    assert outer.opening_correlation == pytest.approx(inner.opening_correlation)
+
+
+def test_a_mouth_that_rests_has_no_lag_and_no_correlation():
+    subject = TinySubject()
+    resting, _ = evaluate(subject, lambda t: np.full((40, 40, 3), 90, np.uint8))
+    assert resting.opening_lag is None
+    assert np.isnan(resting.opening_correlation)
+    assert resting.frames_without_face == 0
+
+
+def test_a_clip_without_any_face_says_so():
+    subject = Lost(lost=tuple(range(80, 120)))
+    with pytest.raises(UserError, match="none of the 40 frames of tiny-0"):
+        evaluate(subject, subject.frame)

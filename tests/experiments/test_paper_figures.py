@@ -55,6 +55,9 @@ def test_a_table_is_drawn_from_its_records(records, tmp_path):
     for name in ("table4.png", "table4.pdf"):
         content = (tmp_path / "out" / name).read_bytes()
         assert about["sha256"][name] == hashlib.sha256(content).hexdigest()
+    texts = sorted(path.name for path in (tmp_path / "out" / "tables").iterdir())
+    assert texts == ["table4.csv", "table4.md", "table4.tex"]
+    assert "head PSNR" in (tmp_path / "out" / "tables" / "table4.md").read_text()
     figure, _ = paper_figures.draw("table4", "smoke")
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert "ours: head PSNR, dB ↑" in labels

@@ -80,6 +80,24 @@ def test_lag_and_correlation():
         correlation(truth, truth[1:])
 
 
+def test_a_mouth_that_rests_has_no_lag():
+    truth = np.random.default_rng(0).standard_normal(60)
+    assert best_lag(np.ones(60), truth) is None
+    assert best_lag(np.full(60, np.nan), truth) is None
+    assert best_lag(truth[:2], truth[:2]) is None
+
+
+def test_frames_that_one_side_does_not_know_are_left_out():
+    truth = np.random.default_rng(0).standard_normal(200)
+    late = np.roll(truth, 3)
+    late[[4, 50, 51]] = np.nan
+    truth[120] = np.nan
+    assert best_lag(late, truth) == 3
+    known = np.isfinite(late) & np.isfinite(truth)
+    assert correlation(late, truth) == pytest.approx(np.corrcoef(late[known], truth[known])[0, 1], rel=1e-12)
+    assert math.isnan(correlation(np.r_[1.0, 2.0, np.nan, np.nan], np.arange(4.0)))
+
+
 def test_opening_is_the_distance_of_the_inner_lips():
     mouth = np.zeros((1, 68, 2))
     mouth[0, [61, 62, 63], 1], mouth[0, [67, 66, 65], 1] = -1.0, [1.0, 2.0, 3.0]

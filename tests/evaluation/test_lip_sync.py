@@ -1,0 +1,92 @@
+"""Lip sync on codes that are right by construction: controls, lags, and clips that cannot be scored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audioplane.evaluation import lip_sync
+from audioplane.evaluation.lip_sync import Clip
+from audioplane.metrics.sync import score, shift_distances
+from audioplane.pretrained.syncnet.network import COMPACT, SyncNet
+from audioplane.pretrained.syncnet.scorers import Scorer
+from tests.tiny_subject import TinySubject
+
+
+class Known(Scorer):
+    """Sees the colour of a frame's first pixel, hears the first samples of its sound."""
+
+    def see(self, frames, landmarks):
+        return np.stack([frame[0, 0].astype(np.float32) for frame in frames])[: len(landmarks) - 4]
+
+    def hear(self, audio, count):
+        return audio.reshape(-1, 640)[:count, :3].astype(np.float32)
+
+
+@pytest.fixture
+def scorer() -> Known:
+    return Known("known", SyncNet(COMPACT), "nothing")
+
+
+def clip(seed: int = 0, frames: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of one pixel and the sound that says their colours."""
+    colours = np.random.default_rng(seed).integers(0, 256, (frames, 1, 1, 3)).astype(np.uint8)
+    audio = np.zeros((frames, 640))
+    audio[:, :3] = colours[:, 0, 0]
+    return colours, audio.ravel()
+
+
+def test_controls_show_the_shift(scorer):
+    frames, audio = clip()
+    marks = np.zeros((120, 68, 2))
+    found = lip_sync.lip_sync(scorer, audio, {"truth": Clip(frames, marks)})
+    names = ("truth", "truth 1 late", "truth 3 late", "truth 7 late")
+    assert [found.scores[name].offset for name in names] == [0, 1, 3, 7]
+    assert found.scores["truth"].at_zero < 1e-4 < found.scores["truth 1 late"].at_zero
+    assert found.scores["truth, unrelated audio"].confidence < found.scores["truth"].confidence
+    assert found.seconds == 4.8
+
+
+@pytest.mark.parametrize("late", [-4, 2, 9])
+def test_a_render_that_comes_late_is_found_so(scorer, late):
+    frames, audio = clip()
+    marks = np.zeros((120, 68, 2))
+    found = lip_sync.lip_sync(scorer, audio, {"head": Clip(np.roll(frames, late, axis=0), marks)})
+    assert found.scores["head"].offset == late
+    assert set(found.scores) == {"head", "head, unrelated audio"}, "only the truth has controls of its own"
+    own = found.distances["head"]
+    direct = shift_distances(np.roll(frames, late, axis=0)[:115, 0, 0].astype(np.float32), scorer.hear(audio, 115))
+    np.testing.assert_allclose(own, direct[:, 15], atol=1e-3)
+    assert found.unrelated["head"].shape == own.shape
+    assert score(direct).distance <= own.mean() + 1e-3
+
+
+def test_unrelated_sound_is_of_another_moment(scorer):
+    frames, audio = clip()
+    heard: list[np.ndarray] = []
+
+    class Listening(Known):
+        def hear(self, audio, count):
+            heard.append(super().hear(audio, count))
+            return heard[-1]
+
+    lip_sync.lip_sync(
+        Listening("known", SyncNet(COMPACT), "nothing"), audio, {"truth": Clip(frames, np.zeros((120, 68, 2)))}
+    )
+    own, other = heard
+    assert not (own == other).all(axis=1).any()
+    assert np.array_equal(other[:50], own[60:110]), "half a clip away"
+
+
+def test_a_subject_is_scored_on_its_held_out_frames():
+    subject = TinySubject(frames=150, size=48)
+    subject.train, subject.test = range(0, 90), range(90, 150)
+    found = lip_sync.of_subject(Scorer.built_in(), subject, {"head": lambda t: subject.frame(t) / 255})
+    assert found.scores["head"].distance == pytest.approx(found.scores["truth"].distance, abs=1e-3)
+    assert len(found.distances["head"]) == 55
+
+
+def test_why_a_clip_cannot_be_scored():
+    assert lip_sync.missing(25.0, 50) == ""
+    assert "these have 1.96 s" in lip_sync.missing(25.0, 49)
+    assert "these are 30" in lip_sync.missing(30.0, 500)
