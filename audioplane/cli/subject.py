@@ -77,6 +77,10 @@ def _import(args: argparse.Namespace) -> int:
 
     layout = convert(args.folder, args.out, progress=True)
     print(Subject.open(args.out))
+    if layout.renumbered:
+        print("its poses were numbered on over frames without landmarks; each was given its own frame again")
+    if layout.bridged:
+        print(f"{len(layout.bridged)} frames without landmarks got poses between their neighbours', and no head")
     if layout.dropped:
         print(f"{len(layout.dropped)} frames were left out: only the longest run without a gap was taken")
     return 0

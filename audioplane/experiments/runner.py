@@ -54,12 +54,12 @@ def reproduce(
         quiet: no progress.
     """
     tables = [find_table(name) for name in names]
-    wanted = {table.name: jobs(table, preset, seeds, subject) for table in tables}
+    wanted = {table.key: jobs(table, preset, seeds, subject) for table in tables}
     by_key = {job.key: job for cells in wanted.values() for job in cells.values()}
     found, failed = run_all(by_key, workers, fresh, quiet)
-    time_alone([job for table in tables if "fps" in table.measures for job in wanted[table.name].values()], found)
+    time_alone([job for table in tables if "fps" in table.measures for job in wanted[table.key].values()], found)
     return {
-        table.name: _result(table, preset, wanted[table.name], found, failed, films if table.name == "table5" else None)
+        table.key: _result(table, preset, wanted[table.key], found, failed, films if table.name == "table5" else None)
         for table in tables
     }
 

@@ -93,6 +93,11 @@ class Table:
     method: str = registry.DEFAULT
 
     @property
+    def key(self) -> str:
+        """The name that users type: bare for the default method, METHOD/NAME for the others."""
+        return self.name if self.method == registry.DEFAULT else f"{self.method}/{self.name}"
+
+    @property
     def numbers(self) -> dict[str, Any]:
         """All numbers of the paper."""
         return paper.numbers(self.method)
@@ -127,13 +132,9 @@ class Table:
 
 
 def every() -> dict[str, Table]:
-    """All tables by the name that users type: bare for the default method, METHOD/NAME for the others."""
-    found = {}
-    for method in registry.names():
-        own = registry.load(registry.spec(method).tables) if registry.spec(method).tables else {}
-        prefix = "" if method == registry.DEFAULT else f"{method}/"
-        found |= {f"{prefix}{name}": table for name, table in own.items()}
-    return found
+    """All tables, of every method, by their `Table.key`."""
+    places = [place for method in registry.names() if (place := registry.spec(method).tables)]
+    return {table.key: table for place in places for table in registry.load(place).values()}
 
 
 def find(name: str) -> Table:

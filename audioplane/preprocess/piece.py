@@ -16,21 +16,19 @@ import numpy as np
 from audioplane import __version__
 from audioplane.errors import UserError
 from audioplane.media.reader import decimal
-from audioplane.preprocess import background, cached, flow, masks, slips, trajectory
+from audioplane.preprocess import background, cached, flow, lag, masks, slips, trajectory
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, ibug
 from audioplane.preprocess.looking import LEAST_SHARE, Look, Preparation
 from audioplane.preprocess.settings import SKIPPABLE, Settings
 from audioplane.preprocess.survey import cuts
-from audioplane.preprocess.verdict import LATE, SURE, Facts
+from audioplane.preprocess.verdict import LATE, Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
-from audioplane.subject.sync import MAX_LAG, mouth_sound_sync
 from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
-TELLING = 5.0  # seconds below which mouth and sound go together by chance at some lag
 
 
 @dataclass
@@ -193,9 +191,8 @@ class Piece:
         seconds = self.count / FPS
         shift: float | str = self.settings.shift_audio
         plain = self.whole.source.sound(self.start, seconds)
-        sync = mouth_sound_sync(opening, plain.samples)
-        if sync is not None and (self.count < TELLING * FPS or abs(sync.lag) > MAX_LAG - 1):
-            sync = None  # too little to tell, or no peak within reach
+        found_lag = lag.find(opening, plain.samples)
+        steady = found_lag is not None and lag.is_steady(found_lag, opening, plain.samples, LATE)
         facts: dict[str, Any] = {
             "rate": plain.rate,
             "channels": plain.channels,
@@ -203,17 +200,18 @@ class Piece:
             "track": plain.track,
             "notes": list(plain.notes),
             "starts_at": round(plain.start, 4),
-            "lag_frames": None if sync is None else round(sync.lag, 2),
-            "lag_correlation": None if sync is None else round(sync.correlation, 3),
-            "lag_steady": sync is not None and _steady(sync.lag, opening, plain.samples),
+            "lag_frames": None if found_lag is None else round(found_lag.frames, 2),
+            "lag_correlation": None if found_lag is None else round(found_lag.correlation, 3),
+            "lag_clear": found_lag is not None and found_lag.clear,
+            "lag_steady": steady,
         }
         found = slips.find(opening, plain.samples)
         facts["slips"] = [{"at": round(s.frame / FPS, 2), "frames": round(s.frames, 2)} for s in found]
         course = [(0, 0.0)]
         if shift == "auto":
             shift = 0.0
-            if sync is not None and facts["lag_steady"] and sync.correlation > SURE and abs(sync.lag) > LATE:
-                shift = sync.lag / FPS
+            if found_lag is not None and steady and found_lag.clear and abs(found_lag.frames) > LATE:
+                shift = found_lag.frames / FPS
             course = slips.shifts([replace(s, frame=slips.quietest(plain.samples, s.frame)) for s in found], self.count)
         facts["shifted"] = round(float(shift), 4)
         facts["slips_mended"] = len(course) - 1
@@ -292,15 +290,6 @@ def _label(draw: masks.Labeller, seen: np.ndarray, t: int, frame: np.ndarray) ->
 
 def _half(mask: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, (side, side), interpolation=cv2.INTER_AREA) > 127
-
-
-def _steady(lag: float, opening: np.ndarray, samples: np.ndarray) -> bool:
-    """Whether the lag between mouth and sound is also that of both halves."""
-    middle = len(opening) // 2
-    cut = round(middle / FPS * SAMPLE_RATE)
-    halves = (opening[:middle], samples[:cut]), (opening[middle:], samples[cut:])
-    found = [mouth_sound_sync(*half) for half in halves]
-    return all(half is not None and abs(half.lag - lag) < LATE for half in found)
 
 
 def _filled(landmarks: np.ndarray, seen: np.ndarray) -> np.ndarray:

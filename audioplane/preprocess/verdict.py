@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
 SHORT = 45.0  # seconds below which a voice is hardly learnt
 LATE = 1.5  # frames by which sound and picture may differ
-SURE = 0.12  # correlation of mouth and loudness that tells of the speaker's own voice
+TELLING = 10.0  # seconds below which one's own voice may not show as such
 BEYOND = 0.005  # of the picture's side, by which a landmark must be outside for the face to be cut off
 BRIEF = 5  # frames; what is shorter is not told by its time
 
@@ -148,21 +148,7 @@ class Facts:
             out.append(f"the face is small ({self.face_pixels:.0f} pixels from nose bridge to chin): lips will be soft")
         if self.seconds < SHORT:
             out.append(f"{self.seconds:.0f} s are little: a voice wants a minute or more")
-        lag, sure = self.sound.get("lag_frames"), self.sound.get("lag_correlation")
-        if lag is None or sure is None:
-            out.append("whether mouth and sound are in step cannot be told from it")
-        elif sure < SURE:
-            out.append("mouth and sound hardly go together: is this the speaker's own voice?")
-        elif abs(lag) > LATE:
-            order = "after" if lag > 0 else "before"
-            moved = self.sound.get("shifted")
-            if moved:
-                done = f"the sound was shifted by {moved:+.2f} s"
-            elif self.sound.get("lag_steady"):
-                done = "--shift-audio auto corrects it"
-            else:
-                done = "but not all through it: look, then move it with --shift-audio"
-            out.append(f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}")
+        out += self._lag_troubles()
         for slip in self.sound.get("slips", ()):
             order = "later" if slip["frames"] > 0 else "earlier"
             mended = "mended" if self.sound.get("slips_mended") else "--shift-audio auto mends it"
@@ -190,6 +176,24 @@ class Facts:
             out.append("the head hardly turns: its sides stay unknown")
         return out
 
+    def _lag_troubles(self) -> list[str]:
+        """What mouth and sound say of each other."""
+        lag, steady, clear = (self.sound.get(f"lag_{name}") for name in ("frames", "steady", "clear"))
+        if lag is None or (steady and not clear and self.seconds < TELLING):
+            return ["whether mouth and sound are in step cannot be told from it"]
+        if steady and not clear:
+            return ["mouth and sound hardly go together: is this the speaker's own voice?"]
+        if abs(lag) <= LATE and steady:
+            return []
+        order, moved = "after" if lag > 0 else "before", self.sound.get("shifted")
+        if moved:
+            done = f"the sound was shifted by {moved:+.2f} s"
+        elif steady:
+            done = "--shift-audio auto corrects it"
+        else:
+            done = "but not all through it: look, then move it with --shift-audio"
+        return [f"the mouth moves {abs(lag):.1f} frames ({abs(lag) / FPS:.2f} s) {order} the sound; {done}"]
+
     def verdict(self) -> str:
         """One word: good, usable or poor."""
         whole = self.face_share - self.cut_share  # of the frames show all of the face
@@ -201,7 +205,11 @@ class Facts:
         """Plain words for the user."""
         sound = self.sound
         lag = sound.get("lag_frames")
-        told = "unknown" if lag is None else f"{lag:+.1f} frames (correlation {sound['lag_correlation']:.2f})"
+        told = (
+            "unknown"
+            if lag is None or not sound["lag_clear"]
+            else f"{lag:+.1f} frames (correlation {sound['lag_correlation']:.2f})"
+        )
         x, y, side = self.crop
         lines = [
             f"{self.file}: {self.width}x{self.height} {self.codec} at {self.rate:g} a second, "

@@ -4,11 +4,16 @@
     transforms_val.json     the held-out frames (transforms_test.json is read too)
     ori_imgs/ID.jpg         the frames, and ori_imgs/ID.lms: 68 landmarks, one "x y" a line
     parsing/ID.png          colours by region, see COLOURS
-    torso_imgs/ID.png       RGBA: the torso with its neck painted upward under the head
+    torso_imgs/ID.png       RGBA: the torso with its neck painted upward under the head; AD-NeRF's own folders have none
+                            (head_imgs and com_imgs instead): then it is taken from ori_imgs by parsing and painted here
     bc.jpg                  the still background
     aud.wav                 the voice of the whole video; frame ID lies at ID / 25 s
     aud*.npy                audio features, one row a frame
     teeth_mask/ID.npy       H x W bool, TalkingGaussian only
+
+Frames without landmarks have no pose. AD-NeRF's transforms name each pose's frame; those of ER-NeRF, GaussianTalker and
+TalkingGaussian number on, so pose k belongs to the k-th frame that has landmarks. Which of the two it is follows from
+the .lms files. Up to a second without pose is bridged, without a head to learn; a longer one ends the run of frames.
 
 Their world is the tracked face model's: metres, x to the image's right, y up, z out of the face; ours has y
 down and z into the face, so with F = diag(1, -1, -1, 1) our viewmat = F inverse(transform_matrix) F.
@@ -41,6 +46,7 @@ COLOURS = {  # RGB
     (100, 100, 100): MOUTH,  # TalkingGaussian: between the lips
 }
 FEATURES = {"aud": "deepspeech", "aud_ds": "deepspeech", "aud_eo": "wav2vec-esperanto", "aud_hu": "hubert"}
+BRIDGED = 25  # frames without a pose between others that are taken along
 FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -55,6 +61,10 @@ class Layout:
     test: tuple[int, int]
     dropped: list[int]
     """Frames outside the longest run."""
+    bridged: list[int]
+    """Frames within it that had no landmarks; their poses lie between their neighbours'."""
+    renumbered: bool
+    """Whether poses had been numbered on over frames without landmarks."""
 
 
 def _read_transforms(file: Path) -> tuple[dict[str, float], dict[int, np.ndarray]]:
@@ -90,6 +100,10 @@ def read_layout(folder: Path) -> Layout:
     for name in ("transforms_val.json", "transforms_test.json"):
         if (folder / name).is_file():
             poses |= {i: pose for i, pose in _read_transforms(folder / name)[1].items() if i not in poses}
+    frames = _frames_of(sorted(poses), folder)
+    poses = {frames[i]: pose for i, pose in poses.items()}
+    train = {frames[i] for i in train}
+    bridged = _bridge(poses, train, folder)
     everything = sorted(poses)
     breaks = [
         0,
@@ -106,7 +120,49 @@ def read_layout(folder: Path) -> Layout:
         train=_contiguous([i for i in ids if i in train], "training", ids[0]),
         test=_contiguous([i for i in ids if i not in train], "held-out", ids[0]),
         dropped=sorted(set(everything) - set(ids)),
+        bridged=sorted(bridged & set(ids)),
+        renumbered=any(i != frame for i, frame in frames.items()),
     )
+
+
+def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
+    """The frame that each of the transforms' (rising) numbers belongs to.
+
+    Raises:
+        UserError: it cannot be told.
+    """
+    seen = sorted(int(file.stem) for file in (folder / "ori_imgs").glob("*.lms") if file.stem.isdigit())
+    if not seen or set(numbers) <= set(seen):
+        return {number: number for number in numbers}
+    if len(numbers) == len(seen) and numbers == list(range(len(seen))):
+        return dict(zip(numbers, seen, strict=True))
+    unseen = sorted(set(numbers) - set(seen))
+    raise UserError(
+        f"{folder}: the transforms have {len(numbers)} poses, ori_imgs has {len(seen)} frames with landmarks (.lms); "
+        f"frame {unseen[0]} has a pose but none: which frame each pose belongs to cannot be told; track the face again"
+    )
+
+
+def _bridge(poses: dict[int, np.ndarray], train: set[int], folder: Path) -> set[int]:
+    """Adds poses of frames between others, where their pictures are there; returns which."""
+    from scipy.spatial.transform import Rotation, Slerp
+
+    added: set[int] = set()
+    for before, after in itertools.pairwise(sorted(poses)):
+        gap = range(before + 1, after)
+        if not 0 < len(gap) <= BRIDGED or not all((folder / "ori_imgs" / f"{i}.jpg").is_file() for i in gap):
+            continue
+        ends = np.stack([poses[before], poses[after]])
+        turns = Slerp([before, after], Rotation.from_matrix(ends[:, :3, :3]))
+        for i in gap:
+            share = (i - before) / (after - before)
+            pose = (1 - share) * ends[0] + share * ends[1]
+            pose[:3, :3] = turns(i).as_matrix()
+            poses[i] = pose
+            added.add(i)
+            if before in train:
+                train.add(i)
+    return added
 
 
 def _picture(file: Path, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
@@ -152,22 +208,38 @@ def _label(folder: Path, number: int, landmarks: np.ndarray) -> np.ndarray:
 
 def _audio(folder: Path, ids: list[int]) -> np.ndarray:
     """The samples that belong to frames `ids`, 16 kHz mono, at most one frame's length padded or cut."""
-    import soundfile
-    from scipy.signal import resample_poly
+    from audioplane.media.sound import load_audio
 
     file = folder / "aud.wav"
-    try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise UserError(f"{file} is missing or not a wav file ({error})") from error
-    mono = samples.mean(1)
-    if rate != SAMPLE_RATE:
-        common = np.gcd(rate, SAMPLE_RATE)
-        mono = resample_poly(mono, SAMPLE_RATE // common, rate // common).astype(np.float32)
-    step = round(SAMPLE_RATE / FPS)
-    piece = np.clip(mono[ids[0] * step : (ids[-1] + 1) * step], -1, 1)
+    if not file.is_file():
+        raise UserError(f"{file} is missing; the folder is not complete")
+    mono, step = load_audio(file), round(SAMPLE_RATE / FPS)
+    piece = mono[ids[0] * step : (ids[-1] + 1) * step]
     lacking = len(ids) * step - len(piece)
     return np.pad(piece, (0, lacking)) if 0 < lacking <= step else piece  # a larger gap is for `check` to report
+
+
+def _without_head(
+    folder: Path, number: int, frame: np.ndarray, label: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """A frame without its head: torso_imgs over bc.jpg; where there are none, what parsing calls torso, painted on."""
+    if not (folder / "torso_imgs").is_dir():
+        from audioplane.preprocess.background import without_head
+
+        behind = np.where((label == BACKGROUND)[..., None], background, frame)
+        return without_head(behind, label, background)
+    torso = _picture(folder / "torso_imgs" / f"{number}.png", cv2.IMREAD_UNCHANGED)
+    _check_size(folder / "torso_imgs", number, torso, background)
+    alpha = torso[..., 3:].astype(np.float32) / 255
+    return np.rint(torso[..., :3] * alpha + background * (1 - alpha)).astype(np.uint8)
+
+
+def _check_size(place: Path, number: int, picture: np.ndarray, background: np.ndarray) -> None:
+    if picture.shape[:2] != background.shape[:2]:
+        (height, width), (own_height, own_width) = background.shape[:2], picture.shape[:2]
+        raise UserError(
+            f"{place} has frame {number} of size {own_width}x{own_height}, bc.jpg has {width}x{height}; all must agree"
+        )
 
 
 def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
@@ -178,37 +250,37 @@ def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
     """
     from tqdm import tqdm
 
+    if folder.is_file():
+        raise UserError(f"{folder} is a file; unpack it, and give the folder that holds transforms_train.json")
     layout = read_layout(folder)
     background = _picture(folder / "bc.jpg")
     height, width = background.shape[:2]
-    provenance: dict[str, object] = {
-        "made_by": "audioplane subject import",
-        "layout": "AD-NeRF",
-        "source": folder.resolve().name,
-    }
-    if layout.dropped:
-        provenance["dropped_frames"] = layout.dropped
+    painted = not (folder / "torso_imgs").is_dir()
+    if painted and height != width:
+        raise UserError(
+            f"{folder} has no torso_imgs, and its pictures are not square: the torso cannot be painted here"
+        )
     landmarks = []
-    with SubjectWriter(out, folder.resolve().name, width, height, provenance=provenance) as writer:
+    with SubjectWriter(out, folder.resolve().name, width, height, provenance=_provenance(folder, layout)) as writer:
         writer.set_background(background)
         writer.set_cameras(layout.K, layout.viewmats)
         writer.set_audio(_audio(folder, layout.ids))
         writer.set_split(layout.train, layout.test)
-        writer.describe_without_head("torso_imgs over bc.jpg: neck and torso painted upward under the head")
+        writer.describe_without_head(
+            "what parsing calls torso over bc.jpg, with the neck painted upward under the head"
+            if painted
+            else "torso_imgs over bc.jpg: neck and torso painted upward under the head"
+        )
         for number in tqdm(layout.ids, desc="import", unit="frame", disable=not progress):
             points = _landmarks(folder / "ori_imgs" / f"{number}.lms")
             landmarks.append(points)
-            torso = _picture(folder / "torso_imgs" / f"{number}.png", cv2.IMREAD_UNCHANGED)
             frame = _picture(folder / "ori_imgs" / f"{number}.jpg")
+            _check_size(folder / "ori_imgs", number, frame, background)
             label = _label(folder, number, points)
-            for name, picture in (("torso_imgs", torso), ("ori_imgs", frame), ("parsing", label)):
-                if picture.shape[:2] != (height, width):
-                    raise UserError(
-                        f"{folder / name} has frame {number} of size {picture.shape[1]}x{picture.shape[0]}, "
-                        f"bc.jpg has {width}x{height}; all must agree"
-                    )
-            alpha = torso[..., 3:].astype(np.float32) / 255
-            below = np.rint(torso[..., :3] * alpha + background * (1 - alpha)).astype(np.uint8)
+            _check_size(folder / "parsing", number, label, background)
+            below = _without_head(folder, number, frame, label, background)
+            if number in layout.bridged:  # where the head is is not known: it is not to be learnt from
+                label[label >= HAIR] = TORSO
             writer.add_frame(frame, label, without_head=below)
         writer.set_landmarks(np.stack(landmarks))
         for name, title in FEATURES.items():
@@ -218,3 +290,19 @@ def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
                 if len(rows) > layout.ids[-1]:
                     writer.add_features(title, rows[layout.ids[0] : layout.ids[-1] + 1])
     return layout
+
+
+def _provenance(folder: Path, layout: Layout) -> dict[str, object]:
+    """Where the Subject comes from, and what was done to its frames."""
+    found: dict[str, object] = {
+        "made_by": "audioplane subject import",
+        "layout": "AD-NeRF",
+        "source": folder.resolve().name,
+    }
+    if layout.dropped:
+        found["dropped_frames"] = layout.dropped
+    if layout.bridged:
+        found["bridged_frames"] = layout.bridged
+    if layout.renumbered:
+        found["poses_renumbered"] = True
+    return found

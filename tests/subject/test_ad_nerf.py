@@ -147,3 +147,73 @@ def test_missing_pieces_are_named_and_nothing_is_left(tmp_path: Path) -> None:
         Subject.from_ad_nerf(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+LOST = range(8, 12)
+
+
+def lose_landmarks(folder: Path, numbered_on: bool) -> Path:
+    """No landmarks in some frames, so the tracker gave them no poses; the others' poses are numbered on, or not."""
+    found: list[dict] = []
+    for number in LOST:
+        (folder / "ori_imgs" / f"{number}.lms").unlink()
+    for name in ("train", "val"):
+        path = folder / f"transforms_{name}.json"
+        values = json.loads(path.read_text())
+        values["frames"] = [f for f in values["frames"] if f["img_id"] not in LOST]
+        found += values["frames"]
+        if numbered_on:
+            for f in values["frames"]:
+                f["img_id"] = found.index(f)
+        path.write_text(json.dumps(values))
+    return folder
+
+
+def viewmat(i: int) -> np.ndarray:
+    flip = np.diag([1.0, -1.0, -1.0, 1.0])
+    return flip @ head_pose(i) @ flip
+
+
+@pytest.mark.parametrize("numbered_on", [True, False])
+def test_frames_without_landmarks_shift_no_pose(tmp_path: Path, numbered_on: bool) -> None:
+    folder = lose_landmarks(make_folder(tmp_path / "in"), numbered_on)
+    subject = Subject.from_ad_nerf(folder, tmp_path / "out")
+    assert (subject.train, subject.test) == (range(0, TRAIN), range(TRAIN, TRAIN + TEST))
+    for t in range(TRAIN + TEST):
+        assert np.abs(subject.frame(t).astype(int) - 4 * (FIRST + t)).max() <= 1
+        known = FIRST + t not in LOST
+        np.testing.assert_allclose(subject.viewmats[t], viewmat(FIRST + t), atol=1e-5 if known else 2e-3)
+        assert np.isfinite(subject.landmarks[t]).all() == known
+        assert subject.head_mask(t).any() == known
+    assert subject.manifest.provenance["bridged_frames"] == list(LOST)
+    assert ("poses_renumbered" in subject.manifest.provenance) == numbered_on
+    assert [p for p in subject.validate() if p.severity == "error"] == []
+
+
+def test_poses_that_cannot_be_given_to_frames_are_refused(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "in")
+    (folder / "ori_imgs" / "9.lms").unlink()
+    with pytest.raises(UserError, match=r"28 poses.*27 frames with landmarks.*frame 9.*cannot be told"):
+        Subject.from_ad_nerf(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ad_nerfs_own_folder_has_no_torso_pictures(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "in")
+    for name in ("head_imgs", "com_imgs"):
+        (folder / name).mkdir()
+    for file in (folder / "torso_imgs").iterdir():
+        file.unlink()
+    (folder / "torso_imgs").rmdir()
+    subject = Subject.from_ad_nerf(folder, tmp_path / "out")
+    below, frame = subject.without_head(5), subject.frame(5)
+    assert np.abs(below[4, 4].astype(int) - [90, 120, 150]).max() <= 2  # the still background
+    np.testing.assert_array_equal(below[60, 20], frame[60, 20])  # the torso as it is
+    assert np.abs(below[14, 32].astype(int) - [90, 120, 150]).max() <= 2  # no head
+    assert [p for p in subject.validate() if p.severity == "error"] == []
+
+
+def test_a_packed_folder_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "in.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match="unpack"):
+        Subject.from_ad_nerf(tmp_path / "in.zip", tmp_path / "out")

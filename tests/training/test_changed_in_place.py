@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from audioplane.training.losses import pixel_terms, structural_similarity
 from torch import Tensor
 
 import audioplane
 from audioplane.deform.mlp import Heads
 from audioplane.deform.planes import make_layout, sample, table_rows
+from audioplane.losses.terms import pixel_terms, structural_similarity
 from audioplane.splat import rasterization
 from audioplane.splat.compositing import composite
 from audioplane.splat.gaussians import Picture, drawn, random_gaussians

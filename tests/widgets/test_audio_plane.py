@@ -12,6 +12,8 @@ import torch
 
 from audioplane import plots
 from audioplane.evaluation import inspection
+from audioplane.evaluation.resized import ResizedSubject
+from audioplane.experiments import session
 from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.widgets import plane_explorer, prototype_explorer, saliency_scrubber
@@ -40,6 +42,20 @@ def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.Monk
     assert widget.answered == 1
     with pytest.raises(ValueError, match="neighbouring"):
         saliency_scrubber(subject, head, range(200, 900))
+
+
+def test_a_subject_of_another_size_is_looked_at_in_the_heads(smoke: Any) -> None:
+    subject, head = smoke
+    large = ResizedSubject(subject, 2 * head.width)
+    widget = saliency_scrubber(large, head, range(200, 210))
+    own = saliency_scrubber(subject, head, range(200, 210))
+    assert "the loss is" in widget.caption
+    assert len(widget.picture) == pytest.approx(len(own.picture), rel=0.2)
+    assert "Level 1" in prototype_explorer(large, head).caption
+    codes = head.encode(subject.audio)
+    assert session.draw(large, head, codes, 200).shape == (head.height, head.width, 3)
+    assert next(session.beside_truth(large, head, range(200, 201))).shape == (head.height, 2 * head.width, 3)
+    assert session.held_out(large, head)[0].head_psnr > 5
 
 
 def test_leading_attention_moves_the_face(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
