@@ -50,11 +50,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         print(f"{name}: {', '.join(str(path) for path in paper_figures.keep(figure, sources, name, args.preset, out))}")
         if name in tables.every():
-<<<<<<< HEAD
-            texts = paper_figures.table_result(name, args.preset).save(out / "tables", name)
-=======
             texts = paper_figures.table_result(name, args.preset).save(out / "tables")
->>>>>>> main
             print(f"{name}: {', '.join(str(path) for path in texts)}")
         if sources.older:
             print(f"{name}: trained by an older version of the code: {', '.join(sources.older)}")

@@ -132,18 +132,12 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     asked = [name for name in names if name not in computed]
     print(runner.estimate(asked, preset, args.seeds, clip, args.fresh), flush=True)
     results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
-<<<<<<< HEAD
-    for name in computed.keys() & set(names):
-        _write_frame(registry.load(computed[name])(), name, out)
-    for name, result in results.items():
-=======
     for name in sorted(computed.keys() & set(names)):
         _write_computed(registry.load(computed[name])(), name, out)
     for result in results.values():
->>>>>>> main
         print(f"\n{result.markdown()}", flush=True)
         if out is not None:
-            result.save(out, name)
+            result.save(out)
     if args.keep is not None:
         print(f"\n{runner.keep(results.values(), args.keep)} records kept in {args.keep}")
     lost = [f"{cell}: {why}" for result in results.values() for cell, why in result.failed.items()]
@@ -152,13 +146,8 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     return 1 if lost else 0
 
 
-<<<<<<< HEAD
-def _write_frame(table: pd.DataFrame, name: str, out: Path | None) -> None:
-    """Prints a table that no run is behind, and writes it as Markdown, CSV and LaTeX."""
-=======
 def _write_computed(table: pd.DataFrame, name: str, out: Path | None) -> None:
     """Prints a table that no runs are needed for, and writes it as Markdown, CSV and LaTeX."""
->>>>>>> main
     from audioplane.experiments import table_text
 
     text = table_text.pipe_table(table)

@@ -262,14 +262,10 @@ class Result:
         """With booktabs; a table environment of its own."""
         return table_text.latex(self.layout(), self.caption(), f"tab:{self.table.name}")
 
-    def save(self, folder: Path, name: str = "") -> list[Path]:
-        """Writes the table as Markdown, CSV (one line a number) and LaTeX, under what users type for it."""
+    def save(self, folder: Path) -> list[Path]:
+        """Writes the table as Markdown, CSV (one line a number) and LaTeX."""
         texts = {"md": self.markdown() + "\n", "csv": self.tidy().to_csv(index=False), "tex": self.latex()}
-<<<<<<< HEAD
-        return table_text.save(texts, name or self.table.name, folder)
-=======
         return table_text.save(texts, self.table.key, folder)
->>>>>>> main
 
 
 def _best(lines: list[dict[str, Any]]) -> set[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from audioplane.evaluation.evaluate import Evaluation
 from audioplane.experiments.measure_sensitivity import MEASURES
 from audioplane.experiments.paper import MEASURES as PAPERS
 from audioplane.experiments.runs import KEPT
-from audioplane.methods.audio_plane.paper.tables import TABLES
+from audioplane.experiments.tables import every
 from audioplane.metrics import registry
 
 COUNTS = {"frames", "frames_without_face", "protocol", "opening", "opening_true"}
