@@ -129,10 +129,10 @@ def markdown(cells: Sequence[Cell]) -> list[str]:
 
 def save(texts: Mapping[str, str], name: str, folder: Path) -> list[Path]:
     """Writes FOLDER/NAME.md, .csv and so on, by ending; there is never half of one."""
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     paths = []
     for ending, text in texts.items():
         path = folder / f"{name}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)

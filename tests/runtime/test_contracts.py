@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.deform.mlp import Heads
+from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import make_layout, sample, table_rows
 from audioplane.losses.terms import pixel_terms, structural_similarity
+from audioplane.methods.types import Sample
 from audioplane.runtime.contracts import expect, indices
 from audioplane.splat.gaussians import Picture
-from audioplane.training.dataset import Sample
 from audioplane.training.sparse_adam import SparseAdam
 
 
@@ -90,7 +90,7 @@ def test_layouts_that_no_table_has_are_refused(wrong: np.ndarray) -> None:
 
 @pytest.mark.parametrize("name", ["first.bias", "second.bias", "second.weight", "dynamism.weight", "offset.weight"])
 def test_layers_of_other_widths_are_refused(name: str) -> None:
-    heads = Heads(16, 0, 11, 24, 8, torch.Generator().manual_seed(0))
+    heads = DeformationMLP(16, 0, 11, 24, 8, torch.Generator().manual_seed(0))
     changed = {name: heads.get_parameter(name).detach()[..., :-8]}
     with pytest.raises((ValueError, RuntimeError)):
         torch.func.functional_call(heads, changed, (torch.zeros(5, 16),))

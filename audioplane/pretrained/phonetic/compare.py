@@ -26,6 +26,7 @@ from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import Reading, should
 from audioplane.inference.talking_head import match_training_statistics
 from audioplane.metrics.mouth import correlation
+from audioplane.runtime import clone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,6 @@ KINDS = {
     "ear": preset("demo"),
     "causal ear": preset("demo").replace("audio.features=phonetic-causal"),
 }
-RECORDED = Path(__file__).parents[3] / "records" / "ear.json"
 LAGS = range(-6, 7)  # frames among which the best lag is sought
 VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
     "en": ("english_a", "english_b", "english_drive"),
@@ -246,10 +246,14 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def recorded() -> pd.DataFrame:
-    """The rows that lie in the clone's `records/`: `compare` of `KINDS` on two embedded and two filmed people."""
+    """The rows that lie in the clone's `records/`: `compare` of `KINDS` on two embedded and two filmed people.
+
+    Raises:
+        UserError: there is no clone.
+    """
     import pandas as pd
 
-    return pd.DataFrame(json.loads(RECORDED.read_text(encoding="utf-8")))
+    return pd.DataFrame(json.loads(clone.folder("records", "ear.json").read_text(encoding="utf-8")))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

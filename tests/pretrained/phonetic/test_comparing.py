@@ -45,7 +45,7 @@ def test_the_command_keeps_a_row_for_every_voice(
     assert all(-1 <= row["r"] <= row["best r"] <= 1 for row in rows)
     assert [path.name for path in tmp_path.iterdir()] == ["ear.json"]
     assert "own, held out" in capsys.readouterr().out
-    monkeypatch.setattr(compare, "RECORDED", out)
+    monkeypatch.setattr(compare.clone, "folder", lambda *parts: out)
     assert len(compare.summary(compare.recorded())) == 4
 
 
