@@ -20,6 +20,7 @@ import audioplane
 from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import make_layout, sample, table_rows
 from audioplane.losses.terms import pixel_terms, structural_similarity
+from audioplane.methods.types import Sample
 from audioplane.splat import rasterization
 from audioplane.splat.compositing import composite
 from audioplane.splat.gaussians import Picture, drawn, random_gaussians
