@@ -122,6 +122,9 @@ def rasterization(
         NotImplementedError: an option that the CPU kernels do not have.
     """
     given = dict(locals())
+    if not isinstance(means, Tensor):
+        kind = type(means).__name__
+        raise ValueError(f"means: expected a float32 tensor of shape (N, 3), received {kind}; see torch.as_tensor")
     if means.device.type == "cuda":
         from gsplat import rasterization as on_cuda
 
