@@ -18,7 +18,7 @@ from audioplane.metrics.mouth import correlation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from audioplane.audio.phonetic import Heard
+    from audioplane.audio.phonetic import PhoneticOutput
     from audioplane.synthetic.performance import Performance
 
 STRENGTH = 0.01  # of the ridge penalty, as a share of the frames
@@ -55,7 +55,7 @@ def should(speaker: str, seconds: float, voice: str = "") -> Performance:
     return perform(cast.find(speaker), seconds, voice=voice or None)
 
 
-def by_group(ear: Heard) -> dict[str, NDArray]:
+def by_group(ear: PhoneticOutput) -> dict[str, NDArray]:
     """How likely each group of sounds that look alike is at each step: name -> (steps,)."""
     from audioplane.audio.phonetic import CLASSES, VISEMES
 
@@ -64,7 +64,7 @@ def by_group(ear: Heard) -> dict[str, NDArray]:
     }
 
 
-def mouth(ear: Heard, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:
+def mouth(ear: PhoneticOutput, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:
     """What an ear says that the mouth does, and what it does: track -> (heard, truth), each (steps,)."""
     from audioplane.audio.phonetic import TRACKS
     from audioplane.pretrained.phonetic.data import targets

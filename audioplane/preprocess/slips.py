@@ -47,9 +47,9 @@ def find(opening: NDArray, samples: NDArray[np.float32]) -> tuple[Slip, ...]:
     known = opening[np.isfinite(opening)]
     if len(known) < 6 * STRETCH or known.std() < 1e-9 or not np.abs(samples).max(initial=0.0) > 0:
         return ()
-    from audioplane.audio.phonetic import listen
+    from audioplane.audio.phonetic import extract
 
-    steps, count = listen(samples)[0].features, len(opening)
+    steps, count = extract(samples)[0].features, len(opening)
     later = np.zeros(count)  # frames by which the picture comes after the sound, as far as it is known
     edges = jumps(_lags(steps, opening, later))
     if not edges:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio.encoder import AudioEncoder, augment, pad
+from audioplane.audio.encoder import AudioEncoder, augment_windows, pad
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import AudioConfig
 
@@ -85,10 +85,10 @@ def test_padding_keeps_every_frame() -> None:
 
 def test_augmentation_is_the_generators() -> None:
     batch = windows().view(2, 20, 16, 10)
-    draws = [augment(batch, 1.0, torch.Generator().manual_seed(seed), True) for seed in (0, 0, 1)]
+    draws = [augment_windows(batch, 1.0, torch.Generator().manual_seed(seed), True) for seed in (0, 0, 1)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
-    assert augment(batch, 0.0, torch.Generator(), True) is batch
+    assert augment_windows(batch, 0.0, torch.Generator(), True) is batch
 
 
 def face(frames: int = 120) -> tuple[np.ndarray, np.ndarray]:
@@ -139,12 +139,12 @@ def test_frames_without_landmarks_have_no_shape() -> None:
     assert np.isnan(lip_shapes(np.full((9, 68, 2), np.nan, np.float32), 4).scores).all()
 
 
-@pytest.mark.parametrize("listens", [True, False])
-def test_pretraining_learns_what_can_be_heard(listens: bool) -> None:
+@pytest.mark.parametrize("audible", [True, False])
+def test_pretraining_learns_what_the_sound_determines(audible: bool) -> None:
     landmarks, opening = face(200)
     shapes = lip_shapes(landmarks, 2)
-    told = torch.from_numpy(opening if listens else np.zeros(200)).float()
-    heard = 0.3 * windows(200) + told[:, None, None]
+    signal = torch.from_numpy(opening if audible else np.zeros(200)).float()
+    heard = 0.3 * windows(200) + signal[:, None, None]
     config = AudioConfig(mel_bands=10, channels=16, code=6, pretrain_steps=120, augment=0.3)
     encoder = make(config)
     pretrain(encoder, heard, shapes, range(0, 150), config, torch.Generator().manual_seed(0))
@@ -153,4 +153,4 @@ def test_pretraining_learns_what_can_be_heard(listens: bool) -> None:
     design = np.concatenate([codes, np.ones((200, 1))], axis=1)
     weights = np.linalg.lstsq(design[:150], shapes.scores[:150, 0], rcond=None)[0]
     reached = np.corrcoef(design[150:] @ weights, shapes.scores[150:, 0])[0, 1]
-    assert (reached > 0.8) == listens
+    assert (reached > 0.8) == audible

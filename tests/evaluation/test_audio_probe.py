@@ -66,7 +66,7 @@ def test_figures_of_hearing_name_what_they_show():
 
 def test_what_the_ear_hears_goes_with_what_the_mouth_does():
     take = audio_probe.should("adam", 6.0, "german_drive")
-    ear = phonetic.listen(take.audio)[0]
+    ear = phonetic.extract(take.audio)[0]
     groups, moves = audio_probe.by_group(ear), audio_probe.mouth(ear, take)
     assert list(groups) == list(phonetic.VISEMES)
     np.testing.assert_allclose(sum(groups.values()), 1.0, atol=1e-4)

@@ -117,7 +117,7 @@ class Listener:
         shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
         draw = lambda purpose: torch.Generator().manual_seed(config.seed * 7919 + purpose)  # noqa: E731
         self.encoder = AudioEncoder(own, windows.shape[-1], draw(3))
-        others = self.features.others(person.audio, person.fps, len(person.opening), config.seed)
+        others = self.features.augmented_copies(person.audio, person.fps, len(person.opening), config.seed)
         pretrain(self.encoder, windows, shapes, person.train, own, draw(4), others)
         learnt = self.codes(person.audio)[: len(person.opening)]
         known = np.isfinite(person.opening)

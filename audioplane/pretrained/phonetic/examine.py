@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import load_audio
 from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel, standardise
-from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS, VISEMES, PhoneticNetwork, Running
+from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS, VISEMES, PhoneticNetwork, RunningStandardiser
 from audioplane.metrics.mouth import correlation
 from audioplane.pretrained.phonetic.data import Clip, class_of
 
@@ -27,12 +27,12 @@ CLIPS = 50  # held-out voices that are asked about
 _VISEME = np.array([next(k for k, group in enumerate(VISEMES.values()) if name in group) for name in CLASSES])
 
 
-def hear(network: PhoneticNetwork, mel: NDArray) -> Any:
-    """`phonetic.Heard` of log-mel in dB (n, bands)."""
+def predict(network: PhoneticNetwork, mel: NDArray) -> Any:
+    """`phonetic.PhoneticOutput` of log-mel in dB (n, bands)."""
     mel = mel.astype(np.float32)
     if network.variant == "causal":
-        return network.hear(Running(network.usual.numpy())(mel))
-    return network.hear(standardise(mel)[0])
+        return network.predict(RunningStandardiser(network.usual.numpy())(mel))
+    return network.predict(standardise(mel)[0])
 
 
 def noisy(samples: NDArray[np.float32], ratio: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.audio.disturb import disturb, mask
+from audioplane.audio.augmentation import augment_spectrogram, mask_spectrogram
 from audioplane.audio.mel import ACTIVE_DB, RANGE_DB
 from audioplane.audio.phonetic import BANDS, EMBEDDING, TRACKS, USUAL_STEPS, VARIANTS, PhoneticNetwork
 from audioplane.pretrained.phonetic.data import Clip
@@ -91,7 +91,7 @@ class Corpus:
 
 
 def standardised(mel: Tensor, usual: Tensor | None) -> Tensor:
-    """`mel.standardise` of each clip of (B, T, bands), or with `usual` what `phonetic.Running` makes of it."""
+    """`mel.standardise` of each clip of (B, T, bands), or with `usual` as `phonetic.RunningStandardiser` does."""
     loud = mel.mean(dim=2)
     if usual is None:
         mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
@@ -165,8 +165,8 @@ def train(
         if takes and step == round(settings.alone * settings.steps):
             people = People.of(takes, network, _length(corpus, settings), told)
         mel, classes, tracks, lips = _batch(corpus, people, settings, generator)
-        mel = disturb(mel, 1.0, generator)
-        mel = mask(standardised(mel, network.usual if variant == "causal" else None), generator)
+        mel = augment_spectrogram(mel, 1.0, generator)
+        mel = mask_spectrogram(standardised(mel, network.usual if variant == "causal" else None), generator)
         with torch.autocast("cpu", torch.bfloat16):
             found = errors(network, readout, mel, classes, tracks, lips)
         optimiser.zero_grad(set_to_none=True)

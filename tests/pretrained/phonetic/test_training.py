@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio.phonetic import BANDS, CLASSES, EMBEDDING, PAUSE, TRACKS, Running
+from audioplane.audio.phonetic import BANDS, CLASSES, EMBEDDING, PAUSE, TRACKS, RunningStandardiser
 from audioplane.pretrained.phonetic import data, sentences, training
 from audioplane.pretrained.phonetic.data import Clip, labels, recorded, targets
 from audioplane.runtime import threads
@@ -64,9 +64,9 @@ def test_running_statistics_are_those_of_the_ear() -> None:
     usual = corpus.usual()
     batch = training.standardised(corpus.mel.float(), usual)
     for mel, own in zip(corpus.mel.float().numpy(), batch.numpy(), strict=True):
-        whole = Running(usual.numpy())(mel)
+        whole = RunningStandardiser(usual.numpy())(mel)
         np.testing.assert_allclose(own, whole, atol=2e-2)
-        pieces = Running(usual.numpy())
+        pieces = RunningStandardiser(usual.numpy())
         np.testing.assert_allclose(np.concatenate([pieces(mel[:77]), pieces(mel[77:])]), whole, atol=1e-5)
 
 
