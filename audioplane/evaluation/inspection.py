@@ -25,7 +25,7 @@ def before_training(head: TalkingHead) -> Method:
 
 
 def at_rest(head: TalkingHead) -> TalkingHead:
-    """The head with its mouth held still: the canonical cloud, whatever it hears."""
+    """The head with its mouth held still: the canonical cloud, whatever the audio."""
     from audioplane.inference.talking_head import TalkingHead
 
     return TalkingHead(before_training(head), head.about, head.extras, sparse=False)

@@ -119,15 +119,15 @@ def confidence_by_length(
             f"pieces of {max(seconds):g} s and as much of another moment need a longer clip; {subject.name} has "
             f"{subject.num_frames / subject.fps:g} s"
         )
-    sights = scorer.see(map(subject.frame, range(subject.num_frames)), subject.landmarks)[:count]
-    sounds = scorer.hear(subject.audio, count)
+    visual = scorer.embed_frames(map(subject.frame, range(subject.num_frames)), subject.landmarks)[:count]
+    sounds = scorer.embed_audio(subject.audio, count)
     found = {"own sound": np.empty((len(seconds), draws)), "another moment's sound": np.empty((len(seconds), draws))}
     for row, length in enumerate(seconds):
         n = round(length * FPS)
         for column in range(draws):
             a, b = two_starts(generator, count - n + 1)
             for name, start in (("own sound", a), ("another moment's sound", b)):
-                piece = shift_distances(sights[a : a + n], sounds[start : start + n], beyond="nothing")
+                piece = shift_distances(visual[a : a + n], sounds[start : start + n], beyond="nothing")
                 found[name][row, column] = score_distances(piece).confidence
     return found
 

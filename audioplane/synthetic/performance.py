@@ -13,7 +13,7 @@ from audioplane.motion.body import Body, body
 from audioplane.motion.expression import expression
 from audioplane.motion.gaze import gaze, look_shapes
 from audioplane.motion.swing import swing
-from audioplane.motion.timing import Timing, listen
+from audioplane.motion.timing import Timing, speech_timing
 from audioplane.subject import blendshapes
 from audioplane.synthetic.articulation import TRACK_RATE, Articulation, articulate
 from audioplane.synthetic.phonemes import Phoneme
@@ -113,7 +113,7 @@ def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0) -> 
     frames = round(len(script.audio) * fps / SAMPLE_RATE)
     seconds = frames / fps
     articulation = articulate(script.phonemes, script.audio, SAMPLE_RATE, seconds, shortest_hold=1.05 / fps)
-    timing = listen(script.phonemes, articulation.loudness, seconds)
+    timing = speech_timing(script.phonemes, articulation.loudness, seconds)
     moves = body(timing, _generator(spec, seed, "body"))
     times = (np.arange(frames) + 0.5) / fps
     shapes, extras = _faces(spec, seed, articulation, timing, moves, times)

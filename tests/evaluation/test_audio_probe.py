@@ -16,23 +16,26 @@ from audioplane.subject import sounds
 def test_a_linear_opening_is_read_from_the_code_and_noise_is_not():
     codes = torch.randn(800, 12, generator=torch.Generator().manual_seed(0))
     opening = 4.0 + codes.numpy() @ np.linspace(-1, 1, 12)
-    reading = audio_probe.Reading(codes[:400], opening[:400])
+    reading = audio_probe.LinearProbe(codes[:400], opening[:400])
     own = audio_probe.agreement(reading(codes[400:]), opening[400:], 25)
     assert own["r"] > 0.999
     assert own["amplitude"] == pytest.approx(1, abs=0.05)
     assert abs(own["r, a second late"]) < 0.2
     unrelated = np.random.default_rng(1).normal(size=800)
-    blind = audio_probe.Reading(codes[:400], unrelated[:400])
+    blind = audio_probe.LinearProbe(codes[:400], unrelated[:400])
     assert abs(audio_probe.agreement(blind(codes[400:]), unrelated[400:], 25)["r"]) < 0.2
 
 
 def test_one_face_performs_any_voice():
-    own, other = audio_probe.should("adam", 4.0), audio_probe.should("adam", 4.0, "french_drive")
+    own, other = (
+        audio_probe.reference_performance("adam", 4.0),
+        audio_probe.reference_performance("adam", 4.0, "french_drive"),
+    )
     for take in (own, other):
         assert len(take.opening) == take.num_frames == 100
         spoken = sounds.sounds(take)
         assert len(spoken) == 100
-        means = audio_probe.by_sound(take.opening, take.opening, spoken)
+        means = audio_probe.opening_by_sound(take.opening, take.opening, spoken)
         assert set(means) == set(spoken)
         assert means[next(name for name in sounds.CLASSES if name.startswith("a"))][0] > means["p b m"][0], (
             "the truth itself opens at vowels"
@@ -43,7 +46,7 @@ def test_one_face_performs_any_voice():
 def test_figures_of_hearing_name_what_they_show():
     generator = np.random.default_rng(0)
     opening = generator.random(100) * 5
-    take = audio_probe.should("adam", 4.0)
+    take = audio_probe.reference_performance("adam", 4.0)
     figure = plots.listening(
         take.audio,
         16_000,
@@ -65,9 +68,9 @@ def test_figures_of_hearing_name_what_they_show():
 
 
 def test_what_the_ear_hears_goes_with_what_the_mouth_does():
-    take = audio_probe.should("adam", 6.0, "german_drive")
+    take = audio_probe.reference_performance("adam", 6.0, "german_drive")
     ear = phonetic.extract(take.audio)[0]
-    groups, moves = audio_probe.by_group(ear), audio_probe.mouth(ear, take)
+    groups, moves = audio_probe.viseme_probabilities(ear), audio_probe.mouth_tracks(ear, take)
     assert list(groups) == list(phonetic.VISEMES)
     np.testing.assert_allclose(sum(groups.values()), 1.0, atol=1e-4)
     assert groups["p b m"][moves["closure"][1] < 0.1].mean() < 0.1
