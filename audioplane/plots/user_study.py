@@ -1,4 +1,4 @@
-"""Fig. 7: what people said."""
+"""The user study: ratings by method and criterion (Audio-Plane, Fig. 7), and the rating form."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
 
     Args:
         heads: margin -> "head" (H, W, 3) in [0, 1] without its surroundings; "density" counts of Gaussians a cell
-            (`stages.density`, any cell); "dynamism" g, (H, W), may be NaN outside the head; "mask" m, (H, W) bool.
+            (of any size); "dynamism" g, (H, W), may be NaN outside the head; "mask" m, (H, W) bool.
     """
     names = ("head", "mouth", "Gaussians", "dynamism $g$")
     figure, axes = plt.subplots(
@@ -80,13 +80,13 @@ def _share(density: NDArray, mask: NDArray) -> float:
 
 @themed
 def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], titles: Sequence[str] = ()) -> Figure:
-    """The same moments by several methods, the mouth zoomed in, and how far each picture is from the truth.
+    """The same frames by several methods, the mouth zoomed in, and the error of each picture.
 
     Paper: Fig. 6 (journal).
 
     Args:
-        rows: name -> pictures (H, W, 3) uint8, one a moment; the first is the truth.
-        mouths: masks (H, W) whose box is zoomed into. titles: of the moments.
+        rows: name -> pictures (H, W, 3) uint8, one a frame; the first is the truth.
+        mouths: masks (H, W) whose box is zoomed into. titles: of the frames.
     """
     names, count = list(rows), len(mouths)
     figure, axes = plt.subplots(
