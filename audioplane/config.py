@@ -46,7 +46,7 @@ def paper(where: str, default: T, doc: str, *choices: Any, low: float = 0.0, hig
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """From sound to the code `a` (Sec. III-C)."""
+    """From sound to the code `a` (Audio-Plane, Sec. III-C)."""
 
     features: str = ours(
         "phonetic",

@@ -1,4 +1,4 @@
-"""The audio encoder: windows of features -> one code a frame -> a learnable temporal filter -> a (Sec. III-C)."""
+"""The audio encoder: feature windows -> codes -> a learnable temporal filter -> a (Audio-Plane, Sec. III-C)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class AudioEncoder(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """a of every frame that has all its neighbours.
 
-        Paper: Sec. III-C (journal), "two-stage smoothing".
+        Audio-Plane, Sec. III-C (journal), "two-stage smoothing".
 
         Args:
             windows: (..., T, window, C) of consecutive frames.

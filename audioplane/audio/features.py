@@ -1,4 +1,4 @@
-"""Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Sec. III-C).
+"""Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Audio-Plane, Sec. III-C).
 
 Every kind of feature comes as windows (T, window, C) float32: `window` steps, 20 ms each, around each video frame.
 Frame t of the video shows what happens at (t + 0.5) / fps, the middle of its window.

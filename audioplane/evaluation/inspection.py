@@ -33,7 +33,7 @@ def at_rest(head: TalkingHead) -> TalkingHead:
 
 @torch.no_grad()
 def frame_picture(head: TalkingHead, code: Tensor, view: NDArray) -> Picture:
-    """Picture and dynamism map of one moment as training sees them: Eq. 4 and 14, one pass."""
+    """Picture and dynamism map of one frame, in one pass (Audio-Plane, Eq. 4 and 14)."""
     return head.method.render(head.condition(code), torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
 
 

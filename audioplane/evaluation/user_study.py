@@ -1,4 +1,4 @@
-"""A user study as in Fig. 7: clips are rated blind, and what the ratings say with how much certainty.
+"""A blind user study (Audio-Plane, Fig. 7): clips to rate, and means of the ratings with intervals and agreement.
 
 A *trial* shows the clips of one identity, one of each method, in random order under letters; every clip gets a rating
 from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that any number of participants append to.

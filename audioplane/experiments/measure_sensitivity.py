@@ -1,4 +1,7 @@
-"""One head, spoilt in known ways, and what each measure makes of it: the material of notebook 90."""
+"""Sensitivity of the measures: one head, degraded in known ways (late, mouth held still, true hair pasted in).
+
+Notebook 90 shows what each measure makes of it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 Render = Callable[[int], NDArray]
 
-APART = 50  # frames between a moment and another one: 2 s
+APART = 50  # least distance, in frames, of a piece of the clip and an unrelated one: 2 s
 LATE = 5
 """Frames by which the late rendering comes after its sound: a fifth of a second."""
 
@@ -133,7 +136,7 @@ def confidence_by_length(
 
 
 def two_starts(generator: np.random.Generator, starts: int) -> tuple[int, int]:
-    """Where two pieces of a clip begin, at least `APART` frames from each other, or a third of all beginnings.
+    """Random starts of two pieces of a clip, at least `APART` frames (or a third of all starts) apart.
 
     Args:
         generator: of the draws.

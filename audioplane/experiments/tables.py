@@ -28,8 +28,9 @@ class Row:
     Attributes:
         name: ours. settings: that make it of the preset; None: a method without code here. paper: its name in the
             paper's data, "" where the paper has none. speaker: who learns, where rows differ in that.
-        method: that is run; "" for the table's. hears: whether a voice drives it; there is no run under other voices
-            where not. static: nothing deforms; as many iterations as the other rows, all of them of the static stage.
+        method: that is run; "" for the table's. audio_driven: false where a voice does not drive it; it then has no
+            runs under other voices. static: nothing deforms; as many iterations as the other rows, all of them of the
+            static stage.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Row:
     paper: str = ""
     speaker: str = ""
     method: str = ""
-    hears: bool = True
+    audio_driven: bool = True
     static: bool = False
 
 
@@ -111,7 +112,7 @@ class Table:
         subject: Clip | None = None,
     ) -> Job | None:
         """The run of a cell; None where there is none: no code, or a method that no voice drives."""
-        if row.settings is None or (column.voice and not row.hears):
+        if row.settings is None or (column.voice and not row.audio_driven):
             return None
         base, (seconds, size, driven) = preset(preset_name, row.method or self.method), LENGTHS[preset_name]
         if subject is not None:

@@ -1,4 +1,4 @@
-"""Trained heads and methods beside each other: Fig. 5, Fig. 6, and any table as dots."""
+"""Trained heads and methods side by side (Audio-Plane, Fig. 5 and 6), and any table as dots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACROSS, MANY = 4, 12  # panels beside each other, unless there are more rows tha
 def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
     """Heads trained with different margins: the head, its mouth, where its Gaussians are, and its dynamism map.
 
-    Paper: Fig. 5 (journal), beside Table IV.
+    Audio-Plane, Fig. 5 (journal), beside Table IV.
 
     Args:
         heads: margin -> "head" (H, W, 3) in [0, 1] without its surroundings; "density" counts of Gaussians a cell
@@ -82,7 +82,7 @@ def _share(density: NDArray, mask: NDArray) -> float:
 def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], titles: Sequence[str] = ()) -> Figure:
     """The same frames by several methods, the mouth zoomed in, and the error of each picture.
 
-    Paper: Fig. 6 (journal).
+    Audio-Plane, Fig. 6 (journal).
 
     Args:
         rows: name -> pictures (H, W, 3) uint8, one a frame; the first is the truth.

@@ -56,9 +56,9 @@ def attention(
     start: float,
     stop: float,
 ) -> Figure:
-    """A sentence from top to bottom: waveform with its sounds, Eq. 7's weights over the prototypes, the true lips.
+    """A sentence from top to bottom: waveform with its sounds, attention over the prototypes, the true lips.
 
-    Paper: Fig. 4 (journal).
+    Audio-Plane, Fig. 4 (journal).
 
     Args:
         audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.
@@ -117,7 +117,7 @@ def draw_attention(
 
 @themed
 def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
-    """The factors of Eq. 10 at one Gaussian: P and f_k once, then f_a and the product at several moments.
+    """The factors of Audio-Plane, Eq. 10, at one Gaussian: P and f_k once, f_a and the product at several times.
 
     Args:
         parts: `inside.factors` at any moment, (levels, 3, D) each. moments: title -> `inside.factors` there.
@@ -169,7 +169,7 @@ def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: S
 def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time.
 
-    Paper: Fig. 2 and Table I (journal).
+    Audio-Plane, Fig. 2 and Table I (journal).
     """
     figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
     length = np.asarray(seconds, float)

@@ -30,7 +30,7 @@ def overview(
 ) -> Figure:
     """A voice with its sounds, and under it pictures of the head at some times.
 
-    Paper: Fig. 1 (journal).
+    Audio-Plane, Fig. 1 (journal).
 
     Args:
         audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.

@@ -1,4 +1,4 @@
-"""Fig. 3: from a sound to a picture through one model, each stage with the arrays it holds at that moment."""
+"""One model from sound to picture, each stage with its arrays (Audio-Plane, Fig. 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOUND, SPACE = "#0072b2", "#009e73"  # paths of arrows
 def pipeline(s: Stages) -> Figure:
     """The method from left to right, drawn from a live model: above what is heard, below where, then what moves.
 
-    Paper: Fig. 3 (journal).
+    Audio-Plane, Fig. 3 (journal).
 
     Args:
         s: one moment of a head (`stages.stages`).

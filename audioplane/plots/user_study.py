@@ -18,7 +18,7 @@ def user_study(
 ) -> Figure:
     """Mean rating of each method on each criterion with 95 % intervals; Krippendorff's alpha under each criterion.
 
-    Paper: Fig. 7 (journal).
+    Audio-Plane, Fig. 7 (journal).
 
     Args:
         summary: of `study.summary`. agreement: of `study.agreement`. methods: in the order of the bars. title: above.

@@ -6,7 +6,7 @@
 | `saliency_scrubber`, `prototype_explorer`, `plane_explorer` | figures with controls | what `save` put in | a picture |
 | `method_scrubber` | heads beside the truth | what `save` put in | a picture |
 | `Driver` | head + voice -> film | nothing: it says so | a picture |
-| `UserStudy` | blind rating, Fig. 7 | rates; the ratings are downloaded | a picture |
+| `UserStudy` | blind rating | rates; the ratings are downloaded | a picture |
 | `speaker_scrubber` | a Subject, frame by frame | a picture | a picture |
 """
 
