@@ -50,18 +50,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluates; returns the exit status."""
     from audioplane.errors import UserError
+    from audioplane.runtime.files import replacing
 
     films = args.pred is not None or args.ref is not None
     if films and (args.run is not None or args.pred is None or args.ref is None):
         raise UserError("give a RUN and its SUBJECT, or both --pred and --ref, not a mixture")
     if not films and args.run is None:
         raise UserError("nothing to evaluate: give a RUN and its SUBJECT, or --pred and --ref")
+    if args.json and not args.json.parent.is_dir():  # said before minutes of work
+        raise UserError(f"--json {args.json}: there is no folder {args.json.parent}; make it first")
     found = _films(args) if films else _head(args)
     print("\n".join(lines(found)))
     if args.json:
-        beside = args.json.with_name(f".{args.json.name}.tmp")
-        beside.write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
-        beside.replace(args.json)
+        try:
+            with replacing(args.json) as part:
+                part.write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{args.json} could not be written ({error})") from error
     return 0
 
 
@@ -111,6 +116,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     if "subject_size" in found:
         own, given = ("{} x {}".format(*found[key]) for key in ("size", "subject_size"))
         out.append(f"measured at {own}, the size that the head was trained at; the Subject's {given} were resized")
+    out += [f"{found[name]}: {note}" for name, notes in found.get("notes", {}).items() for note in notes]
     shown = {name: value for name, value in measures.items() if name != "protocol"}
     width = max(map(len, shown))
     if late:

@@ -309,7 +309,7 @@ def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float],
     def work(item: tuple[NDArray, NDArray]) -> Row:
         picture, true = item
         similarity, whole = ssim_map(picture, true), min(true.shape[:2]) > 10  # SSIM's window has 11 pixels a side
-        own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean()) if whole else None}
+        own = {"psnr": psnr(picture, true), "ssim": float(similarity[5:-5, 5:-5].mean()) if whole else NAN}
         return own | rectangle_measures(picture, true)
 
     rows = list(in_parallel(work, pairs))

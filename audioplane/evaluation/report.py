@@ -126,6 +126,9 @@ def of_films(films: Pair, neural: bool = False) -> dict[str, Any]:
         | {"codec": "as in the files", "pasted": "unknown", "resized": films.resized},
         "measures": means,
     }
+    notes = {name: list(film.notes) for name, film in (("pred", pred), ("ref", ref)) if film.notes}
+    if notes:
+        found["notes"] = notes
     if neural:
         found["neural"] = by_networks(*_listed(films), "alex")
         found["face"] = faces_of_films(films)

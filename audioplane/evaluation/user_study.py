@@ -142,27 +142,32 @@ def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFr
     return ratings.drop_duplicates(["participant", "identity", "method", "criterion"], keep="last")
 
 
-def summary(ratings: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def summary(ratings: pd.DataFrame) -> pd.DataFrame:
     """Means with 95 % intervals.
 
-    People differ in how they use a scale and rate many clips each, so the interval is a bootstrap over participants.
+    People differ in how they use a scale and rate many clips each, so the interval is Student's t over participants;
+    one who rated more clips counts more.
 
     Args:
-        ratings: of `read`. draws: of the bootstrap. seed: of its draws.
+        ratings: of `read`.
 
     Returns:
-        One row a method and criterion: mean, low, high, participants.
+        One row a method and criterion: mean, low, high (NaN for a single participant), participants.
     """
     import pandas as pd
+    from scipy.stats import t
 
-    generator, rows = np.random.default_rng(seed), []
+    rows = []
     for names, own in ratings.groupby(["method", "criterion"], sort=False):
         method, criterion = map(str, names)  # type: ignore[arg-type]
-        sums = own.groupby("participant")["rating"].agg(["sum", "count"]).to_numpy(float)
-        picked = generator.integers(0, len(sums), (draws, len(sums)))
-        means = sums[picked, 0].sum(1) / sums[picked, 1].sum(1)
-        low, high = np.quantile(means, [0.025, 0.975]) if len(sums) > 1 else (np.nan, np.nan)
-        rows.append((method, criterion, own["rating"].mean(), low, high, len(sums)))
+        sums, counts = own.groupby("participant")["rating"].agg(["sum", "count"]).to_numpy(float).T
+        people, mean = len(sums), float(sums.sum() / counts.sum())
+        half = float("nan")
+        if people > 1:
+            off = sums - mean * counts  # a mean's error is that of a ratio of sums
+            error = (people / (people - 1) * (off**2).sum()) ** 0.5 / counts.sum()
+            half = float(t.ppf(0.975, people - 1)) * error
+        rows.append((method, criterion, mean, mean - half, mean + half, people))
     return pd.DataFrame(rows, columns=["method", "criterion", "mean", "low", "high", "participants"])
 
 

@@ -263,7 +263,7 @@ class Result:
         return table_text.latex(self.layout(), self.caption(), f"tab:{self.table.name}")
 
     def save(self, folder: Path) -> list[Path]:
-        """Writes the table as Markdown, CSV (one line a number) and LaTeX."""
+        """Writes the table as Markdown, CSV (one line a number) and LaTeX, under what users type for it."""
         texts = {"md": self.markdown() + "\n", "csv": self.tidy().to_csv(index=False), "tex": self.latex()}
         return table_text.save(texts, self.table.key, folder)
 

@@ -6,6 +6,7 @@ Several test sets stand below each other: twenty columns fit no page.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,17 +62,20 @@ def _bold(cells: Sequence[Cell]) -> pd.DataFrame:
 
 
 def styled(cells: Sequence[Cell], name: str) -> Styler:
-    """For a notebook, readable at its width; `name` makes its HTML the same each time."""
+    """For a notebook, readable at its width; the same table has the same HTML, two tables never one's ids."""
     from pandas.io.formats.style import Styler
 
-    bold = _bold(cells)
+    bold, digest = _bold(cells), hashlib.sha256(repr(cells).encode()).hexdigest()[:8]
     narrow = [
-        {"selector": "", "props": "font-size: 85%"},
-        {"selector": "th, td", "props": "padding: 2px 6px; white-space: nowrap"},
+        {"selector": "", "props": "font-size: 80%"},
+        {"selector": "th, td", "props": "padding: 2px 4px; white-space: nowrap"},
+        {"selector": "tbody th", "props": "text-align: left; vertical-align: top"},
         {"selector": "thead th", "props": "text-align: center; white-space: normal"},
     ]
     return (
-        Styler(frame(cells), uuid=name, cell_ids=False).apply(lambda _: bold, axis=None).set_table_styles(narrow)  # type: ignore[arg-type]
+        Styler(frame(cells), uuid=f"{name}_{digest}", cell_ids=False)
+        .apply(lambda _: bold, axis=None)
+        .set_table_styles(narrow)  # type: ignore[arg-type]
     )
 
 
@@ -125,10 +129,10 @@ def markdown(cells: Sequence[Cell]) -> list[str]:
 
 def save(texts: Mapping[str, str], name: str, folder: Path) -> list[Path]:
     """Writes FOLDER/NAME.md, .csv and so on, by ending; there is never half of one."""
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     paths = []
     for ending, text in texts.items():
         path = folder / f"{name}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from audioplane.methods.base import Branch, Condition
+from audioplane.methods.base import Branch
+from audioplane.methods.types import Condition
 from audioplane.splat.gaussians import Gaussians, displacement
 
 STILL = 0.15

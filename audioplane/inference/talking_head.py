@@ -23,7 +23,8 @@ from audioplane.inference import poses as head_poses
 from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
-from audioplane.methods.base import Condition, Method
+from audioplane.methods.base import Method
+from audioplane.methods.types import Condition
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians
 from audioplane.training import checkpoint

@@ -24,7 +24,7 @@ from audioplane.runtime import threads
 from audioplane.runtime.contracts import expect
 
 if TYPE_CHECKING:
-    from audioplane.methods.base import Sample
+    from audioplane.methods.types import Sample
     from audioplane.splat.gaussians import Picture
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""What a method is: clouds of Gaussians (branches), what drives a frame (a condition), stages, and losses.
+"""What a method is: clouds of Gaussians (branches), what deforms them, stages, and losses.
 
 A method's folder holds a `Method` and its `Branch`es; the trainer, the talking head, evaluation, the experiments and
 the browser viewer know no more than this file. The fields of these papers share one shape, on which everything fast
@@ -11,190 +11,32 @@ with S (N, W) free of speech, computed once per head, and a gain (W,) and an ext
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from audioplane.audio.encoder import AudioEncoder
 from audioplane.deform.mlp import DeformationMLP
+from audioplane.methods.rates import decayed, warmed
+from audioplane.methods.types import (
+    Condition,
+    Deformed,
+    Losses,
+    Modulation,
+    ParameterGroup,
+    Position,
+    Sample,
+    Stage,
+    Term,
+    Wiring,
+)
 from audioplane.splat.gaussians import Box, Gaussians, Picture, as_parameters, displacement, from_parameters, splat
 
 if TYPE_CHECKING:
     from audioplane.config import Config
     from audioplane.losses.terms import Perceptual
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What drives one frame.
-
-    Attributes:
-        audio: a, the audio code, (code,).
-        time: of the frame in the training clip, 0 to 1; beyond the clip it may lie outside.
-        expression: weights of the blendshapes that the method asks for, or None.
-        pose: rotation vector and translation of the head, (6,), or None.
-    """
-
-    audio: Tensor
-    time: float = 0.0
-    expression: Tensor | None = None
-    pose: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Modulation:
-    """How a frame enters a decoder: `MLP([S * gain, extra])`; None for ones, and for nothing."""
-
-    gain: Tensor | None = None
-    extra: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """`Modulation` from a frame's vector v (K,), for those that cannot run Python: gain = v[gain] ** power, v[extra].
-
-    Attributes:
-        gain: index of each of W gains in v, or None. extra: index of each of E extra numbers, or None.
-        power: of the gains.
-        handles: parts of v that a person may steer by hand.
-    """
-
-    gain: Sequence[int] | None = None
-    extra: Sequence[int] | None = None
-    power: int = 1
-    handles: Sequence[Handle] = ()
-
-    def modulation(self, vector: Tensor) -> Modulation:
-        """The same in torch; the twin of what the browser does."""
-        gain = None if self.gain is None else vector[torch.as_tensor(self.gain)] ** self.power
-        return Modulation(gain, None if self.extra is None else vector[torch.as_tensor(self.extra)])
-
-
-@dataclass(frozen=True)
-class Handle:
-    """Rows (n, D) of which each may replace v[first : first + D] by a share: a level's prototypes, an expression.
-
-    Attributes:
-        title: for people. first: where in v. rows: (n, D).
-    """
-
-    title: str
-    first: int
-    rows: Tensor
-
-
-@dataclass(frozen=True)
-class Deformed:
-    """What a branch's Gaussians do in a frame.
-
-    Attributes:
-        offsets: Delta G, (N, P), in units of `Branch.units`. weight: d, (N, 1) in [0, 1], or None for 1.
-    """
-
-    offsets: Tensor
-    weight: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A frame ready for a step, float32.
-
-    Attributes:
-        index: t. target: (H, W, 3), the head over `background`. background: (3,) or (H, W, 3).
-        known: (H, W) bool, where the target can be trusted. head, motion: (H, W) float masks.
-    """
-
-    index: int
-    target: Tensor
-    background: Tensor
-    known: Tensor
-    head: Tensor
-    motion: Tensor
-
-    def to(self, device: torch.device) -> Sample:
-        if device.type == "cpu":
-            return self
-        names = ("target", "background", "known", "head", "motion")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of training.
-
-    Attributes:
-        name: in logs. iterations: how many.
-        deforms: whether the frame's condition moves the Gaussians; the static stages learn the clouds alone.
-        trains: names of the parameter groups that are updated, beside the clouds.
-        densifies: branches whose clouds grow.
-        starts_small: whether the first half sees pictures of `schedule.early_size`.
-        sorts: branches whose clouds are put in the order of space at the end, which is faster from then on.
-    """
-
-    name: str
-    iterations: int
-    deforms: bool = True
-    trains: tuple[str, ...] = ()
-    densifies: tuple[str, ...] = ()
-    starts_small: bool = False
-    sorts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a run is: the stage, and the iteration within it."""
-
-    stage: Stage
-    iteration: int
-
-    @property
-    def done(self) -> float:
-        """Share of the stage, 0 to 1."""
-        return self.iteration / max(self.stage.iterations, 1)
-
-
-@dataclass(frozen=True)
-class ParameterGroup:
-    """Parameters with one optimizer.
-
-    Attributes:
-        name: in checkpoints and in `Stage.trains`. params: which.
-        rate: learning rate of an iteration.
-        tables: whether gradients name the rows that they touch, each once (as those of `deform.planes`).
-        eps: Adam's.
-    """
-
-    name: str
-    params: Sequence[nn.Parameter]
-    rate: Callable[[Position], float]
-    tables: bool = False
-    eps: float = 1e-8
-
-
-@dataclass(frozen=True)
-class Term:
-    """One term of a loss: its value and its weight."""
-
-    value: Tensor
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Losses:
-    """What a picture comes to: terms by name, in the order in which they are added; the head's mean squared error."""
-
-    terms: dict[str, Term]
-    error: Tensor
-
-    def total(self) -> Tensor:
-        terms = list(self.terms.values())
-        loss = terms[0].value if terms[0].weight == 1.0 else terms[0].weight * terms[0].value
-        for term in terms[1:]:
-            loss = loss + term.weight * term.value
-        return loss
 
 
 class Branch(nn.Module):
@@ -311,17 +153,19 @@ class Method(nn.Module):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """What is learned beside the clouds."""
-        rates, tables = self.config.optim, [table for branch in self.each() for table in branch.tables().values()]
-        known = {id(table) for table in tables}
-        in_clouds = {id(p) for branch in self.each() for p in branch.params.values()}
-        rest = [p for p in self.branches.parameters() if id(p) not in known | in_clouds]
-        own = [
-            ParameterGroup("network", rest, warmed(rates.network, rates.last_share)),
-            ParameterGroup("encoder", [*self.encoder.parameters()], decayed(self.config.audio.fine_rate, rates)),
+        optim, encoder_rate = self.config.optim, self.config.audio.fine_rate
+        tables = [table for branch in self.each() for table in branch.tables().values()]
+        taken = {id(table) for table in tables}
+        taken |= {id(p) for branch in self.each() for p in branch.params.values()}
+        rest = [p for p in self.branches.parameters() if id(p) not in taken]
+        groups = [
+            ParameterGroup("network", rest, warmed(optim.network, optim.last_share)),
+            ParameterGroup("encoder", [*self.encoder.parameters()], decayed(encoder_rate, optim.last_share)),
         ]
-        if not tables:
-            return own
-        return [ParameterGroup("tables", tables, warmed(rates.planes, rates.last_share), True, 1e-15), *own]  # type: ignore[arg-type]
+        if tables:
+            rate = warmed(optim.planes, optim.last_share)
+            groups.append(ParameterGroup("tables", tables, rate, tables=True, eps=1e-15))  # type: ignore[arg-type]
+        return groups
 
     def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
         """The terms of a picture: by default L1 and the perceptual term (Audio-Plane, Eq. 16)."""
@@ -397,21 +241,6 @@ def two_stages(config: Config, branches: Sequence[str]) -> tuple[Stage, ...]:
         Stage("coarse", own.coarse, False, (), names, bool(own.early_size), names),
         Stage("fine", own.fine, True, trains),
     )
-
-
-def decayed(rate: float, optim: Any) -> Callable[[Position], float]:
-    """A rate that decays over a stage to `optim.last_share` of itself."""
-    return lambda at: rate * fading(at.done, optim.last_share)
-
-
-def warmed(rate: float, last_share: float) -> Callable[[Position], float]:
-    """As `decayed`, rising over the first hundred iterations."""
-    return lambda at: rate * fading(at.done, last_share) * min(1.0, (at.iteration + 1) / 100)
-
-
-def fading(done: float, last_share: float) -> float:
-    """What is left of a rate: from 1 geometrically to `last_share`, in a straight line where that is 0."""
-    return last_share**done if last_share > 0 else 1.0 - done
 
 
 def offset_units(

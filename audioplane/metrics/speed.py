@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,30 @@ def measure(
         device_name(device),
         peak_memory(device),
     )
+
+
+def peak_growth(run: Callable[[], Any]) -> float:
+    """MiB that a call needs at its height beyond what the process held before, freed memory given back first.
+
+    Returns:
+        NaN where the system does not tell: it needs Linux' /proc.
+    """
+    import ctypes
+    import gc
+
+    def said(field: str) -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 2**10
+
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    except (OSError, AttributeError, TypeError):
+        return float("nan")
+    before = said("VmRSS")
+    run()
+    return said("VmHWM") - before
 
 
 def device_name(device: Device) -> str:

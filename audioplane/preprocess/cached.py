@@ -6,6 +6,7 @@ bytes: a step sees the same inputs whether these were made just now or read back
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from audioplane.errors import UserError
 
 Arrays = dict[str, np.ndarray]
 
@@ -59,15 +62,20 @@ class Steps:
             return dict(file)
 
     def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as out:
                 known: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items() if value is not None}
                 np.savez(out, **known)
             part.replace(path)
+        except OSError as error:
+            raise UserError(
+                f"{path} could not be written ({error}); make room, or let AUDIOPLANE_CACHE name a folder elsewhere"
+            ) from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Removes all files."""

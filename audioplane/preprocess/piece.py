@@ -206,7 +206,9 @@ class Piece:
             "lag_steady": steady,
         }
         found = slips.find(opening, plain.samples)
-        facts["slips"] = [{"at": round(s.frame / FPS, 2), "frames": round(s.frames, 2)} for s in found]
+        facts["slips"] = [
+            {"at": round(float(self.start) + s.frame / FPS, 2), "frames": round(s.frames, 2)} for s in found
+        ]
         course = [(0, 0.0)]
         if shift == "auto":
             shift = 0.0

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from audioplane.config import Config, GaussianConfig
-from audioplane.methods.base import Position
-from audioplane.methods.base import Stage as TrainingStage
+from audioplane.methods.types import Position
+from audioplane.methods.types import Stage as TrainingStage
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.trajectory import Band, add_inertia
 from audioplane.splat import rasterization

@@ -37,11 +37,11 @@ class Facts:
         face_share: of the frames that have a face. gone: (start, end) in seconds of the video without one, in what was
             taken. cut_share: of the frames in which part of the face is beyond the picture's edge. cut_off: when, as
             `gone`. focal: in sides of the picture.
-        cuts: seconds at which it jumps. silences: (start, end) seconds without speech. other_faces: share of the
-            frames with a second face. jitter_degrees, jitter_mm: root mean square second difference of the head's
-            pose, its own motion and error together. turns_degrees: spread of the head's rotation (left-right,
-            up-down, roll). background_seen: share of the background that was ever visible. change: usual change
-            from frame to frame of the background. damaged: what is wrong with the file, or "".
+        cuts: seconds of the video at which it jumps. silences: (start, end) of it without speech.
+        other_faces: share of the frames with a second face. jitter_degrees, jitter_mm: root mean square second
+            difference of the head's pose, its own motion and error together. turns_degrees: spread of the head's
+            rotation (left-right, up-down, roll). background_seen: share of the background that was ever visible.
+            change: usual change from frame to frame of the background. damaged: what is wrong with the file, or "".
         sound: see `Piece.sound`. clipping: share of samples at full scale. notes: what was done to pictures and sound
             beyond what every file needs, each in words. face: which was asked for.
     """
@@ -111,8 +111,8 @@ class Facts:
             cut_share=round(float(cut.mean()), 4), cut_off=spans(cut, start),
             crop=(box[0], box[1], box[2]), face_pixels=round(face_height(landmarks) * box[2] / size, 1),
             face_share=round(float(seen.mean()), 4), focal=round(lens.focal / size, 3),
-            cuts=[round(t / FPS, 2) for t in breaks],
-            silences=[(round(a, 2), round(b, 2)) for a, b in silences(samples)],
+            cuts=[round(start + t / FPS, 2) for t in breaks],
+            silences=[(round(start + a, 2), round(start + b, 2)) for a, b in silences(samples)],
             other_faces=round(look.seen.others, 3), jitter_degrees=round(tremble(relative, tuple(breaks)), 3),
             jitter_mm=round(tremble(places, tuple(breaks)), 3),
             turns_degrees=tuple(round(float(turns[:, k].std()), 1) for k in (1, 0, 2)),  # type: ignore[arg-type]

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audioplane.errors import UserError
 from audioplane.splat import rasterization
 
 SH0 = 0.28209479177387814  # the constant harmonic
@@ -249,95 +247,3 @@ def morton_order(points: Tensor) -> Tensor:
         for axis in range(3):
             key |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
     return key.argsort(stable=True)
-
-
-# The standard layout of 3DGS viewers: one little-endian float32 a property.
-
-
-def _ply_names(bands: int) -> list[str]:
-    rest = [f"f_rest_{i}" for i in range(3 * (bands - 1))]
-    return [
-        "x",
-        "y",
-        "z",
-        "nx",
-        "ny",
-        "nz",
-        "f_dc_0",
-        "f_dc_1",
-        "f_dc_2",
-        *rest,
-        "opacity",
-        "scale_0",
-        "scale_1",
-        "scale_2",
-        "rot_0",
-        "rot_1",
-        "rot_2",
-        "rot_3",
-    ]
-
-
-def save_ply(cloud: Gaussians, path: str | Path) -> None:
-    """Writes a cloud as the .ply that 3DGS viewers read, by a temporary name."""
-    cloud, bands = cloud.detach(), cloud.sh.shape[1]
-    names = _ply_names(bands)
-    rows = (
-        torch.cat(
-            [
-                cloud.means,
-                torch.zeros_like(cloud.means),
-                cloud.sh[:, 0],
-                cloud.sh[:, 1:].transpose(1, 2).flatten(1),
-                cloud.opacities[:, None],
-                cloud.scales,
-                cloud.quats,
-            ],
-            dim=1,
-        )
-        .cpu()
-        .numpy()
-        .astype("<f4")
-    )
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
-    header += [f"property float {name}" for name in names] + ["end_header", ""]
-    path = Path(path)
-    part = path.with_name(path.name + ".tmp")
-    part.write_bytes("\n".join(header).encode() + rows.tobytes())
-    part.replace(path)
-
-
-def load_ply(path: str | Path) -> Gaussians:
-    """Reads a 3DGS .ply of any degree.
-
-    Raises:
-        UserError: not such a file.
-    """
-    data = Path(path).read_bytes()
-    end = data.find(b"end_header\n")
-    lines = data[: max(end, 0)].decode("ascii", errors="replace").split("\n")
-    if end < 0 or lines[0].strip() != "ply" or "format binary_little_endian 1.0" not in lines:
-        raise UserError(f"{path} is not a binary little-endian .ply")
-    names = [line.split()[2] for line in lines if line.startswith("property float ")]
-    count = next((int(line.split()[2]) for line in lines if line.startswith("element vertex ")), 0)
-    lacking = set(_ply_names(1)) - {"nx", "ny", "nz"} - set(names)
-    if lacking:
-        raise UserError(f"{path} is not a cloud of Gaussians: it lacks {', '.join(sorted(lacking))}")
-    body = data[end + len(b"end_header\n") :]
-    if len(body) < 4 * count * len(names):
-        raise UserError(f"{path} is cut short: copy or export it again")
-    rows = np.frombuffer(body, "<f4", count * len(names)).reshape(count, len(names))
-    table = {name: torch.from_numpy(rows[:, i].astype(np.float32)) for i, name in enumerate(names)}
-    pick = lambda *wanted: torch.stack([table[name] for name in wanted], dim=1)  # noqa: E731
-    sh = pick("f_dc_0", "f_dc_1", "f_dc_2")[:, None]
-    rest = sum(name.startswith("f_rest_") for name in names)
-    if rest:
-        higher = pick(*(f"f_rest_{i}" for i in range(rest))).unflatten(1, (3, -1)).transpose(1, 2)
-        sh = torch.cat([sh, higher], dim=1)
-    return Gaussians(
-        pick("x", "y", "z"),
-        pick("rot_0", "rot_1", "rot_2", "rot_3"),
-        pick("scale_0", "scale_1", "scale_2"),
-        table["opacity"],
-        sh.contiguous(),
-    )

@@ -11,7 +11,8 @@ from torch import Tensor
 from audioplane.audio.features import Features
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config
-from audioplane.methods.base import Condition, Method
+from audioplane.methods.base import Method
+from audioplane.methods.types import Condition
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from audioplane.config import ScheduleConfig
-from audioplane.methods.base import Sample
+from audioplane.methods.types import Sample
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject

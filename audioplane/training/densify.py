@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from audioplane.config import Config
-from audioplane.methods.base import Position
+from audioplane.methods.types import Position
 from audioplane.splat.gaussians import Gaussians, morton_order
 
 Optimizers = dict[str, torch.optim.Optimizer]

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from audioplane.config import OptimConfig
-from audioplane.methods.base import Method, Position, fading
+from audioplane.methods.base import Method
+from audioplane.methods.rates import fading
+from audioplane.methods.types import Position
 from audioplane.training.sparse_adam import SparseAdam
 
 ADAM: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.99), "eps": 1e-15}

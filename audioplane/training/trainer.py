@@ -22,7 +22,8 @@ from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.losses.terms import perceptual_loss
-from audioplane.methods.base import Method, Position, Sample
+from audioplane.methods.base import Method
+from audioplane.methods.types import Position, Sample
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.training import state
 from audioplane.training.conditions import Conditions

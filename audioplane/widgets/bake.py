@@ -1,7 +1,7 @@
 """A trained head as a browser takes it: its tables once, 16 bits a number, then the small vector of each frame.
 
 `widgets/field.js` reads this and moves the Gaussians as `inference.folding` does; Gaussians that move come first. It
-knows no method: S, the deformation MLP, and by `methods.base.Wiring` how a frame's vector enters it.
+knows no method: S, the deformation MLP, and by `methods.types.Wiring` how a frame's vector enters it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation import inspection
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.poses import typical
-from audioplane.methods.base import Modulation, Wiring
+from audioplane.methods.types import Modulation, Wiring
 from audioplane.widgets.page import jpeg
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -106,3 +107,19 @@ def test_train_sync_refuses_nonsense(tmp_path):
 def test_numbers_json_does_not_know():
     found = evaluate._finite({"a": float("nan"), "b": [np.inf, 1.0], "c": "x"})
     assert found == {"a": None, "b": ["inf", 1.0], "c": "x"}
+
+
+def test_a_record_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+    write_video(tmp_path / "a.mp4", film(4), 25)
+    files = ["--pred", tmp_path / "a.mp4", "--ref", tmp_path / "a.mp4"]
+    with pytest.raises(UserError, match="there is no folder"):
+        call(evaluate, *files, "--json", tmp_path / "none" / "e.json")
+
+    def full(path, text, **rest):
+        path.write_bytes(text[:10].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match=r"e\.json could not be written.*No space left"):
+        call(evaluate, *files, "--json", tmp_path / "e.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -20,7 +20,8 @@ SIZE = 48  # of the preset's pictures here
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default preset trains for a moment, at a size of its own."""
-    monkeypatch.setitem(config.PRESETS, "demo", TINY.replace(schedule__size=SIZE, schedule__early_size=0))
+    tiny = TINY.replace(schedule__size=SIZE, schedule__early_size=0)
+    monkeypatch.setattr(config, "preset", lambda *_: tiny)
 
 
 def run(*words: object) -> None:
@@ -48,7 +49,8 @@ def test_train_evaluate_and_speak_with_nothing_but_defaults(
 @pytest.mark.slow
 def test_the_readmes_four_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the true parts, on an embedded speaker; only the preset is the shortest there is."""
-    monkeypatch.setitem(config.PRESETS, "demo", config.PRESETS["smoke"])
+    smoke = config.preset("smoke")
+    monkeypatch.setattr(config, "preset", lambda *_: smoke)
     soundfile.write(tmp_path / "voice.wav", 0.2 * np.sin(np.arange(16_000) / 20), 16_000)
     run("speakers", "make", "adam", "--out", tmp_path / "adam", "--seconds", 12, "--size", 128)
     run("train", tmp_path / "adam", "--out", tmp_path / "run")

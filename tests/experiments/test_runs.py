@@ -16,10 +16,11 @@ import pytest
 from audioplane import cli
 from audioplane.config import preset
 from audioplane.errors import UserError
+from audioplane.evaluation import heads
 from audioplane.experiments import films, records, run_cache, runner, runs
 from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import find, jobs
-from audioplane.subject import SubjectWriter
+from audioplane.subject import Subject, SubjectWriter
 from tests.subject_cases import fill, make_case
 
 TINY = preset("smoke").replace(
@@ -81,6 +82,34 @@ def test_a_run_is_made_once_and_measures_everything(folder, monkeypatch):
     assert 0 < record.facts["mouth_share"] < 1
     monkeypatch.setattr(runs, "_make", lambda *_: pytest.fail("it was made already"))
     assert runs.run(job) == record
+
+
+def test_speed_is_timed_after_all_runs_have_ended_and_without_reading_pictures(folder, monkeypatch):
+    job = Job(Clip.of(folder), TINY)
+    record = runs.run(job)
+    assert "fps" not in record.facts, "a run beside others says nothing of speed"
+    assert record.device.startswith("CPU, "), "where it was trained, whatever the machine has"
+    order: list[str] = []
+    monkeypatch.setattr(runner, "run_all", lambda *_: order.append("ran") or ({job.key: record}, {}))
+    monkeypatch.setattr(runner, "jobs", lambda *_: {("Audio-Plane", "test set A", 0): job})
+    measure = heads.measure
+
+    def clocked(work, *args, **settings):
+        order.append("timed")
+        with monkeypatch.context() as patch:
+            for reads in ("frame", "without_head", "label"):
+                patch.setattr(Subject, reads, lambda *_: pytest.fail("a picture was read while the clock ran"))
+            return measure(work, *args, **settings)
+
+    monkeypatch.setattr(heads, "measure", clocked)
+    for _ in range(2):  # the second time it is in the record
+        found = runner.reproduce(["table5"], "smoke")["table5"].records[0]
+        assert found.facts["fps"] > 0
+        assert found.facts["fps_device"] == "CPU, 1 thread(s)"
+        record = runs.find(job)
+    assert order == ["ran", "timed", "ran"]
+    runner.reproduce(["table2"], "smoke")
+    assert order == ["ran", "timed", "ran", "ran"], "no column of Table II shows it"
 
 
 def test_interrupted_and_started_again_it_ends_with_the_same_measures(folder):

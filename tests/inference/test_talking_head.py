@@ -6,7 +6,7 @@ import torch
 
 from audioplane.errors import UserError
 from audioplane.inference.talking_head import TalkingHead, match_training_statistics
-from audioplane.splat.gaussians import load_ply, save_ply
+from audioplane.splat.ply import load_ply, save_ply
 from audioplane.training import checkpoint
 from audioplane.training.trainer import Trainer
 from tests.tiny_run import TINY

@@ -13,7 +13,7 @@ from audioplane.evaluation.evaluate import Evaluation
 from audioplane.experiments.measure_sensitivity import MEASURES
 from audioplane.experiments.paper import MEASURES as PAPERS
 from audioplane.experiments.runs import KEPT
-from audioplane.methods.audio_plane.paper.tables import TABLES
+from audioplane.experiments.tables import every
 from audioplane.metrics import registry
 
 COUNTS = {"frames", "frames_without_face", "protocol", "opening", "opening_true"}
@@ -21,8 +21,8 @@ COUNTS = {"frames", "frames_without_face", "protocol", "opening", "opening_true"
 
 def test_everything_that_is_measured_is_registered():
     names = {field.name for field in fields(Evaluation)} | set(KEPT) | set(MEASURES)
-    names |= {measure for table in TABLES.values() for measure in table.measures}
-    names |= {claim.measure for table in TABLES.values() for claim in table.claims}
+    names |= {measure for table in every().values() for measure in table.measures}
+    names |= {claim.measure for table in every().values() for claim in table.claims}
     assert names - COUNTS <= set(registry.METRICS)
     assert {metric.paper for metric in registry.METRICS.values()} - {""} == set(PAPERS) == set(registry.PAPER_TITLES)
 
@@ -33,7 +33,7 @@ def test_smaller_is_better_for_errors_and_distances(name):
 
 
 def test_what_is_compared_on_has_a_direction():
-    for table in TABLES.values():
+    for table in every().values():
         for claim in table.claims:
             assert registry.find(claim.measure).higher_is_better is not None
             assert claim.higher_is_better == registry.find(claim.measure).higher_is_better

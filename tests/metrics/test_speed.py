@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from audioplane.metrics import speed
@@ -41,3 +44,15 @@ def test_speed_is_labelled_by_where_the_work_ran(monkeypatch):
     assert not waited
     on_gpu = speed.measure(lambda _: None, 3, (), device="cuda")
     assert (on_gpu.device, on_gpu.peak_memory, len(waited)) == ("NVIDIA H100", 3.0, 6)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_memory_is_that_of_the_height_and_not_what_was_kept():
+    def needs(megabytes: int) -> None:
+        np.ones(megabytes * 2**17).sum()  # and it is freed again
+
+    needs(60)  # a first call of the same size must not hide the second
+    found = [speed.peak_growth(lambda size=size: needs(size)) for size in (60, 30, 0)]
+    if np.isnan(found).any():
+        pytest.skip("the system does not tell")
+    assert found == pytest.approx([60, 30, 0], abs=6)

@@ -104,6 +104,51 @@ def test_two_faces_the_larger_is_taken_and_it_is_said(tmp_path: Path) -> None:
     assert columns.mean() < 32
 
 
+@pytest.mark.parametrize(("face", "left"), [("left", True), ("right", False), ("2", False)])
+def test_two_faces_the_one_that_is_asked_for_is_taken(tmp_path: Path, face: str, left: bool) -> None:
+    frames = fake_face.paint(fake_face.moving(60), fake_face.babble(60), heads=2)
+    video = clips.write(tmp_path / "two.mkv", frames, sound=fake_face.voice(fake_face.babble(60)))
+    subject, facts = run(tmp_path, video, face=face)
+    assert any(f"--face {face} was taken" in trouble for trouble in facts.troubles())
+    x = np.nanmean(subject.landmarks[:, :, 0]) * facts.crop[2] / subject.width + facts.crop[0]
+    assert (x < 32) == left
+    refused(tmp_path, video, "--face is largest", face="nearest")
+
+
+def test_all_times_are_those_of_the_film(tmp_path: Path) -> None:
+    opening = fake_face.babble(150)
+    frames = fake_face.paint(fake_face.moving(150), opening)
+    frames[90:] = [np.roll(frame, 6, axis=1) for frame in frames[90:]]
+    sound = fake_face.voice(opening)
+    sound[:, 5 * 16_000 :] = 0
+    video = clips.write(tmp_path / "a.mkv", frames, sound=sound)
+    for number, start in enumerate((0.0, 1.2, 2.28)):
+        [(_, facts)] = prepare(video, tmp_path / str(number), replace(QUICK, start=start))
+        assert facts.cuts == [pytest.approx(3.6)]
+        assert facts.silences == [] or facts.silences[0][0] == pytest.approx(5, abs=0.1)
+
+
+def test_a_start_between_frames_takes_the_frame_that_is_shown(tmp_path: Path) -> None:
+    frames = fake_face.paint(fake_face.moving(150), fake_face.babble(150))
+    video = clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(fake_face.babble(150)))
+    subject, facts = run(tmp_path, video, start=2.28)
+    assert facts.start == 2.28
+    for t in (0, 1, 40):
+        np.testing.assert_array_equal(subject.frame(t), frames[57 + t])
+
+
+def test_a_full_disk_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    video = fake_face.video(tmp_path / "talk.mkv", 60)
+    monkeypatch.setattr(np, "savez", full)
+    refused(tmp_path, video, "could not be written.*No space left")
+    assert list((tmp_path / "cache").rglob("*.tmp")) == []
+
+
 def test_a_face_that_leaves_the_longest_stretch_is_taken(tmp_path: Path) -> None:
     opening = fake_face.babble(200)
     frames = fake_face.paint(fake_face.moving(200), opening)

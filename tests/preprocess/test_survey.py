@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from audioplane.errors import UserError
 from audioplane.preprocess.looking import _longest
 from audioplane.preprocess.survey import EVERY, Survey, crop, cuts, frame_count, silences
 
@@ -67,3 +68,35 @@ def test_frame_counts_do_not_lose_a_frame_to_rounding() -> None:
     assert frame_count(0.28) == 7
     assert frame_count(71.16) == 1779
     assert frame_count(3.0, 5.0) == 0
+
+
+def two_people(samples: int = 20, hidden: int = 5) -> np.ndarray:
+    """A smaller face left, a larger one right; in some samples only the left one is seen. S x MOST_FACES x 3."""
+    rng, faces = np.random.default_rng(0), np.full((samples, 4, 3), np.nan)
+    faces[:, 0] = rng.normal((400, 200, 120), 2, (samples, 3))
+    faces[:, 1] = rng.normal((150, 210, 100), 2, (samples, 3))
+    faces[:hidden, 0], faces[:hidden, 1] = faces[:hidden, 1], np.nan
+    faces[7, 2] = [300, 60, 20]  # something small that is no face
+    return faces
+
+
+@pytest.mark.parametrize(
+    ("choice", "x", "seen"),
+    [("left", 150, 20), ("right", 400, 15), ("largest", 400, 20), ("1", 400, 15), ("2", 150, 20)],
+)
+def test_the_face_that_is_asked_for_is_taken(choice: str, x: float, seen: int) -> None:
+    main = Survey(two_people(), np.zeros(160), np.zeros(160, bool), choice).main
+    known = np.isfinite(main[:, 0])
+    assert known.sum() == seen  # where another alone is seen, nobody is taken for the one that was asked for
+    assert np.median(main[known, 0]) == pytest.approx(x, abs=5)
+    assert choice == "largest" or np.abs(main[known, 0] - x).max() < 10
+
+
+def test_a_face_that_is_never_there_is_refused() -> None:
+    with pytest.raises(UserError, match="--face 4"):
+        _ = Survey(two_people(), np.zeros(160), np.zeros(160, bool), "4").main
+    alone = two_people()
+    alone[:, 1:] = np.nan
+    for choice in ("left", "right"):
+        main = Survey(alone, np.zeros(160), np.zeros(160, bool), choice).main
+        assert np.isfinite(main[5:, 0]).all()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from audioplane.training.losses import pixel_terms, structural_similarity
 
-from audioplane.deform.mlp import Heads
+from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import make_layout, sample, table_rows
+from audioplane.losses.terms import pixel_terms, structural_similarity
+from audioplane.methods.types import Sample
 from audioplane.runtime.contracts import expect, indices
 from audioplane.splat.gaussians import Picture
-from audioplane.training.dataset import Sample
-from audioplane.training.sparse_adam import RowAdam
+from audioplane.training.sparse_adam import SparseAdam
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_indices_are_held_to_their_range() -> None:
 def test_moments_of_another_size_are_refused(short: str, sparse: bool) -> None:
     """A state from a file: its moments may be shorter than the parameter."""
     table = torch.nn.Parameter(torch.zeros(64, 8))
-    optimizer = RowAdam([table], lr=0.1, distinct=True)
+    optimizer = SparseAdam([table], lr=0.1, distinct=True)
     one_row = torch.sparse_coo_tensor(
         torch.tensor([[3]]), torch.ones(1, 8), table.shape, is_coalesced=True, check_invariants=False
     )
@@ -63,7 +63,7 @@ def test_moments_of_another_size_are_refused(short: str, sparse: bool) -> None:
 
 def test_rows_beyond_the_table_are_refused() -> None:
     table = torch.nn.Parameter(torch.zeros(4, 8))
-    optimizer = RowAdam([table], lr=0.1, distinct=True)
+    optimizer = SparseAdam([table], lr=0.1, distinct=True)
     table.grad = torch.sparse_coo_tensor(
         torch.tensor([[9]]), torch.ones(1, 8), (4, 8), is_coalesced=True, check_invariants=False
     )
@@ -90,7 +90,7 @@ def test_layouts_that_no_table_has_are_refused(wrong: np.ndarray) -> None:
 
 @pytest.mark.parametrize("name", ["first.bias", "second.bias", "second.weight", "dynamism.weight", "offset.weight"])
 def test_layers_of_other_widths_are_refused(name: str) -> None:
-    heads = Heads(16, 0, 11, 24, 8, torch.Generator().manual_seed(0))
+    heads = DeformationMLP(16, 0, 11, 24, 8, torch.Generator().manual_seed(0))
     changed = {name: heads.get_parameter(name).detach()[..., :-8]}
     with pytest.raises((ValueError, RuntimeError)):
         torch.func.functional_call(heads, changed, (torch.zeros(5, 16),))

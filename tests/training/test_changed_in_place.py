@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from audioplane.training.losses import pixel_terms, structural_similarity
 from torch import Tensor
 
 import audioplane
-from audioplane.deform.mlp import Heads
+from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import make_layout, sample, table_rows
+from audioplane.losses.terms import pixel_terms, structural_similarity
+from audioplane.methods.types import Sample
 from audioplane.splat import rasterization
 from audioplane.splat.compositing import composite
 from audioplane.splat.gaussians import Picture, drawn, random_gaussians
 from audioplane.splat.harmonics import evaluate
 from audioplane.splat.projection import Lens, project
 from audioplane.splat.tiles import intersect
-from audioplane.training.dataset import Sample
 from tests.splat.scenes import scene
 
 Case = tuple[dict[str, Any], Callable[..., Sequence[Any]]]
@@ -108,7 +108,7 @@ def planes(has_lines: bool) -> Case:
 
 
 def mlp() -> Case:
-    heads = Heads(16, 4, 11, 24, 8, torch.Generator().manual_seed(0))
+    heads = DeformationMLP(16, 4, 11, 24, 8, torch.Generator().manual_seed(0))
     given = {"static": _rand(30, 16), "extra": _rand(4)}
     given |= {name: parameter.detach() + 0.1 for name, parameter in heads.named_parameters()}
 

@@ -9,7 +9,8 @@ from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.losses.terms import similarity_by_convolution
-from audioplane.methods.base import Condition, Method, Sample
+from audioplane.methods.base import Method
+from audioplane.methods.types import Condition, Sample
 from audioplane.splat.gaussians import Box, Picture, random_gaussians
 from audioplane.training import checkpoint
 from audioplane.training.dataset import samples

@@ -46,15 +46,27 @@ def test_agreement_is_krippendorffs() -> None:
     assert math.isnan(user_study.krippendorff(same[:1]))
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    truth = made_up(600).groupby("method")["rating"].mean()["good"]
+@pytest.mark.parametrize("people", [4, 12])
+def test_intervals_hold_the_truth_about_as_often_as_they_say(people: int) -> None:
+    truth = made_up(2000).groupby("method")["rating"].mean()["good"]
     held = []
-    for seed in range(25):
-        table = user_study.summary(made_up(12, seed=seed + 1), draws=200)
+    for seed in range(150):
+        table = user_study.summary(made_up(people, seed=seed + 1))
         row = table[(table["method"] == "good") & (table["criterion"] == CRITERIA[0])].iloc[0]
         assert row["low"] <= row["mean"] <= row["high"]
         held.append(row["low"] <= truth <= row["high"])
-    assert 0.7 < np.mean(held) <= 1
+    assert 0.89 < np.mean(held) <= 1
+
+
+def test_of_equal_shares_the_interval_is_that_of_a_t_test() -> None:
+    from scipy import stats
+
+    ratings = made_up(7)
+    own = ratings[(ratings["method"] == "bad") & (ratings["criterion"] == CRITERIA[1])]
+    low, high = stats.ttest_1samp(own.groupby("participant")["rating"].mean(), 0).confidence_interval(0.95)
+    found = user_study.summary(ratings).set_index(["method", "criterion"]).loc[("bad", CRITERIA[1])]
+    assert (found["low"], found["high"]) == pytest.approx((low, high))
+    assert math.isnan(user_study.summary(made_up(1)).iloc[0]["low"])
 
 
 def test_ratings_come_back_and_wrong_ones_are_refused(tmp_path: Path) -> None:

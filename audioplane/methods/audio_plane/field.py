@@ -28,7 +28,7 @@ from torch.nn import functional
 from audioplane.deform.mlp import DeformationMLP, linear
 from audioplane.deform.planes import Planes
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
-from audioplane.methods.base import Handle, Modulation, Wiring
+from audioplane.methods.types import Handle, Modulation, Wiring
 
 
 class AudioPlane(nn.Module):

@@ -19,19 +19,8 @@ from audioplane.deform.mlp import DeformationMLP
 from audioplane.losses.terms import Perceptual, pixel_terms
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.fields import build
-from audioplane.methods.base import (
-    Branch,
-    Condition,
-    Deformed,
-    Losses,
-    Method,
-    Modulation,
-    Sample,
-    Stage,
-    Term,
-    Wiring,
-    offset_units,
-)
+from audioplane.methods.base import Branch, Method, offset_units
+from audioplane.methods.types import Condition, Deformed, Losses, Modulation, Sample, Stage, Term, Wiring
 from audioplane.splat.gaussians import Box, Gaussians, Picture
 
 if TYPE_CHECKING:

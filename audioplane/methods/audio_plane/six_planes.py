@@ -13,7 +13,7 @@ from audioplane.deform.mlp import DeformationMLP
 from audioplane.deform.planes import Planes, sample
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.field import fuse
-from audioplane.methods.base import Modulation, Wiring
+from audioplane.methods.types import Modulation, Wiring
 
 
 class SixPlanes(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor
 from audioplane.methods.audio_plane.field import AudioPlane
 from audioplane.methods.audio_plane.model import settings
 from audioplane.methods.audio_plane.paper.inspection import branch_of
-from audioplane.methods.base import Modulation
+from audioplane.methods.types import Modulation
 from audioplane.splat.gaussians import Gaussians, displacement
 
 if TYPE_CHECKING:

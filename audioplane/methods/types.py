@@ -1,0 +1,179 @@
+"""What methods and those that use them hand to each other: conditions, modulations, samples, stages, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What drives one frame.
+
+    Attributes:
+        audio: a, the audio code, (code,).
+        time: of the frame in the training clip, 0 to 1; beyond the clip it may lie outside.
+        expression: weights of the blendshapes that the method asks for, or None.
+        pose: rotation vector and translation of the head, (6,), or None.
+    """
+
+    audio: Tensor
+    time: float = 0.0
+    expression: Tensor | None = None
+    pose: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """How a frame enters a decoder: `MLP([S * gain, extra])`; None for ones, and for nothing."""
+
+    gain: Tensor | None = None
+    extra: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """`Modulation` from a frame's vector v (K,), for those that cannot run Python: gain = v[gain] ** power, v[extra].
+
+    Attributes:
+        gain: index of each of W gains in v, or None. extra: index of each of E extra numbers, or None.
+        power: of the gains.
+        handles: parts of v that a person may steer by hand.
+    """
+
+    gain: Sequence[int] | None = None
+    extra: Sequence[int] | None = None
+    power: int = 1
+    handles: Sequence[Handle] = ()
+
+    def modulation(self, vector: Tensor) -> Modulation:
+        """The same in torch; the twin of what the browser does."""
+        gain = None if self.gain is None else vector[torch.as_tensor(self.gain)] ** self.power
+        return Modulation(gain, None if self.extra is None else vector[torch.as_tensor(self.extra)])
+
+
+@dataclass(frozen=True)
+class Handle:
+    """Rows (n, D) of which each may replace v[first : first + D] by a share: a level's prototypes, an expression.
+
+    Attributes:
+        title: for people. first: where in v. rows: (n, D).
+    """
+
+    title: str
+    first: int
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Deformed:
+    """What a branch's Gaussians do in a frame.
+
+    Attributes:
+        offsets: Delta G, (N, P), in units of `Branch.units`. weight: d, (N, 1) in [0, 1], or None for 1.
+    """
+
+    offsets: Tensor
+    weight: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame ready for a step, float32.
+
+    Attributes:
+        index: t. target: (H, W, 3), the head over `background`. background: (3,) or (H, W, 3).
+        known: (H, W) bool, where the target can be trusted. head, motion: (H, W) float masks.
+    """
+
+    index: int
+    target: Tensor
+    background: Tensor
+    known: Tensor
+    head: Tensor
+    motion: Tensor
+
+    def to(self, device: torch.device) -> Sample:
+        if device.type == "cpu":
+            return self
+        names = ("target", "background", "known", "head", "motion")
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of training.
+
+    Attributes:
+        name: in logs. iterations: how many.
+        deforms: whether the frame's condition moves the Gaussians; the static stages learn the clouds alone.
+        trains: names of the parameter groups that are updated, beside the clouds.
+        densifies: branches whose clouds grow.
+        starts_small: whether the first half sees pictures of `schedule.early_size`.
+        sorts: branches whose clouds are put in the order of space at the end, which is faster from then on.
+    """
+
+    name: str
+    iterations: int
+    deforms: bool = True
+    trains: tuple[str, ...] = ()
+    densifies: tuple[str, ...] = ()
+    starts_small: bool = False
+    sorts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run is: the stage, and the iteration within it."""
+
+    stage: Stage
+    iteration: int
+
+    @property
+    def done(self) -> float:
+        """Share of the stage, 0 to 1."""
+        return self.iteration / max(self.stage.iterations, 1)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with one optimizer.
+
+    Attributes:
+        name: in checkpoints and in `Stage.trains`. params: which.
+        rate: learning rate of an iteration.
+        tables: whether gradients name the rows that they touch, each once (as those of `deform.planes`).
+        eps: Adam's.
+    """
+
+    name: str
+    params: Sequence[nn.Parameter]
+    rate: Callable[[Position], float]
+    tables: bool = False
+    eps: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of a loss: its value and its weight."""
+
+    value: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a picture comes to: terms by name, in the order in which they are added; the head's mean squared error."""
+
+    terms: dict[str, Term]
+    error: Tensor
+
+    def total(self) -> Tensor:
+        terms = list(self.terms.values())
+        loss = terms[0].value if terms[0].weight == 1.0 else terms[0].weight * terms[0].value
+        for term in terms[1:]:
+            loss = loss + term.weight * term.value
+        return loss
