@@ -8,6 +8,7 @@ things inside `run`.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ COMMANDS = {
     "fetch": "audioplane.cli.fetch",
 }
 
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
+"""A full disk, a full pipe that does not wait, a place that is read-only."""
+
 DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."
 
 
@@ -46,17 +50,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser, modules = _parser(list(COMMANDS))
     args = parser.parse_args(arguments)
     try:
-        return modules[args.command].run(args)
+        status = modules[args.command].run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk or pipe still becomes a sentence
+        return status
     except UserError as error:
         print(f"audioplane {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\naudioplane {args.command}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; keep the interpreter from complaining once more while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (`| head`) has gone
+        _let_go_of_output()
         return 1
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        _let_go_of_output()
+        place = f"{error.filename} " if error.filename else "the output "
+        print(f"audioplane {args.command}: {place}cannot be written: {os.strerror(error.errno)}", file=sys.stderr)
+        return 1
+
+
+def _let_go_of_output() -> None:
+    """Keeps the interpreter from complaining once more while it shuts down."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(commands: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:

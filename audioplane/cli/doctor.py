@@ -13,11 +13,13 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import audioplane
+from audioplane.errors import UserError
 from audioplane.runtime import cache, weights
 
 NAME = "doctor"
@@ -54,11 +56,11 @@ def examine() -> dict[str, Any]:
         "threads": _threads(),
         "ffmpeg": _ffmpeg(),
         "folders": {
-            "cache": str(cache.folder()),
-            "assets": str(weights.assets_folder()),
-            "assets_found": weights.assets_folder().is_dir(),
-            "compiled_kernels": _kernel_folder(),
+            "cache": _told(cache.folder),
+            "assets": _told(weights.assets_folder),
+            "assets_found": Path(_told(weights.assets_folder)).is_dir(),
         },
+        "kernels": _kernels(),
         "model_files": {name: _model_file(name) for name in weights.REGISTRY},
     }
 
@@ -121,22 +123,43 @@ def _ffmpeg() -> dict[str, str | None]:
         return {"path": None, "version": None, "reason": str(error)}
 
 
-def _kernel_folder() -> str:
-    """Where numba keeps the compiled kernels; the order is numba's own (numba.core.caching)."""
-    if override := os.environ.get("NUMBA_CACHE_DIR"):
-        return str(Path(override).absolute())
-    if os.access(_package_folder(), os.W_OK):
-        return str(_package_folder() / "**" / "__pycache__")
-    return "numba's folder in the user's cache (the package's own is read-only)"
+def _told(question: Callable[[], Path]) -> str:
+    """A folder, or the sentence that says why there is none."""
+    try:
+        return str(question())
+    except UserError as error:
+        return f"none: {error}"
+
+
+def _kernels() -> dict[str, Any]:
+    """Whether compiled kernels run, and where those of the rasterizer are kept (other rooms' lie in the same way)."""
+    import numba
+
+    from audioplane.runtime import compiled, contracts, kernel_cache
+
+    folders = sorted({path.parent for path in _package_folder().rglob("*.py")})
+    runs = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+    place = kernel_cache.place(_package_folder() / "splat") if runs and not contracts.CHECK else None
+    damaged = [str(path) for folder in folders for path in kernel_cache.damaged(folder)] if place else []
+    told = compiled.SWITCHED_OFF if not runs else kernel_cache.NOWHERE if place is None else str(place)
+    named = os.environ.get(kernel_cache.VARIABLE)
+    if place and named and Path(named).absolute() not in place.parents:
+        told += f" ({named}, which {kernel_cache.VARIABLE} names, cannot be written)"
+    if runs and contracts.CHECK:
+        told = "compiled anew in every process, with bounds checks: AUDIOPLANE_CHECK is set"
+    return {"run": runs, "kept_in": str(place) if place else None, "damaged": damaged, "told": told}
 
 
 def _model_file(name: str) -> dict[str, Any]:
     file = weights.REGISTRY[name]
-    path = weights.find(name)
+    try:
+        path, places = weights.find(name), file.candidates()
+    except UserError:  # no home folder, which "assets" tells
+        path, places = None, []
     return {
         "purpose": file.purpose,
         "found": str(path) if path else None,
-        "looked_for": [str(place) for place in file.candidates()],
+        "looked_for": [str(place) for place in places],
         "how_to_get_it": file.how,
         "url": file.url,
         "licence": file.licence,
@@ -158,7 +181,7 @@ def describe(report: dict[str, Any]) -> str:
         "rasterizer": f"{report['rasterizer']['name']}: {report['rasterizer']['reason']}",
         "threads": f"{threads['torch']} for torch and our kernels, {threads['usable_cores']} cores usable",
         "ffmpeg": _ffmpeg_line(report["ffmpeg"]),
-        "kernels": folders["compiled_kernels"],
+        "kernels": _kernels_line(report["kernels"]),
         "cache": folders["cache"],
         "assets": folders["assets"] + ("" if folders["assets_found"] else "  (no such folder yet)"),
     }
@@ -185,6 +208,11 @@ def _device_line(device: dict[str, Any]) -> str:
         else "torch is a build without CUDA"
     )
     return f"cpu  {device['processor']}; {why}"
+
+
+def _kernels_line(kernels: dict[str, Any]) -> str:
+    lost = len(kernels["damaged"])
+    return f"{kernels['told']}{f'; {lost} kept files are damaged and will be made again' if lost else ''}"
 
 
 def _ffmpeg_line(ffmpeg: dict[str, str | None]) -> str:

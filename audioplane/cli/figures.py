@@ -31,17 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws; returns the exit status."""
-    import audioplane
     from audioplane import config
     from audioplane.errors import UserError
     from audioplane.experiments import paper_figures, tables
+    from audioplane.runtime import clone
 
     config.preset(args.preset)
     unknown = [name for name in args.names if name not in paper_figures.names()]
     if unknown:
         raise UserError(f"there is no figure {unknown[0]!r}; there are {', '.join(paper_figures.names())}")
-    clone = Path(audioplane.__file__).parents[1] / "figures"
-    out = args.out or (clone if clone.is_dir() else Path("figures"))
+    out = args.out or clone.folder("figures")
     for name in args.names or paper_figures.names():
         try:
             figure, sources = paper_figures.draw(name, args.preset, args.ratings)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import audioplane
 from audioplane import registry
 from audioplane.errors import UserError
+from audioplane.runtime import clone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,25 @@ if TYPE_CHECKING:
 NAME = "reproduce"
 HELP = "run the tables and the notebooks: everything, or what is named"
 
+NOTEBOOKS = (
+    "00_meet_the_speakers",
+    "01_gaussian_splatting",
+    "02_prepare_a_video",
+    "03_audio_plane",
+    "04_saliency_splatting",
+    "05_train_and_speak",
+    "06_audio_features",
+    "10_table2_ablation",
+    "11_table3_fusion",
+    "12_table4_margins",
+    "13_table5_methods",
+    "14_table6_cross_driven",
+    "15_table7_cross_language",
+    "20_user_study",
+    "90_how_to_measure",
+    "99_agreement",
+)
+"""Audioplane's own: only these are run unasked, whatever else lies in the folder."""
 
 KEEP = "keep-widget"
 """The tag of a cell whose widget is of use without a kernel: its notebook keeps the state of its widgets."""
@@ -62,7 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--films", type=Path, metavar="DIR", help="films METHOD/A.mp4 and B.mp4 of other methods, for table5"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the tables as md, csv, tex (default: figures/tables)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the tables as md, csv, tex (default: the clone's figures/tables)",
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records to this folder")
     parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="only the notebooks of a folder")
@@ -78,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ["AUDIOPLANE_PRESET"] = args.preset  # the notebooks' kernels inherit it
     everything = "all" in args.only or not (args.only or args.subject)
     with_notebooks = everything or bool(beginnings) or args.notebooks is not None
-    notebooks = choose(args.notebooks or _default_folder(), beginnings) if with_notebooks else []
+    notebooks = choose(args.notebooks, beginnings) if with_notebooks else []
     if args.list:
         print("\n".join([*tables, *map(str, notebooks)]))
         return 0
@@ -125,7 +147,8 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
 
     preset = session.preset()
     clip = runs.Clip.of(args.subject) if args.subject is not None else None
-    out = args.out or (None if preset == "smoke" else _default_folder().parent / "figures" / "tables")
+    root = clone.find()
+    out = args.out or (None if preset == "smoke" or root is None else root / "figures" / "tables")
     if clip is not None and args.out is None and out is not None:
         out = out / clip.speaker
     computed = tables.computed()
@@ -157,21 +180,28 @@ def _write_computed(table: pd.DataFrame, name: str, out: Path | None) -> None:
         table_text.save({"md": text + "\n", "csv": table.to_csv(), "tex": latex}, name, out)
 
 
-def _default_folder() -> Path:
-    """`notebooks` of the clone this package was installed from, else of the current folder."""
-    clone = Path(audioplane.__file__).parents[1] / "notebooks"
-    return clone if clone.is_dir() else Path("notebooks")
+def choose(folder: Path | None, beginnings: list[str]) -> list[Path]:
+    """Notebooks in the order of their names, all or those with one of the given beginnings.
 
-
-def choose(folder: Path, beginnings: list[str]) -> list[Path]:
-    """The notebooks of a folder in the order of their names, all or those with one of the given beginnings.
+    Args:
+        folder: all that lie in it; None for audioplane's own in the clone: nobody else's are run, let alone rewritten.
+        beginnings: of names.
 
     Raises:
         UserError: the folder or a notebook asked for is not there.
     """
-    if not folder.is_dir():
+    if folder is None:
+        root = clone.find()
+        if root is None:
+            raise UserError(
+                "audioplane's notebooks lie in a clone of the repository: run this in one, or give --notebooks"
+            )
+        folder = root / "notebooks"
+        notebooks = [path for path in sorted(folder.glob("*.ipynb")) if path.stem in NOTEBOOKS]
+    elif folder.is_dir():
+        notebooks = sorted(folder.glob("*.ipynb"))
+    else:
         raise UserError(f"There is no folder {folder}: run this in a clone of the repository, or give --notebooks.")
-    notebooks = sorted(folder.glob("*.ipynb"))
     for beginning in beginnings:
         if not any(notebook.name.startswith(beginning) for notebook in notebooks):
             names = ", ".join(notebook.stem for notebook in notebooks) or "none"

@@ -5,6 +5,7 @@ Nothing is trained here. Each figure comes with a sidecar that says what it was 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -110,7 +111,9 @@ class Context:
         self.sources.heads[f"{table}: {row}"] = path
         if not current:
             self.sources.older.append(f"{table}: {row}")
-        record = runs.find(job) or read_all(runner.shelf(self.preset)).get(job.identity)
+        record = runs.find(job)
+        with contextlib.suppress(UserError):  # no clone around
+            record = record or read_all(runner.shelf(self.preset)).get(job.identity)
         if record is not None:
             self.sources.records.append(record)
         return job.clip.open(), head
@@ -147,8 +150,11 @@ def table_result(name: str, preset: str) -> Result:
         seeds += 1
     if seeds:
         return runner.reproduce([name], preset, seeds, quiet=True)[name]
-    found = runner.committed(name, preset)
-    if not found.records:
+    try:
+        found = runner.committed(name, preset)
+    except UserError:  # no clone around
+        found = None
+    if found is None or not found.records:
         raise NotHereError(f"no records of {name} at {preset}: `audioplane reproduce {name} --preset {preset}` runs it")
     return found
 

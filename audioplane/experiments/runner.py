@@ -25,7 +25,7 @@ from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job, find, forget, run, with_speed
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
-from audioplane.runtime import cache
+from audioplane.runtime import cache, clone
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Report, Trainer
@@ -84,7 +84,11 @@ def estimate(names: Sequence[str], preset: str, seeds: int, subject: Clip | None
 
 
 def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Clip | None = None) -> Result:
-    """A table of the runs that lie in the clone's `records/`, whatever version of the code made them."""
+    """A table of the runs that lie in the clone's `records/`, whatever version of the code made them.
+
+    Raises:
+        UserError: there is no clone, or it has no records of the preset; says where they were looked for.
+    """
     table = find_table(name)
     known = recording.read_all(shelf(preset))
     cells = jobs(table, preset, most_seeds, subject)
@@ -94,8 +98,12 @@ def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Cl
 
 
 def shelf(preset: str) -> Path:
-    """Where the records of a preset's real runs lie in a clone."""
-    return Path(__file__).parents[2] / "records" / preset
+    """Where the records of a preset's real runs lie in a clone.
+
+    Raises:
+        UserError: there is no clone, or it has none of the preset.
+    """
+    return clone.folder("records", preset)
 
 
 def _result(

@@ -17,10 +17,10 @@ def folder(*parts: str) -> Path:
     `AUDIOPLANE_CACHE` if it is set, else `audioplane` in the place the operating system keeps for caches.
 
     Raises:
-        UserError: `AUDIOPLANE_CACHE` names a file.
+        UserError: `AUDIOPLANE_CACHE` names a file, or is not set and there is no home folder.
     """
     override = os.environ.get(VARIABLE)
-    root = Path(override).expanduser().absolute() if override else _system_cache() / "audioplane"
+    root = (_named(override) if override else _system_cache() / "audioplane").absolute()
     if root.exists() and not root.is_dir():
         raise UserError(f"{VARIABLE} must name a folder, but {root} is a file. Change it or unset it.")
     return root.joinpath(*parts)
@@ -42,9 +42,28 @@ def make(*parts: str) -> Path:
     return path
 
 
+def home() -> Path:
+    """The user's home folder.
+
+    Raises:
+        UserError: there is none, as in some containers.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise UserError(
+            f"This user has no home folder to keep things in: set {VARIABLE} to a folder you can write."
+        ) from None
+
+
+def _named(folder: str) -> Path:
+    path = Path(folder)
+    return home().joinpath(*path.parts[1:]) if path.parts[:1] == ("~",) else path.expanduser()
+
+
 def _system_cache() -> Path:
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local")
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache")

@@ -1,43 +1,43 @@
-"""The one way kernels are compiled: serial, without the interpreter lock, cached on disk.
+"""The one way kernels are compiled: serial, without the interpreter lock, kept on disk (see `kernel_cache`).
 
-numba's cache notices a change of the file a function stands in, but not of the files it calls into: an edit of
-`splat/tiles.py` would leave yesterday's compositing running. Here a cached kernel is fresh only while every source file
-of its folder, and the vector type they all share, is the one it was compiled from.
+Two variables of the environment change it: `AUDIOPLANE_CHECK=1` compiles every kernel anew with bounds checks, which
+make a wrong index an IndexError instead of a damaged memory (slow: to look for faults, and once in the tests);
+`NUMBA_DISABLE_JIT=1`, numba's own, leaves nothing that could run, which the first call says.
 """
 
 from __future__ import annotations
 
-import hashlib
+import functools
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+import numba
 from numba import njit
 
-PACKAGE = Path(__file__).parents[1]
-SHARED = PACKAGE / "splat" / "simd.py"
+from audioplane.errors import UserError
+from audioplane.runtime import kernel_cache
+from audioplane.runtime.contracts import CHECK
 
-
-@cache
-def _sources(folder: Path) -> str:
-    """A hash of a folder's source files and of what kernels of all folders share."""
-    digest = hashlib.sha256()
-    own = [] if folder == PACKAGE else sorted(folder.glob("*.py"))  # kernels of the package's top call no neighbours
-    for path in [*own, SHARED]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+SWITCHED_OFF = "NUMBA_DISABLE_JIT is set, and kernels cannot run without numba's compiler: unset it"
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A decorator like `numba.njit(cache=True, nogil=True, **options)` whose cache knows the whole folder."""
 
     def wrap(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(cache=True, nogil=True, **options)(function)
-        # Private to numba, hence guarded: without it the cache is merely numba's own.
-        index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-        if index is not None and hasattr(index, "_source_stamp"):
-            index._source_stamp = (index._source_stamp, _sources(Path(function.__code__.co_filename).parent))
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+            return _switched_off(function)
+        dispatcher = njit(nogil=True, boundscheck=CHECK or None, **options)(function)
+        if not CHECK:
+            kernel_cache.attach(dispatcher)
         return dispatcher
 
     return wrap
+
+
+def _switched_off(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise UserError(SWITCHED_OFF)
+
+    return refuse

@@ -6,10 +6,14 @@ from files and from callers, and one that is too short would be read beyond its 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 from torch import Tensor
+
+CHECK = os.environ.get("AUDIOPLANE_CHECK", "0") not in ("", "0")
+"""Whether kernels are compiled with bounds checks (`AUDIOPLANE_CHECK=1`): slow, to look for faults."""
 
 Shape = tuple["int | None", ...]
 """Wanted sizes; None for any."""
@@ -47,10 +51,11 @@ def indices(name: str, values: Any, stop: int) -> None:
     Raises:
         ValueError: an entry is outside; names it.
     """
-    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < stop):
-        raise ValueError(
-            f"{name}: expected indices in [0, {stop}), received {int(values.min())} to {int(values.max())}"
-        )
+    if not len(values):
+        return
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < 0 or highest >= stop:
+        raise ValueError(f"{name}: expected indices in [0, {stop}), received {lowest} to {highest}")
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -24,7 +24,7 @@ Range = tuple[int, int]
 T = TypeVar("T")
 R = TypeVar("R")
 
-_lock = threading.Lock()
+_lock, _numbers_lock = threading.Lock(), threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 
@@ -88,26 +88,51 @@ def flat(tensor: torch.Tensor) -> np.ndarray:
     return (row.view(torch.int16) if row.dtype == torch.bfloat16 else row).numpy()
 
 
+def set_own(number: int) -> int:
+    """Sets how many threads kernels and torch use when the calling thread asks, and changes nothing for other threads.
+
+    torch keeps the number for each thread (OpenMP does), and besides one that threads take on which start later:
+    `torch.set_num_threads` changes both. Here the latter is put back at once.
+
+    Returns:
+        the calling thread's number before.
+    """
+    with _numbers_lock:
+        before, of_new_threads = torch.get_num_threads(), _elsewhere(torch.get_num_threads)
+        torch.set_num_threads(number)
+        _elsewhere(lambda: torch.set_num_threads(of_new_threads))
+    return before
+
+
+def _elsewhere(function: Callable[[], R]) -> R:
+    """What a function returns in a thread of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
 @contextlib.contextmanager
 def one_each() -> Iterator[int]:
-    """Lets kernels run on their caller's thread alone; yields how many callers there may be."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Lets kernels of the calling thread run on it alone; yields how many threads it had, and gives them back.
+
+    Not to be held over a `yield` of a generator: its caller would go on with one thread.
+    """
+    before = set_own(1)
     try:
         yield before
     finally:
-        torch.set_num_threads(before)
+        set_own(before)
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int = 0) -> Iterator[R]:
     """work(item) of each item in order, on `workers` threads (0: all cores the process may use), two items each ahead.
 
     Each item's kernels run on its own thread alone: frames side by side keep cores busier than parts of one frame.
+    What the caller set for its own thread (`torch.set_num_threads`) stays as it is, however long this is suspended.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[R]] = deque()
     workers = workers or cores
-    with one_each(), ThreadPoolExecutor(workers, thread_name_prefix="frames") as pool:
+    with ThreadPoolExecutor(workers, "frames", initializer=set_own, initargs=(1,)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))

@@ -9,6 +9,7 @@ user's act, and what needs a missing file says so. A file is looked for, in this
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -58,8 +59,9 @@ class ModelFile:
     def candidates(self) -> list[Path]:
         """Where it may be, the first first."""
         places = [assets_folder() / self.folder / self.place]
-        if self.elsewhere:
-            places.append(_library_folder(self.elsewhere) / Path(self.place).name)
+        with contextlib.suppress(UserError):  # no home folder: no library keeps anything there
+            if self.elsewhere:
+                places.append(_library_folder(self.elsewhere) / Path(self.place).name)
         return places
 
 
@@ -274,8 +276,8 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 def _library_folder(library: str) -> Path:
     if library == "tensorflow":
-        return Path.home() / ".tensorflow" / "models"
+        return cache.home() / ".tensorflow" / "models"
     # What torch.hub.get_dir() says, without importing torch.
-    system_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    system_cache = Path(os.environ.get("XDG_CACHE_HOME") or cache.home() / ".cache")
     torch_home = Path(os.environ.get("TORCH_HOME") or system_cache / "torch").expanduser()
     return torch_home / "hub" / "checkpoints"

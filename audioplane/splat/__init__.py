@@ -37,7 +37,13 @@ def backend(device: torch.device | str | None = None) -> tuple[str, str]:
         return "gsplat", f"CUDA is available ({torch.cuda.get_device_name(0)}); {compiles}"
     if kind != "cpu":
         raise NotImplementedError(f"device {kind!r}: rasterization runs on CUDA or on the CPU; move the tensors there")
+    import numba
+
+    from audioplane.runtime.compiled import SWITCHED_OFF
+
     reason = "CUDA is not available to torch" if not torch.cuda.is_available() else "the tensors are on the CPU"
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return "cpu", f"{reason}; but {SWITCHED_OFF}"
     return "cpu", f"{reason}: compiled kernels on {torch.get_num_threads()} thread(s)"
 
 

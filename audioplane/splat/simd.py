@@ -20,6 +20,8 @@ from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
+from audioplane.runtime.contracts import CHECK
+
 LANES = 8
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
@@ -79,7 +81,15 @@ def _constant(value: float) -> ir.Constant:
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
+    struct = context.make_array(array_type)(context, builder, array)
+    if CHECK:
+        last = builder.sub(struct.nitems, ir.Constant(struct.nitems.type, LANES))
+        inside = builder.and_(
+            builder.icmp_signed(">=", index, ir.Constant(index.type, 0)), builder.icmp_signed("<=", index, last)
+        )
+        with cgutils.if_unlikely(builder, builder.not_(inside)):
+            context.call_conv.return_user_exc(builder, IndexError, ("eight lanes beyond the array",))
+    data = struct.data
     lanes = _SHORTS if array_type.dtype == types.int16 else _FLOATS
     return builder.bitcast(builder.gep(data, [index]), lanes.as_pointer())
 
@@ -95,7 +105,7 @@ def _call(builder: Any, name: str, *args: Any) -> Any:
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """The eight consecutive elements `array[index:index + 8]` of a one-dimensional array (no bounds check)."""
+    """The eight consecutive elements `array[index:index + 8]` of a one-dimensional array (bounds: see `CHECK`)."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value = builder.load(_address(context, builder, sig.args[0], *args))
@@ -110,7 +120,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Writes eight lanes to `array[index:index + 8]` (no bounds check); bfloat16 rounded to nearest, ties to even."""
+    """Writes eight lanes to `array[index:index + 8]` (bounds: `CHECK`); bfloat16 rounded to nearest, ties to even."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         at = _address(context, builder, sig.args[0], *args[:2])

@@ -149,10 +149,14 @@ def fit(views: Views, iterations: int = 2000, points: int = 1000, seed: int = 0,
         seed: of everything random.
         progress: whether to show a bar.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # gsplat's strategy draws where split Gaussians go from the global generator
+        return _fit(views, iterations, points, torch.Generator().manual_seed(seed), progress)
+
+
+def _fit(views: Views, iterations: int, points: int, g: torch.Generator, progress: bool) -> Fit:
     from audioplane.splat.strategies import DefaultStrategy
 
-    g = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)  # gsplat's strategy draws where split Gaussians go from the global generator
     params = torch.nn.ParameterDict(
         {
             "means": BOX * (2 * torch.rand(points, 3, generator=g) - 1),

@@ -3,17 +3,19 @@
 import importlib.metadata
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numba
 import pytest
 import torch
 
 import audioplane
 from audioplane import cli, splat
 from audioplane.cli import doctor
-from audioplane.runtime import weights
+from audioplane.runtime import kernel_cache, weights
 
 
 def test_json_is_the_whole_report(capsys):
@@ -81,15 +83,66 @@ def test_looking_leaves_no_trace(empty_home):
 
 
 def test_where_compiled_kernels_go(monkeypatch, tmp_path):
-    numba_caching = pytest.importorskip("numba.core.caching")
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    source = Path(doctor.__file__)
-    locator = numba_caching.InTreeCacheLocator.from_function(doctor.run, str(source))
-    ours = doctor._kernel_folder()
-    if locator is None:
-        assert "read-only" in ours
-    else:
-        assert Path(locator.get_cache_path()) == source.parent / "__pycache__"
-        assert ours.startswith(str(source.parents[1]))
+    here = Path(splat.__file__).parent
+    assert doctor._kernels()["kept_in"] == str(kernel_cache.place(here))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    assert doctor._kernel_folder() == str(tmp_path)
+    report = doctor._kernels()
+    assert Path(report["kept_in"]).parent == tmp_path
+    assert report["run"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kernels_that_are_kept_nowhere(monkeypatch):
+    monkeypatch.setattr(kernel_cache, "_writable", lambda path: False)
+    report = doctor.examine()
+    assert report["kernels"]["kept_in"] is None
+    assert "kernels     compiled kernels cannot be kept: " in doctor.describe(report)
+
+
+def test_a_named_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    own = kernel_cache._writable
+    monkeypatch.setattr(kernel_cache, "_writable", lambda path: tmp_path not in path.parents and own(path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert f"{tmp_path}, which NUMBA_CACHE_DIR names, cannot be written" in doctor._kernels()["told"]
+
+
+def test_damaged_kernels_are_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    place = kernel_cache.place(Path(splat.__file__).parent)
+    assert place is not None
+    place.mkdir()
+    (place / "tiles._count-1.py311.nbi").write_bytes(b"")
+    report = doctor.examine()
+    assert report["kernels"]["damaged"] == [str(place / "tiles._count-1.py311.nbi")]
+    assert "1 kept files are damaged and will be made again" in doctor.describe(report)
+
+
+def test_a_compiler_that_is_switched_off_is_told(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    report = doctor.examine()
+    assert not report["kernels"]["run"]
+    assert doctor.describe(report).count("NUMBA_DISABLE_JIT is set") == 2  # under rasterizer and kernels
+
+
+def test_without_a_home_folder(monkeypatch, empty_home):
+    """As in a container whose user is in no table: `Path.home` cannot tell."""
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("AUDIOPLANE_CACHE")
+    monkeypatch.setattr(Path, "home", nowhere)
+    text = doctor.describe(doctor.examine())
+    assert "cache       none: This user has no home folder" in text
+    assert f"(0 of {len(weights.REGISTRY)} found" in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a place that is always full is Linux's")
+def test_a_full_disk_is_a_sentence():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "audioplane", "doctor"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "audioplane doctor: the output cannot be written: No space left on device\n"

@@ -27,6 +27,7 @@ from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import LinearProbe, reference_performance
 from audioplane.inference.talking_head import match_training_statistics
 from audioplane.metrics.mouth import correlation
+from audioplane.runtime import clone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,6 @@ FEATURE_KINDS = {
     "phonetic": preset("demo"),
     "causal phonetic": preset("demo").replace("audio.features=phonetic-causal"),
 }
-COMMITTED = Path(__file__).parents[3] / "records" / "phonetic.json"
 LAGS = range(-6, 7)  # frames among which the best lag is sought
 VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
     "en": ("english_a", "english_b", "english_drive"),
@@ -260,10 +260,14 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def committed_rows() -> pd.DataFrame:
-    """The rows committed in `records/`: `compare` of `FEATURE_KINDS` on two embedded and two filmed people."""
+    """The rows committed in `records/`: `compare` of `FEATURE_KINDS` on two embedded and two filmed people.
+
+    Raises:
+        UserError: there is no clone.
+    """
     import pandas as pd
 
-    return pd.DataFrame(json.loads(COMMITTED.read_text(encoding="utf-8")))
+    return pd.DataFrame(json.loads(clone.folder("records", "phonetic.json").read_text(encoding="utf-8")))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

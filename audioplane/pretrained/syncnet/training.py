@@ -26,6 +26,7 @@ from audioplane.pretrained.syncnet.crops import MOUTH_PIXELS, cut_mouth, mouth_w
 from audioplane.pretrained.syncnet.data import Mouth
 from audioplane.pretrained.syncnet.mfcc import SAMPLE_RATE, mfcc
 from audioplane.pretrained.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet
+from audioplane.runtime.threads import set_own
 
 PER_FRAME = SAMPLE_RATE // 25
 
@@ -78,15 +79,14 @@ def train(
     Returns:
         the network, in evaluation mode.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
+    before = set_own(settings.threads)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = SyncNet(COMPACT)
         return _fit(network, mouths, settings, report)
     finally:
-        torch.set_num_threads(threads)
+        set_own(before)
 
 
 def _fit(network: SyncNet, mouths: Sequence[Mouth], settings: Settings, report: Callable[[str], Any]) -> SyncNet:

@@ -44,7 +44,7 @@ def test_the_command_keeps_a_row_for_every_voice(
     assert all(-1 <= row["r"] <= row["best r"] <= 1 for row in rows)
     assert [path.name for path in tmp_path.iterdir()] == ["phonetic.json"]
     assert "own, held out" in capsys.readouterr().out
-    monkeypatch.setattr(compare, "COMMITTED", out)
+    monkeypatch.setattr(compare.clone, "folder", lambda *parts: out)
     assert len(compare.summary(compare.committed_rows())) == 4
 
 
