@@ -53,7 +53,7 @@ def simulated(
     taste: float = 0.6,
     noise: float = 0.7,
 ) -> pd.DataFrame:
-    """Ratings that nobody gave, to try the analysis with: never to be shown as a result.
+    """Simulated ratings, to try the analysis with: never to be shown as a result.
 
     Args:
         identities: names. qualities: method -> what its clips are worth on each criterion, 1 to 6.
@@ -109,7 +109,7 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
 
 
 def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFrame:
-    """Ratings of one or more CSV files; where somebody rated a clip twice, the last time counts.
+    """Ratings of one or more CSV files; where a participant rated a clip twice, the last rating counts.
 
     Args:
         paths: of the files. key: of files that came from saved pages, token -> clip, see `widgets.UserStudy.key`.

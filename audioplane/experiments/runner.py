@@ -179,7 +179,7 @@ def run_all(
 
 
 def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
-    """Adds to records the speed of their heads, one after the other: beside other runs it would be theirs, too.
+    """Adds to records the speed of their heads, one after the other, as runs in parallel would slow each other.
 
     Args:
         timed: jobs whose speed is shown. found: records by key; replaced in place.
@@ -190,7 +190,7 @@ def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
 
 
 def start_worker() -> None:
-    """Leaves Ctrl-C, which reaches every process of a terminal, to the runner; and ends when the runner was killed.
+    """Leaves Ctrl-C, which reaches every process of a terminal, to the runner; ends when the runner was killed.
 
     An orphan would hold its run and its memory for ever: its siblings keep the pipe open at which it waits.
     """

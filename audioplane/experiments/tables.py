@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A test set, or a voice that drives: `speaker` learns (unless the row says who), `voice` is another's."""
+    """A test set, or a driving voice: `speaker` is trained on (unless the row names one), `voice` is another's."""
 
     name: str
     speaker: str = ""
@@ -76,7 +76,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper: who is compared with whom, on what, and what is claimed.
+    """A table of the paper: its rows, columns and measures, and the paper's claims.
 
     Attributes:
         name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.

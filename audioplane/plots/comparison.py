@@ -168,7 +168,7 @@ class DotPanel:
 
 @themed
 def table_dots(panels: Sequence[DotPanel], title: str = "") -> Figure:
-    """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
+    """A table as dots: one panel a measure, one line a row; ours with its spread over seeds, and the paper's number.
 
     The two were measured on other people, at other sizes, by other networks: the paper's have a scale of their own, at
     the top of each panel. Where both have one unit, the two scales are equally long, so that differences compare.

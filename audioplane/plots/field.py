@@ -146,7 +146,7 @@ def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, A
 
 @themed
 def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: Sequence[str], top: float) -> Figure:
-    """Renders of several moments over how far each place moved.
+    """Renders of several frames over how far each place moved.
 
     Args:
         pictures: (H, W, 3) each. moved: (H, W) millimetres each, NaN outside the head. titles: of the columns.

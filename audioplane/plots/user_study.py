@@ -54,7 +54,7 @@ def user_study(
 
 @themed
 def rating_form(criteria: Sequence[str], scale: tuple[int, int], clips: int) -> Figure:
-    """The form of a study in which nobody has rated yet: a row a clip, a ring a rating, a panel a criterion.
+    """The empty rating form of a study: a row a clip, a ring a rating, a panel a criterion.
 
     Args:
         criteria: by name. scale: lowest and highest rating. clips: of one identity.

@@ -1,4 +1,4 @@
-"""Reads a Subject whole and says plainly what is wrong with it and what to do."""
+"""Checks a whole Subject; every problem says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ def _check_still(file: Path, manifest: Manifest) -> Iterator[Problem]:
 
 
 def _check_sync(path: Path) -> Iterator[Problem]:
-    """Only asked when all else is well: it needs landmarks and audio."""
+    """Only checked when all else is well: it needs landmarks and audio."""
     from audioplane.subject import Subject
 
     try:

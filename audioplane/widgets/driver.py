@@ -37,7 +37,7 @@ def find_heads() -> dict[str, Path]:
 
 
 class Driver(page.WithStill, ipywidgets.VBox):
-    """Lets a trained head speak a file, a voice that ships, or typed text; shows the film with its sound, and saves it.
+    """A trained head speaks a sound file, a voice that ships, or typed text; shows the film and saves it.
 
     Args:
         heads: name -> a TalkingHead, or its file; default: those of `find_heads`.
@@ -125,7 +125,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
         try:
             self._say(action())
         except (UserError, ValueError, OSError) as error:
-            self._say(f"That did not work: {error}")
+            self._say(f"The film could not be made: {error}")
 
     def _say(self, words: str) -> None:
         import html
