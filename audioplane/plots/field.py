@@ -22,7 +22,7 @@ INK, PAPER = "#1b2a41", "0.93"
 
 @themed
 def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Sequence[NDArray]]) -> Figure:
-    """The tables of `inside.learned_change`: one column a level; a row for each plane, and the lines under them."""
+    """What training wrote into planes and lines: one column a level, one row a plane, and the lines under them."""
     levels = len(pictures["xy"])
     figure, axes = plt.subplots(
         4, levels, figsize=(2.6 * levels, 9), layout="constrained", squeeze=False, height_ratios=[3, 3, 3, 1]
@@ -120,7 +120,7 @@ def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, A
     """The factors of Audio-Plane, Eq. 10, at one Gaussian: P and f_k once, f_a and the product at several times.
 
     Args:
-        parts: `inside.factors` at any moment, (levels, 3, D) each. moments: title -> `inside.factors` there.
+        parts: the method's `inspection.factors` at any frame, (levels, 3, D) each. moments: title -> the factors there.
     """
     blocks = [("$\\mathrm{Interp}(P_{ij})$", parts["P"]), ("$f_k$", parts["f_k"])]
     for title, own in moments.items():

@@ -21,7 +21,8 @@ def user_study(
     Audio-Plane, Fig. 7 (journal).
 
     Args:
-        summary: of `study.summary`. agreement: of `study.agreement`. methods: in the order of the bars. title: above.
+        summary: of `evaluation.user_study.summary`. agreement: of its `agreement`. methods: in the order of the bars.
+        title: above.
     """
     criteria, width = list(agreement), 0.8 / len(methods)
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")

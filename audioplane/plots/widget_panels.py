@@ -74,7 +74,7 @@ def prototypes(
     """A sentence and its attention; each sound's mean attention; the face, one prototype's reach, and all reaches.
 
     Args:
-        sentence: arguments of `figures.attention`, "weights" of the level that is shown.
+        sentence: arguments of `plots.attention`, "weights" of the level that is shown.
         frame: the time to mark. chosen: the prototype to mark. sounds: names of classes.
         means: (classes, sH), each class's mean attention. face: (H, W, 3) uint8. reach: (H, W) mm, NaN outside.
         totals: (sH,) mm, mean reach of each prototype. title: of the face.

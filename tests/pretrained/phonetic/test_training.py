@@ -120,8 +120,8 @@ def test_recording_keeps_the_timing() -> None:
     audio = load_voice("english_a").audio[:48_000]
     frames = lambda x: np.log10((x[:48_000].reshape(-1, 160).astype(np.float64) ** 2).mean(axis=1) + 1e-6)  # noqa: E731
     for seed in range(8):
-        heard = frames(simulate_recording(audio, np.random.default_rng(seed)))
-        lags = {k: np.corrcoef(np.roll(heard, -k)[20:-20], frames(audio)[20:-20])[0, 1] for k in range(-8, 9)}
+        recorded = frames(simulate_recording(audio, np.random.default_rng(seed)))
+        lags = {k: np.corrcoef(np.roll(recorded, -k)[20:-20], frames(audio)[20:-20])[0, 1] for k in range(-8, 9)}
         assert abs(max(lags, key=lambda k: lags[k])) <= 3
 
 

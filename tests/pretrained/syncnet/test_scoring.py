@@ -168,9 +168,9 @@ def test_syncnet_runs_end_to_end_on_random_weights():
     scorer = Scorer("syncnet_v2", SyncNet(FULL).eval().requires_grad_(False), "zeros")
     frames = np.random.default_rng(0).integers(0, 256, (14, 120, 120, 3), np.uint8)
     marks = np.tile(face(0.5, 0.0, (60.0, 40.0)), (14, 1, 1))
-    seen, heard = scorer.embed_frames(frames, marks), scorer.embed_audio(voice(1.0), 10)
+    seen, sound = scorer.embed_frames(frames, marks), scorer.embed_audio(voice(1.0), 10)
     assert seen.shape == (10, 1024)
-    assert heard.shape == (10, 1024)
+    assert sound.shape == (10, 1024)
     windows = [crops.cut_face(f, b)[..., ::-1] for f, b in zip(frames[3:8], crops.face_boxes(marks)[3:8], strict=True)]
     one = torch.from_numpy(np.stack(windows).transpose(3, 0, 1, 2)[None].astype(np.float32))
     with torch.no_grad():
