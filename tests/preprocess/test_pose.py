@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from audioplane.preprocess import bundle, flow, trajectory
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.face_shape import GENERIC, STEADY, mean_shape, semantic_weights, similarity, to_head_axes
-from audioplane.preprocess.study import compare
+from audioplane.preprocess.pose_errors import compare
 
 LENS = Lens(740.0, 128.0, 128.0)
 
