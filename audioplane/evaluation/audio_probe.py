@@ -69,12 +69,12 @@ def viseme_probabilities(output: PhoneticOutput) -> dict[str, NDArray]:
     }
 
 
-def mouth_tracks(output: PhoneticOutput, performance: Performance) -> dict[str, tuple[NDArray, NDArray]]:
+def track_pairs(output: PhoneticOutput, performance: Performance) -> dict[str, tuple[NDArray, NDArray]]:
     """Mouth movements, predicted by the phonetic network and true: track -> (predicted, truth), each (steps,)."""
     from audioplane.audio.phonetic import TRACKS
-    from audioplane.pretrained.phonetic.data import targets
+    from audioplane.synthetic.mouth_tracks import mouth_tracks
 
-    true = targets(performance.phonemes, performance.audio, len(output.tracks)) * np.array(list(TRACKS.values()))
+    true = mouth_tracks(performance.phonemes, performance.audio, len(output.tracks)) * np.array(list(TRACKS.values()))
     return {name: (output.tracks[:, k], true[:, k]) for k, name in enumerate(TRACKS)}
 
 

@@ -26,6 +26,7 @@ from audioplane.preprocess.survey import cuts
 from audioplane.preprocess.verdict import LATE, Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
+from audioplane.subject.torso import without_head
 from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
@@ -276,7 +277,7 @@ class Piece:
 
         def pictures(t: int, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             label = labels[t]
-            return frame, label, background.without_head(frame, label, still)
+            return frame, label, without_head(frame, label, still)
 
         for frame, label, empty in _each(pictures, self.frames()):
             writer.add_frame(frame, label, without_head=empty)

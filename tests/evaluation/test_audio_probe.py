@@ -70,7 +70,7 @@ def test_figures_of_the_audio_name_what_they_show():
 def test_the_phonetic_network_predicts_what_the_mouth_does():
     performance = audio_probe.reference_performance("adam", 6.0, "german_drive")
     output = phonetic.extract(performance.audio)[0]
-    groups, moves = audio_probe.viseme_probabilities(output), audio_probe.mouth_tracks(output, performance)
+    groups, moves = audio_probe.viseme_probabilities(output), audio_probe.track_pairs(output, performance)
     assert list(groups) == list(phonetic.VISEMES)
     np.testing.assert_allclose(sum(groups.values()), 1.0, atol=1e-4)
     assert groups["p b m"][moves["closure"][1] < 0.1].mean() < 0.1
