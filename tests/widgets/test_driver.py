@@ -10,18 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-import soundfile
 
 from audioplane.errors import UserError
 from audioplane.synthetic import typed_voice
 from audioplane.widgets import Driver
 from audioplane.widgets.driver import find_heads
-
-
-def wav(seconds: float) -> bytes:
-    out = io.BytesIO()
-    soundfile.write(out, 0.1 * np.sin(np.arange(int(22_050 * seconds)) / 20), 22_050, format="WAV")
-    return out.getvalue()
+from tests.widgets.people import wav
 
 
 def upload(driver: Driver, content: bytes) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.widgets.conftest import run_all
-from tests.widgets.test_driver import wav
-from tests.widgets.test_study import rate
+from tests.widgets.people import rate, wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
