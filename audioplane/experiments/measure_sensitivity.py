@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Render = Callable[[int], NDArray]
 
-APART = 50  # frames between a moment and another one: 2 s
+APART = 50  # frames between the beginnings of two pieces of a clip: 2 s
 LATE = 5
 """Frames by which the late rendering comes after its sound: a fifth of a second."""
 
