@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioplane import registry
 from audioplane.errors import UserError
-from audioplane.runtime import clone
+from audioplane.runtime import clone, files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,7 +230,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     try:
         client.execute()
         keep_pictures(content)
-        _rewrite(notebook, nbformat.writes(content))
+        files.write_text(notebook, nbformat.writes(content).rstrip("\n") + "\n")
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure).strip() or type(failure).__name__
     return Outcome(notebook, cells, time.monotonic() - begin, error)
@@ -254,13 +254,6 @@ def keep_pictures(content: Any) -> None:
 
 def _position(content: Any, cell_index: int) -> int:
     return sum(cell.cell_type == "code" for cell in content.cells[: cell_index + 1])
-
-
-def _rewrite(path: Path, text: str) -> None:
-    """Never half-written: a temporary file beside it takes its place."""
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 class _Progress:

@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict, replace
 
     from audioplane.errors import UserError
-    from audioplane.pretrained.syncnet import data, examine, scorers, training
+    from audioplane.metrics.syncnet import scorers
+    from audioplane.pretrained.syncnet import data, examine, training
 
     asked = {name: getattr(args, name) for name in ("people", "seconds", "steps") if getattr(args, name) is not None}
     settings = replace(training.Settings(), seed=args.seed, **asked)

@@ -67,9 +67,9 @@ def by_group(ear: Heard) -> dict[str, NDArray]:
 def mouth(ear: Heard, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:
     """What an ear says that the mouth does, and what it does: track -> (heard, truth), each (steps,)."""
     from audioplane.audio.phonetic import TRACKS
-    from audioplane.pretrained.phonetic.data import targets
+    from audioplane.synthetic.mouth_tracks import mouth_tracks
 
-    done = targets(take.phonemes, take.audio, len(ear.tracks)) * np.array(list(TRACKS.values()))
+    done = mouth_tracks(take.phonemes, take.audio, len(ear.tracks)) * np.array(list(TRACKS.values()))
     return {name: (ear.tracks[:, k], done[:, k]) for k, name in enumerate(TRACKS)}
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audioplane.evaluation.evaluate import Render, samples_of
 from audioplane.metrics.sync import SyncScore
-from audioplane.pretrained.syncnet.scorers import FPS, SHORTEST, Scorer, late
+from audioplane.metrics.syncnet.scorers import FPS, SHORTEST, Scorer, late
 from audioplane.runtime.threads import in_parallel
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
 from audioplane.media.videos import Film, Pair, at_rate
 from audioplane.metrics.face import aue, deformation, iou, lmd
-from audioplane.pretrained.syncnet.scorers import FPS, Scorer
+from audioplane.metrics.syncnet.scorers import FPS, Scorer
 from audioplane.runtime.threads import in_parallel
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ def follow(film: Film) -> tuple[NDArray, NDArray]:
         UserError: MediaPipe's files are missing, or there is no face.
     """
     try:
-        finding: Any = import_module("audioplane.preprocess.landmarks")
+        from audioplane.preprocess import landmarks as finding
     except ImportError as error:
         raise UserError(f"finding faces in a film is not possible here ({error})") from error
     finder = finding.landmarker("mediapipe")

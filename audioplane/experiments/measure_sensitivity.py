@@ -18,7 +18,7 @@ from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.statistics import Difference, over_frames, spread
 from audioplane.metrics.sync import SyncScore, shift_distances
 from audioplane.metrics.sync import score as score_distances
-from audioplane.pretrained.syncnet.scorers import FPS, Scorer
+from audioplane.metrics.syncnet.scorers import FPS, Scorer
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead

@@ -25,7 +25,7 @@ from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job, find, forget, run, with_speed
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
-from audioplane.runtime import cache, clone
+from audioplane.runtime import cache, clone, files
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Report, Trainer
@@ -247,9 +247,7 @@ class _Note:
         if now - self._last > EVERY:
             self._last = now
             text = json.dumps({"share": (report.iteration + 1) / report.total, "psnr": report.psnr})
-            beside = self.path.with_suffix(".tmp")
-            beside.write_text(text)
-            beside.replace(self.path)
+            files.write_text(self.path, text, durable=False)
 
     def close(self) -> None: ...
 

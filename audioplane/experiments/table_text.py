@@ -7,11 +7,12 @@ Several test sets stand below each other: twenty columns fit no page.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from audioplane.runtime import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,13 +130,11 @@ def markdown(cells: Sequence[Cell]) -> list[str]:
 
 def save(texts: Mapping[str, str], name: str, folder: Path) -> list[Path]:
     """Writes FOLDER/NAME.md, .csv and so on, by ending; there is never half of one."""
+    files.make_folder((folder / name).parent)
     paths = []
     for ending, text in texts.items():
         path = folder / f"{name}.{ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        files.write_text(path, text)
         paths.append(path)
     return paths
 

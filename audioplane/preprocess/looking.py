@@ -16,7 +16,8 @@ from audioplane.preprocess import cached
 from audioplane.preprocess.landmarks import Landmarker, landmarker
 from audioplane.preprocess.settings import SHORTEST, Progress, Settings
 from audioplane.preprocess.survey import EVERY, Survey, cuts, frame_count, holes, survey
-from audioplane.runtime import cache, weights
+from audioplane.runtime import cache, files, weights
+from audioplane.runtime.source_hash import source_hash
 from audioplane.subject.format import FPS
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class Preparation:
             file = weights.require(face_parsing.NAME) if named else Path(settings.face_parsing)
             self.parser, self.parser_digest = face_parsing.load(file), weights.digest(file)
         digest = weights.digest(video)
-        self.steps = cached.Steps(cache.make("prepare", digest[:16]), digest)
-        cached.remove_leftovers(self.steps.folder)
+        code = source_hash("audioplane.preprocess.piece")
+        self.steps = cached.Steps(cache.make("prepare", digest[:16]), f"{digest} {code}")
+        files.remove_leftovers(self.steps.folder)
 
     @cached_property
     def finder(self) -> Landmarker:

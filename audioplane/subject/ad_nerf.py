@@ -35,6 +35,7 @@ import numpy as np
 from audioplane.errors import UserError
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO
+from audioplane.subject.torso import without_head
 from audioplane.subject.writer import SubjectWriter
 
 COLOURS = {  # RGB
@@ -224,8 +225,6 @@ def _without_head(
 ) -> np.ndarray:
     """A frame without its head: torso_imgs over bc.jpg; where there are none, what parsing calls torso, painted on."""
     if not (folder / "torso_imgs").is_dir():
-        from audioplane.preprocess.background import without_head
-
         behind = np.where((label == BACKGROUND)[..., None], background, frame)
         return without_head(behind, label, background)
     torso = _picture(folder / "torso_imgs" / f"{number}.png", cv2.IMREAD_UNCHANGED)

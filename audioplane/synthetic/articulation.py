@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from audioplane.motion.timing import TRACK_RATE, find_pauses
+from audioplane.subject.phonemes import BILABIALS, LABIODENTALS, LENGTH, VOWELS, Phoneme, Sound, sounds
 from audioplane.synthetic.articulation_targets import TARGETS, TONGUE_BACK, TONGUE_UP, target
-from audioplane.synthetic.phonemes import BILABIALS, LABIODENTALS, LENGTH, VOWELS, Phoneme, Sound, sounds
 
-TRACK_RATE = 200  # Hz of the tracks, before they are sampled at video frames
 _SPAN = 0.35  # seconds beyond which a sound has no say
 # Seconds by which a sound's say falls to 1/e: before it (anticipation), after it (carry-over).
 _REACH = {
@@ -33,7 +33,6 @@ _REACH = {
     "funnel": (0.080, 0.060),
 }
 _LEAD = 0.025  # seconds by which lips and jaw run ahead of the sound they make
-_PAUSE = 0.16  # seconds; a shorter gap does not close the mouth
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,6 @@ def articulate(
         tongue_back=_tongue(parts, TONGUE_BACK, window),
         loudness=loudness,
     )
-
-
-def find_pauses(phonemes: Sequence[Phoneme], seconds: float) -> list[tuple[float, float]]:
-    """Silences long enough to close the mouth, as (start, end) seconds; silence at both ends counts."""
-    starts = [0.0 if not phonemes else -1.0, *(p.end for p in phonemes)]
-    ends = [*(p.start for p in phonemes), seconds + 1.0]
-    return [(a, b) for a, b in zip(starts, ends, strict=True) if b - a >= _PAUSE]
 
 
 def _length(sound: Sound) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.synthetic.phonemes import VOWELS, Sound
+from audioplane.subject.phonemes import VOWELS, Sound
 
 TARGETS = ("jaw", "aperture", "spread", "pucker", "funnel")  # mm, mm, mm, 0..1, 0..1
 

@@ -13,10 +13,10 @@ from audioplane.motion.body import Body, body
 from audioplane.motion.expression import expression
 from audioplane.motion.gaze import gaze, look_shapes
 from audioplane.motion.swing import swing
-from audioplane.motion.timing import Timing, listen
+from audioplane.motion.timing import TRACK_RATE, Timing, listen
 from audioplane.subject import blendshapes
-from audioplane.synthetic.articulation import TRACK_RATE, Articulation, articulate
-from audioplane.synthetic.phonemes import Phoneme
+from audioplane.subject.phonemes import Phoneme
+from audioplane.synthetic.articulation import Articulation, articulate
 from audioplane.synthetic.script import Script, script_for
 from audioplane.synthetic.specs import SpeakerSpec
 from audioplane.synthetic.visemes import mouth_shapes

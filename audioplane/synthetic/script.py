@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import resample_poly
 
-from audioplane.synthetic.phonemes import Phoneme
+from audioplane.subject.phonemes import Phoneme
 from audioplane.synthetic.voice import SAMPLE_RATE, Sentence, Voice
 
 TRAIN_SHARE = 0.8

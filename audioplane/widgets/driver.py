@@ -15,7 +15,7 @@ from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
 from audioplane.errors import UserError
 from audioplane.inference.talking_head import POSES, TalkingHead
 from audioplane.media.writer import write_video
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
 from audioplane.synthetic import typed_voice
 from audioplane.synthetic.voice import load_voice, voice_names
 from audioplane.widgets import page
@@ -172,7 +172,5 @@ class Driver(page.WithStill, ipywidgets.VBox):
 
     def _save(self) -> str:
         path = Path(self.name.value.strip() or "talk.mp4").expanduser()
-        part = path.with_name(path.name + ".tmp")
-        part.write_bytes(self.film)
-        part.replace(path)
+        files.write_bytes(path, self.film)
         return f"saved as {path.resolve()}"

@@ -8,8 +8,8 @@ import pytest
 from audioplane.evaluation import lip_sync
 from audioplane.evaluation.lip_sync import Clip
 from audioplane.metrics.sync import score, shift_distances
-from audioplane.pretrained.syncnet.network import COMPACT, SyncNet
-from audioplane.pretrained.syncnet.scorers import Scorer
+from audioplane.metrics.syncnet.network import COMPACT, SyncNet
+from audioplane.metrics.syncnet.scorers import Scorer
 from tests.tiny_subject import TinySubject
 
 

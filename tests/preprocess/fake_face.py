@@ -26,6 +26,7 @@ from audioplane.preprocess.face_mesh import Box, Face
 from audioplane.preprocess.face_shape import GENERIC
 from audioplane.preprocess.pipeline import prepare
 from audioplane.preprocess.settings import Settings
+from audioplane.runtime import files
 from audioplane.subject.writer import SubjectWriter
 
 SIZE = 64
@@ -164,8 +165,9 @@ def die_at(step: str) -> None:
     def deadly(self: cached.Steps, path: Path, arrays: Mapping) -> None:
         if path.name.startswith(step + "-"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_name(f".{path.name}.{os.getpid()}.tmp").write_bytes(b"half")
-            os.kill(os.getpid(), signal.SIGKILL)
+            with files.atomic_path(path) as draft:
+                draft.write_bytes(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
         write(self, path, arrays)
 
     cached.Steps._write = deadly

@@ -10,10 +10,10 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from audioplane.subject.phonemes import BILABIALS, Phoneme
 from audioplane.synthetic.cast import identity_of
 from audioplane.synthetic.face import Face
 from audioplane.synthetic.performance import Performance, perform
-from audioplane.synthetic.phonemes import BILABIALS, Phoneme
 from audioplane.synthetic.specs import SPEAKERS
 
 FRAMES = 600  # of the geometry: 24 seconds

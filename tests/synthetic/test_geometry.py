@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from audioplane.motion.timing import find_pauses
 from audioplane.subject.sync import mouth_sound_sync
-from audioplane.synthetic.articulation import find_pauses
 from audioplane.synthetic.specs import SPEAKERS
 from tests.synthetic.takes import HEIGHT, OPEN_VOWELS, ROUNDED, SPREAD, closures, measured
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from audioplane.errors import UserError
+from audioplane.motion.timing import find_pauses
 from audioplane.subject import blendshapes
-from audioplane.synthetic.articulation import articulate, find_pauses
+from audioplane.subject.phonemes import BILABIALS, Phoneme
+from audioplane.synthetic.articulation import articulate
 from audioplane.synthetic.performance import Performance, perform
-from audioplane.synthetic.phonemes import BILABIALS, Phoneme
 from audioplane.synthetic.specs import DRIVING_VOICES, SPEAKERS, find_spec, held_out_spec
 
 NAMES = list(SPEAKERS)

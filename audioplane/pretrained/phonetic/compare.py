@@ -26,7 +26,7 @@ from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import Reading, should
 from audioplane.inference.talking_head import match_training_statistics
 from audioplane.metrics.mouth import correlation
-from audioplane.runtime import clone
+from audioplane.runtime import clone, files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -271,10 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = compare(
         [*args.speakers, *people], KINDS, range(args.seeds), people, lambda line: print(line, file=sys.stderr)
     )
-    beside = args.out.with_name(f".{args.out.name}.tmp")
     lines = ",\n".join(json.dumps(row) for row in rows.round(4).to_dict("records"))
-    beside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    beside.replace(args.out)
+    files.write_text(args.out, f"[\n{lines}\n]\n")
     print(summary(rows).round(3).to_string())
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +22,13 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
-from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS
+from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence
-from audioplane.runtime import cache
-from audioplane.synthetic.articulation import articulate
-from audioplane.synthetic.phonemes import VOWELS, Phoneme, sounds
+from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
+from audioplane.subject.phonemes import VOWELS, Phoneme, sounds
+from audioplane.synthetic.mouth_tracks import mouth_tracks
 
 if TYPE_CHECKING:
     from audioplane.synthetic.voice.espeak import Espeak
@@ -86,14 +86,6 @@ def labels(phonemes: Sequence[Phoneme], count: int) -> NDArray[np.uint8]:
             first, last = np.ceil(np.array([start, end]) * SAMPLE_RATE / STEP - 1e-6).astype(int)
             found[max(first, 0) : max(last, 0)] = number
     return found
-
-
-def targets(phonemes: Sequence[Phoneme], audio: NDArray, count: int) -> NDArray[np.float16]:
-    """What the mouth does at each of `count` steps, in units of `TRACKS`."""
-    moved = articulate(phonemes, audio, SAMPLE_RATE, count * STEP / SAMPLE_RATE)
-    times = np.arange(count) * STEP / SAMPLE_RATE * moved.rate
-    tracks = [np.interp(times, np.arange(len(moved.jaw)), getattr(moved, name)) / size for name, size in TRACKS.items()]
-    return np.stack(tracks, axis=1).astype(np.float16)
 
 
 def speak(
@@ -187,7 +179,7 @@ def clip(espeak: Espeak, language: str, variants: Sequence[str], seconds: float,
     heard = recorded(audio, rng) if rng.random() < 0.8 else audio
     count = len(audio) // STEP
     mel = log_mel(heard, BANDS)[:count].astype(np.float16)
-    return Clip(f"{language} {name}", mel, labels(phonemes, count), targets(phonemes, audio, count))
+    return Clip(f"{language} {name}", mel, labels(phonemes, count), mouth_tracks(phonemes, audio, count))
 
 
 def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
@@ -198,16 +190,8 @@ def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
     espeak, rng = opened(), np.random.default_rng([seed, number, 0x9E])
     languages = rng.choice(list(SHARES), clips, p=list(SHARES.values()))
     made = [clip(espeak, str(language), variants, seconds, rng) for language in languages]
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(beside, "wb") as file:
-        np.savez(
-            file,
-            voice=[c.voice for c in made],
-            mel=np.stack([c.mel for c in made]),
-            classes=np.stack([c.classes for c in made]),
-            tracks=np.stack([c.tracks for c in made]),
-        )
-    beside.replace(path)
+    arrays = {name: np.stack([getattr(clip, name) for clip in made]) for name in ("mel", "classes", "tracks")}
+    files.write_arrays(path, {"voice": [clip.voice for clip in made], **arrays})
 
 
 SHARD = 50  # clips that one process makes
@@ -234,7 +218,7 @@ def make(
 
     opened()  # says what is missing before anything starts
     folder = cache.make("phonetic")
-    asked = f"{_code()} {seconds} {seed} {tuple(variants)}"
+    asked = f"{source_hash(__name__)} {seconds} {seed} {tuple(variants)}"
     tasks = []
     for number, first in enumerate(range(0, clips, SHARD)):
         count = min(SHARD, clips - first)
@@ -251,13 +235,3 @@ def make(
             parts = [file[name] for name in ("mel", "classes", "tracks")]
             made += [Clip(str(voice), *rows) for voice, *rows in zip(file["voice"], *parts, strict=True)]
     return made
-
-
-def _code() -> str:
-    """A hash of what clips are made by: this room's data, and the speakers' sounds and articulation."""
-    from audioplane.synthetic.making import code_version
-
-    digest = hashlib.sha256(code_version().encode())
-    for file in [Path(__file__), *sorted((Path(__file__).parent).glob("texts/*.txt"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

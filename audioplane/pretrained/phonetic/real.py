@@ -8,9 +8,7 @@ tells: it is what that network itself hears in it, where it is sure.
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioplane.audio.features import load_audio
-from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
+from audioplane.audio.mel import log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
+from audioplane.pretrained.phonetic import films
 from audioplane.pretrained.phonetic.examine import hear
 from audioplane.runtime import cache, weights
-from audioplane.subject import blendshapes
+from audioplane.runtime.source_hash import source_hash
 
-LIPS = ("opening", "width", "pucker")
 FILMS = (".mpg", ".mp4", ".mov", ".mkv", ".avi", ".webm")
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 LONGEST_LAG, CLEAR = 10, 0.3  # steps that are searched; correlation below which a lag is not believed
@@ -43,7 +41,7 @@ class Take:
 
     Attributes:
         person: who speaks. mel: (n, BANDS) float16, log-mel in dB, 50 steps a second.
-        lips: (n, 3) float32, `LIPS` at the same moments, with mean 0 and spread 1 over the person; NaN unknown.
+        lips: (n, 3) float32, `films.LIPS` at the same moments, with mean 0 and spread 1 over the person; NaN unknown.
     """
 
     person: str
@@ -70,7 +68,7 @@ def heard(path: Path) -> Take:
         UserError: it cannot be read.
     """
     mel = log_mel(load_audio(path), BANDS).astype(np.float16)
-    return Take(path.stem, mel, np.full((len(mel), len(LIPS)), np.nan, np.float32))
+    return Take(path.stem, mel, np.full((len(mel), len(films.LIPS)), np.nan, np.float32))
 
 
 def watched(
@@ -84,19 +82,19 @@ def watched(
     Raises:
         UserError: a film cannot be read, or the landmark model is missing.
     """
-    folder = cache.make("phonetic")
-    kept = {path: folder / f"{_digest(path)}.npz" for films in people.values() for path in films}
+    folder, code = cache.make("phonetic"), source_hash("audioplane.pretrained.phonetic.films")
+    kept = {path: folder / f"{weights.digest(path)[:16]}-{code}.npz" for own in people.values() for path in own}
     missing = [(path, place) for path, place in kept.items() if not place.exists()]
     if missing:
         weights.require("face-landmarker")  # says what is missing before anything starts
         with multiprocessing.get_context("spawn").Pool(min(jobs, len(missing))) as pool:
-            for done, _ in enumerate(pool.imap_unordered(_watch, missing, chunksize=4), 1):
+            for done, _ in enumerate(pool.imap_unordered(films.watch, missing, chunksize=4), 1):
                 if done % 50 == 0 or done == len(missing):
                     told(f"watched {done} of {len(missing)} films")
     takes = []
-    for person, films in people.items():
+    for person, paths in people.items():
         own = []
-        for path in films:
+        for path in paths:
             with np.load(kept[path]) as file:
                 own.append((file["mel"], file["lips"]))
         whole = np.concatenate([lips for _, lips in own])
@@ -104,46 +102,6 @@ def watched(
         mean, spread = (seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-3)) if len(seen) else (0.0, 1.0)
         takes += [Take(person, mel, (lips - mean) / spread) for mel, lips in own]
     return takes
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _watch(task: tuple[Path, Path]) -> None:
-    """Measures one film: log-mel, and lips in parts of the distance of the eyes; never writes half of it."""
-    from audioplane.audio.pretrain import lip_shapes
-    from audioplane.media.reader import MediaReader
-    from audioplane.preprocess.landmarks import follow, ibug, landmarker
-    from audioplane.preprocess.survey import frame_count, survey
-
-    path, kept = task
-    source, finder = MediaReader.open(path), landmarker("mediapipe")
-    sound = source.sound().samples
-    frames = min(frame_count(float(source.timing().end)), len(sound) * 25 // SAMPLE_RATE)
-    mel = log_mel(sound, BANDS)[: len(sound) // STEP].astype(np.float16)
-    lips = np.full((len(mel), len(LIPS)), np.nan)
-    try:
-        where = survey(source, finder, 0.0, frames, lambda done: None).expected(frames)
-        track = follow(source.pictures(0.0, frames), finder, where, lambda done: None)
-    except UserError:  # no face: there is only a voice to learn from
-        pass
-    else:
-        assert track.blendshapes is not None
-        points = ibug(track.points)[..., :2]
-        eyes = np.linalg.norm(points[:, 45] - points[:, 36], axis=1)
-        width = np.linalg.norm(points[:, 54] - points[:, 48], axis=1) / eyes
-        pucker = np.where(track.found, track.blendshapes[:, blendshapes.NAMES.index("mouthPucker")], np.nan)
-        seen = np.stack([lip_shapes(points, 1).opening, width, pucker], axis=1)
-        moments = (np.arange(len(seen)) + 0.5) / 25
-        times = np.arange(len(mel)) * STEP / SAMPLE_RATE
-        lips = np.stack([np.interp(times, moments, values, np.nan, np.nan) for values in seen.T], axis=1)
-    beside = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
-    with open(beside, "wb") as file:
-        np.savez(file, mel=mel, lips=lips.astype(np.float32))
-    beside.replace(kept)
 
 
 def lag(pairs: Sequence[tuple[NDArray, NDArray]]) -> int:

@@ -12,7 +12,6 @@ hears them in the undisturbed recording, where it is sure.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,9 @@ from audioplane.audio.disturb import disturb, mask
 from audioplane.audio.mel import ACTIVE_DB, RANGE_DB
 from audioplane.audio.phonetic import BANDS, EMBEDDING, TRACKS, USUAL_STEPS, VARIANTS, PhoneticNetwork
 from audioplane.pretrained.phonetic.data import Clip
-from audioplane.pretrained.phonetic.real import LIPS, People, Take
+from audioplane.pretrained.phonetic.films import LIPS
+from audioplane.pretrained.phonetic.real import People, Take
+from audioplane.runtime import files
 
 WEIGHTS = {"aperture": 3.0, "jaw": 1.5, "closure": 1.5}
 """Of the tracks' errors; all others count once."""
@@ -231,13 +232,11 @@ def train_both(
 
 def save(weights: dict[str, dict[str, Tensor]], path: Path, about: dict[str, str]) -> None:
     """Writes both networks in half precision to one .safetensors; never half of it."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     tensors = {
         f"{variant}/{name}": (tensor if name == "usual" else tensor.half()).contiguous()
         for variant, own in weights.items()
         for name, tensor in own.items()
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file(tensors, beside, {"kind": "phonetic", "bands": str(BANDS), **about})
-    beside.replace(path)
+    files.write_bytes(path, to_bytes(tensors, {"kind": "phonetic", "bands": str(BANDS), **about}))

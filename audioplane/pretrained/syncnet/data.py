@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
+from audioplane.subject.phonemes import LENGTH, Phoneme
 from audioplane.synthetic import cast
 from audioplane.synthetic.face.model import RiggedFace
 from audioplane.synthetic.filming import DISTANCE, project, rigid
 from audioplane.synthetic.lights import studio
 from audioplane.synthetic.performance import Performance, act
-from audioplane.synthetic.phonemes import LENGTH, Phoneme
 from audioplane.synthetic.scene import Pose, Scene
 from audioplane.synthetic.script import Script
 from audioplane.synthetic.voice import SAMPLE_RATE, load_voice
@@ -80,10 +80,9 @@ class Mouth:
     landmarks: NDArray[np.float32]
 
     def save(self, path: Path) -> None:
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with open(beside, "wb") as file:
-            np.savez(file, name=self.name, audio=self.audio, frames=self.frames, landmarks=self.landmarks)
-        beside.replace(path)
+        files.write_arrays(
+            path, {"name": self.name, "audio": self.audio, "frames": self.frames, "landmarks": self.landmarks}
+        )
 
     @classmethod
     def load(cls, path: Path) -> Mouth:
@@ -220,9 +219,7 @@ def make_tests(jobs: int = 2, told: Callable[[str], Any] = lambda line: None) ->
 def _made(
     asked: str, people: list[int], scripts: Callable[[], list[Script]], jobs: int, told: Callable[[str], Any]
 ) -> list[Mouth]:
-    from audioplane.synthetic.making import code_version
-
-    key = hashlib.sha256(f"{code_version()} {Path(__file__).read_text(encoding='utf-8')} {asked}".encode())
+    key = hashlib.sha256(f"{source_hash(__name__)} {asked}".encode())
     folder = cache.make("sync") / key.hexdigest()[:12]
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{person}.npz" for person in people]

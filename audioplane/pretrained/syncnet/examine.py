@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioplane.metrics.sync import roc_auc, shift_distances
+from audioplane.metrics.syncnet.network import FRAMES
+from audioplane.metrics.syncnet.scorers import Scorer
 from audioplane.pretrained.syncnet.data import Mouth
-from audioplane.pretrained.syncnet.network import FRAMES
-from audioplane.pretrained.syncnet.scorers import Scorer
 
 WINDOW = 25  # frames: a second
 SHIFT = 5  # frames

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 from torch.nn import functional
 
-from audioplane.pretrained.syncnet.crops import MOUTH_PIXELS, cut_mouth, mouth_warps
+from audioplane.metrics.syncnet.crops import MOUTH_PIXELS, cut_mouth, mouth_warps
+from audioplane.metrics.syncnet.mfcc import SAMPLE_RATE, mfcc
+from audioplane.metrics.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet
 from audioplane.pretrained.syncnet.data import Mouth
-from audioplane.pretrained.syncnet.mfcc import SAMPLE_RATE, mfcc
-from audioplane.pretrained.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet
 from audioplane.runtime.threads import set_own
 
 PER_FRAME = SAMPLE_RATE // 25

@@ -16,10 +16,10 @@ from scipy.spatial import KDTree
 from audioplane.errors import UserError
 from audioplane.synthetic.face import grid as topology
 from audioplane.synthetic.face.anatomy import Anatomy, anatomy
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.identity import SHAPE_FIELDS, Identity
 from audioplane.synthetic.face.landmarks import landmark_vertices
 from audioplane.synthetic.face.parts import vertex_normals
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.skin import skin
 from audioplane.synthetic.face.strands import Obstacle
 from audioplane.synthetic.ict.kit import Kit

@@ -10,10 +10,11 @@ from audioplane.audio.mel import log_mel
 from audioplane.audio.phonetic import BANDS, TRACKS
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
-from audioplane.pretrained.phonetic import real, training
-from audioplane.pretrained.phonetic.data import Clip, labels, targets
+from audioplane.pretrained.phonetic import films, real, training
+from audioplane.pretrained.phonetic.data import Clip, labels
 from audioplane.pretrained.phonetic.real import People, Take
 from audioplane.synthetic.articulation import articulate
+from audioplane.synthetic.mouth_tracks import mouth_tracks
 from audioplane.synthetic.voice import load_voice
 
 SECONDS = 8.0
@@ -80,7 +81,7 @@ def test_real_lips_are_learnt_beside_synthesized_ones() -> None:
     samples = ship.audio[16_000 * 10 : 16_000 * 16]
     spoken = [p.moved(-10.0) for p in ship.phonemes if p.start >= 10.0 and p.end <= 16.0]
     clip = Clip(
-        "de", log_mel(samples, BANDS)[:300].astype(np.float16), labels(spoken, 300), targets(spoken, samples, 300)
+        "de", log_mel(samples, BANDS)[:300].astype(np.float16), labels(spoken, 300), mouth_tracks(spoken, samples, 300)
     )
     corpus = training.Corpus.of([clip, clip])
     settings = training.Settings(steps=60, batch=6, piece=3.0, alone=0.2, real=3)
@@ -97,7 +98,7 @@ def test_real_lips_are_learnt_beside_synthesized_ones() -> None:
 
 def test_what_is_not_known_teaches_nothing() -> None:
     network = phonetic.PhoneticNetwork("centred")
-    readout = torch.nn.Linear(phonetic.EMBEDDING, len(real.LIPS))
+    readout = torch.nn.Linear(phonetic.EMBEDDING, len(films.LIPS))
     mel, tracks = torch.randn(2, 60, BANDS), torch.zeros(2, 60, len(TRACKS))
     classes, lips = torch.zeros(2, 60, dtype=torch.long), torch.full((2, 60, 3), torch.nan)
     lips[0, :20] = 1.0

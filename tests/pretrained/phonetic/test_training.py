@@ -8,10 +8,11 @@ import torch
 
 from audioplane.audio.phonetic import BANDS, CLASSES, EMBEDDING, PAUSE, TRACKS, Running
 from audioplane.pretrained.phonetic import data, sentences, training
-from audioplane.pretrained.phonetic.data import Clip, labels, recorded, targets
+from audioplane.pretrained.phonetic.data import Clip, labels, recorded
 from audioplane.runtime import threads
+from audioplane.subject.phonemes import Phoneme
 from audioplane.synthetic.articulation_targets import _CONSONANTS, _VOWELS
-from audioplane.synthetic.phonemes import Phoneme
+from audioplane.synthetic.mouth_tracks import mouth_tracks
 from audioplane.synthetic.voice import load_voice, voice_names
 from audioplane.synthetic.voice.make import RECIPES, read_texts
 
@@ -24,7 +25,7 @@ def clips(count: int = 6, seconds: float = 4.0) -> list[Clip]:
         moved = [p.moved(-seconds * k) for p in ship.phonemes if seconds * k <= p.start and p.end <= seconds * (k + 1)]
         n = int(seconds * 50)
         mel = data.log_mel(audio, BANDS)[:n].astype(np.float16)
-        made.append(Clip("de", mel, labels(moved, n), targets(moved, audio, n)))
+        made.append(Clip("de", mel, labels(moved, n), mouth_tracks(moved, audio, n)))
     return made
 
 
@@ -87,7 +88,7 @@ def test_labels_and_tracks_say_what_the_phonemes_say() -> None:
     found = [CLASSES[k] for k in labels(spoken, 80)]
     assert found[10] == PAUSE
     assert (found[22], found[27], found[39], found[65]) == ("m", "a", "ɪ", "~")
-    moved = targets(spoken, np.zeros(25_600), 80) * np.array(list(TRACKS.values()))
+    moved = mouth_tracks(spoken, np.zeros(25_600), 80) * np.array(list(TRACKS.values()))
     tracks = {name: moved[:, k] for k, name in enumerate(TRACKS)}
     assert tracks["closure"][22] > 0.95
     assert tracks["aperture"][22] < 0.2

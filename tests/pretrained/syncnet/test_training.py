@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from audioplane.metrics.sync import shift_distances
+from audioplane.metrics.syncnet.scorers import Scorer
 from audioplane.pretrained.syncnet import data, examine, training
-from audioplane.pretrained.syncnet.scorers import Scorer
+from audioplane.subject.phonemes import sounds
 from audioplane.synthetic.articulation_targets import target
-from audioplane.synthetic.phonemes import sounds
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
+from audioplane.subject.phonemes import Phoneme, letters, sounds
 from audioplane.synthetic.articulation_targets import target
-from audioplane.synthetic.phonemes import Phoneme, letters, sounds
 from audioplane.synthetic.voice import load_voice, voice_names
 
 

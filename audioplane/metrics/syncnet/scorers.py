@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from audioplane.errors import UserError
 from audioplane.metrics.sync import SHIFTS, SyncScore, score, shift_distances
-from audioplane.pretrained.syncnet.crops import cut_face, cut_mouth, face_boxes, mouth_warps
-from audioplane.pretrained.syncnet.mfcc import SAMPLE_RATE, mfcc
-from audioplane.pretrained.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet, load_published
-from audioplane.runtime import weights
+from audioplane.metrics.syncnet.crops import cut_face, cut_mouth, face_boxes, mouth_warps
+from audioplane.metrics.syncnet.mfcc import SAMPLE_RATE, mfcc
+from audioplane.metrics.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet, load_published
+from audioplane.runtime import files, weights
 
 FPS = 25.0
 SHORTEST = 50
@@ -51,7 +51,7 @@ class Scorer:
         """The small scorer that ships, or one that `audioplane train-sync` wrote."""
         if path is not None:
             return cls(BUILT_IN, load_built_in(path), "nothing")
-        with as_file(files("audioplane.pretrained.syncnet") / "weights.safetensors") as found:
+        with resources.as_file(resources.files("audioplane.metrics.syncnet") / "weights.safetensors") as found:
             return cls(BUILT_IN, load_built_in(found), "nothing")
 
     @classmethod
@@ -137,17 +137,14 @@ def late(scorer: Scorer, sights: NDArray, sounds: NDArray) -> dict[str, SyncScor
 
 def save_built_in(network: SyncNet, path: Path, about: dict[str, Any]) -> None:
     """Writes a trained scorer in half precision, which is precise enough for every digit that is shown."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    beside = path.with_name(f".{path.name}.tmp")
-    save_file(state, beside, {key: str(value) for key, value in about.items()})
-    beside.chmod(0o644)  # safetensors lets only the owner read
-    beside.replace(path)
+    files.write_bytes(path, to_bytes(state, {key: str(value) for key, value in about.items()}))
 
 
 def load_built_in(path: Path) -> SyncNet:

@@ -8,10 +8,10 @@ import torch
 
 from audioplane.errors import UserError
 from audioplane.metrics.sync import roc_auc, score, shift_distances
-from audioplane.pretrained.syncnet import crops
-from audioplane.pretrained.syncnet.mfcc import mfcc
-from audioplane.pretrained.syncnet.network import COMPACT, FULL, SyncNet, load_published
-from audioplane.pretrained.syncnet.scorers import Scorer, load_built_in, save_built_in
+from audioplane.metrics.syncnet import crops
+from audioplane.metrics.syncnet.mfcc import mfcc
+from audioplane.metrics.syncnet.network import COMPACT, FULL, SyncNet, load_published
+from audioplane.metrics.syncnet.scorers import Scorer, load_built_in, save_built_in
 from audioplane.runtime import weights
 
 
