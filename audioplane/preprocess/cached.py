@@ -17,10 +17,7 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
-=======
 from audioplane.errors import UserError
->>>>>>> house
 from audioplane.runtime import files
 
 Arrays = dict[str, np.ndarray]
@@ -62,16 +59,11 @@ class Steps:
             return dict(file)
 
     def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
-<<<<<<< HEAD
-        files.make_folder(self.folder)
-        files.write_arrays(path, {key: np.asarray(value) for key, value in arrays.items() if value is not None})
-=======
         try:
             files.make_folder(self.folder)
             files.write_arrays(path, {key: np.asarray(value) for key, value in arrays.items() if value is not None})
         except UserError as error:
             raise UserError(f"{error}; AUDIOPLANE_CACHE can name a folder elsewhere") from error
->>>>>>> house
 
     def forget(self) -> None:
         """Removes all files."""
