@@ -33,6 +33,8 @@ def composite(rgb: np.ndarray, alpha: np.ndarray, behind: np.ndarray) -> np.ndar
     """
     if not (rgb.shape == behind.shape == (*alpha.shape[:2], 3)):  # the compiled loop does not look
         raise ValueError(f"behind: expected {rgb.shape} like the head's picture, received {behind.shape}")
+    if behind.dtype != np.uint8:
+        raise ValueError(f"behind: expected uint8 in [0, 255], received {behind.dtype}")
     out = np.empty(behind.shape, np.uint8)
     flat_rgb, flat_alpha, flat_behind = (np.ascontiguousarray(array).reshape(-1) for array in (rgb, alpha, behind))
     _composite(flat_rgb, flat_alpha, flat_behind, out.reshape(-1))

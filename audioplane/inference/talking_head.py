@@ -8,17 +8,18 @@ Inference is folded (`inference.folding`); `sparse=False` moves all Gaussians, e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from audioplane.audio.features import SAMPLE_RATE, Features, check_audio, count_frames, load_audio
+from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
 from audioplane.errors import UserError
-from audioplane.inference import compositing
+from audioplane.inference import arguments, compositing
 from audioplane.inference import poses as head_poses
 from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
@@ -32,8 +33,20 @@ from audioplane.training import checkpoint
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
 
+F = TypeVar("F", bound=Callable[..., Any])
 POSES = ("test", "still", "natural")
 FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
+
+
+def _exact(function: F) -> F:
+    """What a head computes: without gradients, and the same inside of somebody's autocast."""
+
+    @wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            return function(*args, **kwargs)
+
+    return cast("F", inner)
 
 
 class TalkingHead:
@@ -47,6 +60,7 @@ class TalkingHead:
         branches: name -> the folded branch, see `inference.folding`.
     """
 
+    @_exact
     def __init__(self, method: Method, about: dict[str, Any], extras: dict[str, Tensor], sparse: bool = True) -> None:
         self.method, self.about, self.extras = method.eval().requires_grad_(False), about, extras
         self.config, self.fps = method.config, float(about["fps"])
@@ -113,7 +127,7 @@ class TalkingHead:
         """
         return Condition(audio_code, time)
 
-    @torch.no_grad()
+    @_exact
     def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
         """The cloud of a frame, of all branches, G' = G + d Delta G (Audio-Plane, Eq. 13); arguments of `condition`."""
         return Gaussians.joined(list(self._deformed(audio_code, time).values()))
@@ -124,6 +138,7 @@ class TalkingHead:
 
     # From sound to pictures
 
+    @_exact
     def encode(self, audio: np.ndarray, features: str = "", sample: np.ndarray | None = None) -> Tensor:
         """Audio codes of every frame of a voice.
 
@@ -137,20 +152,20 @@ class TalkingHead:
         Raises:
             UserError: a voice that cannot be spoken, or a sample where features come from a file.
         """
-        audio, before = check_audio(audio), 0
+        audio, before = arguments.voice(audio, "audio"), 0
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features is told the voice by its .npy; it takes no sample")
-            before = count_frames(check_audio(sample, "sample"), self.fps)
+            sample = arguments.voice(sample, "sample")
+            before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
             audio = np.concatenate([sample, space, audio])
         windows = torch.from_numpy(self.features(audio, self.fps, model=features))
-        with torch.no_grad():
-            codes = self.method.encoder.all_codes(windows)
+        codes = self.method.encoder.all_codes(windows)
         own = self.config.audio
         return (own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes)[before:]
 
-    @torch.no_grad()
+    @_exact
     def render(
         self,
         audio_code: Tensor,
@@ -168,19 +183,25 @@ class TalkingHead:
 
         Returns:
             (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: an argument of another shape or kind; says what was expected.
         """
         width, height, K = self._camera(size)
-        view = torch.as_tensor(viewmat, dtype=torch.float32)
+        view = arguments.numbers(viewmat, (4, 4), "viewmat")
+        audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
         picture = self.method.compose(self._deformed(audio_code, time), view, K, width, height)
         if behind is None:
             behind = self._torso(0, width, height)
+        behind = arguments.picture(behind, (height, width, 3), "behind")
         return compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
 
     def _camera(self, size: int) -> tuple[int, int, Tensor]:
+        size = arguments.size(size)
         if size == 0 or size == self.width:
             return self.width, self.height, self.K
         scale = size / self.width
-        return size, round(self.height * scale), self.K * torch.tensor([[scale], [scale], [1.0]])
+        return size, max(1, round(self.height * scale)), self.K * self.K.new_tensor([[scale], [scale], [1.0]])
 
     def _torso(self, index: int, width: int, height: int) -> np.ndarray:
         """Torso and background, 0 the still one, then those of the test clip: (H, W, 3) uint8."""
@@ -232,9 +253,7 @@ class TalkingHead:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
         still = np.zeros(count, dtype=int)
         if not isinstance(poses, str):
-            if np.shape(poses) != (count, 4, 4):
-                raise UserError(f"poses must be ({count}, 4, 4), one camera a frame, not {np.shape(poses)}")
-            return np.asarray(poses, np.float32), still
+            return arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy(), still
         seen = self.viewmats.numpy()
         if poses == "test":
             at = head_poses.back_and_forth(count, len(self.extras["test_viewmats"]))
@@ -247,7 +266,7 @@ class TalkingHead:
 
     def speak(
         self,
-        voice: str | Path | np.ndarray,
+        voice: str | Path | np.ndarray | Sequence[float] | Tensor,
         out: str | Path,
         poses: str | np.ndarray = "test",
         size: int = 0,
@@ -259,7 +278,7 @@ class TalkingHead:
         """Makes a film of the head speaking a voice.
 
         Args:
-            voice: a sound file, or (n,) float32 at 16 kHz.
+            voice: a sound file, or (n,) numbers at 16 kHz, as array, list or tensor.
             out: mp4 to write (H.264 and AAC). sample: a sound file. Other arguments as for `frames`.
 
         Returns:
@@ -268,8 +287,8 @@ class TalkingHead:
         Raises:
             UserError: the voice cannot be read or is empty, or the film cannot be written.
         """
-        audio = check_audio(voice) if isinstance(voice, np.ndarray) else load_audio(voice)
-        more = None if sample is None else load_audio(sample)
+        audio = arguments.voice(voice)
+        more = None if sample is None else arguments.voice(sample, "sample")
         pictures = self.frames(audio, poses, size, seed, mark, features, more)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)

@@ -71,8 +71,10 @@ def ssim(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = No
     so that what lies within five pixels of it counts a little too.
 
     Raises:
-        ValueError: shapes differ, or the region is empty.
+        ValueError: shapes differ, the region is empty, or without one the picture is smaller than a window.
     """
+    if region is None and min(picture.shape[:2]) < 11:
+        raise ValueError(f"picture: expected 11 pixels a side or more, the size of a window, received {picture.shape}")
     each = ssim_map(*_pair(picture, truth, region))
     return float(each[5:-5, 5:-5].mean() if region is None else each[region].mean())
 

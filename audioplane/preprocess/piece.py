@@ -21,12 +21,13 @@ from audioplane.preprocess import background, cached, flow, lag, masks, slips, t
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, ibug
-from audioplane.preprocess.looking import LEAST_SHARE, Look, Preparation
+from audioplane.preprocess.preparation import LEAST_SHARE, Look, Preparation
 from audioplane.preprocess.settings import SKIPPABLE, Settings
 from audioplane.preprocess.survey import cuts
 from audioplane.preprocess.verdict import LATE, Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
+from audioplane.subject.torso import without_head
 from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
@@ -306,7 +307,7 @@ class Piece:
 
         def pictures(t: int, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             label = labels[t]
-            return frame, label, background.without_head(frame, label, still)
+            return frame, label, without_head(frame, label, still)
 
         for frame, label, empty in _each(pictures, self.frames()):
             writer.add_frame(frame, label, without_head=empty)

@@ -12,8 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-MAX_CHANNELS = 64
-
 RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
 
 
@@ -124,6 +122,9 @@ def rasterization(
         NotImplementedError: an option that the CPU kernels do not have.
     """
     given = dict(locals())
+    if not isinstance(means, Tensor):
+        kind = type(means).__name__
+        raise ValueError(f"means: expected a float32 tensor of shape (N, 3), received {kind}; see torch.as_tensor")
     if means.device.type == "cuda":
         from gsplat import rasterization as on_cuda
 
@@ -135,4 +136,4 @@ def rasterization(
     return rasterize(**given)
 
 
-__all__ = ["MAX_CHANNELS", "backend", "rasterization"]
+__all__ = ["backend", "rasterization"]

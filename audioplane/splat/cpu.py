@@ -11,13 +11,13 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
-from audioplane.splat import MAX_CHANNELS
 from audioplane.splat.compositing import composite
 from audioplane.splat.harmonics import MAX_DEGREE, evaluate
 from audioplane.splat.projection import Lens, project
 from audioplane.splat.simd import LANES, load, splat, total
 from audioplane.splat.tiles import Pairs, intersect
 
+MAX_CHANNELS = 64
 # Arguments that only gsplat's CUDA kernels know, with the values that ask for nothing.
 _CUDA_ONLY: dict[str, Any] = {
     "sparse_grad": False,
@@ -77,6 +77,13 @@ def _check_tensor(name: str, value: Any, shapes: list[tuple[int, ...]]) -> None:
         raise ValueError(f"{name}: holds NaN or infinity; expected finite values")
 
 
+def _is_whole(value: Any) -> bool:
+    try:
+        return int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 def _check(a: dict[str, Any]) -> None:
     """Raises ValueError or NotImplementedError, naming the argument, for what cannot be drawn."""
     for name, default in _CUDA_ONLY.items():
@@ -88,9 +95,12 @@ def _check(a: dict[str, Any]) -> None:
         if a[name] not in choices:
             raise ValueError(f"{name}: expected one of {', '.join(choices)}, received {a[name]!r}")
     for name in ("width", "height", "tile_size"):
-        if int(a[name]) != a[name] or a[name] < 1:
+        if not _is_whole(a[name]) or a[name] < 1:
             raise ValueError(f"{name}: expected a whole number of pixels >= 1, received {a[name]!r}")
-    if not a["eps2d"] >= 0.0:
+    for name in ("eps2d", "radius_clip", "near_plane", "far_plane"):
+        if not isinstance(a[name], (int, float)) or math.isnan(a[name]):
+            raise ValueError(f"{name}: expected a number, received {a[name]!r}")
+    if not 0.0 <= a["eps2d"] < math.inf:
         raise ValueError(f"eps2d: expected a number >= 0, received {a['eps2d']!r}")
     means, viewmats, colors, degree = a["means"], a["viewmats"], a["colors"], a["sh_degree"]
     if isinstance(means, Tensor) and means.dim() > 2:
@@ -112,7 +122,7 @@ def _check(a: dict[str, Any]) -> None:
         if not 1 <= channels <= MAX_CHANNELS:
             raise ValueError(f"colors: expected 1 to {MAX_CHANNELS} channels on the CPU, received {channels}")
     else:
-        if degree not in range(MAX_DEGREE + 1):
+        if not _is_whole(degree) or degree not in range(MAX_DEGREE + 1):
             raise NotImplementedError(f"sh_degree={degree!r} is not implemented on the CPU; 0 to {MAX_DEGREE} are")
         _check_tensor("colors", colors, [(n, -1, 3), (c, n, -1, 3)])
         if colors.shape[-2] < (degree + 1) ** 2:
@@ -130,7 +140,8 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Draws CPU tensors; see `audioplane.splat.rasterization` for the arguments and results."""
     _check(a)
     means, viewmats, opacities, colors = a["means"], a["viewmats"], a["opacities"], a["colors"]
-    width, height, tile_size = int(a["width"]), int(a["height"]), int(a["tile_size"])
+    width, height = int(a["width"]), int(a["height"])
+    tile_size = min(int(a["tile_size"]), max(width, height))  # a larger tile would only take memory
     n, c = means.shape[0], viewmats.shape[0]
     lens = Lens(width, height, a["near_plane"], a["far_plane"], a["radius_clip"], a["eps2d"])
     radii, means2d, depths, conics, compensations = project(
@@ -147,7 +158,7 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     if compensations is not None:
         opacities = opacities * compensations
     if a["sh_degree"] is not None:
-        colors = torch.clamp_min(evaluate(a["sh_degree"], colors, means, viewmats, radii) + 0.5, 0.0)
+        colors = torch.clamp_min(evaluate(int(a["sh_degree"]), colors, means, viewmats, radii) + 0.5, 0.0)
     elif colors.dim() == 2:
         colors = colors.expand(c, *colors.shape)
 
@@ -187,7 +198,7 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
         **_tile_meta(pairs, depths, width, height, tile_size, c),
         "width": width,
         "height": height,
-        "tile_size": tile_size,
+        "tile_size": int(a["tile_size"]),
         "n_batches": 1,
         "n_cameras": c,
     }

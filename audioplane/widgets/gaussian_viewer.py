@@ -10,6 +10,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from audioplane.inference.arguments import voice
 from audioplane.inference.poses import typical
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.widgets import page
@@ -114,6 +115,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             raise ValueError(f"poses are 'still' or 'natural' in the viewer, not {poses!r}")
         if why_not(self.head):
             return {}  # the widget says why
+        audio = voice(audio, "audio")
         packed = bake_talk(self.head, audio, poses)
         return {"talk_facts": packed.facts, "talk_data": packed.data}
 
