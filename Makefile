@@ -20,14 +20,15 @@ setup: $(READY)  ## make .venv from the lock (every other target does so by itse
 reproduce: $(READY)  ## run everything there is, notebooks included, and rewrite their outputs
 	@$(BIN)/audioplane reproduce
 
-test: lint  ## lint, types, tests, and that the notebooks still give what they show
+test: lint  ## lint, tests, and that the notebooks still give what they show
 	$(BIN)/python -m pytest tests
 	$(BIN)/python -m pytest --nbval notebooks
 
-lint: $(READY)  ## style and types
+lint: $(READY)  ## style, types, and who imports whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-cache
 
 format: $(READY)  ## put the code in shape
 	$(BIN)/ruff check --fix

@@ -75,6 +75,16 @@ def spec(name: str) -> MethodSpec:
     return importlib.import_module(package(name)).SPEC
 
 
+def modules(name: str) -> tuple[str, ...]:
+    """The modules that a method enters by: its package, and where its model stands.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    model = spec(name).model
+    return package(name), model.partition(":")[0] if isinstance(model, str) else model.__module__
+
+
 def load(place: Any) -> Any:
     """What "module:name" names; anything else is returned as it is."""
     if not isinstance(place, str):

@@ -1,9 +1,9 @@
 """Measures a trained head on its subject's held-out frames, or any film against the true one.
 
 A run: `audioplane evaluate RUN SUBJECT`. Held-out frames under a named protocol, the same with the audio a second late,
-lip sync with its controls, and what an embedded speaker's truths tell. A Subject of another size than the head's is
-resized to the head's, and the record names both. Films: `--pred A.mp4 --ref B.mp4`, paired by the
-times of their frames. Without `--neural` no large network is asked.
+lip sync with its controls, and for embedded speakers the errors against their ground truth. A Subject of another size
+than the head's is resized to the head's, and the record names both. Films: `--pred A.mp4 --ref B.mp4`, paired by the
+times of their frames. Without `--neural` no large network is run.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from audioplane.evaluation import protocols
+from audioplane.runtime import files
 
 NAME = "evaluate"
 HELP = "measure a trained head on held-out frames, or one film against another"
@@ -50,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluates; returns the exit status."""
     from audioplane.errors import UserError
-    from audioplane.runtime.files import replacing
 
     films = args.pred is not None or args.ref is not None
     if films and (args.run is not None or args.pred is None or args.ref is None):
@@ -62,11 +62,7 @@ def run(args: argparse.Namespace) -> int:
     found = _films(args) if films else _head(args)
     print("\n".join(lines(found)))
     if args.json:
-        try:
-            with replacing(args.json) as part:
-                part.write_text(json.dumps(_finite(found), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{args.json} could not be written ({error})") from error
+        files.write_text(args.json, json.dumps(_finite(found), indent=1) + "\n")
     return 0
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from importlib import import_module
 from pathlib import Path
 
 from audioplane.errors import UserError
-from audioplane.runtime import weights
+from audioplane.runtime import files, weights
 from audioplane.runtime.weights import ModelFile
 
 NAME = "fetch"
@@ -49,14 +48,12 @@ def download(file: ModelFile) -> Path:
         raise UserError(f"{file.name!r} must be got by hand: {file.by_hand}; then put it at {file.candidates()[0]}")
     target = file.candidates()[0]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
-            partial = Path(folder) / target.name
+        files.make_folder(target.parent)
+        with files.atomic_path(target) as draft:
             if file.maker:
-                import_module(file.maker).make(file.url, partial, _checked)
+                import_module(file.maker).make(file.url, draft, _checked)
             else:
-                _checked(file.url, partial, file.sha256)
-            partial.replace(target)
+                _checked(file.url, draft, file.sha256)
     except urllib.error.URLError as error:
         raise UserError(f"{file.name!r}: {file.url} cannot be reached ({error.reason}).") from error
     except OSError as error:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioplane import registry
 from audioplane.errors import UserError
-from audioplane.runtime import clone
+from audioplane.runtime import clone, files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ NOTEBOOKS = (
     "03_audio_plane",
     "04_saliency_splatting",
     "05_train_and_speak",
-    "06_listening",
+    "06_audio_features",
     "10_table2_ablation",
     "11_table3_fusion",
     "12_table4_margins",
@@ -71,21 +71,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="table1 to table7, `tables`, or how a notebook's name begins, as in `01`",
     )
     parser.add_argument("--preset", default=None, help="smoke, demo or paper (default: demo, or AUDIOPLANE_PRESET)")
-    parser.add_argument("--seeds", type=int, default=1, help="of each cell of a table (default: 1)")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds for each cell of a table (default: 1)")
+    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="runs in parallel (default: one a core)")
+    parser.add_argument("--fresh", action="store_true", help="train and evaluate again what has a record")
     parser.add_argument(
-        "--jobs", type=int, default=None, metavar="N", help="runs beside each other (default: one a core)"
+        "--subject", type=Path, metavar="DIR", help="a prepared video instead of the embedded speakers: table2 to 4"
     )
-    parser.add_argument("--fresh", action="store_true", help="train and judge again what has a record")
     parser.add_argument(
-        "--subject", type=Path, metavar="DIR", help="a prepared video in the speakers' place: table2 to 4"
+        "--films", type=Path, metavar="DIR", help="films METHOD/A.mp4 and B.mp4 of other methods, for table5"
     )
-    parser.add_argument("--films", type=Path, metavar="DIR", help="other methods' films METHOD/A.mp4 and B.mp4: table5")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where tables go as md, csv, tex (default: the clone's figures/tables)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the tables as md, csv, tex (default: the clone's figures/tables)",
     )
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records there, as to records/demo")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records to this folder")
     parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="only the notebooks of a folder")
-    parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
+    parser.add_argument("--list", action="store_true", help="list what would run, and run nothing")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -230,7 +233,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     try:
         client.execute()
         keep_pictures(content)
-        _rewrite(notebook, nbformat.writes(content))
+        files.write_text(notebook, nbformat.writes(content).rstrip("\n") + "\n")
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure).strip() or type(failure).__name__
     return Outcome(notebook, cells, time.monotonic() - begin, error)
@@ -254,13 +257,6 @@ def keep_pictures(content: Any) -> None:
 
 def _position(content: Any, cell_index: int) -> int:
     return sum(cell.cell_type == "code" for cell in content.cells[: cell_index + 1])
-
-
-def _rewrite(path: Path, text: str) -> None:
-    """Never half-written: a temporary file beside it takes its place."""
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""Everything that can be said of a head or of two films, as plain data: what `audioplane evaluate` prints and writes.
+"""All measures of a head, or of one film against another, as plain data: what `audioplane evaluate` prints and writes.
 
 A number that cannot be had says why ("weights missing: ...") instead of being absent.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
 from audioplane.media.videos import Film, Pair, at_rate
 from audioplane.metrics.face import aue, deformation, iou, lmd
-from audioplane.pretrained.syncnet.scorers import FPS, Scorer
+from audioplane.metrics.syncnet.scorers import FPS, Scorer
 from audioplane.runtime.threads import in_parallel
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def sync_of_head(subject: Subject, draw: Render, scorers: Sequence[Scorer]) -> d
 
 
 def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
-    """What only an embedded speaker lets one know, mm: motion of the Gaussians against that of the skin; or None."""
+    """For embedded speakers only, else None: motion of the Gaussians against the true motion of the skin, mm."""
     frames = spaced(subject.test, TRUTH_FRAMES)
     lips = subject.vertex_groups.get("lips")
     if lips is None or subject.vertices(frames[0]) is None:
@@ -195,7 +194,7 @@ def follow(film: Film) -> tuple[NDArray, NDArray]:
         UserError: MediaPipe's files are missing, or there is no face.
     """
     try:
-        finding: Any = import_module("audioplane.preprocess.landmarks")
+        from audioplane.preprocess import landmarks as finding
     except ImportError as error:
         raise UserError(f"finding faces in a film is not possible here ({error})") from error
     finder = finding.landmarker("mediapipe")

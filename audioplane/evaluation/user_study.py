@@ -1,4 +1,4 @@
-"""A user study as in Fig. 7: clips are rated blind, and what the ratings say with how much certainty.
+"""A blind user study (Audio-Plane, Fig. 7): clips to rate, and means of the ratings with intervals and agreement.
 
 A *trial* shows the clips of one identity, one of each method, in random order under letters; every clip gets a rating
 from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that any number of participants append to.
@@ -7,6 +7,7 @@ from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that a
 from __future__ import annotations
 
 import csv
+import io
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +55,7 @@ def simulated(
     taste: float = 0.6,
     noise: float = 0.7,
 ) -> pd.DataFrame:
-    """Ratings that nobody gave, to try the analysis with: never to be shown as a result.
+    """Simulated ratings, to try the analysis with: never to be shown as a result.
 
     Args:
         identities: names. qualities: method -> what its clips are worth on each criterion, 1 to 6.
@@ -93,23 +95,22 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
 
     Raises:
         ValueError: a rating that is none.
+        UserError: the file cannot be written; it is left as it was.
     """
     rows = list(rows)
     for row in rows:
         if row["criterion"] not in CRITERIA or row["rating"] not in range(SCALE[0], SCALE[1] + 1):
             raise ValueError(f"rating: expected 1 to 6 on one of {', '.join(CRITERIA)}; received {row}")
-    path = Path(path)
-    is_new = not path.exists()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(COLUMNS)
-        writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    path, added = Path(path), io.StringIO(newline="")
+    csv.writer(added).writerows([row[name] for name in COLUMNS] for row in rows)
+    with files.lock(path):
+        known = path.read_bytes() if path.exists() else (",".join(COLUMNS) + "\r\n").encode()
+        files.write_bytes(path, known + added.getvalue().encode())
     return len(rows)
 
 
 def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFrame:
-    """Ratings of one or more CSV files; where somebody rated a clip twice, the last time counts.
+    """Ratings of one or more CSV files; where a participant rated a clip twice, the last rating counts.
 
     Args:
         paths: of the files. key: of files that came from saved pages, token -> clip, see `widgets.UserStudy.key`.

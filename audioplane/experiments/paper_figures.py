@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ from audioplane.experiments.records import Record, read_all, today, versions
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Job
 from audioplane.metrics import registry as measures
-from audioplane.runtime import cache
+from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ DPI = {"png": 110, "pdf": 150}
 
 
 class NotHereError(Exception):
-    """What a figure needs is not on this machine; the message says what, and how to make it."""
+    """Records or heads that a figure needs are not on this machine; the message says which, and how to make them."""
 
 
 @dataclass
@@ -134,8 +134,7 @@ def trained_head(job: Job) -> tuple[Path, bool] | None:
     known = [path for path in known if path.is_file()]
     if not known:
         return None
-    digest = f"{job.clip.open().digest} {text} {run_cache.code_version(run_cache.TRAINING)}"
-    own = folder / f"{job.clip.speaker}-{hashlib.sha256(digest.encode()).hexdigest()[:12]}" / run_cache.HEAD
+    own = run_cache.place(job.clip.speaker, job.clip.open().digest, job.config) / run_cache.HEAD
     return (own, True) if own in known else (max(known, key=lambda path: path.stat().st_mtime), False)
 
 
@@ -211,29 +210,25 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path)
     import matplotlib
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # says of matplotlib's own fonts that they are old
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     paths = []
     for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         path = folder / f"{name}.{ending}"
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
-            figure.savefig(beside, format=ending, dpi=DPI[ending], metadata=metadata)
-        beside.replace(path)
+        with files.atomic_path(path) as draft, matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
+            figure.savefig(draft, format=ending, dpi=DPI[ending], metadata=metadata)
         paths.append(path)
     about = {
         "figure": name,
         "command": f"audioplane figures {name} --preset {preset}",
         "preset": preset,
         "made": today(),
-        "code": run_cache.code_version(run_cache.TRAINING),
+        "code": source_hash(__name__),
         "versions": versions() | {"matplotlib": matplotlib.__version__},
         **sources.to_dict(),
         "sha256": {path.name: _digest(path) for path in paths},
     }
     path = folder / f"{name}.json"
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    files.write_text(path, json.dumps(about, indent=1) + "\n")
     return [*paths, path]
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from audioplane.runtime import files
 
 DIGITS = 5  # significant, of what is kept a frame
 
@@ -51,15 +52,12 @@ class Record:
 
     def save(self, folder: Path) -> Path:
         """Writes `KEY.json`; there is never half of one."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.key}.json"
-        beside = folder / f".{path.name}.{os.getpid()}.tmp"
+        path = files.make_folder(folder) / f"{self.key}.json"
         whole = asdict(self)
         series = whole.pop("series")
         lines = [f"  {json.dumps(name)}: {json.dumps(values)}" for name, values in series.items()]
         head = json.dumps(whole, indent=1).removesuffix("\n}")
-        beside.write_text(f'{head},\n "series": {{\n' + ",\n".join(lines) + "\n }\n}\n", encoding="utf-8")
-        beside.replace(path)
+        files.write_text(path, f'{head},\n "series": {{\n' + ",\n".join(lines) + "\n }\n}\n")
         return path
 
     @staticmethod

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audioplane import registry
 from audioplane.config import Config
-from audioplane.runtime import cache
+from audioplane.runtime import cache, device, files
+from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
     from audioplane.training.trainer import Callback
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes at once train it twice, and the first to finish stays
-    fcntl = None
-
-PACKAGE = Path(__file__).parents[1]
-TRAINING = ("audio", "config.py", "deform", "inference", "methods", "splat", "training")
+TRAINING = ("audioplane.subject", "audioplane.training.trainer", "audioplane.inference.export")
+"""Where training enters the code; the method of a run comes to it."""
 HEAD, STATE = "head.safetensors", "state.safetensors"
 
 
-def code_version(rooms: Sequence[str]) -> str:
-    """A hash of the sources, and of the weights that ship, of some rooms of this package, folders or files."""
-    digest = hashlib.sha256()
-    for room in rooms:
-        inside = [file for kind in ("*.py", "*.safetensors") for file in sorted((PACKAGE / room).rglob(kind))]
-        for file in inside or [PACKAGE / room]:
-            digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+def training_code(config: Config) -> str:
+    """A hash of all code and data that training with a config depends on."""
+    return source_hash(*TRAINING, *registry.modules(config.method.NAME))
+
+
+def place(subject: str, digest: str, config: Config) -> Path:
+    """The folder of a run in the user's cache: by its subject, settings, code and kind of device.
+
+    Args:
+        subject: its name. digest: of its content. config: of the run.
+    """
+    text = f"{digest} {config.to_json()} {training_code(config)} {device.kind()}"
+    return cache.folder("runs") / f"{subject}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()) -> Path:
@@ -46,10 +47,9 @@ def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()
     Returns:
         a folder with `head.safetensors` and `scalars.jsonl`.
     """
-    text = f"{subject.digest} {config.to_json()} {code_version(TRAINING)}"
-    key = hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder = cache.make("runs") / f"{subject.name}-{key}"
-    with one_at_a_time(folder):
+    cache.make("runs")
+    folder = place(subject.name, subject.digest, config)
+    with files.lock(folder):
         if not (folder / HEAD).is_file():
             _train(subject, config, folder, callbacks)
     return folder
@@ -63,7 +63,7 @@ def forget_head(subject: str, config: Config) -> None:
 
 
 def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[Callback]) -> None:
-    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.inference.export import export
     from audioplane.metrics.speed import device_name
     from audioplane.training.callbacks import Scalars
     from audioplane.training.trainer import Trainer
@@ -74,7 +74,7 @@ def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[C
     _forget(folder / "scalars.jsonl", trainer.iteration)
     trainer.run()
     trainer.facts["device"] = device_name(trainer.device)
-    TalkingHead.export(trainer, folder / HEAD)
+    export(trainer, folder / HEAD)
     (folder / STATE).unlink(missing_ok=True)  # only resuming needs it, and it is the larger part
 
 
@@ -83,16 +83,4 @@ def _forget(scalars: Path, iteration: int) -> None:
     if scalars.is_file():
         rows = scalars.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] < iteration]
-        scalars.write_text("".join(kept), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Holds a lock beside `path`: a second process waits, and then finds what the first one made."""
-    if fcntl is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        files.write_text(scalars, "".join(kept))

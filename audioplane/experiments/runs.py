@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audioplane import registry
 from audioplane.config import Config
 from audioplane.evaluation import lip_sync
 from audioplane.evaluation.evaluate import spaced
@@ -18,9 +19,10 @@ from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, render
 from audioplane.evaluation.networks import lpips
 from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.records import Record, name, rounded, today, versions
-from audioplane.experiments.run_cache import HEAD, TRAINING, code_version, forget_head, one_at_a_time, trained
+from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
-from audioplane.runtime import cache
+from audioplane.runtime import cache, device, files
+from audioplane.runtime.source_hash import source_hash
 from audioplane.runtime.threads import one_each
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from audioplane.subject import Subject
     from audioplane.training.trainer import Callback
 
-JUDGING = ("evaluation", "metrics", "pretrained/syncnet", "experiments/runs.py")
+SPEAKERS = "audioplane.synthetic"
 KEPT = (
     "head_psnr",
     "head_ssim",
@@ -79,11 +81,12 @@ class Clip:
 
     def open(self) -> Subject:
         """The Subject; an embedded one is filmed on first use."""
-        from audioplane import synthetic
         from audioplane.subject import Subject
 
         if self.folder:
             return Subject.open(self.folder)
+        from audioplane import synthetic
+
         return synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
 
 
@@ -100,19 +103,14 @@ class Job:
         return name(json.loads(self.config.to_json()), self.clip.to_dict(), self.driven and self.driven.to_dict())
 
     def code(self) -> str:
-        """The version of everything this run's numbers depend on."""
-        made = "" if self.clip.folder else _speakers_version()
-        return name(code_version(TRAINING), code_version(JUDGING), made)
+        """A hash of all that this run's numbers depend on: code, data, the kind of device."""
+        unused = (SPEAKERS,) if self.clip.folder else ()
+        entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
+        return name(source_hash(*entries, without=unused), device.kind())
 
     @property
     def key(self) -> str:
         return name(self.identity, self.code())
-
-
-def _speakers_version() -> str:
-    from audioplane.synthetic.making import code_version as version
-
-    return version()
 
 
 def folder() -> Path:
@@ -141,7 +139,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> Record:
     Args:
         job: what to do. callbacks: of the training.
     """
-    with one_at_a_time(cache.make("records") / job.key):
+    with files.lock(cache.make("records") / job.key):
         record = find(job)
         if record is None:
             record = _make(job, callbacks)
@@ -229,7 +227,7 @@ def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dic
 
 def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Lip sync by the scorer that ships: of the head, of the truth, of the head under unrelated sound; its series."""
-    from audioplane.pretrained.syncnet.scorers import Scorer
+    from audioplane.metrics.syncnet.scorers import Scorer
 
     why = lip_sync.missing(subject.fps, len(subject.test))
     if why:

@@ -7,11 +7,12 @@ Several test sets stand below each other: twenty columns fit no page.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from audioplane.runtime import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,13 +46,13 @@ def frame(cells: Sequence[Cell]) -> pd.DataFrame:
 def _table(cells: Sequence[Cell], value: Callable[[Cell], str]) -> pd.DataFrame:
     import pandas as pd
 
-    told = [cell for cell in cells if cell.text]
+    shown = [cell for cell in cells if cell.text]
     several = len({cell.group for cell in cells}) > 1
-    used = {(cell.heading, cell.kind) for cell in told}
+    used = {(cell.heading, cell.kind) for cell in shown}
     headings = dict.fromkeys(cell.heading for cell in cells)
     kinds = [(heading, kind) for heading in headings for kind in (OURS, PAPER) if (heading, kind) in used]
-    places = list(dict.fromkeys((cell.group, cell.row) for cell in told))
-    texts = {(cell.group, cell.row, cell.heading, cell.kind): value(cell) for cell in told}
+    places = list(dict.fromkeys((cell.group, cell.row) for cell in shown))
+    texts = {(cell.group, cell.row, cell.heading, cell.kind): value(cell) for cell in shown}
     rows = pd.MultiIndex.from_tuples(places) if several else pd.Index([row for _, row in places])
     data = [[texts.get((*place, *kind), "") for kind in kinds] for place in places]
     return pd.DataFrame(data, index=rows, columns=pd.MultiIndex.from_tuples(kinds))
@@ -129,13 +130,11 @@ def markdown(cells: Sequence[Cell]) -> list[str]:
 
 def save(texts: Mapping[str, str], name: str, folder: Path) -> list[Path]:
     """Writes FOLDER/NAME.md, .csv and so on, by ending; there is never half of one."""
+    files.make_folder((folder / name).parent)
     paths = []
     for ending, text in texts.items():
         path = folder / f"{name}.{ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        files.write_text(path, text)
         paths.append(path)
     return paths
 

@@ -80,7 +80,7 @@ class MediaReader:
     colour: Colour
     interlaced: bool
     first: Fraction
-    _laid: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    _laid: dict[int, sound.Line] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, path: str | Path, audio_track: int = 0) -> MediaReader:
@@ -296,20 +296,22 @@ class MediaReader:
 
     # Sound
 
-    def sound(self, start: Fraction | float = 0, seconds: float | None = None) -> Sound:
+    def sound(self, start: Fraction | float = 0, seconds: float | None = None, track: int = 0) -> Sound:
         """The sound from `start` seconds after the first picture on, mono, 16 kHz; silence where there is none.
 
         Args:
             start: may lie before the first picture. seconds: how much; None: to the end.
+            track: another one than `audio_track`, from 1.
 
         Raises:
             UserError: there is no sound track, or nothing of it can be decoded.
         """
         if not self.has_sound:
             raise UserError(f"{self.path} has no sound track: a talking head cannot be learnt without the voice")
-        if "sound" not in self._laid:  # decoded once, 64 kB a second
-            self._laid["sound"] = sound.read(self.path, self.audio_track, self.first)
-        return self._laid["sound"].cut(decimal(start), seconds)
+        number = track or self.audio_track
+        if number not in self._laid:  # decoded once, 64 kB a second
+            self._laid[number] = sound.read(self.path, number, self.first)
+        return self._laid[number].cut(decimal(start), seconds)
 
 
 def decimal(seconds: Fraction | float) -> Fraction:

@@ -12,7 +12,7 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.media.marks import NOTE
-from audioplane.runtime.files import replacing
+from audioplane.runtime import files
 
 BT709, LIMITED = 1, 1  # as ITU-T H.273 and FFmpeg number them
 
@@ -84,17 +84,16 @@ def write_video(
     from av.error import FFmpegError
 
     path, form = Path(path), format_of(path)
+    files.make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            count = _write(part, form, frames, fps, audio, rate, quality, note, x264)
-    except (OSError, FFmpegError) as error:
+        with files.atomic_path(path) as draft:
+            return _write(draft, form, frames, fps, audio, rate, quality, note, x264)
+    except FFmpegError as error:
         raise UserError(f"{path} could not be written ({error})") from error
-    return count
 
 
 def _write(
-    part: Path,
+    draft: Path,
     form: Format,
     frames: Iterable[np.ndarray],
     fps: float,
@@ -107,7 +106,7 @@ def _write(
     import av
 
     count = 0
-    with av.open(str(part), "w", format=form.container, options=dict(form.options)) as out:
+    with av.open(str(draft), "w", format=form.container, options=dict(form.options)) as out:
         out.metadata["comment"], out.metadata["synthetic"] = note, "true"
         video: Any = out.add_stream(form.picture, rate=Fraction(fps).limit_denominator(1000))
         video.pix_fmt = "yuv420p"

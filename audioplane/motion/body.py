@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from audioplane.motion.timing import Timing, bump, ease, smooth_noise
-from audioplane.synthetic.articulation import TRACK_RATE
+from audioplane.motion.timing import TRACK_RATE, Timing, bump, ease, smooth_noise
 
 NECK = np.array([0.0, 0.09, 0.015])  # the point about which the head turns, head coordinates, metres
 
@@ -36,7 +35,7 @@ class Body:
 
 
 def body(timing: Timing, rng: np.random.Generator) -> Body:
-    """Moves head and torso with the speech."""
+    """Motion of head and torso that goes with the speech."""
     count, times = timing.count, timing.times
     breath = _breath(timing, rng)
     speaking = timing.speaking()

@@ -1,4 +1,4 @@
-"""What the idle processes share: when someone speaks, which syllables are accented, smooth noise and smooth bumps."""
+"""What the motion processes share: phrases, pauses and accents of speech, smooth noise, and smooth steps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from audioplane.synthetic.articulation import TRACK_RATE, find_pauses
-from audioplane.synthetic.phonemes import VOWELS, Phoneme
+from audioplane.subject.phonemes import VOWELS, Phoneme
+
+TRACK_RATE = 200  # Hz of the tracks, before they are sampled at video frames
+PAUSE = 0.16  # seconds; a shorter gap does not close the mouth
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Accent:
 
 @dataclass(frozen=True)
 class Timing:
-    """Speech as the rest of the body sees it.
+    """The timing of an utterance, which motion of head, eyes and brows follows.
 
     Attributes:
         seconds: length.
@@ -53,8 +55,8 @@ class Timing:
         return gaussian_filter1d(track, blur * TRACK_RATE, mode="nearest")
 
 
-def listen(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: float) -> Timing:
-    """Finds pauses, phrases and accents.
+def speech_timing(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: float) -> Timing:
+    """Finds the pauses, phrases and accents of an utterance.
 
     An accent is the loudest, longest stressed vowel within about 0.8 s: pitch accents of read speech come about once a
     second, on a third of the stressed syllables.
@@ -73,6 +75,13 @@ def listen(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: float) ->
         if weight[i] >= weight[np.abs(middles - middle) < 0.45].max():
             accents.append(Accent(float(middle), float(np.clip(weight[i] / max(top, 1e-6), 0, 1))))
     return Timing(seconds, tuple(pauses), tuple(phrases), tuple(accents))
+
+
+def find_pauses(phonemes: Sequence[Phoneme], seconds: float) -> list[tuple[float, float]]:
+    """Silences long enough to close the mouth, as (start, end) seconds; silence at both ends counts."""
+    starts = [0.0 if not phonemes else -1.0, *(p.end for p in phonemes)]
+    ends = [*(p.start for p in phonemes), seconds + 1.0]
+    return [(a, b) for a, b in zip(starts, ends, strict=True) if b - a >= PAUSE]
 
 
 def smooth_noise(count: int, time_scale: float, rng: np.random.Generator) -> np.ndarray:

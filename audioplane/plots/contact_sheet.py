@@ -1,9 +1,10 @@
-"""One picture of a Subject: frames, what is known of each pixel, what it says, how the mouth follows."""
+"""The contact sheet of a Subject: frames, labels, depth, the sounds of the voice, and the opening of the mouth."""
 
 # ruff: noqa: RUF001 (IPA)
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from audioplane.plots.theme import themed
+from audioplane.runtime import files
 from audioplane.subject import Phoneme, Subject
 from audioplane.subject.masks import LABEL_COLOURS, LABEL_NAMES, mouth_opening
 
@@ -275,11 +277,8 @@ def save(subject: Subject, out: Path, columns: int = 6) -> Path:
     picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(
         palette=colours, dither=Image.Dither.FLOYDSTEINBERG
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        picture.save(temporary, format="PNG", optimize=True)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    data = io.BytesIO()
+    picture.save(data, format="PNG", optimize=True)
+    files.make_folder(out.parent)
+    files.write_bytes(out, data.getvalue())
     return out

@@ -153,8 +153,9 @@ class Labeller:
         """H x W uint8 labels of frame t."""
         points = self.landmarks[t]
         up, across, middle = _axes(points)
-        grid = np.stack(np.meshgrid(*[np.arange(self.size) + 0.5] * 2), -1) - middle
-        rise, aside = grid @ up, np.abs(grid @ across)
+        at = np.arange(self.size) + 0.5
+        x, y = (at - middle[0])[None], (at - middle[1])[:, None]
+        rise, aside = x * up[0] + y * up[1], np.abs(x * across[0] + y * across[1])
         tall = float(np.linalg.norm(points[27] - points[8]))
         near = (aside < 1.15 * tall) & (rise > -1.0 * tall)
         rough, hair, head = self._averaged(t)

@@ -16,16 +16,18 @@ import numpy as np
 from audioplane import __version__
 from audioplane.errors import UserError
 from audioplane.media.reader import decimal
+from audioplane.media.sound import Sound
 from audioplane.preprocess import background, cached, flow, lag, masks, slips, trajectory
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, ibug
-from audioplane.preprocess.looking import LEAST_SHARE, Look, Preparation
+from audioplane.preprocess.preparation import LEAST_SHARE, Look, Preparation
 from audioplane.preprocess.settings import SKIPPABLE, Settings
 from audioplane.preprocess.survey import cuts
 from audioplane.preprocess.verdict import LATE, Facts
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import HAIR, TORSO, face_height, motion_mask, mouth_opening
+from audioplane.subject.torso import without_head
 from audioplane.subject.writer import SubjectWriter
 
 T = TypeVar("T")
@@ -72,15 +74,31 @@ class Piece:
 
     # Steps
 
-    def faces_and_mattes(self) -> tuple[Track, masks.Mattes]:
-        """Landmarks and mattes, side by side: they need nothing of each other."""
-        scale, hair = self.settings.size / self.box[2], "hair" not in self.settings.skip
+    def face(self) -> Track:
+        """Landmarks of every frame.
+
+        Raises:
+            UserError: the face cannot be followed.
+        """
+        scale = self.settings.size / self.box[2]
         seen = self.look.seen.expected(self.first + self.count)[self.first :]
         expected = (seen - [self.box[0], self.box[1], 0]) * scale
 
         def find() -> dict[str, Any]:
             track = follow(self.frames(), self.whole.finder, expected, self.whole.bar("landmarks", self.count))
             return {"points": track.points, "presence": track.presence, "blendshapes": track.blendshapes}
+
+        found = self.step("landmarks", find, ("survey",), landmarks=self.settings.landmarks)
+        track = Track(found["points"], found["presence"], found.get("blendshapes"))
+        if track.found.mean() < LEAST_SHARE:
+            raise UserError(
+                f"{self.whole.source.path}: the face could be followed in only {track.found.mean():.0%} of the frames"
+            )
+        return track
+
+    def mattes(self) -> masks.Mattes:
+        """Who is person and what is hair in every frame; needs nothing of the landmarks."""
+        hair = "hair" not in self.settings.skip
 
         def matte() -> dict[str, Any]:
             done, parser = self.whole.bar("mattes", self.count), self.whole.parser
@@ -89,16 +107,7 @@ class Piece:
             return masks.parsed(self.frames(), parser, hair, done).arrays()
 
         by: dict[str, Any] = {"parser": self.whole.parser_digest} if self.whole.parser_digest else {}
-        with ThreadPoolExecutor(2) as pool:
-            a = pool.submit(self.step, "landmarks", find, ("survey",), landmarks=self.settings.landmarks)
-            b = pool.submit(self.step, "mattes", matte, hair=hair, **by)
-            found, drawn = a.result(), b.result()
-        track = Track(found["points"], found["presence"], found.get("blendshapes"))
-        if track.found.mean() < LEAST_SHARE:
-            raise UserError(
-                f"{self.whole.source.path}: the face could be followed in only {track.found.mean():.0%} of the frames"
-            )
-        return track, masks.Mattes.of(drawn)
+        return masks.Mattes.of(self.step("mattes", matte, hair=hair, **by))
 
     def pose(self, track: Track) -> tuple[Lens, Poses]:
         """Focal length, shape and poses from points."""
@@ -190,8 +199,7 @@ class Piece:
         """16 kHz samples in step with the frames, and what is known of them."""
         seconds = self.count / FPS
         shift: float | str = self.settings.shift_audio
-        plain = self.whole.source.sound(self.start, seconds)
-        found_lag = lag.find(opening, plain.samples)
+        plain, found_lag = self._voice(opening)
         steady = found_lag is not None and lag.is_steady(found_lag, opening, plain.samples, LATE)
         facts: dict[str, Any] = {
             "rate": plain.rate,
@@ -217,15 +225,38 @@ class Piece:
             course = slips.shifts([replace(s, frame=slips.quietest(plain.samples, s.frame)) for s in found], self.count)
         facts["shifted"] = round(float(shift), 4)
         facts["slips_mended"] = len(course) - 1
-        samples = self._moved(course, float(shift)) if shift or len(course) > 1 else plain.samples
+        samples = self._moved(course, float(shift), plain.track) if shift or len(course) > 1 else plain.samples
         return np.pad(samples, (0, max(round(seconds * SAMPLE_RATE) - len(samples), 0))), facts
 
-    def _moved(self, course: list[tuple[int, float]], shift: float) -> np.ndarray:
+    def _voice(self, opening: np.ndarray) -> tuple[Sound, lag.Lag | None]:
+        """The sound of this stretch, and its lag: of several tracks the one that clearly goes with the mouth.
+
+        The track that was asked for, or that the reader chose, where none of the others does so more clearly.
+        """
+        source, seconds = self.whole.source, self.count / FPS
+        plain = source.sound(self.start, seconds)
+        told = lag.find(opening, plain.samples)
+        if self.settings.audio_track or (told is not None and told.clear):
+            return plain, told
+        for track in source.tracks:
+            if track.number == plain.track:
+                continue
+            try:
+                other = source.sound(self.start, seconds, track.number)
+            except UserError:  # that track cannot be decoded
+                continue
+            found = lag.find(opening, other.samples)
+            if found is not None and found.clear:
+                note = f"of its sound tracks {track} goes with the mouth and was taken; see --audio-track"
+                return replace(other, notes=(*other.notes, note)), found
+        return plain, told
+
+    def _moved(self, course: list[tuple[int, float]], shift: float, track: int) -> np.ndarray:
         """The sound, from each frame of a course on so many frames later, and all of it `shift` seconds."""
         parts, edges = [], [*(frame for frame, _ in course), self.count]
         for (frame, later), end in zip(course, edges[1:], strict=True):
             at, seconds = float(self.start) + (frame - later) / FPS - shift, (end - frame) / FPS
-            samples = self.whole.source.sound(at, seconds).samples
+            samples = self.whole.source.sound(at, seconds, track).samples
             parts.append(np.pad(samples, (0, max(round(seconds * SAMPLE_RATE) - len(samples), 0))))
         return np.concatenate(parts)
 
@@ -233,18 +264,18 @@ class Piece:
 
     def write(self, out: Path, name: str) -> Facts:
         """Runs all steps and writes the Subject; returns what is worth knowing about it."""
-        track, mattes = self.faces_and_mattes()
-        lens, poses = self.pose(track)
-        seen = track.found
-        landmarks = ibug(track.points[..., :2])
-        points = _filled(landmarks, seen)
-        draw = masks.Labeller(self.settings.size, mattes, points, poses, lens, self.breaks)
-        labels = self.labels(draw, seen)
-        with ThreadPoolExecutor(2) as pool:
-            waiting = pool.submit(self.behind, labels)
+        with ThreadPoolExecutor(2) as pool:  # beside the main line, what needs little of it
+            mattes = pool.submit(self.mattes)
+            track = self.face()
+            seen, landmarks = track.found, ibug(track.points[..., :2])
+            heard = pool.submit(self.sound, mouth_opening(landmarks))
+            lens, poses = self.pose(track)
+            points = _filled(landmarks, seen)
+            draw = masks.Labeller(self.settings.size, mattes.result(), points, poses, lens, self.breaks)
+            labels = self.labels(draw, seen)
+            behind = pool.submit(self.behind, labels)
             poses = self.refined(lens, poses, labels, points, seen)
-            still, share = waiting.result()
-        samples, about_sound = self.sound(mouth_opening(landmarks))
+            (still, share), (samples, about_sound) = behind.result(), heard.result()
         facts = Facts.gather(
             self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box,
             self.settings.size, self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
@@ -276,7 +307,7 @@ class Piece:
 
         def pictures(t: int, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             label = labels[t]
-            return frame, label, background.without_head(frame, label, still)
+            return frame, label, without_head(frame, label, still)
 
         for frame, label, empty in _each(pictures, self.frames()):
             writer.add_frame(frame, label, without_head=empty)

@@ -12,8 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-MAX_CHANNELS = 64
-
 RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
 
 
@@ -138,4 +136,4 @@ def rasterization(
     return rasterize(**given)
 
 
-__all__ = ["MAX_CHANNELS", "backend", "rasterization"]
+__all__ = ["backend", "rasterization"]

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
-from audioplane.splat import MAX_CHANNELS
 from audioplane.splat.compositing import composite
 from audioplane.splat.harmonics import MAX_DEGREE, evaluate
 from audioplane.splat.projection import Lens, project
 from audioplane.splat.simd import LANES, load, splat, total
 from audioplane.splat.tiles import Pairs, intersect
 
+MAX_CHANNELS = 64
 # Arguments that only gsplat's CUDA kernels know, with the values that ask for nothing.
 _CUDA_ONLY: dict[str, Any] = {
     "sparse_grad": False,

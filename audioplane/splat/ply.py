@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from audioplane.errors import UserError
-from audioplane.runtime.files import replacing
+from audioplane.runtime import files
 from audioplane.splat.gaussians import Gaussians
 
 TYPES = {
@@ -59,11 +59,7 @@ def save_ply(cloud: Gaussians, path: str | Path) -> None:
     rows = torch.cat(parts, dim=1).cpu().numpy().astype("<f4")
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
-    try:
-        with replacing(path) as part:
-            part.write_bytes("\n".join(header).encode() + rows.tobytes())
-    except OSError as error:
-        raise UserError(f"{path} could not be written ({error})") from error
+    files.write_bytes(path, "\n".join(header).encode() + rows.tobytes())
 
 
 @dataclass

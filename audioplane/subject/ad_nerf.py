@@ -35,6 +35,7 @@ import numpy as np
 from audioplane.errors import UserError
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO
+from audioplane.subject.torso import without_head
 from audioplane.subject.writer import SubjectWriter
 
 COLOURS = {  # RGB
@@ -129,7 +130,7 @@ def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
     """The frame that each of the transforms' (rising) numbers belongs to.
 
     Raises:
-        UserError: it cannot be told.
+        UserError: it cannot be determined.
     """
     seen = sorted(int(file.stem) for file in (folder / "ori_imgs").glob("*.lms") if file.stem.isdigit())
     if not seen or set(numbers) <= set(seen):
@@ -139,7 +140,7 @@ def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
     unseen = sorted(set(numbers) - set(seen))
     raise UserError(
         f"{folder}: the transforms have {len(numbers)} poses, ori_imgs has {len(seen)} frames with landmarks (.lms); "
-        f"frame {unseen[0]} has a pose but none: which frame each pose belongs to cannot be told; track the face again"
+        f"frame {unseen[0]} has a pose but none: which frame each pose belongs to is not clear; track the face again"
     )
 
 
@@ -224,8 +225,6 @@ def _without_head(
 ) -> np.ndarray:
     """A frame without its head: torso_imgs over bc.jpg; where there are none, what parsing calls torso, painted on."""
     if not (folder / "torso_imgs").is_dir():
-        from audioplane.preprocess.background import without_head
-
         behind = np.where((label == BACKGROUND)[..., None], background, frame)
         return without_head(behind, label, background)
     torso = _picture(folder / "torso_imgs" / f"{number}.png", cv2.IMREAD_UNCHANGED)

@@ -1,4 +1,4 @@
-"""Reads a Subject whole and says plainly what is wrong with it and what to do."""
+"""Checks a whole Subject; every problem says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from audioplane.errors import UserError
 from audioplane.subject.format import FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, Part, read_manifest
 from audioplane.subject.masks import HAIR, MOUTH, mouth_opening
 from audioplane.subject.pack import DamagedPackError, PackReader
@@ -84,7 +83,7 @@ def check(path: Path, progress: Callable[[int], object] = lambda frames: None) -
             except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
                 problems.append(_unreadable(name, error))
     if not problems:
-        problems += _check_sync(path)
+        problems += _check_sync(path, manifest)
     return problems
 
 
@@ -327,16 +326,13 @@ def _check_still(file: Path, manifest: Manifest) -> Iterator[Problem]:
         )
 
 
-def _check_sync(path: Path) -> Iterator[Problem]:
-    """Only asked when all else is well: it needs landmarks and audio."""
-    from audioplane.subject import Subject
+def _check_sync(path: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Only checked when landmarks and audio are well."""
+    import soundfile
 
-    try:
-        subject = Subject.open(path)
-        sync = mouth_sound_sync(mouth_opening(subject.landmarks), subject.audio)
-    except UserError:
-        return
-    chance = max(0.2, 5 / np.sqrt(subject.num_frames))  # smooth curves correlate a little at some lag by chance
+    audio, _ = soundfile.read(path / "audio.flac", dtype="float32")
+    sync = mouth_sound_sync(mouth_opening(np.load(path / "landmarks.npy")), audio)
+    chance = max(0.2, 5 / np.sqrt(manifest.num_frames))  # smooth curves correlate a little at some lag by chance
     if sync is None or sync.correlation < chance:
         found = "cannot be compared" if sync is None else f"hardly correlate ({sync.correlation:.2f})"
         yield Problem(
@@ -346,7 +342,7 @@ def _check_sync(path: Path) -> Iterator[Problem]:
             "Check that the audio belongs to this face, and that the landmarks follow the lips",
         )
     elif abs(sync.lag) > 1.5 and sync.correlation > sync.at_zero + 0.02:
-        seconds = abs(sync.lag) / subject.fps
+        seconds = abs(sync.lag) / manifest.fps
         order = "after" if sync.lag > 0 else "before"
         yield Problem(
             WARNING,

@@ -46,14 +46,18 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
 
 def fill_hull(points: np.ndarray, height: int, width: int) -> np.ndarray:
     """H x W bool: pixels whose centre lies in the convex hull of N x 2 pixel positions (centres at +0.5)."""
-    from skimage.draw import polygon
-
-    picture = np.zeros((height, width), bool)
-    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
-    # Not by OpenCV, whose polygons hold every pixel that their outline touches.
-    rows, columns = polygon(hull[:, 1] - 0.5, hull[:, 0] - 0.5, (height, width))
-    picture[rows, columns] = True
-    return picture
+    # Not by OpenCV, whose polygons hold every pixel that their outline touches. A convex hull is one run in each row.
+    first = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    then, rows = np.roll(first, -1, axis=0), np.arange(height)[:, None] + 0.5
+    rise = then[:, 1] - first[:, 1]
+    crossed = (
+        (rows >= np.minimum(first[:, 1], then[:, 1])) & (rows <= np.maximum(first[:, 1], then[:, 1])) & (rise != 0)
+    )
+    slope = (then[:, 0] - first[:, 0]) / np.where(rise == 0, 1.0, rise)
+    x = first[:, 0] + (rows - first[:, 1]) * slope
+    left, right = np.where(crossed, x, np.inf).min(axis=1), np.where(crossed, x, -np.inf).max(axis=1)
+    columns = np.arange(width) + 0.5
+    return (columns >= left[:, None]) & (columns <= right[:, None])
 
 
 def grow(mask: np.ndarray, radius: float) -> np.ndarray:
@@ -71,7 +75,7 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     outer lips and the chin line (landmarks 6-10), because the jaw moves the skin of the chin as far as the
     lower lip. It is dilated by `MOTION_REACH` of the face's height and cut to the head.
 
-    Paper: Fig. 3 (journal), mask m of Eq. 15.
+    Audio-Plane, Fig. 3 (journal), mask m of Eq. 15.
 
     Args:
         label: H x W label picture.

@@ -1,79 +1,29 @@
 """`SubjectWriter`: makes a Subject's folder, all of it or nothing.
 
 Everything goes to a temporary folder beside the target, which takes the target's name when `close` has
-written the manifest. An exception (KeyboardInterrupt too) removes it. A killed process leaves it behind; the
-next writer for the same target finds that nobody holds its lock any more and removes it.
+written the manifest; see `runtime.files` for what becomes of it otherwise.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import json
-import os
 import re
-import secrets
-import shutil
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 from audioplane.subject.format import DEPTH_UNIT, FPS, MANIFEST, SAMPLE_RATE, Manifest, Part
 from audioplane.subject.motion import MotionBasis
 from audioplane.subject.pack import HashedFile, PackWriter, encode_png
 
-try:
-    import fcntl
-except ImportError:  # Windows: no locks, so what a killed process left is not removed
-    fcntl = None
-
-LOCK = "being-made.lock"
-UNLOCKED_GRACE = 60.0  # seconds that a temporary folder may be without its lock
 _W = TypeVar("_W", bound="SubjectWriter")
-
-
-def _temporary_folders(target: Path) -> list[Path]:
-    """Temporary folders that writers for `target` have made, finished or not."""
-    name = re.compile(re.escape(f".{target.name}.") + r"\d+-[0-9a-f]{8}\.tmp")
-    if not target.parent.is_dir():
-        return []
-    return [child for child in target.parent.iterdir() if name.fullmatch(child.name)]
-
-
-def remove_leftovers(target: Path) -> None:
-    """Removes temporary folders of writers for `target` that no longer run."""
-    if fcntl is None:
-        return
-    for folder in _temporary_folders(target):
-        try:
-            with open(folder / LOCK, "rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            continue  # its writer is alive
-        except FileNotFoundError:  # being made this moment, or killed in that moment
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - folder.stat().st_mtime > UNLOCKED_GRACE:
-                    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_temporary_folder(target: Path) -> tuple[Path, IO[bytes]]:
-    """A new temporary folder beside `target`, and its lock, held."""
-    while True:
-        folder = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-        folder.mkdir()
-        lock = open(folder / LOCK, "wb")  # noqa: SIM115 (held until the writer is done)
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / LOCK).exists():  # else another writer took it for a leftover before it was locked
-            return folder, lock
-        lock.close()
 
 
 class SubjectWriter:
@@ -109,12 +59,12 @@ class SubjectWriter:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UserError(f"{self.path} exists already; give a new folder, or remove it first")
         absolute = self.path.absolute()
+        files.make_folder(absolute.parent)
         try:
-            absolute.parent.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(absolute)
-            self._folder, self._lock = _make_temporary_folder(absolute)
+            self._draft = files.Draft(absolute, folder=True)
         except OSError as error:
-            raise UserError(f"cannot write to {absolute.parent}: {error.strerror}") from error
+            raise files.failure(absolute, error) from error
+        self._folder = self._draft.path
         self._parts: dict[str, Part] = {}
         self._packs: dict[str, PackWriter] = {}
         self._background: np.ndarray | None = None
@@ -136,8 +86,8 @@ class SubjectWriter:
             self.close()
             return
         self.abort()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"no space left for {self.path}; free some, or write elsewhere") from error
+        if isinstance(error, OSError) and error.errno in files.NO_SPACE:
+            raise files.failure(self.path, error) from error
 
     # Pictures
 
@@ -358,17 +308,13 @@ class SubjectWriter:
         try:
             self._finish()
             (self._folder / MANIFEST).write_text(self._manifest().to_json(), encoding="utf-8")
-            self._lock.close()
-            (self._folder / LOCK).unlink()
-            if self.path.is_dir():
-                self.path.rmdir()  # empty, or it would have been refused
-            os.replace(self._folder, self.path)
+            self._draft.commit()
         except OSError as error:
             self.abort()
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise UserError(f"{self.path} was made by someone else meanwhile") from error
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError(f"no space left for {self.path}; free some, or write elsewhere") from error
+            if error.errno in files.NO_SPACE:
+                raise files.failure(self.path, error) from error
             raise
         except BaseException:
             self.abort()
@@ -382,5 +328,4 @@ class SubjectWriter:
         self.done = True
         for pack in self._packs.values():
             pack.abort()
-        self._lock.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._draft.discard()

@@ -1,4 +1,4 @@
-"""Phonemes → how the mouth moves: targets of single sounds, and how neighbours blend into each other.
+"""Phonemes → mouth movements: targets of single sounds, blended with those of their neighbours (coarticulation).
 
 Each sound asks for a jaw height, an inner-lip distance, a spread and two kinds of rounding, and says how much it minds
 not getting them. Neighbours blend by dominance functions (Cohen & Massaro 1993, "Modeling coarticulation in synthetic
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from audioplane.motion.timing import TRACK_RATE, find_pauses
+from audioplane.subject.phonemes import BILABIALS, LABIODENTALS, LENGTH, VOWELS, Phoneme, Sound, sounds
 from audioplane.synthetic.articulation_targets import TARGETS, TONGUE_BACK, TONGUE_UP, target
-from audioplane.synthetic.phonemes import BILABIALS, LABIODENTALS, LENGTH, VOWELS, Phoneme, Sound, sounds
 
-TRACK_RATE = 200  # Hz of the tracks, before they are sampled at video frames
 _SPAN = 0.35  # seconds beyond which a sound has no say
 # Seconds by which a sound's say falls to 1/e: before it (anticipation), after it (carry-over).
 _REACH = {
@@ -33,7 +33,6 @@ _REACH = {
     "funnel": (0.080, 0.060),
 }
 _LEAD = 0.025  # seconds by which lips and jaw run ahead of the sound they make
-_PAUSE = 0.16  # seconds; a shorter gap does not close the mouth
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,6 @@ def articulate(
     )
 
 
-def find_pauses(phonemes: Sequence[Phoneme], seconds: float) -> list[tuple[float, float]]:
-    """Silences long enough to close the mouth, as (start, end) seconds; silence at both ends counts."""
-    starts = [0.0 if not phonemes else -1.0, *(p.end for p in phonemes)]
-    ends = [*(p.start for p in phonemes), seconds + 1.0]
-    return [(a, b) for a, b in zip(starts, ends, strict=True) if b - a >= _PAUSE]
-
-
 def _length(sound: Sound) -> float:
     return sound.end - sound.start
 
@@ -196,7 +188,7 @@ def _blend(
 
 
 def _add(weighted, total, middle: float, core: float, wish: np.ndarray, minds: np.ndarray) -> None:
-    """Adds one sound's say: full within `core` seconds of its middle, exponential beyond."""
+    """Adds one sound's dominance: full within `core` seconds of its middle, exponential beyond."""
     count = weighted.shape[1]
     first = max(0, int((middle - core - _SPAN) * TRACK_RATE))
     last = min(count, int((middle + core + _SPAN) * TRACK_RATE) + 2)

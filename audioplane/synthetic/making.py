@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from audioplane.errors import UserError
-from audioplane.runtime import cache, weights
+from audioplane.runtime import cache, files, weights
+from audioplane.runtime.source_hash import source_hash
 from audioplane.subject import Subject, SubjectWriter
-from audioplane.subject.format import VERSION
 from audioplane.synthetic import cast
-from audioplane.synthetic.filming import Take, film
-
-try:
-    import fcntl
-except ImportError:  # Windows: two makers at once make it twice, and the first to finish stays
-    fcntl = None
+from audioplane.synthetic.filming import FilmedFrame, film
 
 SIZES = (32, 1024)
 SECONDS = (2.0, 600.0)
@@ -43,16 +37,6 @@ class Settings:
     mesh: str = ""
 
 
-def code_version() -> str:
-    """A hash of everything in the speakers' rooms: sources, texts, voices."""
-    room = Path(__file__).parent
-    digest = hashlib.sha256(str(VERSION).encode())
-    for file in sorted(room.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(file.relative_to(room).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def make(
     name: str,
     out: str | Path | None,
@@ -72,25 +56,14 @@ def make(
     if backend not in cast.BACKENDS:
         raise UserError(f"there is no backend {backend!r}; there are {', '.join(cast.BACKENDS)}")
     mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
-    settings = Settings(name, size, float(seconds), seed, voice, code_version(), backend, mesh)
+    settings = Settings(name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh)
     if out is not None:
         return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
     suffix = "" if backend == "ours" else f"-{backend}"
     folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}{suffix}-{key}"
-    with _one_maker(folder):
+    with files.lock(folder):
         return _make_at(folder, settings, progress)
-
-
-@contextlib.contextmanager
-def _one_maker(folder: Path) -> Iterator[None]:
-    """Holds the lock of a cached Subject: a second maker waits, and then finds it made."""
-    if fcntl is None:
-        yield
-        return
-    with open(folder.with_name(f".{folder.name}.lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _made_already(folder: Path, settings: Settings) -> Subject | None:
@@ -124,10 +97,10 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
         "settings": asdict(settings),
     }
 
-    def bar(takes: Iterable[Take]) -> Iterable[Take]:
+    def bar(frames: Iterable[FilmedFrame]) -> Iterable[FilmedFrame]:
         from tqdm import tqdm
 
-        return tqdm(takes, total=count, desc=name, unit="frame", disable=not progress)
+        return tqdm(frames, total=count, desc=name, unit="frame", disable=not progress)
 
     with SubjectWriter(folder, name, size, size, licence=LICENCES[settings.backend], provenance=provenance) as writer:
         film(writer, production.actor, production.play, production.camera, production.background, bar)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import torch
 
+from audioplane.runtime import files
+
 if TYPE_CHECKING:
     from audioplane.training.trainer import Report, Trainer
 
@@ -86,11 +88,10 @@ class Previews:
         if every and (done % every == 0 or done == report.total):
             import cv2
 
-            self.folder.mkdir(exist_ok=True)
+            files.make_folder(self.folder)
             strip = preview(trainer, report.stage == "fine")
-            part = self.folder / f"{done:06}.tmp.png"
-            cv2.imwrite(str(part), strip[..., ::-1])
-            part.replace(self.folder / f"{done:06}.png")
+            _, data = cv2.imencode(".png", strip[..., ::-1])
+            files.write_bytes(self.folder / f"{done:06}.png", data.tobytes())
 
     def close(self) -> None:
         pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,34 +11,24 @@ import torch
 from torch import Tensor
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 
 FORMAT = 2
 
 
 def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Writes `tensors` and `about` by a temporary name, to the disk, then renames: the old file stays till then.
+    """Writes `tensors` and `about`, whole or not at all: the old file stays till then.
 
     Raises:
         UserError: the disk is full or the folder cannot be written.
     """
     from safetensors.torch import save as to_bytes
 
-    path = Path(path)
-    part = path.with_name(path.name + ".tmp")
     data = to_bytes(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         {"audioplane": json.dumps({"format": FORMAT, **about}, sort_keys=True)},
     )
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        kept = "; the one before it is kept" if path.exists() else ""
-        raise UserError(f"{path} could not be written ({error.strerror}): make room on the disk{kept}") from error
+    files.write_bytes(path, data)
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -24,6 +24,7 @@ from audioplane.errors import UserError
 from audioplane.losses.terms import perceptual_loss
 from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample
+from audioplane.runtime import files
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
@@ -107,8 +108,8 @@ class Trainer:
         if saved is not None:
             state.restore(self, saved)
         elif self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "config.json").write_text(config.to_json())
+            files.make_folder(self.folder)
+            files.write_text(self.folder / "config.json", config.to_json())
         self.conditions.update(self.method, self.device)
 
     # Setting up

@@ -6,13 +6,15 @@ import base64
 import html
 import io
 import json
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from audioplane.runtime import files
 
 NO_SCRIPT = "This is a still picture: the widget itself needs JavaScript, and where it says so a running kernel."
 
@@ -24,7 +26,7 @@ def script(*names: str) -> str:
 
 def text(name: str) -> str:
     """A file of this folder."""
-    return (files(__name__.rpartition(".")[0]) / name).read_text(encoding="utf-8")
+    return (resources.files(__name__.rpartition(".")[0]) / name).read_text(encoding="utf-8")
 
 
 def png(image: NDArray) -> bytes:
@@ -100,11 +102,8 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
         binary=_inside_script(json.dumps(binary)),
         code=code.replace("export default { render };", ""),
     )
-    path = Path(path)
-    part = path.with_name(path.name + ".tmp")
-    part.write_text(page, encoding="utf-8")
-    part.replace(path)
-    return path
+    files.write_text(path, page)
+    return Path(path)
 
 
 def _inside_script(json_text: str) -> str:

@@ -99,8 +99,7 @@ def test_a_head_of_this_version_is_preferred_and_an_older_one_is_told(empty_home
     job = jobs(TABLES["table2"], "smoke", 1)["+ AP & SS", "test set A", 0]
     monkeypatch.setattr(Clip, "open", lambda clip: SimpleNamespace(digest="made up"))
     assert paper_figures.trained_head(job) is None
-    text = f"made up {job.config.to_json()} {run_cache.code_version(run_cache.TRAINING)}"
-    own = hashlib.sha256(text.encode()).hexdigest()[:12]
+    own = run_cache.place("adam", "made up", job.config).name.removeprefix("adam-")
     for key, config in (("older", job.config), ("other", job.config.replace(seed=7)), (own, job.config)):
         folder = cache.make("runs", f"adam-{key}")
         (folder / "config.json").write_text(config.to_json(), encoding="utf-8")

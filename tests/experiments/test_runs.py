@@ -8,45 +8,20 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from audioplane import cli
-from audioplane.config import preset
 from audioplane.errors import UserError
 from audioplane.evaluation import heads
 from audioplane.experiments import films, records, run_cache, runner, runs
 from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import find, jobs
-from audioplane.subject import Subject, SubjectWriter
-from tests.subject_cases import fill, make_case
+from audioplane.subject import Subject
+from tests.experiments.small_runs import TINY
 
-TINY = preset("smoke").replace(
-    "schedule.coarse=20",
-    "schedule.fine=20",
-    "schedule.checkpoint_every=10",
-    "schedule.size=48",
-    "gaussians.initial=100",
-    "gaussians.cap=120",
-    "audio.pretrain_steps=5",
-    "method.levels=1",
-)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("subjects") / "disc"
-    with SubjectWriter(path, "disc", 48, 48, licence="CC0-1.0", provenance={"made_by": "a test"}) as writer:
-        fill(writer, make_case(130))
-        writer.set_split((0, 75), (75, 130))
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("AUDIOPLANE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 class Stop:
@@ -131,7 +106,7 @@ def test_interrupted_and_started_again_it_ends_with_the_same_measures(folder):
 def test_another_version_of_the_code_is_another_answer(folder, monkeypatch):
     job = Job(Clip.of(folder), TINY)
     before = job.key
-    monkeypatch.setattr(runs, "JUDGING", (*runs.JUDGING, "runtime/cache.py"))
+    monkeypatch.setattr(runs, "source_hash", lambda *_, **__: "other")
     assert job.key != before
     assert Job(job.clip, job.config).identity == job.identity
 

@@ -32,7 +32,7 @@ def test_a_film_that_fails_leaves_nothing(tmp_path: Path) -> None:
         write_video(tmp_path / "x.mp4", frames(), 25.0)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match="must be a folder"):
         write_video(tmp_path / "file" / "x.mp4", [], 25.0)
 
 

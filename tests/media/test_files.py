@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -17,7 +15,6 @@ from audioplane.media import videos
 from audioplane.media.reader import MediaReader
 from audioplane.media.sound import load_audio
 from audioplane.media.writer import FORMATS, write_video
-from audioplane.runtime.files import replacing
 from tests.media.films import ffmpeg, psnr, scene, shown
 
 
@@ -128,26 +125,5 @@ def test_two_writers_of_one_file_leave_one_whole_film(tmp_path: Path) -> None:
 def test_a_folder_that_refuses_ends_in_a_sentence(folder: str) -> None:
     if not Path(folder).exists():
         pytest.skip(f"no {folder} here")
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match=r"could not be written|must be a folder"):
         write_video(f"{folder}/a.mp4", scene(), 25)
-
-
-def fails(path: Path) -> Iterator[Path]:
-    """A file that is being replaced when something goes wrong."""
-    with contextlib.suppress(ZeroDivisionError), replacing(path) as part:
-        yield part
-        raise ZeroDivisionError
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    for part in fails(path):
-        part.write_text("half")
-    assert path.read_text() == "old"
-    with replacing(path) as one, replacing(path) as two:
-        assert one != two
-        one.write_text("one")
-        two.write_text("two")
-    assert path.read_text() == "one"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -20,12 +20,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from audioplane.errors import UserError
-from audioplane.preprocess import bundle, cached, looking, masks, refine
+from audioplane.preprocess import bundle, cached, masks, preparation, refine
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.face_mesh import Box, Face
 from audioplane.preprocess.face_shape import GENERIC
 from audioplane.preprocess.pipeline import prepare
 from audioplane.preprocess.settings import Settings
+from audioplane.runtime import files
 from audioplane.subject.writer import SubjectWriter
 
 SIZE = 64
@@ -120,7 +121,7 @@ def mattes(frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[in
 
 def install(set_attribute: Callable[..., object] = setattr, finder: type = Finder) -> None:
     """Networks out, fakes in; the still cloud learns for a moment only."""
-    set_attribute(looking, "landmarker", lambda kind: finder())
+    set_attribute(preparation, "landmarker", lambda kind: finder())
     set_attribute(masks, "mattes", mattes)
     set_attribute(refine, "FIRST", 30)
 
@@ -164,8 +165,9 @@ def die_at(step: str) -> None:
     def deadly(self: cached.Steps, path: Path, arrays: Mapping) -> None:
         if path.name.startswith(step + "-"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_name(f".{path.name}.{os.getpid()}.tmp").write_bytes(b"half")
-            os.kill(os.getpid(), signal.SIGKILL)
+            with files.atomic_path(path) as draft:
+                draft.write_bytes(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
         write(self, path, arrays)
 
     cached.Steps._write = deadly

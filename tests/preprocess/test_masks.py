@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from audioplane.preprocess import background, bundle, cached, masks
 from audioplane.preprocess.face_shape import GENERIC
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
+from audioplane.subject.torso import without_head
 
 
 def labeller(count: int, flicker: float = 0.0) -> tuple[masks.Labeller, list[np.ndarray]]:
@@ -128,13 +128,13 @@ def test_without_its_head_a_frame_keeps_all_else() -> None:
     wall = np.full((64, 64, 3), (0, 255, 0), np.uint8)
     for t in (0, 5):
         label = draw(t, frames[t])
-        made = background.without_head(frames[t], label, wall)
+        made = without_head(frames[t], label, wall)
         far = cv2.dilate((label >= HAIR).astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
         np.testing.assert_array_equal(made[far], frames[t][far])
         high = (label >= HAIR) & (np.arange(64)[:, None] < 24)
         assert (made[high] == (0, 255, 0)).all()
     empty = np.zeros((64, 64), np.uint8)
-    np.testing.assert_array_equal(background.without_head(frames[0], empty, wall), frames[0])
+    np.testing.assert_array_equal(without_head(frames[0], empty, wall), frames[0])
 
 
 def test_the_painted_neck_begins_without_a_seam() -> None:
@@ -142,7 +142,7 @@ def test_the_painted_neck_begins_without_a_seam() -> None:
     label[240:, 140:260] = TORSO
     cv2.circle(label, (200, 160), 110, FACE, -1)
     frame = np.where(label[..., None] == TORSO, (150, 90, 70), (220, 170, 140)).astype(np.uint8)
-    made = background.without_head(frame, label, np.full_like(frame, 255))
+    made = without_head(frame, label, np.full_like(frame, 255))
     np.testing.assert_allclose(made[255:300, 180:220], np.broadcast_to((150, 90, 70), (45, 40, 3)), atol=2)
     assert (made[100, 180:220] == 255).all()
 
@@ -153,7 +153,7 @@ def test_collars_are_not_drawn_up_and_a_chin_beyond_the_edge_leaves_no_hole() ->
     cv2.ellipse(label, (210, 300), (60, 120), 0, 0, 360, FACE, -1)  # its chin is below the picture
     frame = np.where(label[..., None] == TORSO, (150, 90, 70), (220, 170, 140)).astype(np.uint8)
     frame[300:, 120:140] = 250  # a collar
-    made = background.without_head(frame, label, np.zeros_like(frame)).astype(int)
+    made = without_head(frame, label, np.zeros_like(frame)).astype(int)
     under = cv2.dilate((label == FACE).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     assert (np.abs(made[380:, 160:260] - (150, 90, 70)).max(2) < 4).all()
     assert (made[under] < 200).all()
@@ -178,12 +178,3 @@ def test_steps_are_made_once_and_again_when_what_they_depend_on_changes(tmp_path
     assert made == [1, 20, 30]
     run(2, 3)
     assert made == [1, 20, 30, 2, 30]
-
-
-def test_what_killed_processes_left_is_removed_and_what_lives_is_not(tmp_path: Path) -> None:
-    dead, own = tmp_path / ".pose-1.npz.999999999.tmp", tmp_path / f".pose-2.npz.{os.getpid()}.tmp"
-    for path in (dead, own):
-        path.write_bytes(b"half")
-    cached.remove_leftovers(tmp_path)
-    assert not dead.exists()
-    assert own.exists()

@@ -12,6 +12,7 @@ import clips
 import fake_face
 import numpy as np
 import pytest
+import soundfile
 from fake_face import QUICK, refused
 
 from audioplane import cli
@@ -23,6 +24,7 @@ from audioplane.preprocess.face_shape import GENERIC
 from audioplane.preprocess.verdict import Facts
 from audioplane.subject import Subject
 from audioplane.subject.masks import HAIR, TORSO
+from tests.media.films import ffmpeg
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +137,23 @@ def test_a_start_between_frames_takes_the_frame_that_is_shown(tmp_path: Path) ->
     assert facts.start == 2.28
     for t in (0, 1, 40):
         np.testing.assert_array_equal(subject.frame(t), frames[57 + t])
+
+
+def test_of_several_tracks_the_one_that_goes_with_the_mouth_is_taken(tmp_path: Path) -> None:
+    opening = fake_face.babble(150)
+    frames = fake_face.paint(fake_face.moving(150), opening)
+    music = 0.2 * np.sin(np.arange(6 * 16_000) / 9.0)[None].astype(np.float32)
+    pieces = [clips.write(tmp_path / "a.mkv", frames, sound=music), tmp_path / "b.wav", tmp_path / "two.mkv"]
+    soundfile.write(pieces[1], fake_face.voice(opening)[0], 16_000)
+    ffmpeg("-i", pieces[0], "-i", pieces[1], "-map", "0", "-map", "1", "-c", "copy", pieces[2])
+    subject, facts = run(tmp_path, pieces[2])
+    assert facts.sound["track"] == 2
+    assert any("goes with the mouth" in note for note in facts.notes)
+    assert np.corrcoef(subject.audio[:90_000], fake_face.voice(opening)[0][:90_000])[0, 1] > 0.99
+    [(folder, asked)] = prepare(pieces[2], tmp_path / "asked", replace(QUICK, audio_track=1))
+    assert asked.sound["track"] == 1
+    assert np.corrcoef(Subject.open(folder).audio[:90_000], music[0, :90_000])[0, 1] > 0.99
+    refused(tmp_path, pieces[2], r"--audio-track 3: .*track 2", audio_track=3)
 
 
 def test_a_full_disk_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +277,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, monkeypatc
     refused(tmp_path, cut, "too short")
     away = [np.full((64, 64, 3), (40, 60, 200), np.uint8)] * 45 + frames[45:75]
     refused(tmp_path, clips.write(tmp_path / "away.mkv", away, sound=fake_face.voice(opening)), "in only")
-    monkeypatch.setattr("audioplane.preprocess.looking.landmarker", lambda kind: Blind())
+    monkeypatch.setattr("audioplane.preprocess.preparation.landmarker", lambda kind: Blind())
     refused(tmp_path, fake_face.video(tmp_path / "blind.mkv", 60), "no face was found")
 
 

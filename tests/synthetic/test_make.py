@@ -100,7 +100,7 @@ def test_other_settings_or_other_code_are_other_subjects(tmp_path: Path, monkeyp
     assert make(seed=1).path != first.path
     assert make(seed=1).digest != first.digest
     assert make(voice="german_f").path != first.path
-    monkeypatch.setattr(making, "code_version", lambda: "other")
+    monkeypatch.setattr(making, "source_hash", lambda *_: "other")
     assert make().path != first.path
 
 

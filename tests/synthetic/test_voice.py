@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 from audioplane.errors import UserError
-from audioplane.synthetic.phonemes import VOICELESS_STOPS, VOWELS
+from audioplane.subject.phonemes import VOICELESS_STOPS, VOWELS
 from audioplane.synthetic.specs import DRIVING_VOICES, SPEAKERS
 from audioplane.synthetic.voice import SAMPLE_RATE, load_voice, voice_names
 

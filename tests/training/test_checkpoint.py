@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 from audioplane.training import checkpoint
 
 
@@ -23,8 +24,8 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
-    with pytest.raises(UserError, match=r"No space left.*kept"):
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(UserError, match=r"no space left.*kept"):
         checkpoint.save(tmp_path / "x", {"a": torch.zeros(2)}, {})
     monkeypatch.undo()
     assert torch.equal(checkpoint.load(tmp_path / "x")[0]["a"], torch.ones(2))

@@ -1,8 +1,8 @@
-"""Speech to learn from, made on the spot: espeak-ng's voices, the sounds they make and what a mouth does for them.
+"""Training data, made by code: speech by espeak-ng, the sounds in it and the mouth movements that go with them.
 
 Each clip is one voice (language, variant, pitch, liveliness, rate, speed of playing) that says a few sentences of
 `sentences`, through one microphone, room and codec. The voices that ship, every variant they use and their sentences
-are left out; variants in `HELD_OUT` are kept for the examination.
+are left out; variants in `HELD_OUT` are kept for the tests.
 """
 
 # ruff: noqa: RUF001 - phonetic letters that look like Latin ones are meant
@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +22,13 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
-from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS
+from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence
-from audioplane.runtime import cache
-from audioplane.synthetic.articulation import articulate
-from audioplane.synthetic.phonemes import VOWELS, Phoneme, sounds
+from audioplane.runtime import cache, files
+from audioplane.runtime.source_hash import source_hash
+from audioplane.subject.phonemes import VOWELS, Phoneme, sounds
+from audioplane.synthetic.mouth_tracks import mouth_tracks
 
 if TYPE_CHECKING:
     from audioplane.synthetic.voice.espeak import Espeak
@@ -88,14 +88,6 @@ def labels(phonemes: Sequence[Phoneme], count: int) -> NDArray[np.uint8]:
     return found
 
 
-def targets(phonemes: Sequence[Phoneme], audio: NDArray, count: int) -> NDArray[np.float16]:
-    """What the mouth does at each of `count` steps, in units of `TRACKS`."""
-    moved = articulate(phonemes, audio, SAMPLE_RATE, count * STEP / SAMPLE_RATE)
-    times = np.arange(count) * STEP / SAMPLE_RATE * moved.rate
-    tracks = [np.interp(times, np.arange(len(moved.jaw)), getattr(moved, name)) / size for name, size in TRACKS.items()]
-    return np.stack(tracks, axis=1).astype(np.float16)
-
-
 def speak(
     espeak: Espeak, language: str, variants: Sequence[str], seconds: float, rng: np.random.Generator
 ) -> tuple[str, NDArray[np.float32], tuple[Phoneme, ...]]:
@@ -133,8 +125,8 @@ def speak(
     return name, np.tanh(audio).astype(np.float32), tuple(p for p in kept if p.end <= seconds)
 
 
-def recorded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The voice as a person in a room with a microphone and a codec would have sent it; keeps the timing."""
+def simulate_recording(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The voice as if recorded from a person, in a room, by a microphone, through a codec; keeps the timing."""
     voice = audio.astype(np.float64)
     if rng.random() < 0.5:  # breath in the voice: noise that follows its loudness
         level = np.sqrt(np.maximum(sosfilt(butter(1, 25, fs=SAMPLE_RATE, output="sos"), voice**2), 0))
@@ -184,10 +176,10 @@ def _coded(voice: NDArray, kind: str, compression: float) -> NDArray:
 def clip(espeak: Espeak, language: str, variants: Sequence[str], seconds: float, rng: np.random.Generator) -> Clip:
     """One clip, all of it drawn by `rng`."""
     name, audio, phonemes = speak(espeak, language, variants, seconds, rng)
-    heard = recorded(audio, rng) if rng.random() < 0.8 else audio
+    recorded = simulate_recording(audio, rng) if rng.random() < 0.8 else audio
     count = len(audio) // STEP
-    mel = log_mel(heard, BANDS)[:count].astype(np.float16)
-    return Clip(f"{language} {name}", mel, labels(phonemes, count), targets(phonemes, audio, count))
+    mel = log_mel(recorded, BANDS)[:count].astype(np.float16)
+    return Clip(f"{language} {name}", mel, labels(phonemes, count), mouth_tracks(phonemes, audio, count))
 
 
 def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
@@ -198,16 +190,8 @@ def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
     espeak, rng = opened(), np.random.default_rng([seed, number, 0x9E])
     languages = rng.choice(list(SHARES), clips, p=list(SHARES.values()))
     made = [clip(espeak, str(language), variants, seconds, rng) for language in languages]
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(beside, "wb") as file:
-        np.savez(
-            file,
-            voice=[c.voice for c in made],
-            mel=np.stack([c.mel for c in made]),
-            classes=np.stack([c.classes for c in made]),
-            tracks=np.stack([c.tracks for c in made]),
-        )
-    beside.replace(path)
+    arrays = {name: np.stack([getattr(clip, name) for clip in made]) for name in ("mel", "classes", "tracks")}
+    files.write_arrays(path, {"voice": [clip.voice for clip in made], **arrays})
 
 
 SHARD = 50  # clips that one process makes
@@ -219,13 +203,13 @@ def make(
     seed: int = 0,
     variants: Sequence[str] = VARIANTS,
     jobs: int = 2,
-    told: Callable[[str], Any] = lambda line: None,
+    report: Callable[[str], Any] = lambda line: None,
 ) -> list[Clip]:
     """Clips, from the cache where they have been made already.
 
     Args:
         clips: how many. seconds: of each. seed: of all that is drawn. variants: espeak's, to draw from.
-        jobs: processes. told: is given a line from time to time.
+        jobs: processes. report: called with a line of text from time to time.
 
     Raises:
         UserError: espeak-ng is not installed.
@@ -234,7 +218,7 @@ def make(
 
     opened()  # says what is missing before anything starts
     folder = cache.make("phonetic")
-    asked = f"{_code()} {seconds} {seed} {tuple(variants)}"
+    asked = f"{source_hash(__name__)} {seconds} {seed} {tuple(variants)}"
     tasks = []
     for number, first in enumerate(range(0, clips, SHARD)):
         count = min(SHARD, clips - first)
@@ -244,20 +228,11 @@ def make(
     if missing:
         with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
             for done, _ in enumerate(pool.imap_unordered(_shard, missing, chunksize=1), 1):
-                told(f"spoken {done * SHARD * seconds / 60:.0f} of {len(missing) * SHARD * seconds / 60:.0f} minutes")
+                minutes = SHARD * seconds / 60
+                report(f"synthesized {done * minutes:.0f} of {len(missing) * minutes:.0f} minutes")
     made = []
     for path, *_ in tasks:
         with np.load(path) as file:
             parts = [file[name] for name in ("mel", "classes", "tracks")]
             made += [Clip(str(voice), *rows) for voice, *rows in zip(file["voice"], *parts, strict=True)]
     return made
-
-
-def _code() -> str:
-    """A hash of what clips are made by: this room's data, and the speakers' sounds and articulation."""
-    from audioplane.synthetic.making import code_version
-
-    digest = hashlib.sha256(code_version().encode())
-    for file in [Path(__file__), *sorted((Path(__file__).parent).glob("texts/*.txt"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

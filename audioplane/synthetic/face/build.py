@@ -7,6 +7,7 @@ import numpy as np
 from audioplane.synthetic.face import grid as topology
 from audioplane.synthetic.face import paint
 from audioplane.synthetic.face.anatomy import Anatomy
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.clothes import clothes, glasses
 from audioplane.synthetic.face.ears import ear
 from audioplane.synthetic.face.eyeballs import eyeball
@@ -19,7 +20,6 @@ from audioplane.synthetic.face.occlusion import ambient
 from audioplane.synthetic.face.parts import Label, Material, Part, join, vertex_normals
 from audioplane.synthetic.face.rigging import rig
 from audioplane.synthetic.face.scalp import Scalp
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.skin import fixed_rows, skin
 from audioplane.synthetic.face.strands import obstacle
 from audioplane.synthetic.face.surface_noise import lattice_noise

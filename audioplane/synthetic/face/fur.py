@@ -7,9 +7,9 @@ from scipy.interpolate import griddata
 
 from audioplane.synthetic.face import grid as topology
 from audioplane.synthetic.face import paint
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.identity import Identity
 from audioplane.synthetic.face.parts import Label, Material, Part, join, vertex_normals
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.strands import STRAND, bind, ribbons
 from audioplane.synthetic.face.surface_noise import lattice_noise
 from audioplane.synthetic.materials import srgb_to_linear

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.identity import Identity
 from audioplane.synthetic.face.parts import Material, Part
 from audioplane.synthetic.face.scalp import Scalp
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.strands import Obstacle, grow, obstacle, ribbons
 from audioplane.synthetic.materials import srgb_to_linear
 

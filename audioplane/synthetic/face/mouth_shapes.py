@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 
 
 def _along(c: Canvas) -> np.ndarray:

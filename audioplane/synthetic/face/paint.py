@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from audioplane.synthetic.face import grid as topology
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.identity import Identity
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.surface_noise import lattice_noise
 from audioplane.synthetic.materials import srgb_to_linear
 

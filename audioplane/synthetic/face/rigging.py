@@ -6,10 +6,12 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from audioplane.synthetic.face import grid as topology
+from audioplane.synthetic.face.canvas import Canvas
 from audioplane.synthetic.face.jaw import hinge, jaw_shares
+from audioplane.synthetic.face.lid_motion import LID_ROWS
 from audioplane.synthetic.face.motion import Rig
 from audioplane.synthetic.face.parts import Part
-from audioplane.synthetic.face.shapes import LID_ROWS, NAMES, Canvas, skin_shapes
+from audioplane.synthetic.face.shapes import NAMES, skin_shapes
 
 _BY_RIG = ("jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose")
 SPARSE = (*(n for n in NAMES if n not in _BY_RIG), "tongueBetween", "tongueBack")

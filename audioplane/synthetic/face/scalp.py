@@ -6,9 +6,9 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from audioplane.synthetic.face import grid as topology
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.identity import Identity
 from audioplane.synthetic.face.parts import Label, Material, Part, vertex_normals
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.skin import column_meridians
 from audioplane.synthetic.face.strands import STRAND
 from audioplane.synthetic.face.surface_noise import lattice_noise

@@ -6,7 +6,8 @@ import numpy as np
 
 from audioplane.synthetic.face import grid as topology
 from audioplane.synthetic.face import lids
-from audioplane.synthetic.face.shapes import Canvas, lid_motion
+from audioplane.synthetic.face.canvas import Canvas
+from audioplane.synthetic.face.lid_motion import lid_motion
 
 
 def _edges(c: Canvas) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ identities; 164 MB together, of which one file at a time is on disk. The .npz ha
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +25,11 @@ def files() -> dict[str, str]:
 def make(url: str, path: Path, copy: Copy) -> None:
     """Downloads what lies below `url`, and writes the .npz to `path`."""
     digests = files()
-    piece = path.with_name("piece.obj")
+    with tempfile.TemporaryDirectory() as folder:
+        piece = Path(folder) / "piece.obj"
 
-    def text(name: str) -> str:
-        copy(f"{url}{name}.obj", piece, digests[name])
-        return piece.read_text(encoding="utf-8")
+        def text(name: str) -> str:
+            copy(f"{url}{name}.obj", piece, digests[name])
+            return piece.read_text(encoding="utf-8")
 
-    kit.save(kit.from_files(list(digests), text), path)
-    piece.unlink()
+        kit.save(kit.from_files(list(digests), text), path)

@@ -13,12 +13,12 @@ from scipy.spatial import KDTree
 
 from audioplane.synthetic.face import grid as topology
 from audioplane.synthetic.face import paint
+from audioplane.synthetic.face.canvas import smoothstep
 from audioplane.synthetic.face.clothes import clothes, glasses
 from audioplane.synthetic.face.fur import beard, brow_region, brows
 from audioplane.synthetic.face.hair import hair
 from audioplane.synthetic.face.occlusion import ambient
 from audioplane.synthetic.face.parts import Label, Material, Part, join, vertex_normals
-from audioplane.synthetic.face.shapes import smoothstep
 from audioplane.synthetic.face.skin import fixed_rows
 from audioplane.synthetic.face.strands import bind, obstacle, ribbons
 from audioplane.synthetic.ict.fit import EYES, FACE, GUMS, HEAD, LANDMARKS, LASHES, SOCKETS, TEETH_LOW, TEETH_UP, Fit

@@ -1,6 +1,6 @@
 """One person of the kit in our head coordinates, and our own skin grid laid on it.
 
-Hair, brows, beard, paint and clothes are made by the code of `speakers.face`, which thinks in the grid of our own
+Hair, brows, beard, paint and clothes are made by the code of `synthetic.face`, which thinks in the grid of our own
 skin (`Canvas`). So the grid is fitted to the kit's surface: an `Anatomy` is measured on the kit, a thin-plate spline
 brings the landmarks and the cranium onto it, and what is left is closed along the surface's normals.
 """
@@ -16,10 +16,10 @@ from scipy.spatial import KDTree
 from audioplane.errors import UserError
 from audioplane.synthetic.face import grid as topology
 from audioplane.synthetic.face.anatomy import Anatomy, anatomy
+from audioplane.synthetic.face.canvas import Canvas, smoothstep
 from audioplane.synthetic.face.identity import SHAPE_FIELDS, Identity
 from audioplane.synthetic.face.landmarks import landmark_vertices
 from audioplane.synthetic.face.parts import vertex_normals
-from audioplane.synthetic.face.shapes import Canvas, smoothstep
 from audioplane.synthetic.face.skin import skin
 from audioplane.synthetic.face.strands import Obstacle
 from audioplane.synthetic.ict.kit import Kit

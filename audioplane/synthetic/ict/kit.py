@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import files
 
 NEUTRAL = "generic_neutral_mesh"
 
@@ -99,14 +100,7 @@ def save(kit: Kit, path: str | Path) -> None:
     arrays = {name: np.asarray(getattr(kit, name)) for name in ARRAYS}
     for name in ("expression_deltas", "identity_deltas"):
         arrays[name] = arrays[name].astype(np.float16)
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    files.write_arrays(path, arrays, compressed=True)
 
 
 def from_files(names: Sequence[str], text: Callable[[str], str]) -> Kit:

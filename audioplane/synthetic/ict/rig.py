@@ -12,10 +12,11 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from audioplane.synthetic.face.anatomy import Anatomy
+from audioplane.synthetic.face.canvas import smoothstep
 from audioplane.synthetic.face.jaw import hinge
 from audioplane.synthetic.face.motion import Rig
 from audioplane.synthetic.face.parts import Part
-from audioplane.synthetic.face.shapes import NAMES, smoothstep
+from audioplane.synthetic.face.shapes import NAMES
 from audioplane.synthetic.ict.dress import kit_vertices
 from audioplane.synthetic.ict.fit import EYES, FACE, LANDMARKS, SOCKETS, Fit, to_head
 from audioplane.synthetic.ict.kit import Kit

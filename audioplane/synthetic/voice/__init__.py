@@ -15,7 +15,7 @@ from importlib.resources import files
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.synthetic.phonemes import Phoneme
+from audioplane.subject.phonemes import Phoneme
 
 SAMPLE_RATE = 16_000
 FORMAT_VERSION = 1

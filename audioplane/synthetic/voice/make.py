@@ -11,11 +11,12 @@ and no sentence occurs twice. Driving voices are one stretch of 30 s or more.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ import soundfile
 from scipy.signal import resample_poly
 
 from audioplane.errors import UserError
-from audioplane.synthetic.phonemes import PRIMARY, SECONDARY, VOICELESS_STOPS, Phoneme, letters
+from audioplane.runtime import files
+from audioplane.subject.phonemes import PRIMARY, SECONDARY, VOICELESS_STOPS, Phoneme, letters
 from audioplane.synthetic.voice import FORMAT_VERSION, SAMPLE_RATE
 from audioplane.synthetic.voice.espeak import Espeak, RawEvent, opened
 
@@ -92,7 +94,7 @@ def read_texts(name: str) -> dict[str, list[str]]:
     """Sentences by part: a line "# train" opens a part, every other line is one sentence."""
     parts: dict[str, list[str]] = {}
     current: list[str] = []
-    for line in (files(PACKAGE) / "texts" / f"{name}.txt").read_text(encoding="utf8").splitlines():
+    for line in (resources.files(PACKAGE) / "texts" / f"{name}.txt").read_text(encoding="utf8").splitlines():
         if line.startswith("#"):
             current = parts.setdefault(line[1:].strip(), [])
         elif line.strip():
@@ -286,17 +288,15 @@ def make_voice(espeak: Espeak, name: str, out: Path) -> dict[str, float]:
             for p in (phoneme.moved(at) for phoneme in s.phonemes)
         ],
     }
-    out.mkdir(parents=True, exist_ok=True)
+    files.make_folder(out)
     sound, text = out / f"{name}.ogg", out / f"{name}.json"
+    coded = io.BytesIO()
     with soundfile.SoundFile(
-        f"{sound}.tmp", "w", SAMPLE_RATE, 1, format="OGG", subtype="OPUS", compression_level=COMPRESSION
+        coded, "w", SAMPLE_RATE, 1, format="OGG", subtype="OPUS", compression_level=COMPRESSION
     ) as file:
         file.write(audio.astype(np.float32))
-    text.with_suffix(".json.tmp").write_text(
-        json.dumps(facts, ensure_ascii=False, separators=(",", ":")), encoding="utf8"
-    )
-    Path(f"{sound}.tmp").replace(sound)
-    text.with_suffix(".json.tmp").replace(text)
+    files.write_bytes(sound, coded.getvalue())
+    files.write_text(text, json.dumps(facts, ensure_ascii=False, separators=(",", ":")))
     return {"seconds": seconds, "speech": speech, "bytes": sound.stat().st_size + text.stat().st_size}
 
 
@@ -307,7 +307,7 @@ def _ms(seconds: float) -> int:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"voices to make (default: all): {', '.join(RECIPES)}")
-    parser.add_argument("--out", type=Path, default=Path(str(files(PACKAGE) / "data")))
+    parser.add_argument("--out", type=Path, default=Path(str(resources.files(PACKAGE) / "data")))
     chosen = parser.parse_args(arguments)
     names = chosen.names or list(RECIPES)
     if unknown := [name for name in names if name not in RECIPES]:

@@ -1,0 +1,1 @@
+"""SyncNet: the network, its protocol, and the scorer that ships."""
