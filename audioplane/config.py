@@ -46,7 +46,7 @@ def paper(where: str, default: T, doc: str, *choices: Any, low: float = 0.0, hig
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """From sound to the code `a` (Sec. III-C)."""
+    """From sound to the code `a` (Audio-Plane, Sec. III-C)."""
 
     features: str = ours(
         "phonetic",
@@ -68,14 +68,18 @@ class AudioConfig:
     channels: int = ours(96, "width of the window encoder", low=4, high=512)
     normalise: str = ours("voice", "whose statistics features and codes are standardised by", "subject", "voice")
     emphasis: float = ours(
-        1.15, "times the codes when speaking, normalise=voice: sounds not learned by heart spread less", high=4.0
+        1.15,
+        "factor on the codes when speaking, if normalise=voice: makes up for their smaller spread on unseen speech",
+        high=4.0,
     )
     pretrain_steps: int = ours(1600, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
     pretrain_batch: int = ours(64, "frames in one such step", low=1)
     pretrain_rate: float = ours(5e-3, "its Adam learning rate")
     lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
     dropout: float = ours(0.4, "share of the encoder's numbers dropped while pre-training; 0.2 suits mel", high=0.9)
-    augment: float = ours(0.3, "strength of other mouths, rooms, noises in pre-training; 0.6 suits mel", high=4.0)
+    augment: float = ours(
+        0.3, "strength of the data augmentation (voices, rooms, noise) in pre-training; 0.6 suits mel", high=4.0
+    )
     fine_rate: float = ours(0.0, "learning rate of the encoder in the fine stage; 0 keeps it as pre-trained")
 
 

@@ -1,4 +1,4 @@
-"""The audio encoder: windows of features -> one code a frame -> a learnable temporal filter -> a (Sec. III-C)."""
+"""The audio encoder: feature windows -> codes -> a learnable temporal filter -> a (Audio-Plane, Sec. III-C)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class AudioEncoder(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """a of every frame that has all its neighbours.
 
-        Paper: Sec. III-C (journal), "two-stage smoothing".
+        Audio-Plane, Sec. III-C (journal), "two-stage smoothing".
 
         Args:
             windows: (..., T, window, C) of consecutive frames.
@@ -96,7 +96,7 @@ class AudioEncoder(nn.Module):
         return self.code(hidden[:, 0]).view(*lead, -1)
 
     def filter(self, codes: Tensor) -> Tensor:
-        """The temporal filter: each frame's neighbours weigh in by what they say; (..., T, code)."""
+        """The temporal filter: attention over each frame's neighbours; (..., T, code)."""
         groups = codes.unfold(-2, self.neighbours, 1)  # (..., T', code, filter)
         scores = self.attend(groups.reshape(-1, *groups.shape[-2:]).transpose(1, 2))[:, :, 0] + self.place
         weights = scores.softmax(dim=-1).view(*groups.shape[:-2], 1, self.neighbours)
@@ -148,13 +148,13 @@ def _warp(windows: Tensor, factor: Tensor) -> Tensor:
     return windows.gather(-1, index) * (1 - part) + windows.gather(-1, index + 1) * part
 
 
-def augment(windows: Tensor, strength: float, generator: torch.Generator, spectral: bool) -> Tensor:
-    """Segments (B, T, window, C) as other voices, rooms and recordings would have them.
+def augment_windows(windows: Tensor, strength: float, generator: torch.Generator, spectral: bool) -> Tensor:
+    """Data augmentation of segments (B, T, window, C): as other voices, rooms and recordings would give them.
 
     Args:
         windows: standardised features.
-        strength: 0 leaves them alone.
-        generator: of the changes.
+        strength: 0 changes nothing.
+        generator: source of the random changes.
         spectral: whether C is a frequency axis (log-mel), so that it may be stretched and tilted.
     """
     if strength == 0.0:

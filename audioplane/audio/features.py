@@ -1,4 +1,4 @@
-"""Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Sec. III-C).
+"""Sound files, and per-frame features of a voice: overlapping windows at 25 frames a second (Audio-Plane, Sec. III-C).
 
 Every kind of feature comes as windows (T, window, C) float32: `window` steps, 20 ms each, around each video frame.
 Frame t of the video shows what happens at (t + 0.5) / fps, the middle of its window.
@@ -59,11 +59,12 @@ def half_step(window: int) -> int:
 
 
 @dataclass(frozen=True)
-class Others:
-    """Disguises of one voice.
+class AugmentedCopies:
+    """Features of augmented copies of one voice.
 
     Attributes:
-        steps: (K, n, C) float32. places: (T, window), the steps of each frame's window.
+        steps: (K, n, C) float32.
+        places: (T, window), the steps of each frame's window.
     """
 
     steps: np.ndarray
@@ -134,26 +135,32 @@ class Features:
         return standardise_by(steps, self.statistics)
 
     def _phonetic_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
-        """Log-mel and what the phonetic network says of it: (steps, C)."""
-        from audioplane.audio.phonetic import listen
+        """Log-mel, embedding and mouth tracks of the phonetic network: (steps, C)."""
+        from audioplane.audio.phonetic import extract
 
-        alone = self.config.normalise == "subject"
+        prior_only = self.config.normalise == "subject"
         prior = None if own_voice else self.statistics
-        return listen(samples, PHONETIC[self.config.features], prior, alone)[0].features
+        return extract(samples, PHONETIC[self.config.features], prior, prior_only)[0].features
 
-    def others(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> Others | None:
-        """The same voice as other people and recorders would have it, to learn from; phonetic features only.
+    def augmented_copies(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> AugmentedCopies | None:
+        """The same voice as if from other people, rooms and recorders, to train with; phonetic features only.
 
         Args:
-            samples: (n,) 16 kHz. fps: of the video. frames: T. seed: of all that is drawn.
+            samples: (n,) 16 kHz.
+            fps: of the video.
+            frames: T.
+            seed: of the augmentation.
+
+        Returns:
+            `COPIES` augmented copies; None for other features, or where audio.augment is 0.
         """
         if self.config.features not in PHONETIC or self.config.augment == 0.0:
             return None
-        from audioplane.audio.phonetic import disguised
+        from audioplane.audio.phonetic import augmented
 
         before, kind = half_step(self.config.window), PHONETIC[self.config.features]
-        steps = disguised(_padded(samples, before), kind, COPIES, self.config.augment, seed)
-        return Others(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
+        steps = augmented(_padded(samples, before), kind, COPIES, self.config.augment, seed)
+        return AugmentedCopies(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
         """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one.
@@ -191,7 +198,7 @@ def _standardised_bands(config: AudioConfig) -> int:
     return {"mel": config.mel_bands, "phonetic": BANDS}.get(config.features, 0)
 
 
-COPIES = 8  # disguises of a voice that an encoder of phonetic features learns from
+COPIES = 8  # augmented copies of a voice that an encoder of phonetic features learns from
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}

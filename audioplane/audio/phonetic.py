@@ -1,9 +1,9 @@
-"""The phonetic ear: what is said and what the mouth does for it, heard in a log-mel spectrogram by a small network.
+"""The phonetic network: from a log-mel spectrogram to speech sounds and mouth movements, every 20 ms.
 
-It was taught with synthesized speech alone (`audioplane.pretrained.phonetic`, its `MODEL_CARD.md`): of every 20 ms it
-says which of `CLASSES` sounds, what `TRACKS` of the mouth do, and an embedding from which it says both. There are two:
-the centred one hears `REACH` steps to both sides, the causal one no more than `LOOK_AHEAD` seconds ahead, and can
-listen to a voice as it comes (`Stream`).
+It was trained on synthesized speech alone (`audioplane.pretrained.phonetic`, its `MODEL_CARD.md`). For every step of
+20 ms it gives the probabilities of the speech sounds `CLASSES`, the mouth tracks `TRACKS`, and the embedding from which
+both are read. There are two variants: the centred one sees `REACH` steps to both sides; the causal one sees at most
+`LOOK_AHEAD` seconds ahead and can process a voice as it arrives (`Stream`).
 """
 
 # ruff: noqa: RUF001 - phonetic letters that look like Latin ones are meant
@@ -28,8 +28,8 @@ from audioplane.errors import UserError
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
 CAUSAL_AHEAD = (1, 0, 0, 0, 1, 1, 0, 0)  # steps that each layer of the causal network looks ahead; the first one: 2
-REACH = 2 + sum(DILATIONS)  # steps that the centred network hears to either side
-PAST = 2 + 2 * sum(DILATIONS)  # steps that either network hears back at most
+REACH = 2 + sum(DILATIONS)  # steps that the centred network sees to either side
+PAST = 2 + 2 * sum(DILATIONS)  # steps that either network sees back at most
 AHEAD = {"centred": REACH, "causal": 2 + sum(CAUSAL_AHEAD)}
 LOOK_AHEAD = (AHEAD["causal"] * STEP + 200) / SAMPLE_RATE  # seconds, with half of the spectrogram's window: 0.1125
 
@@ -46,7 +46,7 @@ VISEMES = {  # classes that look alike
     "ɛ æ a": ("ɛ", "æ", "a", "ɐʌ", "ɑɒ"), "ə ɚ": ("ə", "ɚɝɜ", "ɤɯ"), "u o y w": ("u", "ʊ", "o", "yʏ", "wɥ"),
     "ɔ ø ã": ("ɔ", "øœɵ", "~"),
 }  # fmt: skip
-TRACKS = {  # of `speakers.articulation.Articulation` -> its size, by which the network's numbers are to be multiplied
+TRACKS = {  # of `synthetic.articulation.Articulation` -> its size, by which the network's numbers are to be multiplied
     "jaw": 3.0,
     "aperture": 4.0,
     "spread": 1.5,
@@ -58,18 +58,19 @@ TRACKS = {  # of `speakers.articulation.Articulation` -> its size, by which the 
     "tongue_between": 0.2,
 }
 VARIANTS = ("centred", "causal")
-USUAL_STEPS = 100.0  # what a usual voice counts for beside the own one, where nothing may be heard in advance
+USUAL_STEPS = 100.0  # weight of the average voice's statistics, in steps, where the future may not be used
 FILE = "phonetic.safetensors"
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is heard in each step of 20 ms; step i is centred at sample 320 i.
+class PhoneticOutput:
+    """The network's output for each step of 20 ms; step i is centred at sample 320 i.
 
     Attributes:
-        mel: (n, BANDS) standardised log-mel, which is what the network got. embedding: (n, EMBEDDING).
-        posteriors: (n, classes), of `CLASSES`, sum 1.
-        tracks: (n, tracks), of `TRACKS`; millimetres of a mean adult face, or 0..1.
+        mel: (n, BANDS) standardised log-mel, the network's input.
+        embedding: (n, EMBEDDING).
+        posteriors: (n, classes), probabilities of `CLASSES`, sum 1.
+        tracks: (n, tracks), of `TRACKS`; millimetres of an average adult face, or 0..1.
     """
 
     mel: NDArray[np.float32]
@@ -79,16 +80,20 @@ class Heard:
 
     @property
     def features(self) -> NDArray[np.float32]:
-        """What heads learn from: log-mel, embedding and tracks in units of their usual size, (n, C)."""
+        """Audio features for talking heads: log-mel, embedding and tracks in units of their typical size, (n, C)."""
         sizes = np.array(list(TRACKS.values()), np.float32)
         return np.concatenate([self.mel, self.embedding, self.tracks / sizes], axis=1)
 
 
-class Taps(nn.Module):
-    """Some steps, `dilation` apart, to one, over (B, T, C): a matrix product, which beats the library here by far.
+class TemporalConvolution(nn.Module):
+    """A dilated convolution over time, (B, T, C): as one matrix product, much faster than the library's here.
 
     Args:
-        inputs, outputs: channels. taps: steps. dilation: between them. ahead: of the last of them.
+        inputs: channels.
+        outputs: channels.
+        taps: size of the kernel, steps.
+        dilation: steps between taps.
+        ahead: how many steps after its own the last tap lies.
     """
 
     def __init__(self, inputs: int, outputs: int, taps: int, dilation: int, ahead: int) -> None:
@@ -110,7 +115,7 @@ class Block(nn.Module):
     def __init__(self, dilation: int, ahead: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
-        self.mix = Taps(WIDTH, WIDTH, 3, dilation, ahead)
+        self.mix = TemporalConvolution(WIDTH, WIDTH, 3, dilation, ahead)
         self.out = nn.Linear(WIDTH, WIDTH)
 
     def forward(self, steps: Tensor) -> Tensor:
@@ -130,13 +135,13 @@ class PhoneticNetwork(nn.Module):
         super().__init__()
         self.variant = variant
         ahead = DILATIONS if variant == "centred" else CAUSAL_AHEAD
-        self.first = Taps(BANDS, WIDTH, 5, 1, 2)
+        self.first = TemporalConvolution(BANDS, WIDTH, 5, 1, 2)
         self.blocks = nn.ModuleList(Block(*pair) for pair in zip(DILATIONS, ahead, strict=True))
         self.norm = nn.LayerNorm(WIDTH)
         self.embed = nn.Linear(WIDTH, EMBEDDING)
         self.sounds = nn.Linear(EMBEDDING, len(CLASSES))
         self.move = nn.Linear(EMBEDDING, len(TRACKS))
-        self.register_buffer("usual", torch.zeros(2, BANDS))  # of a voice: mean below its loudest step, and spread
+        self.register_buffer("usual", torch.zeros(2, BANDS))  # average voice: mean below its loudest step, and spread
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Standardised log-mel (B, T, BANDS) to embedding (B, T, EMBEDDING), logits and tracks in units of `TRACKS`."""
@@ -147,11 +152,11 @@ class PhoneticNetwork(nn.Module):
         return code, self.sounds(code), self.move(code)
 
     @torch.no_grad()
-    def hear(self, mel: NDArray[np.float32]) -> Heard:
-        """Everything about standardised log-mel (n, BANDS)."""
+    def predict(self, mel: NDArray[np.float32]) -> PhoneticOutput:
+        """The output for standardised log-mel (n, BANDS)."""
         code, logits, tracks = self(torch.from_numpy(mel)[None])
         sizes = torch.tensor(list(TRACKS.values()))
-        return Heard(mel, code[0].numpy(), logits[0].softmax(dim=-1).numpy(), (tracks[0] * sizes).numpy())
+        return PhoneticOutput(mel, code[0].numpy(), logits[0].softmax(dim=-1).numpy(), (tracks[0] * sizes).numpy())
 
 
 def load(path: Path | None = None) -> Mapping[str, PhoneticNetwork]:
@@ -189,53 +194,65 @@ def shipped() -> Mapping[str, PhoneticNetwork]:
     return load()
 
 
-def listen(
+def extract(
     samples: NDArray[np.float32],
     variant: str = "centred",
     prior: tuple[NDArray, NDArray] | None = None,
-    alone: bool = False,
+    prior_only: bool = False,
     network: PhoneticNetwork | None = None,
-) -> tuple[Heard, tuple[NDArray, NDArray] | None]:
-    """Hears a whole recording.
+) -> tuple[PhoneticOutput, tuple[NDArray, NDArray] | None]:
+    """Runs the phonetic network over a whole recording.
 
     Args:
-        samples: (n,) 16 kHz. variant: "centred" or "causal".
+        samples: (n,) 16 kHz.
+        variant: "centred" or "causal".
         prior: centred only: log-mel statistics of a subject's voice, see `mel.standardise`.
-        alone: centred only: go by these statistics, if there are any, and not by the recording's own.
+        prior_only: centred only: standardise by `prior` alone, if it is given, and not by the recording too.
         network: default the one that ships.
 
     Returns:
-        what is heard, ceil(n / 320) steps or one more; the statistics that were used (None if causal).
+        the network's output, ceil(n / 320) steps or one more; the statistics that were used (None if causal).
     """
     network = shipped()[variant] if network is None else network
     steps = log_mel(samples, BANDS)
     if network.variant == "causal":
-        return network.hear(Running(network.usual.numpy())(steps)), None
-    if alone and prior is not None:
-        return network.hear(standardise_by(steps, prior)), prior
+        return network.predict(RunningStandardiser(network.usual.numpy())(steps)), None
+    if prior_only and prior is not None:
+        return network.predict(standardise_by(steps, prior)), prior
     mel, statistics = standardise(steps, prior)
-    return network.hear(mel), statistics
+    return network.predict(mel), statistics
 
 
-def disguised(samples: NDArray[np.float32], variant: str, copies: int, strength: float, seed: int) -> NDArray:
-    """`Heard.features` of a recording as other people, rooms and recorders would have it: (copies, n, C)."""
-    from audioplane.audio.disturb import disturb
+def augmented(samples: NDArray[np.float32], variant: str, copies: int, strength: float, seed: int) -> NDArray:
+    """`PhoneticOutput.features` of augmented copies of a recording (`augmentation.augment_spectrogram`).
+
+    Args:
+        samples: (n,) 16 kHz.
+        variant: "centred" or "causal".
+        copies: how many.
+        strength: of the augmentation; 1 is what the network was trained with.
+        seed: of the augmentation.
+
+    Returns:
+        (copies, n, C) float32.
+    """
+    from audioplane.audio.augmentation import augment_spectrogram
 
     network, generator = shipped()[variant], torch.Generator().manual_seed(seed)
     mel = torch.from_numpy(log_mel(samples, BANDS))[None]
-    heard = []
+    found = []
     for _ in range(copies):
-        steps = disturb(mel, strength, generator)[0].numpy()
-        steps = Running(network.usual.numpy())(steps) if variant == "causal" else standardise(steps)[0]
-        heard.append(network.hear(steps).features)
-    return np.stack(heard)
+        steps = augment_spectrogram(mel, strength, generator)[0].numpy()
+        steps = RunningStandardiser(network.usual.numpy())(steps) if variant == "causal" else standardise(steps)[0]
+        found.append(network.predict(steps).features)
+    return np.stack(found)
 
 
-class Running:
-    """`mel.standardise` without a look ahead: by what was heard so far and, as two seconds, a usual voice.
+class RunningStandardiser:
+    """`mel.standardise` without looking ahead: by the voice so far and, counting as two seconds, an average voice.
 
     Args:
-        usual: (2, bands) mean of active steps below the loudest step so far, and their spread, dB.
+        usual: (2, bands), of the average voice: mean of active steps below its loudest step, and their spread, dB.
     """
 
     def __init__(self, usual: NDArray) -> None:
@@ -265,10 +282,10 @@ class Running:
 
 
 class Stream:
-    """The causal network on a voice as it comes: `push` samples in pieces of any length, `end` gives the rest.
+    """The causal network on a voice as it arrives: `push` samples in pieces of any length, `end` gives the rest.
 
-    What comes out, piece by piece, is what `listen(..., "causal")` gives for the whole. A step comes out as soon as
-    `LOOK_AHEAD` seconds after its centre have been pushed.
+    The pieces that come out are, joined, what `extract(..., "causal")` gives for the whole. A step comes out as soon
+    as `LOOK_AHEAD` seconds after its centre have been pushed.
 
     Args:
         network: causal; default the one that ships.
@@ -276,21 +293,21 @@ class Stream:
 
     def __init__(self, network: PhoneticNetwork | None = None) -> None:
         self.network = shipped()["causal"] if network is None else network
-        self.running = Running(self.network.usual.numpy())
+        self.running = RunningStandardiser(self.network.usual.numpy())
         self.samples, self.first = np.zeros(0, np.float32), 0  # `first`: step at whose centre the samples start
         self.mel, self.done, self.given = np.zeros((0, BANDS), np.float32), 0, 0  # kept steps end at step `done`
 
-    def push(self, samples: NDArray[np.float32]) -> Heard:
+    def push(self, samples: NDArray[np.float32]) -> PhoneticOutput:
         """The next samples (n,) at 16 kHz; returns the steps that are complete, perhaps none."""
         self.samples = np.concatenate([self.samples, samples.astype(np.float32, copy=False)])
         ready = (self.first * STEP + len(self.samples) - 200) // STEP + 1  # 200: half of the window
-        return self._hear(max(ready, self.done), last=False)
+        return self._advance(max(ready, self.done), last=False)
 
-    def end(self) -> Heard:
+    def end(self) -> PhoneticOutput:
         """The last steps; nothing can be pushed after it."""
-        return self._hear(max(self.first * STEP + len(self.samples), 512) // STEP + 1, last=True)
+        return self._advance(max(self.first * STEP + len(self.samples), 512) // STEP + 1, last=True)
 
-    def _hear(self, ready: int, last: bool) -> Heard:
+    def _advance(self, ready: int, last: bool) -> PhoneticOutput:
         if ready > self.done:
             from_here = log_mel(self.samples, BANDS)[self.done - self.first : ready - self.first]
             self.mel = np.concatenate([self.mel, self.running(from_here)])
@@ -299,11 +316,13 @@ class Stream:
             self.samples, self.first = self.samples[(start - self.first) * STEP :], start
         until = self.done if last else max(self.given, self.done - AHEAD["causal"])
         held = self.done - len(self.mel)  # the step at which the kept log-mel starts
-        heard = self.network.hear(self.mel) if until > self.given else self.network.hear(self.mel[:0])
+        found = self.network.predict(self.mel) if until > self.given else self.network.predict(self.mel[:0])
         piece = slice(self.given - held, until - held)
         if until > self.given:
-            heard = Heard(heard.mel[piece], heard.embedding[piece], heard.posteriors[piece], heard.tracks[piece])
+            found = PhoneticOutput(
+                found.mel[piece], found.embedding[piece], found.posteriors[piece], found.tracks[piece]
+            )
         self.given = until
         keep = max(0, self.given - PAST) - held
         self.mel = self.mel[keep:]
-        return heard
+        return found

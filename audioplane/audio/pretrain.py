@@ -1,4 +1,4 @@
-"""Teaching the encoder lip shapes before the field sees it.
+"""Pre-training of the audio encoder on lip shapes, before the deformation field is trained.
 
 Learned from pixels alone the encoder overfits within a minute and held-out lips do not move with the voice; a few
 seconds of regression on the principal components of the training frames' lip landmarks, after which it is nearly
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from audioplane.audio.encoder import AudioEncoder, augment, correlation, pad
-from audioplane.audio.features import Others
+from audioplane.audio.encoder import AudioEncoder, augment_windows, correlation, pad
+from audioplane.audio.features import AugmentedCopies
 from audioplane.config import AudioConfig
 from audioplane.deform.mlp import linear
 
@@ -41,7 +41,7 @@ def lip_shapes(landmarks: np.ndarray, components: int, viewmats: np.ndarray | No
     """Lips of (T, 68, 2) landmarks, each frame moved onto the mean face by a similarity of its rigid points.
 
     With the cameras (T, 4, 4), what the head's turning still explains of the lips (they lie in front of the axis) is
-    taken out as well: no voice can tell it.
+    taken out as well: it is not in the voice.
     """
     good = np.isfinite(landmarks).all(axis=(1, 2))
     scores = np.full((len(landmarks), components), np.nan, np.float32)
@@ -92,7 +92,7 @@ def pretrain(
     train: range,
     config: AudioConfig,
     generator: torch.Generator,
-    others: Others | None = None,
+    copies: AugmentedCopies | None = None,
 ) -> float:
     """Regresses lip shapes from the encoder's code over the training frames, then standardises the code.
 
@@ -103,7 +103,7 @@ def pretrain(
         train: frames to learn from.
         config: steps, batch, rate and augmentation.
         generator: of the batches, the read-out and the augmentation.
-        others: disguises of the voice to learn from beside it, see `Features.others`.
+        copies: augmented copies of the voice, to learn from as well, see `Features.augmented_copies`.
 
     Returns:
         correlation of the first component with its prediction over the training frames.
@@ -124,11 +124,11 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = config.pretrain_rate * (1.0 - step / config.pretrain_steps)
         start = torch.randint(0, len(targets) - length + 1, (segments,), generator=generator)[:, None]
-        heard = padded[start + frames]
-        if others is not None:
+        segment = padded[start + frames]
+        if copies is not None:
             own = (start + frames - encoder.neighbours // 2).clamp(0, len(targets) - 1) + train.start
-            heard = _disguise(heard, others, own, generator)
-        batch = augment(heard, config.augment, generator, config.features == "mel")
+            segment = _replace_by_copies(segment, copies, own, generator)
+        batch = augment_windows(segment, config.augment, generator, config.features == "mel")
         wanted, seen = targets[start + frames[:length]], known[start + frames[:length]]
         error = (readout(encoder(batch)) - wanted).square() * weights * seen[..., None]
         optimizer.zero_grad(set_to_none=True)
@@ -142,12 +142,14 @@ def pretrain(
     return reached
 
 
-OWN = 0.5  # share of segments in which the voice is heard as it is, where it has disguises
+UNCHANGED = 0.5  # share of segments that stay as they are, where the voice has augmented copies
 
 
-def _disguise(segments: torch.Tensor, others: Others, frames: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Segments (B, n, window, C) of the frames (B, n), each in a disguise of its own or as it is."""
-    which = torch.randint(0, len(others.steps), (len(frames), 1, 1), generator=generator)
-    disguised = torch.from_numpy(others.steps)[which, torch.from_numpy(others.places)[frames]]
-    own = torch.rand(len(frames), 1, 1, 1, generator=generator) < OWN
-    return torch.where(own, segments, disguised)
+def _replace_by_copies(
+    segments: torch.Tensor, copies: AugmentedCopies, frames: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Segments (B, n, window, C) of the frames (B, n): some as they are, the others each from a random copy."""
+    which = torch.randint(0, len(copies.steps), (len(frames), 1, 1), generator=generator)
+    augmented = torch.from_numpy(copies.steps)[which, torch.from_numpy(copies.places)[frames]]
+    unchanged = torch.rand(len(frames), 1, 1, 1, generator=generator) < UNCHANGED
+    return torch.where(unchanged, segments, augmented)

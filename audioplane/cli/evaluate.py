@@ -1,9 +1,9 @@
 """Measures a trained head on its subject's held-out frames, or any film against the true one.
 
 A run: `audioplane evaluate RUN SUBJECT`. Held-out frames under a named protocol, the same with the audio a second late,
-lip sync with its controls, and what an embedded speaker's truths tell. A Subject of another size than the head's is
-resized to the head's, and the record names both. Films: `--pred A.mp4 --ref B.mp4`, paired by the
-times of their frames. Without `--neural` no large network is asked.
+lip sync with its controls, and for embedded speakers the errors against their ground truth. A Subject of another size
+than the head's is resized to the head's, and the record names both. Films: `--pred A.mp4 --ref B.mp4`, paired by the
+times of their frames. Without `--neural` no large network is run.
 """
 
 from __future__ import annotations

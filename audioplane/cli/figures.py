@@ -1,8 +1,8 @@
 """Draws the paper's figures and a dot plot of each table from the records and heads on this machine.
 
 For each a PNG (screen), a PDF (print) and a JSON that says what it was drawn from; of a table also its Markdown, CSV
-and LaTeX, in the folder `tables`. Nothing is trained: a figure whose
-records or heads are not here stays as it is, and that is said.
+and LaTeX, in the folder `tables`. Nothing is trained: a figure whose records or heads are missing stays as it is, and
+a message says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="CSV",
-        help="what people said in a user study, for fig7 (default: the empty form)",
+        help="ratings of a user study, for fig7 (default: the empty form)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: figures of the clone)")
 

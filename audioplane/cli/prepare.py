@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepares; returns the exit status."""
     from audioplane.errors import UserError
-    from audioplane.preprocess.looking import Preparation
     from audioplane.preprocess.pipeline import prepare
+    from audioplane.preprocess.preparation import Preparation
     from audioplane.preprocess.settings import Settings
 
     try:

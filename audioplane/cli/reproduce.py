@@ -34,7 +34,7 @@ NOTEBOOKS = (
     "03_audio_plane",
     "04_saliency_splatting",
     "05_train_and_speak",
-    "06_listening",
+    "06_audio_features",
     "10_table2_ablation",
     "11_table3_fusion",
     "12_table4_margins",
@@ -71,21 +71,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="table1 to table7, `tables`, or how a notebook's name begins, as in `01`",
     )
     parser.add_argument("--preset", default=None, help="smoke, demo or paper (default: demo, or AUDIOPLANE_PRESET)")
-    parser.add_argument("--seeds", type=int, default=1, help="of each cell of a table (default: 1)")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds for each cell of a table (default: 1)")
+    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="runs in parallel (default: one a core)")
+    parser.add_argument("--fresh", action="store_true", help="train and evaluate again what has a record")
     parser.add_argument(
-        "--jobs", type=int, default=None, metavar="N", help="runs beside each other (default: one a core)"
+        "--subject", type=Path, metavar="DIR", help="a prepared video instead of the embedded speakers: table2 to 4"
     )
-    parser.add_argument("--fresh", action="store_true", help="train and judge again what has a record")
     parser.add_argument(
-        "--subject", type=Path, metavar="DIR", help="a prepared video in the speakers' place: table2 to 4"
+        "--films", type=Path, metavar="DIR", help="films METHOD/A.mp4 and B.mp4 of other methods, for table5"
     )
-    parser.add_argument("--films", type=Path, metavar="DIR", help="other methods' films METHOD/A.mp4 and B.mp4: table5")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where tables go as md, csv, tex (default: the clone's figures/tables)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the tables as md, csv, tex (default: the clone's figures/tables)",
     )
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records there, as to records/demo")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records to this folder")
     parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="only the notebooks of a folder")
-    parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
+    parser.add_argument("--list", action="store_true", help="list what would run, and run nothing")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Lets a trained head speak a recorded voice, and writes the film.
+"""Makes a video in which a trained head speaks a recording.
 
 The film is H.264 and AAC (VP9 and Opus in .webm), as long as the voice, and marked as synthetic in a corner and in its
 metadata.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "speak"
-HELP = "let a trained head speak a voice: a film"
+HELP = "make a video of a trained head that speaks a recording"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the sound track to take, from 1 (default: the one flagged as default, else the first that is not silent)",
     )
-    parser.add_argument("--poses", default="test", help="test, still or natural (default: test)")
+    parser.add_argument(
+        "--poses",
+        default="test",
+        help="head poses: test (of the held-out frames), still, or natural (generated) (default: test)",
+    )
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
-    parser.add_argument("--seed", type=int, default=0, help="of natural poses")
+    parser.add_argument("--seed", type=int, default=0, help="of the natural poses (default: 0)")
     parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
     parser.add_argument("--features", default="", help="for heads trained on DeepSpeech features: this voice's .npy")
     parser.add_argument(
-        "--sample", type=Path, metavar="FILE", help="a few more seconds of the same voice, where VOICE is only a word"
+        "--sample",
+        type=Path,
+        metavar="FILE",
+        help="a few more seconds of the same voice, for its statistics, if VOICE is very short",
     )
     parser.add_argument(
-        "--dense", action="store_true", help="evaluate the field for every Gaussian, not only the moving"
+        "--dense", action="store_true", help="deform every Gaussian in every frame, not only those that move visibly"
     )
 
 

@@ -1,4 +1,4 @@
-"""Looks at Subjects: checks one, draws its contact sheet, or reads a folder in AD-NeRF's layout into one."""
+"""Checks a Subject, draws its contact sheet, or imports a folder in AD-NeRF's layout as one."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", type=Path, metavar="SUBJECT", help="the Subject's folder")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     parser.add_argument(
-        "--method", default=registry.DEFAULT, help=f"{', '.join(registry.names())} (default: {registry.DEFAULT})"
+        "--method",
+        default=registry.DEFAULT,
+        help=f"method to train: {', '.join(registry.names())} (default: {registry.DEFAULT})",
     )
     parser.add_argument("--preset", default="demo", help="smoke, demo or paper (default: demo)")
     parser.add_argument(
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--settings", action=_List, help="list every setting of --method (named before it) and stop")
     parser.add_argument("--seed", type=int, help="of every random choice (default: the preset's, 0)")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the folder's last checkpoint")
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
 

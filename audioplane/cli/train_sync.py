@@ -1,7 +1,7 @@
-"""Trains the built-in scorer of lip sync anew: makes its data, learns, and says how well it tells right from wrong.
+"""Trains the built-in lip-sync scorer from scratch: makes its training data, trains, and tests it.
 
 Everything is made by code: people who do not exist and voices of a synthesizer (`pip install espeakng-loader`). The
-same settings on the same machine give the same bytes. The file can be given to `sync.scorers.Scorer.built_in`.
+same settings on the same machine give the same bytes. `pretrained.syncnet.scorers.Scorer.built_in` reads the file.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import argparse
 from pathlib import Path
 
 NAME = "train-sync"
-HELP = "train the built-in scorer of lip sync anew (about 15 minutes on two free cores)"
+HELP = "train the built-in lip-sync scorer from scratch (about 15 minutes on two free cores)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
-    parser.add_argument("--people", type=int, metavar="N", help="of whom to learn (default: 72)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="that each speaks (default: 16)")
-    parser.add_argument("--steps", type=int, metavar="N", help="of the optimiser (default: 1200)")
-    parser.add_argument("--seed", type=int, default=0, help="of the network and of all that is drawn (default: 0)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that film (default: 2)")
+    parser.add_argument("--people", type=int, metavar="N", help="synthetic people to train on (default: 72)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="speech of each (default: 16)")
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: 1200)")
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that render (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     scorers.save_built_in(network, args.out, {"settings": json.dumps(asdict(settings))})
     scorer = scorers.Scorer.built_in(args.out)
     found = examine.discrimination(scorer, data.make_tests(args.jobs, print))
-    print(f"{args.out}: people, voices and sentences it has never met, clips of {found['window_seconds']:g} s")
+    print(f"{args.out}: tested on unseen people, voices and sentences, clips of {found['window_seconds']:g} s")
     for name, value in found.items():
         print(f"  {name}: {value:.3f}" if isinstance(value, float) else f"  {name}: {value}")
     return 0

@@ -1,4 +1,4 @@
-"""D1 and D2: from a Gaussian's features to its offsets and its dynamism (Eq. 11 and 12).
+"""D1 and D2: from a Gaussian's features to its offsets and its dynamism (Audio-Plane, Eq. 11 and 12).
 
 The features of every field here are F = S * gain, with S (N, W) free of audio and gain (W,) the audio's factor, or
 [S, a] with the same a for all Gaussians. The first layers are linear, W1 (S * gain) = (W1 * gain) S and
@@ -78,7 +78,7 @@ class DeformationMLP(nn.Module):
     def forward(self, static: Tensor, gain: Tensor | None = None, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism of each Gaussian.
 
-        Paper: Eq. 11 and 12 (journal).
+        Audio-Plane, Eq. 11 and 12 (journal).
 
         Args:
             static: S, (N, W), float32 or bfloat16. gain: (W,) or None for 1. extra: (E,) or None.

@@ -1,6 +1,6 @@
 """Compiled bilinear look-up in planes and lines, forward and backward, for the CPU.
 
-One row of a table is one cell's D features, D a multiple of eight. A *set* is one (level, triple) of Eq. 10: a plane
+One row of a table is one cell's D features, D a multiple of eight. A *set* is one (level, triple): a plane
 P_ij and the line L_k of the remaining axis. `layout` (sets, 6) int64 says for each: cells a side, first row of the
 plane, first row of the line, axes i, j, k. Tables and products come flattened. `vectors` is any tuple of length
 D / 8: the compiler then knows D.
@@ -44,7 +44,7 @@ def _fetch(array, row, features):
 
 @compiled(error_model="numpy")
 def sample(start, stop, points, layout, vectors, planes, lines, use_lines, products):
-    """P_ij times L_k (Eq. 8 without f_a) at points [start, stop)."""
+    """P_ij times L_k (Audio-Plane, Eq. 8, without f_a) at points [start, stop)."""
     one = np.float32(1.0)
     sets, features = layout.shape[0], len(vectors) * LANES
     for n in range(start, stop):

@@ -1,4 +1,4 @@
-"""Multi-resolution planes and lines over the head's box, and their values at points (the static part of Eq. 10).
+"""Multi-resolution planes and lines over the head, and their values at points (static part of Audio-Plane, Eq. 10).
 
     products = Interp(P_ij) * f_k      for every level s and (i, j, k) in {(X, Y, Z), (X, Z, Y), (Y, Z, X)}
 
@@ -45,7 +45,7 @@ def table_rows(layout: np.ndarray) -> tuple[int, int]:
 class Planes(nn.Module):
     """P^s_XY, P^s_XZ, P^s_YZ as rows of one table, L^s_Z, L^s_Y, L^s_X of another.
 
-    Paper: Eq. 9 (journal).
+    Audio-Plane, Eq. 9 (journal).
 
     Args:
         resolution: H, cells a side at level 1; level s has s x H.
@@ -86,7 +86,7 @@ class Planes(nn.Module):
 def sample(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray, short: bool = False) -> Tensor:
     """Interp(P_ij) * f_k at points.
 
-    Paper: Eq. 8 and 10 (journal), without the factor f_a.
+    Audio-Plane, Eq. 8 and 10 (journal), without the factor f_a.
 
     Args:
         points: (N, 3) in [0, 1]^3, x y z; points outside take the value of the border and pass no gradient on.

@@ -1,7 +1,7 @@
-"""What an audio code says about the lips: a linear reading of it, and what lips should do under any voice.
+"""What an audio code says about the lips, by a linear probe, and the true lips of an embedded speaker for any voice.
 
-The reading is learnt on a head's training frames and kept. Under another voice the truth is what the same embedded
-speaker would do with that voice (`speakers.performance`); nothing has to be rendered for it.
+The probe is fitted on a head's training frames and then kept. For another voice the truth is how the same embedded
+speaker performs it (`synthetic.performance`); nothing has to be rendered for that.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from audioplane.metrics.mouth import correlation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from audioplane.audio.phonetic import Heard
+    from audioplane.audio.phonetic import PhoneticOutput
     from audioplane.synthetic.performance import Performance
 
 STRENGTH = 0.01  # of the ridge penalty, as a share of the frames
 
 
-class Reading:
+class LinearProbe:
     """Ridge regression from codes to the opening of the lips.
 
     Args:
@@ -39,12 +39,17 @@ class Reading:
         self._weights = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (opening - self._level))
 
     def __call__(self, codes: Tensor) -> NDArray:
-        """The opening that codes (T, code) say: (T,) millimetres."""
+        """The predicted opening for codes (T, code): (T,) millimetres."""
         return (codes.numpy() - self._mean) @ self._weights + self._level
 
 
-def should(speaker: str, seconds: float, voice: str = "") -> Performance:
-    """What an embedded speaker does while saying what a voice says; `voice` "" for the own one.
+def reference_performance(speaker: str, seconds: float, voice: str = "") -> Performance:
+    """The performance of an embedded speaker who says what a voice says: the true lips for that voice.
+
+    Args:
+        speaker: its name.
+        seconds: length, from the voice's start.
+        voice: name of a voice that ships; "" for the speaker's own.
 
     Raises:
         UserError: no such speaker or voice, or the voice is shorter.
@@ -55,47 +60,58 @@ def should(speaker: str, seconds: float, voice: str = "") -> Performance:
     return perform(cast.find(speaker), seconds, voice=voice or None)
 
 
-def by_group(ear: Heard) -> dict[str, NDArray]:
-    """How likely each group of sounds that look alike is at each step: name -> (steps,)."""
+def viseme_probabilities(output: PhoneticOutput) -> dict[str, NDArray]:
+    """The probability of each viseme (group of sounds that look alike) at each step: name -> (steps,)."""
     from audioplane.audio.phonetic import CLASSES, VISEMES
 
     return {
-        name: ear.posteriors[:, [CLASSES.index(one) for one in group]].sum(axis=1) for name, group in VISEMES.items()
+        name: output.posteriors[:, [CLASSES.index(one) for one in group]].sum(axis=1) for name, group in VISEMES.items()
     }
 
 
-def mouth(ear: Heard, take: Performance) -> dict[str, tuple[NDArray, NDArray]]:
-    """What an ear says that the mouth does, and what it does: track -> (heard, truth), each (steps,)."""
+def track_pairs(output: PhoneticOutput, performance: Performance) -> dict[str, tuple[NDArray, NDArray]]:
+    """Mouth movements, predicted by the phonetic network and true: track -> (predicted, truth), each (steps,)."""
     from audioplane.audio.phonetic import TRACKS
     from audioplane.synthetic.mouth_tracks import mouth_tracks
 
-    done = mouth_tracks(take.phonemes, take.audio, len(ear.tracks)) * np.array(list(TRACKS.values()))
-    return {name: (ear.tracks[:, k], done[:, k]) for k, name in enumerate(TRACKS)}
+    true = mouth_tracks(performance.phonemes, performance.audio, len(output.tracks)) * np.array(list(TRACKS.values()))
+    return {name: (output.tracks[:, k], true[:, k]) for k, name in enumerate(TRACKS)}
 
 
-def agreement(said: NDArray, truth: NDArray, shift: int) -> dict[str, float]:
-    """How well an opening is said: correlation, the same `shift` frames late, and how far it opens beside the truth.
+def agreement(predicted: NDArray, truth: NDArray, shift: int) -> dict[str, float]:
+    """How well an opening is predicted: correlation, the same `shift` frames late, and the ratio of the amplitudes.
 
     Args:
-        said, truth: (T,) millimetres. shift: frames by which the control is late, around the end.
+        predicted: (T,) millimetres.
+        truth: (T,) millimetres.
+        shift: frames by which the control is late; what leaves at the end comes in at the start.
     """
     return {
-        "r": correlation(said, truth),
-        "r, a second late": correlation(np.roll(said, shift), truth),
-        "amplitude": float(said.std() / max(float(truth.std()), 1e-9)),
+        "r": correlation(predicted, truth),
+        "r, a second late": correlation(np.roll(predicted, shift), truth),
+        "amplitude": float(predicted.std() / max(float(truth.std()), 1e-9)),
     }
 
 
-def table(said: Mapping[str, tuple[NDArray, NDArray]], shift: int) -> pd.DataFrame:
-    """`agreement` of several voices: name -> (said, truth)."""
+def table(openings: Mapping[str, tuple[NDArray, NDArray]], shift: int) -> pd.DataFrame:
+    """`agreement` of several voices: name -> (predicted, truth)."""
     import pandas as pd
 
-    return pd.DataFrame({name: agreement(*pair, shift) for name, pair in said.items()}).T
+    return pd.DataFrame({name: agreement(*pair, shift) for name, pair in openings.items()}).T
 
 
-def by_sound(said: NDArray, truth: NDArray, spoken: list[str]) -> dict[str, tuple[float, float]]:
-    """Mean opening at each class of sound (`subject.sounds`), said and true, of T frames each: class -> millimetres."""
+def opening_by_sound(predicted: NDArray, truth: NDArray, spoken: list[str]) -> dict[str, tuple[float, float]]:
+    """Mean opening at each class of sound (`subject.sounds`).
+
+    Args:
+        predicted: (T,) millimetres.
+        truth: (T,) millimetres.
+        spoken: the class of sound of each of the T frames.
+
+    Returns:
+        class -> (predicted, truth), millimetres.
+    """
     from audioplane.subject.sounds import mean_by_sound
 
-    names, means = mean_by_sound(np.stack([said, truth], axis=1), spoken)
+    names, means = mean_by_sound(np.stack([predicted, truth], axis=1), spoken)
     return {name: (float(own[0]), float(own[1])) for name, own in zip(names, means, strict=True)}

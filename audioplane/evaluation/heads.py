@@ -63,7 +63,7 @@ def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: 
 
 
 def time_in_clip(subject: Subject, t: int) -> float:
-    """When frame t is shown, 0 and 1 being the ends of the training split: what planes over time are told."""
+    """When frame t is shown, 0 and 1 being the ends of the training split: the time that planes over time get."""
     return (t - subject.train.start) / max(len(subject.train) - 1, 1)
 
 

@@ -25,7 +25,7 @@ def before_training(head: TalkingHead) -> Method:
 
 
 def at_rest(head: TalkingHead) -> TalkingHead:
-    """The head with its mouth held still: the canonical cloud, whatever it hears."""
+    """The head with its mouth held still: the canonical cloud, whatever the audio."""
     from audioplane.inference.talking_head import TalkingHead
 
     return TalkingHead(before_training(head), head.about, head.extras, sparse=False)
@@ -33,7 +33,7 @@ def at_rest(head: TalkingHead) -> TalkingHead:
 
 @torch.no_grad()
 def frame_picture(head: TalkingHead, code: Tensor, view: NDArray) -> Picture:
-    """Picture and dynamism map of one moment as training sees them: Eq. 4 and 14, one pass."""
+    """Picture and dynamism map of one frame, in one pass (Audio-Plane, Eq. 4 and 14)."""
     return head.method.render(head.condition(code), torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
 
 

@@ -26,7 +26,7 @@ TRUTH, UNRELATED = "truth", "unrelated audio"
 
 @dataclass(frozen=True)
 class Clip:
-    """What is seen: T pictures (H, W, 3) uint8, 25 a second, and landmarks (T, 68, 2) in their pixels."""
+    """Pictures of a clip: T pictures (H, W, 3) uint8, 25 a second, and landmarks (T, 68, 2) in their pixels."""
 
     frames: Iterable[NDArray[np.uint8]]
     landmarks: NDArray
@@ -34,7 +34,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class LipSync:
-    """What one scorer says.
+    """The scores by one scorer.
 
     Attributes:
         scorer: its name, which stands beside every number.
@@ -66,18 +66,18 @@ def lip_sync(scorer: Scorer, audio: NDArray[np.floating], clips: Mapping[str, Cl
     """
     frames = min(len(clip.landmarks) for clip in clips.values())
     count = scorer.count(frames, len(audio))
-    own, other = scorer.hear(audio, count), scorer.hear(np.roll(audio, len(audio) // 2), count)
+    own, other = scorer.embed_audio(audio, count), scorer.embed_audio(np.roll(audio, len(audio) // 2), count)
     scores: dict[str, SyncScore] = {}
     controls: dict[str, SyncScore] = {}
     distances, unrelated = {}, {}
     for name, clip in clips.items():
-        sights = scorer.see(clip.frames, clip.landmarks)[:count]
-        scores[name] = scorer.score(sights, own)
+        visual = scorer.embed_frames(clip.frames, clip.landmarks)[:count]
+        scores[name] = scorer.score(visual, own)
         if name == TRUTH:
-            scores |= {f"{name} {key}": score for key, score in late(scorer, sights, own).items()}
-        controls[f"{name}, {UNRELATED}"] = scorer.score(sights, other)
-        distances[name] = np.linalg.norm(sights - own, axis=1)
-        unrelated[name] = np.linalg.norm(sights - other, axis=1)
+            scores |= {f"{name} {key}": score for key, score in late(scorer, visual, own).items()}
+        controls[f"{name}, {UNRELATED}"] = scorer.score(visual, other)
+        distances[name] = np.linalg.norm(visual - own, axis=1)
+        unrelated[name] = np.linalg.norm(visual - other, axis=1)
     return LipSync(scorer.name, frames / FPS, scores | controls, distances, unrelated)
 
 

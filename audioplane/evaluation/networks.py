@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from audioplane.runtime.weights import MissingWeightsError
 
 MISSING = "weights missing"
-LOOKED_AT = 25  # frames of which BRISQUE is taken
+BRISQUE_FRAMES = 25  # frames that BRISQUE is averaged over
 
 
 def lpips(pairs: Iterable[tuple[NDArray, NDArray]], backbone: str = "alex") -> float | str:
@@ -29,7 +29,7 @@ def by_networks(pictures: Sequence[NDArray], truths: Sequence[NDArray], backbone
     from audioplane.metrics import perceptual
 
     def brisque() -> float:
-        return float(np.mean([perceptual.brisque(a) for a in pictures[:: max(1, len(pictures) // LOOKED_AT)]]))
+        return float(np.mean([perceptual.brisque(a) for a in pictures[:: max(1, len(pictures) // BRISQUE_FRAMES)]]))
 
     asked: dict[str, Callable[[], float | str]] = {
         f"lpips-{backbone}": lambda: lpips(zip(pictures, truths, strict=True), backbone),

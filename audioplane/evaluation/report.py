@@ -1,4 +1,4 @@
-"""Everything that can be said of a head or of two films, as plain data: what `audioplane evaluate` prints and writes.
+"""All measures of a head, or of one film against another, as plain data: what `audioplane evaluate` prints and writes.
 
 A number that cannot be had says why ("weights missing: ...") instead of being absent.
 """
@@ -76,7 +76,7 @@ def sync_of_head(subject: Subject, draw: Render, scorers: Sequence[Scorer]) -> d
 
 
 def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
-    """What only an embedded speaker lets one know, mm: motion of the Gaussians against that of the skin; or None."""
+    """For embedded speakers only, else None: motion of the Gaussians against the true motion of the skin, mm."""
     frames = spaced(subject.test, TRUTH_FRAMES)
     lips = subject.vertex_groups.get("lips")
     if lips is None or subject.vertices(frames[0]) is None:

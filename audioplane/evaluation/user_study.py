@@ -1,4 +1,4 @@
-"""A user study as in Fig. 7: clips are rated blind, and what the ratings say with how much certainty.
+"""A blind user study (Audio-Plane, Fig. 7): clips to rate, and means of the ratings with intervals and agreement.
 
 A *trial* shows the clips of one identity, one of each method, in random order under letters; every clip gets a rating
 from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that any number of participants append to.
@@ -55,7 +55,7 @@ def simulated(
     taste: float = 0.6,
     noise: float = 0.7,
 ) -> pd.DataFrame:
-    """Ratings that nobody gave, to try the analysis with: never to be shown as a result.
+    """Simulated ratings, to try the analysis with: never to be shown as a result.
 
     Args:
         identities: names. qualities: method -> what its clips are worth on each criterion, 1 to 6.
@@ -110,7 +110,7 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
 
 
 def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFrame:
-    """Ratings of one or more CSV files; where somebody rated a clip twice, the last time counts.
+    """Ratings of one or more CSV files; where a participant rated a clip twice, the last rating counts.
 
     Args:
         paths: of the files. key: of files that came from saved pages, token -> clip, see `widgets.UserStudy.key`.

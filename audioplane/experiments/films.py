@@ -1,4 +1,4 @@
-"""Other methods in Table V: their films of the held-out part, measured as our heads are."""
+"""Other methods' films of the held-out part, measured as our heads are (Audio-Plane, Table V)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def films_of(
 
 
 def measured(path: Path, clip: Clip) -> dict[str, Any]:
-    """What `evaluate` says of a film of a clip's held-out frames.
+    """The measures of a film of a clip's held-out frames, as `evaluate` takes them.
 
     Raises:
         UserError: it has another size, or fewer frames.

@@ -1,4 +1,7 @@
-"""One head, spoilt in known ways, and what each measure makes of it: the material of notebook 90."""
+"""Sensitivity of the measures: one head, degraded in known ways (late, mouth held still, true hair pasted in).
+
+Notebook 90 shows what each measure makes of it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 Render = Callable[[int], NDArray]
 
-APART = 50  # frames between the beginnings of two pieces of a clip: 2 s
+APART = 50  # least distance, in frames, of a piece of the clip and an unrelated one: 2 s
 LATE = 5
 """Frames by which the late rendering comes after its sound: a fifth of a second."""
 
@@ -119,21 +122,21 @@ def confidence_by_length(
             f"pieces of {max(seconds):g} s and as much of another moment need a longer clip; {subject.name} has "
             f"{subject.num_frames / subject.fps:g} s"
         )
-    sights = scorer.see(map(subject.frame, range(subject.num_frames)), subject.landmarks)[:count]
-    sounds = scorer.hear(subject.audio, count)
+    visual = scorer.embed_frames(map(subject.frame, range(subject.num_frames)), subject.landmarks)[:count]
+    sounds = scorer.embed_audio(subject.audio, count)
     found = {"own sound": np.empty((len(seconds), draws)), "another moment's sound": np.empty((len(seconds), draws))}
     for row, length in enumerate(seconds):
         n = round(length * FPS)
         for column in range(draws):
             a, b = two_starts(generator, count - n + 1)
             for name, start in (("own sound", a), ("another moment's sound", b)):
-                piece = shift_distances(sights[a : a + n], sounds[start : start + n], beyond="nothing")
+                piece = shift_distances(visual[a : a + n], sounds[start : start + n], beyond="nothing")
                 found[name][row, column] = score_distances(piece).confidence
     return found
 
 
 def two_starts(generator: np.random.Generator, starts: int) -> tuple[int, int]:
-    """Where two pieces of a clip begin, at least `APART` frames from each other, or a third of all beginnings.
+    """Random starts of two pieces of a clip, at least `APART` frames (or a third of all starts) apart.
 
     Args:
         generator: of the draws.

@@ -44,7 +44,7 @@ DPI = {"png": 110, "pdf": 150}
 
 
 class NotHereError(Exception):
-    """What a figure needs is not on this machine; the message says what, and how to make it."""
+    """Records or heads that a figure needs are not on this machine; the message says which, and how to make them."""
 
 
 @dataclass

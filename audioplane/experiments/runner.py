@@ -1,4 +1,4 @@
-"""Runs what has no record yet: several jobs beside each other, a thread each; what fails is told, the rest goes on.
+"""Runs what has no record yet: several jobs in parallel, a thread each; failures are reported, the rest goes on.
 
 Two models with one thread each use two cores far better than one model with two. Stopped at any moment and started
 again it goes on: finished runs are records, an unfinished training continues from its checkpoint.
@@ -30,7 +30,7 @@ from audioplane.runtime import cache, clone, files
 if TYPE_CHECKING:
     from audioplane.training.trainer import Report, Trainer
 
-EVERY = 0.5  # seconds between looks at the workers
+EVERY = 0.5  # seconds between two checks of the workers
 
 
 def reproduce(
@@ -50,7 +50,7 @@ def reproduce(
         workers: runs beside each other; None: one a core, or one where there is a GPU.
         subject: a prepared video in the place of the embedded speakers.
         fresh: train and judge again what has a record.
-        films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Table V).
+        films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Audio-Plane, Table V).
         quiet: no progress.
     """
     tables = [find_table(name) for name in names]
@@ -165,7 +165,7 @@ def run_all(
                 else:
                     failed[key] = f"{type(error).__name__}: {error}"
                 progress.ended(missing[key], found.get(key), failed.get(key))
-            progress.look()
+            progress.update()
     except BaseException:
         for future in waiting:
             future.cancel()
@@ -179,7 +179,7 @@ def run_all(
 
 
 def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
-    """Adds to records the speed of their heads, one after the other: beside other runs it would be theirs, too.
+    """Adds to records the speed of their heads, one after the other, as runs in parallel would slow each other.
 
     Args:
         timed: jobs whose speed is shown. found: records by key; replaced in place.
@@ -190,7 +190,7 @@ def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
 
 
 def start_worker() -> None:
-    """Leaves Ctrl-C, which reaches every process of a terminal, to the runner; and ends when the runner was killed.
+    """Leaves Ctrl-C, which reaches every process of a terminal, to the runner; ends when the runner was killed.
 
     An orphan would hold its run and its memory for ever: its siblings keep the pipe open at which it waits.
     """
@@ -237,7 +237,7 @@ def _work(job: Job, folder: Path) -> Record:
 
 
 class _Note:
-    """Tells the runner how far a training is."""
+    """Reports the progress of a training to the runner."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._last = path, 0.0
@@ -278,7 +278,7 @@ class _Progress:
                 file=sys.stderr,
             )
 
-    def look(self) -> None:
+    def update(self) -> None:
         if self._bar.disable:
             return
         notes = []

@@ -1,4 +1,4 @@
-"""What the notebooks share: how large their runs are, and a speaker and a head that are made once and found again.
+"""What the notebooks share: the size of their runs, and a speaker and heads that are made once and then cached.
 
 `AUDIOPLANE_PRESET` chooses: `smoke` (seconds; the tests), `demo` (the default), `paper` (hours, on a GPU).
 """
@@ -61,12 +61,12 @@ def subject(name: str = "adam", seconds: float = 0.0, size: int = 0) -> Subject:
 
 
 def is_quiet() -> bool:
-    """Whether bars stay away, as they do under test."""
+    """Whether progress bars are off, as they are under test."""
     return preset() == "smoke"
 
 
 def compact_pictures(quality: int = 88) -> None:
-    """Embeds figures as JPEG from here on, as photographs in PNG make a clone heavy; shows tables' whole texts."""
+    """Embeds figures as JPEG from here on, to keep notebooks small, and shows whole texts in tables."""
     import pandas as pd
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -75,7 +75,7 @@ def compact_pictures(quality: int = 88) -> None:
 
 
 def trained(subject: Subject, config: Config) -> Path:
-    """The folder of a finished run in the user's cache; trains on first use (`experiments.heads`)."""
+    """The folder of a finished run in the user's cache; trains on first use (`experiments.run_cache`)."""
     from audioplane.experiments import run_cache
 
     return run_cache.trained(subject, config, [_Bar(is_quiet())])
@@ -85,7 +85,7 @@ def table(name: str, films: str | Path | None = None) -> Result:
     """A table of the paper at the session's preset, one seed; trains what has no record yet.
 
     Args:
-        name: such as "table2". films: a folder of other methods' films (Table V).
+        name: such as "table2". films: a folder of other methods' films (Audio-Plane, Table V).
     """
     from audioplane.experiments import runner
 
@@ -113,7 +113,7 @@ def heads_of(name: str, rows: Sequence[str], column: str) -> tuple[Subject, dict
 
 
 def scalars(run: Path) -> dict[str, np.ndarray]:
-    """What was noted while training, one array a quantity; NaN where a stage lacks it."""
+    """The scalars logged in training, one array a quantity; NaN where a stage lacks it."""
     rows = [json.loads(line) for line in (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()]
     names = [name for name in rows[-1] if name != "stage"]
     return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
@@ -178,7 +178,7 @@ def other_voice(name: str, seconds: float) -> np.ndarray:
 
 
 class _Bar:
-    """A bar that vanishes when the run is done."""
+    """A progress bar that is removed when the run is done."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet, self._bar = quiet, None

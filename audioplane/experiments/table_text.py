@@ -46,13 +46,13 @@ def frame(cells: Sequence[Cell]) -> pd.DataFrame:
 def _table(cells: Sequence[Cell], value: Callable[[Cell], str]) -> pd.DataFrame:
     import pandas as pd
 
-    told = [cell for cell in cells if cell.text]
+    shown = [cell for cell in cells if cell.text]
     several = len({cell.group for cell in cells}) > 1
-    used = {(cell.heading, cell.kind) for cell in told}
+    used = {(cell.heading, cell.kind) for cell in shown}
     headings = dict.fromkeys(cell.heading for cell in cells)
     kinds = [(heading, kind) for heading in headings for kind in (OURS, PAPER) if (heading, kind) in used]
-    places = list(dict.fromkeys((cell.group, cell.row) for cell in told))
-    texts = {(cell.group, cell.row, cell.heading, cell.kind): value(cell) for cell in told}
+    places = list(dict.fromkeys((cell.group, cell.row) for cell in shown))
+    texts = {(cell.group, cell.row, cell.heading, cell.kind): value(cell) for cell in shown}
     rows = pd.MultiIndex.from_tuples(places) if several else pd.Index([row for _, row in places])
     data = [[texts.get((*place, *kind), "") for kind in kinds] for place in places]
     return pd.DataFrame(data, index=rows, columns=pd.MultiIndex.from_tuples(kinds))

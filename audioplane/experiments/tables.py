@@ -28,8 +28,9 @@ class Row:
     Attributes:
         name: ours. settings: that make it of the preset; None: a method without code here. paper: its name in the
             paper's data, "" where the paper has none. speaker: who learns, where rows differ in that.
-        method: that is run; "" for the table's. hears: whether a voice drives it; there is no run under other voices
-            where not. static: nothing deforms; as many iterations as the other rows, all of them of the static stage.
+        method: that is run; "" for the table's. audio_driven: false where a voice does not drive it; it then has no
+            runs under other voices. static: nothing deforms; as many iterations as the other rows, all of them of the
+            static stage.
     """
 
     name: str
@@ -37,13 +38,13 @@ class Row:
     paper: str = ""
     speaker: str = ""
     method: str = ""
-    hears: bool = True
+    audio_driven: bool = True
     static: bool = False
 
 
 @dataclass(frozen=True)
 class Column:
-    """A test set, or a voice that drives: `speaker` learns (unless the row says who), `voice` is another's."""
+    """A test set, or a driving voice: `speaker` is trained on (unless the row names one), `voice` is another's."""
 
     name: str
     speaker: str = ""
@@ -75,7 +76,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper: who is compared with whom, on what, and what is claimed.
+    """A table of the paper: its rows, columns and measures, and the paper's claims.
 
     Attributes:
         name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.
@@ -111,7 +112,7 @@ class Table:
         subject: Clip | None = None,
     ) -> Job | None:
         """The run of a cell; None where there is none: no code, or a method that no voice drives."""
-        if row.settings is None or (column.voice and not row.hears):
+        if row.settings is None or (column.voice and not row.audio_driven):
             return None
         base, (seconds, size, driven) = preset(preset_name, row.method or self.method), LENGTHS[preset_name]
         if subject is not None:

@@ -1,1 +1,1 @@
-"""What training minimises, term by term, and the kernels behind it."""
+"""The loss terms, and the compiled kernels that compute them."""

@@ -1,4 +1,4 @@
-"""What training minimises: Eq. 15 to 17, and the perceptual terms.
+"""The loss terms (Audio-Plane, Eq. 15 to 17), with the perceptual ones.
 
     static = L1 + w_p L_perceptual                                 (Audio-Plane, Eq. 16)
     fine   = L1 + w_p L_perceptual + w_m L_mask                    (Audio-Plane, Eq. 17)
@@ -36,7 +36,7 @@ class PixelTerms:
 
     Attributes:
         image: (H, W, 3), the picture over the sample's background. target: (H, W, 3); where the sample's is not known
-        the picture is its own target, so that no term pulls there. l1: weighted. mask: Eq. 15, or None without a
+        the picture is its own target, so that no term pulls there. l1: weighted. mask: L_mask, or None without a
         dynamism map. error: mean squared error over the head's pixels, without a gradient.
     """
 
@@ -50,11 +50,11 @@ class PixelTerms:
 def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float = 0.0) -> PixelTerms:
     """Weighted L1 and mask loss of a picture, and what other terms need.
 
-    Paper: Eq. 15 and the first term of Eq. 16 (journal).
+    Audio-Plane, Eq. 15 and the first term of Eq. 16 (journal).
 
     Args:
         picture: rendered. sample: of the same size.
-        mouth_weight: further weight of the moving region in L1. margin: tolerance of Eq. 15.
+        mouth_weight: further weight of the moving region in L1. margin: tolerance of L_mask.
     """
     channels = picture.channels
     if channels.device.type != "cpu" or channels.dtype != torch.float32:
@@ -147,7 +147,7 @@ def weighted_l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> 
 def margin_loss(dynamism_map: Tensor, motion_mask: Tensor, margin: float) -> Tensor:
     """How far the dynamism map leaves the mask, beyond the tolerance.
 
-    Paper: Eq. 15 (journal), per pixel: mean of max(0, |m - g| - margin).
+    Audio-Plane, Eq. 15 (journal), per pixel: mean of max(0, |m - g| - margin).
 
     Args:
         dynamism_map: g, (H, W). motion_mask: m, (H, W) in {0, 1}. margin: in [0, 1].

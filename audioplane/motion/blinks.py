@@ -18,7 +18,7 @@ SHORTEST_INTERVAL = 0.7
 
 
 def blink_times(timing: Timing, rng: np.random.Generator) -> list[float]:
-    """Moments at which the lids start to close: log-normal intervals, half of them drawn to a near pause."""
+    """Times at which the lids start to close: log-normal intervals, half of them moved to a near pause."""
     location = np.log(MEAN_INTERVAL) - 0.5 * SPREAD**2
     starts = np.array([a for a, b in timing.pauses if b - a > 0.25 and a > 0])
     moments: list[float] = []

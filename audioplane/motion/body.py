@@ -35,7 +35,7 @@ class Body:
 
 
 def body(timing: Timing, rng: np.random.Generator) -> Body:
-    """Moves head and torso with the speech."""
+    """Motion of head and torso that goes with the speech."""
     count, times = timing.count, timing.times
     breath = _breath(timing, rng)
     speaking = timing.speaking()

@@ -1,4 +1,4 @@
-"""Brows, cheeks and a slow play about the mouth.
+"""Brows, cheeks and a slowly varying smile.
 
 Brow raises accompany some pitch accents and open some phrases (Cavé et al. 1996, ICSLP: 71 % of brow raises go with a
 rise of F0, far fewer accents have one; Flecha-García 2010, Speech Communication 52: raises lead accents by about

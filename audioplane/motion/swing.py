@@ -1,4 +1,4 @@
-"""Long hair hangs and swings: a damped pendulum that the head carries about."""
+"""The swing of long hair: a damped pendulum that hangs from the moving head."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PERIOD, DAMPING = 0.62, 0.4
 """Seconds of a swing (a pendulum of 0.1 m has 0.63) and its damping, a share of the critical."""
 
 FURTHEST = 0.018
-"""Metres that hair strays at most; shoulders and neck hold it."""
+"""Largest displacement of the hair, metres; shoulders and neck stop it."""
 
 
 def swing(head: np.ndarray, rate: float) -> np.ndarray:
-    """How far hanging hair strays from its rest beside the head.
+    """The displacement of hanging hair from its rest position beside the head.
 
     Args:
         head: (n, 6) rotation vectors (radians) and translations (metres) of the head.

@@ -1,4 +1,4 @@
-"""What the idle processes share: when someone speaks, which syllables are accented, smooth noise and smooth bumps."""
+"""What the motion processes share: phrases, pauses and accents of speech, smooth noise, and smooth steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Accent:
 
 @dataclass(frozen=True)
 class Timing:
-    """Speech as the rest of the body sees it.
+    """The timing of an utterance, which motion of head, eyes and brows follows.
 
     Attributes:
         seconds: length.
@@ -55,8 +55,8 @@ class Timing:
         return gaussian_filter1d(track, blur * TRACK_RATE, mode="nearest")
 
 
-def listen(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: float) -> Timing:
-    """Finds pauses, phrases and accents.
+def speech_timing(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: float) -> Timing:
+    """Finds the pauses, phrases and accents of an utterance.
 
     An accent is the loudest, longest stressed vowel within about 0.8 s: pitch accents of read speech come about once a
     second, on a third of the stressed syllables.

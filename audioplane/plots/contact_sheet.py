@@ -1,4 +1,4 @@
-"""One picture of a Subject: frames, what is known of each pixel, what it says, how the mouth follows."""
+"""The contact sheet of a Subject: frames, labels, depth, the sounds of the voice, and the opening of the mouth."""
 
 # ruff: noqa: RUF001 (IPA)
 

@@ -22,7 +22,7 @@ INK, PAPER = "#1b2a41", "0.93"
 
 @themed
 def planes(pictures: Mapping[str, Sequence[NDArray]], curves: Mapping[str, Sequence[NDArray]]) -> Figure:
-    """The tables of `inside.learned_change`: one column a level; a row for each plane, and the lines under them."""
+    """What training wrote into planes and lines: one column a level, one row a plane, and the lines under them."""
     levels = len(pictures["xy"])
     figure, axes = plt.subplots(
         4, levels, figsize=(2.6 * levels, 9), layout="constrained", squeeze=False, height_ratios=[3, 3, 3, 1]
@@ -56,9 +56,9 @@ def attention(
     start: float,
     stop: float,
 ) -> Figure:
-    """A sentence from top to bottom: waveform with its sounds, Eq. 7's weights over the prototypes, the true lips.
+    """A sentence from top to bottom: waveform with its sounds, attention over the prototypes, the true lips.
 
-    Paper: Fig. 4 (journal).
+    Audio-Plane, Fig. 4 (journal).
 
     Args:
         audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.
@@ -117,10 +117,10 @@ def draw_attention(
 
 @themed
 def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
-    """The factors of Eq. 10 at one Gaussian: P and f_k once, then f_a and the product at several moments.
+    """The factors of Audio-Plane, Eq. 10, at one Gaussian: P and f_k once, f_a and the product at several times.
 
     Args:
-        parts: `inside.factors` at any moment, (levels, 3, D) each. moments: title -> `inside.factors` there.
+        parts: the method's `inspection.factors` at any frame, (levels, 3, D) each. moments: title -> the factors there.
     """
     blocks = [("$\\mathrm{Interp}(P_{ij})$", parts["P"]), ("$f_k$", parts["f_k"])]
     for title, own in moments.items():
@@ -146,7 +146,7 @@ def factors(parts: Mapping[str, ArrayLike], moments: Mapping[str, Mapping[str, A
 
 @themed
 def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: Sequence[str], top: float) -> Figure:
-    """Renders of several moments over how far each place moved.
+    """Renders of several frames over how far each place moved.
 
     Args:
         pictures: (H, W, 3) each. moved: (H, W) millimetres each, NaN outside the head. titles: of the columns.
@@ -169,7 +169,7 @@ def deformation(pictures: Sequence[NDArray], moved: Sequence[NDArray], titles: S
 def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time.
 
-    Paper: Fig. 2 and Table I (journal).
+    Audio-Plane, Fig. 2 and Table I (journal).
     """
     figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
     length = np.asarray(seconds, float)

@@ -1,4 +1,4 @@
-"""One moment of a Subject: the frame and what is known about it, the sound around it, the shapes of the face."""
+"""One frame of a Subject: the picture and what is known about it, the sound around it, the shapes of the face."""
 
 from __future__ import annotations
 

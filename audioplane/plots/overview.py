@@ -1,4 +1,4 @@
-"""Fig. 1: a voice, and the head that speaks it."""
+"""A voice, and the head that speaks it (Audio-Plane, Fig. 1)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def overview(
     rows: Mapping[str, Sequence[NDArray]],
     crop: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0),
 ) -> Figure:
-    """A voice with its sounds, and under it what the head makes of it at some moments.
+    """A voice with its sounds, and under it pictures of the head at some times.
 
-    Paper: Fig. 1 (journal).
+    Audio-Plane, Fig. 1 (journal).
 
     Args:
         audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.

@@ -1,4 +1,4 @@
-"""Fig. 3: from a sound to a picture through one model, each stage with the arrays it holds at that moment."""
+"""One model from sound to picture, each stage with its arrays (Audio-Plane, Fig. 3)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SOUND, SPACE = "#0072b2", "#009e73"  # paths of arrows
 
 @themed
 def pipeline(s: Stages) -> Figure:
-    """The method from left to right, drawn from a live model: above what is heard, below where, then what moves.
+    """The method from left to right, drawn from a live model: above the audio, below space, then the motion.
 
-    Paper: Fig. 3 (journal).
+    Audio-Plane, Fig. 3 (journal).
 
     Args:
-        s: one moment of a head (`stages.stages`).
+        s: one frame of a head (the method's `pipeline_trace.stages`).
     """
     figure = plt.figure(figsize=SIZE)
     _hear(figure, s)
@@ -54,8 +54,8 @@ def _hear(figure: Figure, s: Stages) -> None:
     weights.set(ylim=(len(s.weights) - 0.5, -0.5), xlim=(float(s.weights.max()), 0))
     grid = _panel(figure, (4.3, 3.95, 0.8, 2.1), f"prototypes $A$\n{len(s.prototypes)} x {s.prototypes.shape[1]}")
     grid.imshow(s.prototypes, aspect="auto", cmap="RdBu_r", vmin=-2, vmax=4, interpolation="nearest")
-    heard = _panel(figure, (5.75, 4.6, 1.0, 0.7), "$f_a$ of each scale")
-    heard.imshow(s.audio_code, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=3, interpolation="nearest")
+    audio = _panel(figure, (5.75, 4.6, 1.0, 0.7), "$f_a$ of each scale")
+    audio.imshow(s.audio_code, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=3, interpolation="nearest")
     _arrow(figure, (2.0, 5.0), (2.7, 5.0), "encoder", SOUND)
     _arrow(figure, (3.05, 5.0), (3.7, 5.0), "query", SOUND)
     _arrow(figure, (5.15, 5.0), (5.7, 5.0), "Eq. 7", SOUND)

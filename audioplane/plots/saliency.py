@@ -1,4 +1,4 @@
-"""Pictures of saliency splatting: the mask m, the dynamism map g, and what the margin forgives."""
+"""Figures of saliency splatting (Audio-Plane, Sec. III-E): mask m, dynamism map g, margin of the loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARGINS = (0.05, 0.1, 0.2, 0.3)
 
 @themed
 def dynamism(rows: Mapping[str, Sequence[NDArray]], titles: Sequence[str] = ()) -> Figure:
-    """Rows of pictures (H, W, 3) or of maps (H, W) in [0, 1] with a colour bar; one column a moment."""
+    """Rows of pictures (H, W, 3) or of maps (H, W) in [0, 1] with a colour bar; one column a frame."""
     count = max(len(row) for row in rows.values())
     figure, axes = plt.subplots(
         len(rows), count, figsize=(2.1 * count + 0.9, 2.1 * len(rows) + 0.2), layout="constrained", squeeze=False
@@ -39,7 +39,7 @@ def dynamism(rows: Mapping[str, Sequence[NDArray]], titles: Sequence[str] = ()) 
 
 @themed
 def band(inside: NDArray, outside: NDArray, margin: float) -> Figure:
-    """Left: Eq. 15 as a function of g, for m = 1 and m = 0, by margin. Right: where a trained g lies.
+    """The margin loss over g for m = 1 and m = 0, by margin (Audio-Plane, Eq. 15), and a histogram of a trained g.
 
     Args:
         inside, outside: values of g at pixels of the mask, and of the head outside it. margin: of the run.
@@ -67,7 +67,7 @@ def band(inside: NDArray, outside: NDArray, margin: float) -> Figure:
 
 @themed
 def margins(dynamism_map: NDArray, mask: NDArray, head: NDArray) -> Figure:
-    """Which pixels of one map Eq. 15 still pulls at, margin by margin: red up, blue down; gray is free."""
+    """Where the margin loss pulls one map up (red), down (blue) or not (gray), by margin (Audio-Plane, Eq. 15)."""
     figure, axes = plt.subplots(1, len(MARGINS), figsize=(2.3 * len(MARGINS) + 0.9, 2.7), layout="constrained")
     gap = mask.astype(float) - dynamism_map
     for cell, margin in zip(axes, MARGINS, strict=True):

@@ -1,4 +1,4 @@
-"""One look for all figures: colours that everybody can tell apart, and no frame where it says nothing."""
+"""One style for all figures: colours that colour-blind people can tell apart, and no needless frames."""
 
 from __future__ import annotations
 

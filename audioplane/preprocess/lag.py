@@ -59,9 +59,9 @@ class Curve(NamedTuple):
 
 def lips_heard(samples: NDArray[np.float32], frames: int) -> NDArray:
     """The opening of the lips that the phonetic network reads from a voice, (frames,), in the middle of each frame."""
-    from audioplane.audio.phonetic import TRACKS, listen
+    from audioplane.audio.phonetic import TRACKS, extract
 
-    track = listen(samples)[0].tracks[:, list(TRACKS).index("aperture")]
+    track = extract(samples)[0].tracks[:, list(TRACKS).index("aperture")]
     moments = (np.arange(frames) + 0.5) * SAMPLE_RATE / STEP / FPS
     return np.interp(moments, np.arange(len(track)), track)
 

@@ -21,7 +21,7 @@ from audioplane.preprocess import background, cached, flow, lag, masks, slips, t
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, ibug
-from audioplane.preprocess.looking import LEAST_SHARE, Look, Preparation
+from audioplane.preprocess.preparation import LEAST_SHARE, Look, Preparation
 from audioplane.preprocess.settings import SKIPPABLE, Settings
 from audioplane.preprocess.survey import cuts
 from audioplane.preprocess.verdict import LATE, Facts

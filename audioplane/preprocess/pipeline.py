@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from audioplane.errors import UserError
-from audioplane.preprocess.looking import Preparation
 from audioplane.preprocess.piece import Piece
+from audioplane.preprocess.preparation import Preparation
 from audioplane.preprocess.settings import SHORTEST, Progress, Settings
 from audioplane.preprocess.survey import crop
 from audioplane.preprocess.verdict import Facts

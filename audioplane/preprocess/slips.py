@@ -1,11 +1,10 @@
-"""Does the sound keep step with the picture all through a clip?
+"""Slips of the sound against the picture within a clip.
 
-A frame that was dropped or shown twice, or a seam between two takes, moves the sound against the picture from there
-on: by too little to see, but a head that learns on one side of it is a frame off on the other. How lips follow this
-voice is learnt from the clip itself, by ridge regression on what the phonetic ear hears around each frame; each stretch
-of some seconds is then read by what was learnt on all the others, and where the reading fits best says by how much the
-picture comes after the sound there. Only differences within the clip can be told so: how far all of it is off is told
-by loudness (`subject.sync`).
+A frame that was dropped or shown twice, or a cut between two recordings, moves the sound against the picture from there
+on: by too little to see, but a head trained on one side of it is a frame off on the other. The opening of the lips is
+predicted from phonetic features by ridge regression on the clip itself; each stretch of some seconds is predicted by
+what was fitted on all the others, and the lag at which that fits best says by how much the picture comes after the
+sound there. This finds only differences within the clip; the lag of the whole clip is found by `lag`.
 """
 
 from __future__ import annotations
@@ -47,9 +46,9 @@ def find(opening: NDArray, samples: NDArray[np.float32]) -> tuple[Slip, ...]:
     known = opening[np.isfinite(opening)]
     if len(known) < 6 * STRETCH or known.std() < 1e-9 or not np.abs(samples).max(initial=0.0) > 0:
         return ()
-    from audioplane.audio.phonetic import listen
+    from audioplane.audio.phonetic import extract
 
-    steps, count = listen(samples)[0].features, len(opening)
+    steps, count = extract(samples)[0].features, len(opening)
     later = np.zeros(count)  # frames by which the picture comes after the sound, as far as it is known
     edges = jumps(_lags(steps, opening, later))
     if not edges:

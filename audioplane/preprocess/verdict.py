@@ -1,4 +1,4 @@
-"""Will this video do? What was found, in numbers and in plain words."""
+"""The report on a video: what was found in it, in numbers and words, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from audioplane.media.reader import MediaReader
 from audioplane.preprocess.bundle import Lens, Poses
-from audioplane.preprocess.study import tremble
+from audioplane.preprocess.pose_errors import rms_jitter
 from audioplane.preprocess.survey import EVERY, silences
 from audioplane.subject.format import FPS
 from audioplane.subject.masks import face_height
 
 if TYPE_CHECKING:
-    from audioplane.preprocess.looking import Look
+    from audioplane.preprocess.preparation import Look
 
 SMALL_FACE = 110  # pixels from brows' middle to chin, in the video, below which lips are mush
 SHORT = 45.0  # seconds below which a voice is hardly learnt
@@ -113,8 +113,8 @@ class Facts:
             face_share=round(float(seen.mean()), 4), focal=round(lens.focal / size, 3),
             cuts=[round(start + t / FPS, 2) for t in breaks],
             silences=[(round(start + a, 2), round(start + b, 2)) for a, b in silences(samples)],
-            other_faces=round(look.seen.others, 3), jitter_degrees=round(tremble(relative, tuple(breaks)), 3),
-            jitter_mm=round(tremble(places, tuple(breaks)), 3),
+            other_faces=round(look.seen.others, 3), jitter_degrees=round(rms_jitter(relative, tuple(breaks)), 3),
+            jitter_mm=round(rms_jitter(places, tuple(breaks)), 3),
             turns_degrees=tuple(round(float(turns[:, k].std()), 1) for k in (1, 0, 2)),  # type: ignore[arg-type]
             background_seen=round(background_seen, 3), damaged=look.damaged, sound=sound,
             clipping=round(float((np.abs(samples) > 0.999).mean()), 5),
@@ -216,7 +216,7 @@ class Facts:
             f"sound {sound['rate'] / 1000:g} kHz x{sound['channels']}",
             f"  taken     {self.frames} frames, {self.seconds:.1f} s from {self.start:g} s on; crop {side} at {x}, {y}",
             f"  face      in {self.face_share:.1%} of frames, {self.face_pixels:.0f} pixels from nose bridge to chin",
-            f"  pose      focal length {self.focal:.2f} sides; tremble {self.jitter_degrees:.2f} degrees, "
+            f"  pose      focal length {self.focal:.2f} sides; jitter {self.jitter_degrees:.2f} degrees, "
             f"{self.jitter_mm:.2f} mm a frame squared",
             f"  lag       {told}",
             *(f"  note      {note}" for note in self.notes),

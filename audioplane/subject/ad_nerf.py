@@ -130,7 +130,7 @@ def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
     """The frame that each of the transforms' (rising) numbers belongs to.
 
     Raises:
-        UserError: it cannot be told.
+        UserError: it cannot be determined.
     """
     seen = sorted(int(file.stem) for file in (folder / "ori_imgs").glob("*.lms") if file.stem.isdigit())
     if not seen or set(numbers) <= set(seen):
@@ -140,7 +140,7 @@ def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
     unseen = sorted(set(numbers) - set(seen))
     raise UserError(
         f"{folder}: the transforms have {len(numbers)} poses, ori_imgs has {len(seen)} frames with landmarks (.lms); "
-        f"frame {unseen[0]} has a pose but none: which frame each pose belongs to cannot be told; track the face again"
+        f"frame {unseen[0]} has a pose but none: which frame each pose belongs to is not clear; track the face again"
     )
 
 

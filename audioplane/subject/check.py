@@ -1,4 +1,4 @@
-"""Reads a Subject whole and says plainly what is wrong with it and what to do."""
+"""Checks a whole Subject; every problem says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def _check_still(file: Path, manifest: Manifest) -> Iterator[Problem]:
 
 
 def _check_sync(path: Path, manifest: Manifest) -> Iterator[Problem]:
-    """Only asked when landmarks and audio are well."""
+    """Only checked when landmarks and audio are well."""
     import soundfile
 
     audio, _ = soundfile.read(path / "audio.flac", dtype="float32")

@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What manifest.json says."""
+    """The contents of manifest.json."""
 
     name: str
     width: int

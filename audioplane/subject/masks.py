@@ -75,7 +75,7 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     outer lips and the chin line (landmarks 6-10), because the jaw moves the skin of the chin as far as the
     lower lip. It is dilated by `MOTION_REACH` of the face's height and cut to the head.
 
-    Paper: Fig. 3 (journal), mask m of Eq. 15.
+    Audio-Plane, Fig. 3 (journal), mask m of Eq. 15.
 
     Args:
         label: H x W label picture.

@@ -1,4 +1,4 @@
-"""The embedded speakers: people who do not exist, whose every truth is known.
+"""The embedded speakers: synthetic people, whose ground truth is known exactly.
 
 `audioplane.synthetic.make("adam")` makes one (once; then it is read from the cache), `names()` lists them.
 """

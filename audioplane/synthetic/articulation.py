@@ -1,4 +1,4 @@
-"""Phonemes → how the mouth moves: targets of single sounds, and how neighbours blend into each other.
+"""Phonemes → mouth movements: targets of single sounds, blended with those of their neighbours (coarticulation).
 
 Each sound asks for a jaw height, an inner-lip distance, a spread and two kinds of rounding, and says how much it minds
 not getting them. Neighbours blend by dominance functions (Cohen & Massaro 1993, "Modeling coarticulation in synthetic
@@ -188,7 +188,7 @@ def _blend(
 
 
 def _add(weighted, total, middle: float, core: float, wish: np.ndarray, minds: np.ndarray) -> None:
-    """Adds one sound's say: full within `core` seconds of its middle, exponential beyond."""
+    """Adds one sound's dominance: full within `core` seconds of its middle, exponential beyond."""
     count = weighted.shape[1]
     first = max(0, int((middle - core - _SPAN) * TRACK_RATE))
     last = min(count, int((middle + core + _SPAN) * TRACK_RATE) + 2)

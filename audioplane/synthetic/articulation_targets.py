@@ -1,4 +1,4 @@
-"""What each sound of English, Mandarin, French and German asks of the mouth, and how much it minds not getting it.
+"""Articulatory targets of each sound of English, Mandarin, French and German, and their weights in coarticulation.
 
 Heights and openings are those of a mean adult face; their order follows the vowel chart, their size the sources that
 `articulation` names.
@@ -81,7 +81,7 @@ TONGUE_BACK = {**dict.fromkeys("kɡŋ", 1.0), **dict.fromkeys("ʁxχɣ", 0.6), *
 
 
 def target(sound: Sound) -> tuple[np.ndarray, np.ndarray]:
-    """What a sound asks for (in the order of `TARGETS`) and how much it minds each (0 to 1)."""
+    """The targets of a sound (in the order of `TARGETS`) and the weight of each in coarticulation (0 to 1)."""
     letter = sound.letter
     if letter in VOWELS or "\u0329" in sound.modifiers:
         table = _NASAL_VOWELS if sound.nasal and letter in _NASAL_VOWELS else _VOWELS
@@ -91,5 +91,5 @@ def target(sound: Sound) -> tuple[np.ndarray, np.ndarray]:
             return np.array(table[letter]), np.array([weak, weak, 0.8 * weak, weak, weak])
     if letter not in _CONSONANTS:
         raise ValueError(f"no articulation is known for {letter!r}, a part of the phoneme {sound.phoneme.ipa!r}")
-    wish, (jaw, aperture, spread, rounding) = _CONSONANTS[letter]
-    return np.array(wish), np.array([jaw, aperture, spread, rounding, rounding])
+    values, (jaw, aperture, spread, rounding) = _CONSONANTS[letter]
+    return np.array(values), np.array([jaw, aperture, spread, rounding, rounding])

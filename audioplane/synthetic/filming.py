@@ -131,8 +131,8 @@ class Production:
 
 
 @dataclass(frozen=True)
-class Take:
-    """What one frame brings."""
+class FilmedFrame:
+    """The picture, moved vertices and landmarks of one frame."""
 
     picture: Picture
     vertices: np.ndarray
@@ -211,10 +211,10 @@ def film(
     play: Play,
     camera: Camera,
     background: np.ndarray,
-    progress: Callable[[Iterable[Take]], Iterable[Take]] = iter,
+    progress: Callable[[Iterable[FilmedFrame]], Iterable[FilmedFrame]] = iter,
     threads: int | None = None,
 ) -> None:
-    """Renders every frame of `play` into `writer`, with all that is known.
+    """Renders every frame of `play` into `writer`, with its ground truth.
 
     Args:
         writer: a new writer of square pictures.
@@ -232,7 +232,7 @@ def film(
     share = actor.torso_weight[kept, None]
     hanging = np.flatnonzero(actor.sway)
 
-    def shoot(t: int) -> Take:
+    def shoot(t: int) -> FilmedFrame:
         extras = {name: float(track[t]) for name, track in play.extras.items()} | {"breath": float(play.breath[t])}
         vertices = actor.vertices(play.blendshapes[t], extras)
         vertices[hanging] += actor.sway[hanging, None] * play.hair_swing[t]
@@ -241,18 +241,18 @@ def film(
         if share.any():  # the neck's upper end follows the torso a little: where that is, seen from the head
             between = np.linalg.inv(heads[t]) @ torsos[t]
             skin = skin + share * (skin @ between[:3, :3].T + between[:3, 3] - skin)
-        return Take(picture, skin, project(actor.landmarks(vertices), K, heads[t]))
+        return FilmedFrame(picture, skin, project(actor.landmarks(vertices), K, heads[t]))
 
     writer.set_background(background)
     writer.set_mesh(triangles, actor.rest[kept], groups)
     writer.describe_without_head("rendered without the head: torso and background as they are behind it")
     landmarks = []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for take in progress(in_order(shoot, count, threads or cores)):
-        picture = take.picture
+    for frame in progress(in_order(shoot, count, threads or cores)):
+        picture = frame.picture
         writer.add_frame(picture.rgb, picture.label, picture.without_head, picture.depth)
-        writer.add_vertices(take.vertices)
-        landmarks.append(take.landmarks)
+        writer.add_vertices(frame.vertices)
+        landmarks.append(frame.landmarks)
     writer.set_landmarks(np.stack(landmarks))
     writer.set_cameras(K, heads)
     writer.set_audio(play.audio)

@@ -13,7 +13,7 @@ from audioplane.runtime import cache, files, weights
 from audioplane.runtime.source_hash import source_hash
 from audioplane.subject import Subject, SubjectWriter
 from audioplane.synthetic import cast
-from audioplane.synthetic.filming import Take, film
+from audioplane.synthetic.filming import FilmedFrame, film
 
 SIZES = (32, 1024)
 SECONDS = (2.0, 600.0)
@@ -97,10 +97,10 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
         "settings": asdict(settings),
     }
 
-    def bar(takes: Iterable[Take]) -> Iterable[Take]:
+    def bar(frames: Iterable[FilmedFrame]) -> Iterable[FilmedFrame]:
         from tqdm import tqdm
 
-        return tqdm(takes, total=count, desc=name, unit="frame", disable=not progress)
+        return tqdm(frames, total=count, desc=name, unit="frame", disable=not progress)
 
     with SubjectWriter(folder, name, size, size, licence=LICENCES[settings.backend], provenance=provenance) as writer:
         film(writer, production.actor, production.play, production.camera, production.background, bar)

@@ -1,4 +1,4 @@
-"""Performance: everything a speaker does in a take, as tracks at the rate of the video."""
+"""A speaker's performance of an utterance: all motion of face, head and torso, as tracks at the video's frame rate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audioplane.motion.body import Body, body
 from audioplane.motion.expression import expression
 from audioplane.motion.gaze import gaze, look_shapes
 from audioplane.motion.swing import swing
-from audioplane.motion.timing import TRACK_RATE, Timing, listen
+from audioplane.motion.timing import TRACK_RATE, Timing, speech_timing
 from audioplane.subject import blendshapes
 from audioplane.subject.phonemes import Phoneme
 from audioplane.synthetic.articulation import Articulation, articulate
@@ -27,7 +27,7 @@ SHORTEST = 2.0  # seconds
 
 @dataclass(frozen=True)
 class Performance:
-    """A take. Frame t shows the moment (t + 0.5) / fps: the middle of its share of the audio.
+    """A performance. Frame t shows the time (t + 0.5) / fps: the middle of its share of the audio.
 
     Attributes:
         audio: (n,) float32, 16 kHz mono, exactly T / fps seconds.
@@ -73,18 +73,18 @@ class Performance:
 def perform(
     spec: SpeakerSpec, seconds: float | None = None, seed: int = 0, voice: str | None = None, fps: float = 25.0
 ) -> Performance:
-    """Lets a speaker speak.
+    """Animates a speaker with a voice.
 
     Args:
         spec: who.
-        seconds: length; `None` takes all there is (100 s for a speaker's own voice). A shorter take keeps the split:
+        seconds: length; `None`: all there is (100 s for a speaker's own voice). A shorter performance keeps the split:
             four fifths from the training texts, one fifth from the test texts.
         seed: of everything but the words: blinks, gaze, brows, head, breath.
         voice: drives this face with another voice, by its name; the speech is then what that voice says.
         fps: frames a second.
 
     Returns:
-        The take. The same arguments give the same bytes on the same machine.
+        The performance. The same arguments give the same bytes on the same machine.
 
     Raises:
         UserError: the voice does not exist or has not that many seconds.
@@ -113,7 +113,7 @@ def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0) -> 
     frames = round(len(script.audio) * fps / SAMPLE_RATE)
     seconds = frames / fps
     articulation = articulate(script.phonemes, script.audio, SAMPLE_RATE, seconds, shortest_hold=1.05 / fps)
-    timing = listen(script.phonemes, articulation.loudness, seconds)
+    timing = speech_timing(script.phonemes, articulation.loudness, seconds)
     moves = body(timing, _generator(spec, seed, "body"))
     times = (np.arange(frames) + 0.5) / fps
     shapes, extras = _faces(spec, seed, articulation, timing, moves, times)
@@ -137,7 +137,7 @@ def _faces(
     spec: SpeakerSpec, seed: int, articulation: Articulation, timing: Timing, moves: Body, times: np.ndarray
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """All 52 weights and the extras: the mouth of the speech, then what the rest of the face adds."""
-    asymmetry = float(_generator(spec, 0, "asymmetry").uniform(-1, 1))  # of the person, not of the take
+    asymmetry = float(_generator(spec, 0, "asymmetry").uniform(-1, 1))  # of the person, not of the performance
     mouth, extras = mouth_shapes(articulation, times, asymmetry)
     weights = mouth.astype(np.float64)
 

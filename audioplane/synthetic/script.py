@@ -1,4 +1,4 @@
-"""Scripts: which stretch of a voice a take uses, with its phonemes, cut only where words end."""
+"""Scripts: which stretch of a voice a performance uses, with its phonemes, cut only where words end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAIL = 0.2  # seconds of silence that a cut leaves at least
 
 @dataclass(frozen=True)
 class Script:
-    """Words of one take: audio (n,) float32 at 16 kHz, phonemes, and how many frames belong to training."""
+    """The words of one performance: audio (n,) float32 at 16 kHz, phonemes, and how many frames belong to training."""
 
     audio: np.ndarray
     phonemes: tuple[Phoneme, ...]
@@ -26,7 +26,7 @@ class Script:
 
 
 def script_for(voice: Voice, seconds: float, speed: float, order_seed: int | None, fps: float) -> Script:
-    """The words of a take.
+    """The words of a performance.
 
     Args:
         voice: who speaks.

@@ -14,7 +14,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Appearance:
-    """What one wishes for in a person; what is `None` is drawn from the identity's seed.
+    """The appearance of a person; what is `None` is drawn from the identity's seed.
 
     Attributes:
         masculinity: 0 (a woman's mean face) to 1 (a man's).

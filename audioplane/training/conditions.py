@@ -46,8 +46,8 @@ class Conditions:
         shapes = lip_shapes(subject.landmarks, audio.lip_components, subject.viewmats)
         if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() <= ENOUGH:
             return {}
-        others = self.features.others(subject.audio, subject.fps, subject.num_frames, self.config.seed)
-        reached = pretrain(method.encoder, self.windows, shapes, subject.train, audio, generator, others)
+        copies = self.features.augmented_copies(subject.audio, subject.fps, subject.num_frames, self.config.seed)
+        reached = pretrain(method.encoder, self.windows, shapes, subject.train, audio, generator, copies)
         return {"encoder_correlation": reached}
 
     def update(self, method: Method, device: torch.device) -> None:

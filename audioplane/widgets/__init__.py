@@ -6,7 +6,7 @@
 | `saliency_scrubber`, `prototype_explorer`, `plane_explorer` | figures with controls | what `save` put in | a picture |
 | `method_scrubber` | heads beside the truth | what `save` put in | a picture |
 | `Driver` | head + voice -> film | nothing: it says so | a picture |
-| `UserStudy` | blind rating, Fig. 7 | rates; the ratings are downloaded | a picture |
+| `UserStudy` | blind rating | rates; the ratings are downloaded | a picture |
 | `speaker_scrubber` | a Subject, frame by frame | a picture | a picture |
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from audioplane import registry
 
 if TYPE_CHECKING:
-    from audioplane.widgets.comparing import method_scrubber
+    from audioplane.widgets.comparison import method_scrubber
     from audioplane.widgets.driver import Driver
     from audioplane.widgets.gaussian_viewer import GaussianViewer
     from audioplane.widgets.scrubber import speaker_scrubber
@@ -27,7 +27,7 @@ _HOMES = {
     "Driver": "driver",
     "GaussianViewer": "gaussian_viewer",
     "UserStudy": "user_study",
-    "method_scrubber": "comparing",
+    "method_scrubber": "comparison",
     "speaker_scrubber": "scrubber",
 }
 

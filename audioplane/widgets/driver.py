@@ -1,4 +1,4 @@
-"""Pick a head and a voice, press a button, watch the film."""
+"""Widget: choose a trained head and a voice, and make the film."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WIDE = {"width": "460px"}
 LABELS = {"description_width": "80px"}
 
 
-def heads_around() -> dict[str, Path]:
+def find_heads() -> dict[str, Path]:
     """Trained heads on this machine: of the notebooks and of runs in the working folder, name -> file."""
     places = [cache.folder("runs"), Path("runs"), Path(".")]
     files = {file for place in places if place.is_dir() for file in place.glob("*/head.safetensors")}
@@ -37,10 +37,10 @@ def heads_around() -> dict[str, Path]:
 
 
 class Driver(page.WithStill, ipywidgets.VBox):
-    """Lets a trained head speak a file, a voice that ships, or typed text; shows the film with its sound, and saves it.
+    """A trained head speaks a sound file, a voice that ships, or typed text; shows the film and saves it.
 
     Args:
-        heads: name -> a TalkingHead, or where one lies; default: `heads_around`.
+        heads: name -> a TalkingHead, or its file; default: those of `find_heads`.
 
     Attributes:
         film: bytes of the last mp4, b"" before.
@@ -50,9 +50,9 @@ class Driver(page.WithStill, ipywidgets.VBox):
     """
 
     def __init__(self, heads: Mapping[str, TalkingHead | str | PathLike[str]] | None = None) -> None:
-        self.heads = dict(heads_around() if heads is None else heads)
+        self.heads = dict(find_heads() if heads is None else heads)
         if not self.heads:
-            raise UserError("there is no trained head here yet: train one (`audioplane train`), or run notebook 05")
+            raise UserError("no trained head was found here: train one with `audioplane train`, or run notebook 05")
         self.film, self.label = b"", "A trained head speaks a voice of your choice; this needs a running kernel."
         self._build()
         first = self._head()
@@ -125,7 +125,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
         try:
             self._say(action())
         except (UserError, ValueError, OSError) as error:
-            self._say(f"That did not work: {error}")
+            self._say(f"The film could not be made: {error}")
 
     def _say(self, words: str) -> None:
         import html

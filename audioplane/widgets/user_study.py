@@ -1,4 +1,4 @@
-"""The user study of Fig. 7 as a widget: clips are rated blind, ratings go to a CSV file."""
+"""The user study (Audio-Plane, Fig. 7) as a widget: clips are rated blind, ratings go to a CSV file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
         return user_study.read(*([self.path] if self.path.exists() else []), *sent, key=self.key)
 
     def figure(self, ratings: pd.DataFrame, title: str = "") -> Figure:
-        """Fig. 7 of these ratings."""
+        """The figure of these ratings (Audio-Plane, Fig. 7)."""
         return plots.user_study(user_study.summary(ratings), user_study.agreement(ratings), self.methods, title)
 
     def save(self, path: str | Path) -> Path:

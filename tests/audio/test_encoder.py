@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio.encoder import AudioEncoder, augment, pad
+from audioplane.audio.encoder import AudioEncoder, augment_windows, pad
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import AudioConfig
 
@@ -33,15 +33,15 @@ def test_pieces_do_not_matter() -> None:
 
 
 @torch.no_grad()
-def test_a_code_hears_its_neighbours_and_no_one_else() -> None:
+def test_a_code_depends_on_its_neighbours_and_no_other_frames() -> None:
     encoder, base = make(), windows()
     torch.nn.init.normal_(encoder.attend[2].weight, generator=torch.Generator().manual_seed(2))
     changed = base.clone()
     changed[20] += 1.0
-    heard = (encoder.all_codes(base) - encoder.all_codes(changed)).abs().amax(dim=1) > 1e-6
+    differs = (encoder.all_codes(base) - encoder.all_codes(changed)).abs().amax(dim=1) > 1e-6
     before = CONFIG.filter // 2
     expected = [20 - (CONFIG.filter - 1 - before) <= t <= 20 + before for t in range(40)]
-    assert heard.tolist() == expected
+    assert differs.tolist() == expected
 
 
 @torch.no_grad()
@@ -55,17 +55,17 @@ def test_filter_starts_as_a_bell_around_the_frame() -> None:
 
 
 def test_dropout_is_the_generators_and_off_by_itself() -> None:
-    encoder, heard = make(), windows()
-    quiet = encoder(heard)
-    assert torch.equal(quiet, encoder(heard))
+    encoder, inputs = make(), windows()
+    quiet = encoder(inputs)
+    assert torch.equal(quiet, encoder(inputs))
     noisy = []
     for seed in (0, 0, 1):
         encoder.drop_by(torch.Generator().manual_seed(seed))
-        noisy.append(encoder(heard))
+        noisy.append(encoder(inputs))
     encoder.drop_by(None)
     assert torch.equal(noisy[0], noisy[1])
     assert not torch.equal(noisy[0], noisy[2])
-    assert torch.equal(quiet, encoder(heard))
+    assert torch.equal(quiet, encoder(inputs))
 
 
 @torch.no_grad()
@@ -85,10 +85,10 @@ def test_padding_keeps_every_frame() -> None:
 
 def test_augmentation_is_the_generators() -> None:
     batch = windows().view(2, 20, 16, 10)
-    draws = [augment(batch, 1.0, torch.Generator().manual_seed(seed), True) for seed in (0, 0, 1)]
+    draws = [augment_windows(batch, 1.0, torch.Generator().manual_seed(seed), True) for seed in (0, 0, 1)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
-    assert augment(batch, 0.0, torch.Generator(), True) is batch
+    assert augment_windows(batch, 0.0, torch.Generator(), True) is batch
 
 
 def face(frames: int = 120) -> tuple[np.ndarray, np.ndarray]:
@@ -125,9 +125,9 @@ def test_what_the_pose_explains_is_taken_out() -> None:
     viewmats = np.tile(np.eye(4), (400, 1, 1))
     viewmats[:, :3, :3] = Rotation.from_rotvec(np.stack([0 * yaw, yaw, 0 * yaw], axis=1)).as_matrix()
     with_pose, without = lip_shapes(landmarks, 4, viewmats), lip_shapes(landmarks, 4)
-    heard = [abs(np.corrcoef(shapes.scores[:, 0], opening)[0, 1]) for shapes in (with_pose, without)]
-    assert heard[0] > 0.9
-    assert heard[0] > heard[1]
+    correlations = [abs(np.corrcoef(shapes.scores[:, 0], opening)[0, 1]) for shapes in (with_pose, without)]
+    assert correlations[0] > 0.9
+    assert correlations[0] > correlations[1]
 
 
 def test_frames_without_landmarks_have_no_shape() -> None:
@@ -139,18 +139,18 @@ def test_frames_without_landmarks_have_no_shape() -> None:
     assert np.isnan(lip_shapes(np.full((9, 68, 2), np.nan, np.float32), 4).scores).all()
 
 
-@pytest.mark.parametrize("listens", [True, False])
-def test_pretraining_learns_what_can_be_heard(listens: bool) -> None:
+@pytest.mark.parametrize("audible", [True, False])
+def test_pretraining_learns_what_the_sound_determines(audible: bool) -> None:
     landmarks, opening = face(200)
     shapes = lip_shapes(landmarks, 2)
-    told = torch.from_numpy(opening if listens else np.zeros(200)).float()
-    heard = 0.3 * windows(200) + told[:, None, None]
+    signal = torch.from_numpy(opening if audible else np.zeros(200)).float()
+    inputs = 0.3 * windows(200) + signal[:, None, None]
     config = AudioConfig(mel_bands=10, channels=16, code=6, pretrain_steps=120, augment=0.3)
     encoder = make(config)
-    pretrain(encoder, heard, shapes, range(0, 150), config, torch.Generator().manual_seed(0))
+    pretrain(encoder, inputs, shapes, range(0, 150), config, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        codes = encoder.all_codes(heard).numpy()
+        codes = encoder.all_codes(inputs).numpy()
     design = np.concatenate([codes, np.ones((200, 1))], axis=1)
     weights = np.linalg.lstsq(design[:150], shapes.scores[:150, 0], rcond=None)[0]
     reached = np.corrcoef(design[150:] @ weights, shapes.scores[150:, 0])[0, 1]
-    assert (reached > 0.8) == listens
+    assert (reached > 0.8) == audible

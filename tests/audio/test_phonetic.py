@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audioplane.audio import phonetic
-from audioplane.audio.disturb import disturb, mask, stretch
+from audioplane.audio.augmentation import augment_spectrogram, mask_spectrogram, stretch
 from audioplane.audio.features import Features, count_frames, load_audio
 from audioplane.audio.mel import log_mel
 from audioplane.audio.phonetic import (
@@ -74,7 +74,7 @@ def test_any_length_gives_finite_windows(kind: str, samples: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_silence_is_heard_as_silence(kind: str) -> None:
+def test_silence_gives_finite_features(kind: str) -> None:
     windows = own_windows(kind, np.zeros(16_000, np.float32))
     assert np.isfinite(windows).all()
 
@@ -90,24 +90,24 @@ def test_other_sample_rates(rate: int, tmp_path: Path) -> None:
     import soundfile
 
     soundfile.write(tmp_path / "x.wav", voice(3.0)[: 2 * rate], rate)
-    heard, _ = phonetic.listen(load_audio(tmp_path / "x.wav"))
-    np.testing.assert_allclose(heard.posteriors.sum(axis=1), 1.0, atol=1e-4)
+    found, _ = phonetic.extract(load_audio(tmp_path / "x.wav"))
+    np.testing.assert_allclose(found.posteriors.sum(axis=1), 1.0, atol=1e-4)
 
 
 def test_log_mel_comes_first_and_is_the_one_of_mel() -> None:
-    heard, with_mel = (own_windows(kind, voice(2.0)) for kind in ("phonetic", "mel"))
-    np.testing.assert_array_equal(heard[..., :BANDS], with_mel)
+    found, with_mel = (own_windows(kind, voice(2.0)) for kind in ("phonetic", "mel"))
+    np.testing.assert_array_equal(found[..., :BANDS], with_mel)
 
 
 @pytest.mark.parametrize("variant", ["centred", "causal"])
-def test_no_network_hears_further_ahead_than_it_says(variant: str) -> None:
+def test_no_network_sees_further_ahead_than_it_says(variant: str) -> None:
     own, mel = network(variant), torch.randn(200, BANDS, generator=torch.Generator().manual_seed(0)).numpy()
     changed = mel.copy()
     changed[120] += 3.0
-    one, other = own.hear(mel).embedding, own.hear(changed).embedding
-    heard = np.flatnonzero(np.abs(one - other).max(axis=1) > 1e-6)
-    assert heard[0] == 120 - AHEAD[variant]
-    assert heard[-1] <= 120 + (REACH if variant == "centred" else phonetic.PAST)
+    one, other = own.predict(mel).embedding, own.predict(changed).embedding
+    found = np.flatnonzero(np.abs(one - other).max(axis=1) > 1e-6)
+    assert found[0] == 120 - AHEAD[variant]
+    assert found[-1] <= 120 + (REACH if variant == "centred" else phonetic.PAST)
 
 
 def test_what_comes_later_changes_nothing_before_the_look_ahead() -> None:
@@ -115,7 +115,7 @@ def test_what_comes_later_changes_nothing_before_the_look_ahead() -> None:
     samples = voice(3.0)
     changed = samples.copy()
     changed[32_000:] = 3.0 * voice(3.0, seed=5)[32_000:]
-    one, other = (phonetic.listen(s, network=network("causal"))[0].features for s in (samples, changed))
+    one, other = (phonetic.extract(s, network=network("causal"))[0].features for s in (samples, changed))
     same = int((32_000 / 16_000 - LOOK_AHEAD) * 50)
     np.testing.assert_array_equal(one[:same], other[:same])
     assert np.abs(one[same + 2 :] - other[same + 2 :]).max() > 0.1
@@ -123,11 +123,11 @@ def test_what_comes_later_changes_nothing_before_the_look_ahead() -> None:
 
 @pytest.mark.parametrize("seconds", [0.01, 0.1, 1.0, 4.77])
 @pytest.mark.parametrize("piece", [640, 137, 5000])
-def test_a_stream_hears_what_the_whole_says(seconds: float, piece: int) -> None:
+def test_a_stream_gives_what_the_whole_recording_gives(seconds: float, piece: int) -> None:
     own, samples = network("causal"), voice(seconds)
     stream = Stream(own)
     parts = [stream.push(samples[at : at + piece]) for at in range(0, len(samples), piece)]
-    whole = phonetic.listen(samples, network=own)[0]
+    whole = phonetic.extract(samples, network=own)[0]
     parts.append(stream.end())
     for name in ("mel", "embedding", "posteriors", "tracks"):
         joined = np.concatenate([getattr(part, name) for part in parts])
@@ -153,7 +153,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variant", ["centred", "causal"])
-def test_a_voice_that_was_never_heard(variant: str) -> None:
+def test_a_voice_that_was_not_trained_on(variant: str) -> None:
     """Ten seconds of an embedded speaker: the sounds and the opening of the lips, far above chance."""
     from audioplane.pretrained.phonetic.data import labels
     from audioplane.synthetic.articulation import articulate
@@ -161,20 +161,20 @@ def test_a_voice_that_was_never_heard(variant: str) -> None:
 
     ship = load_voice("english_b")
     samples, spoken = ship.audio[:160_000], [p for p in ship.phonemes if p.end <= 10.0]
-    heard = phonetic.listen(samples, variant)[0]
+    found = phonetic.extract(samples, variant)[0]
     moved = articulate(spoken, samples, 16_000, 10.0)
     truth = moved.aperture[:: moved.rate // 50][:500]
-    assert correlation(heard.tracks[:500, list(TRACKS).index("aperture")].astype(np.float64), truth) > 0.7
-    assert (heard.posteriors[:500].argmax(axis=1) == labels(spoken, 500)).mean() > 0.4
+    assert correlation(found.tracks[:500, list(TRACKS).index("aperture")].astype(np.float64), truth) > 0.7
+    assert (found.posteriors[:500].argmax(axis=1) == labels(spoken, 500)).mean() > 0.4
 
 
-def test_disturbing_is_the_generators_and_keeps_the_time() -> None:
+def test_augmentation_depends_on_the_generator_alone_and_keeps_the_time() -> None:
     mel = torch.from_numpy(log_mel(voice(4.0), BANDS))[None].repeat(3, 1, 1)
-    drawn = [disturb(mel, 1.0, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    drawn = [augment_spectrogram(mel, 1.0, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     assert all(torch.isfinite(one).all() and one.shape == mel.shape for one in drawn)
-    assert torch.equal(disturb(mel, 0.0, torch.Generator()), mel)
+    assert torch.equal(augment_spectrogram(mel, 0.0, torch.Generator()), mel)
     loudness = [correlation(one[0].mean(dim=1).double().numpy(), mel[0].mean(dim=1).double().numpy()) for one in drawn]
     assert min(loudness) > 0.3
 
@@ -187,44 +187,44 @@ def test_stretching_moves_a_band() -> None:
     assert moved[1].argmax(dim=1).unique().tolist() == [20]
 
 
-def test_masking_blots_out_something_but_not_all() -> None:
-    hidden = mask(torch.ones(4, 300, BANDS), torch.Generator().manual_seed(0)) == 0.0
+def test_masking_hides_something_but_not_all() -> None:
+    hidden = mask_spectrogram(torch.ones(4, 300, BANDS), torch.Generator().manual_seed(0)) == 0.0
     assert 0.02 < hidden.float().mean() < 0.6
 
 
-def test_disguises_differ_and_fit_the_windows() -> None:
+def test_augmented_copies_differ_and_fit_the_windows() -> None:
     own = dataclasses.replace(AudioConfig(), features="phonetic")
     samples = voice(2.0)
     features = Features.fit(own, samples)
     windows = features(samples, 25.0, 50)
-    others = features.others(samples, 25.0, 50, seed=0)
-    assert others is not None
-    again = features.others(samples, 25.0, 50, seed=0)
+    copies = features.augmented_copies(samples, 25.0, 50, seed=0)
+    assert copies is not None
+    again = features.augmented_copies(samples, 25.0, 50, seed=0)
     assert again is not None
-    np.testing.assert_array_equal(others.steps, again.steps)
-    assert others.steps[0][others.places].shape == windows.shape
-    assert np.abs(others.steps[0] - others.steps[1]).max() > 0.1
+    np.testing.assert_array_equal(copies.steps, again.steps)
+    assert copies.steps[0][copies.places].shape == windows.shape
+    assert np.abs(copies.steps[0] - copies.steps[1]).max() > 0.1
     for none in (AudioConfig(features="mel"), dataclasses.replace(own, augment=0.0)):
-        assert Features(none).others(samples, 25.0, 50, seed=0) is None
+        assert Features(none).augmented_copies(samples, 25.0, 50, seed=0) is None
 
 
-def test_an_encoder_learns_from_disguises_at_the_right_frames() -> None:
-    """Only the disguises say what the lips do, and each frame's says that of this frame."""
+def test_an_encoder_learns_from_augmented_copies_at_the_right_frames() -> None:
+    """Only the copies depend on the lips, and each frame's windows on the lips of that frame."""
     from audioplane.audio.encoder import AudioEncoder
-    from audioplane.audio.features import Others, window_places
+    from audioplane.audio.features import AugmentedCopies, window_places
     from audioplane.audio.pretrain import LipShapes, pretrain
 
-    told = np.sin(np.arange(400) / 7.0).astype(np.float32)
-    steps = np.repeat(told, 2)[None, :, None] * np.ones((3, 1, 4), np.float32)
+    opening = np.sin(np.arange(400) / 7.0).astype(np.float32)
+    steps = np.repeat(opening, 2)[None, :, None] * np.ones((3, 1, 4), np.float32)
     places = window_places(800, 400, 25.0, 16, -0.5)
-    shapes = LipShapes(told[:, None], np.ones(1), told)
+    shapes = LipShapes(opening[:, None], np.ones(1), opening)
     config = AudioConfig(channels=16, code=6, pretrain_steps=150, augment=0.0, dropout=0.0, features="phonetic")
     encoder = AudioEncoder(config, 4, torch.Generator().manual_seed(0))
     mute = torch.zeros(400, 16, 4)
     train = range(100, 350)
-    pretrain(encoder, mute, shapes, train, config, torch.Generator().manual_seed(0), Others(steps, places))
+    pretrain(encoder, mute, shapes, train, config, torch.Generator().manual_seed(0), AugmentedCopies(steps, places))
     with torch.no_grad():
         codes = encoder.all_codes(torch.from_numpy(steps[0][places])).double().numpy()
     design = np.concatenate([codes, np.ones((400, 1))], axis=1)[100:350]
-    read = design @ np.linalg.lstsq(design, told[100:350], rcond=None)[0]
-    assert correlation(read, told[100:350].astype(np.float64)) > 0.95
+    read = design @ np.linalg.lstsq(design, opening[100:350], rcond=None)[0]
+    assert correlation(read, opening[100:350].astype(np.float64)) > 0.95

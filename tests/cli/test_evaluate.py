@@ -16,8 +16,8 @@ from audioplane.inference.talking_head import TalkingHead
 from audioplane.media.writer import write_video
 from audioplane.subject import Subject
 from audioplane.training.trainer import Trainer
-from tests.cli.test_train_and_speak import call
-from tests.evaluation.test_protocols import film
+from tests.cli.commands import call
+from tests.evaluation.ramps import film
 from tests.subject_cases import make_case, write_case
 from tests.tiny_run import TINY
 

@@ -11,14 +11,9 @@ import pytest
 from audioplane.cli import speak, train
 from audioplane.config import Config, preset
 from audioplane.errors import UserError
+from tests.cli.commands import call
 from tests.subject_cases import make_case, write_case
 from tests.tiny_run import TINY
-
-
-def call(command: object, *arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)  # type: ignore[attr-defined]
-    return command.run(parser.parse_args([str(a) for a in arguments]))  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

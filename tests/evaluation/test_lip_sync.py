@@ -14,12 +14,12 @@ from tests.tiny_subject import TinySubject
 
 
 class Known(Scorer):
-    """Sees the colour of a frame's first pixel, hears the first samples of its sound."""
+    """A frame's code is the colour of its first pixel, a sound's code its first samples."""
 
-    def see(self, frames, landmarks):
+    def embed_frames(self, frames, landmarks):
         return np.stack([frame[0, 0].astype(np.float32) for frame in frames])[: len(landmarks) - 4]
 
-    def hear(self, audio, count):
+    def embed_audio(self, audio, count):
         return audio.reshape(-1, 640)[:count, :3].astype(np.float32)
 
 
@@ -55,7 +55,9 @@ def test_a_render_that_comes_late_is_found_so(scorer, late):
     assert found.scores["head"].offset == late
     assert set(found.scores) == {"head", "head, unrelated audio"}, "only the truth has controls of its own"
     own = found.distances["head"]
-    direct = shift_distances(np.roll(frames, late, axis=0)[:115, 0, 0].astype(np.float32), scorer.hear(audio, 115))
+    direct = shift_distances(
+        np.roll(frames, late, axis=0)[:115, 0, 0].astype(np.float32), scorer.embed_audio(audio, 115)
+    )
     np.testing.assert_allclose(own, direct[:, 15], atol=1e-3)
     assert found.unrelated["head"].shape == own.shape
     assert score(direct).distance <= own.mean() + 1e-3
@@ -63,17 +65,17 @@ def test_a_render_that_comes_late_is_found_so(scorer, late):
 
 def test_unrelated_sound_is_of_another_moment(scorer):
     frames, audio = clip()
-    heard: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
 
-    class Listening(Known):
-        def hear(self, audio, count):
-            heard.append(super().hear(audio, count))
-            return heard[-1]
+    class Recorder(Known):
+        def embed_audio(self, audio, count):
+            codes.append(super().embed_audio(audio, count))
+            return codes[-1]
 
     lip_sync.lip_sync(
-        Listening("known", SyncNet(COMPACT), "nothing"), audio, {"truth": Clip(frames, np.zeros((120, 68, 2)))}
+        Recorder("known", SyncNet(COMPACT), "nothing"), audio, {"truth": Clip(frames, np.zeros((120, 68, 2)))}
     )
-    own, other = heard
+    own, other = codes
     assert not (own == other).all(axis=1).any()
     assert np.array_equal(other[:50], own[60:110]), "half a clip away"
 

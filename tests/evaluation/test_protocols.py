@@ -14,13 +14,8 @@ from audioplane.evaluation.evaluate import compare, evaluate
 from audioplane.evaluation.protocols import PROTOCOLS, Protocol
 from audioplane.media import videos
 from audioplane.media.writer import write_video
+from tests.evaluation.ramps import film
 from tests.tiny_subject import TinySubject
-
-
-def film(count: int, side: int = 48, step: float = 3.0) -> list[np.ndarray]:
-    """A ramp that grows lighter by `step` a frame: each frame is known by its mean."""
-    ramp = np.linspace(20, 60, side)[:, None] + np.linspace(0, 40, side)
-    return [np.repeat(np.round(ramp + step * t)[..., None], 3, axis=2).astype(np.uint8) for t in range(count)]
 
 
 def write_irregular(path: Path, frames: list[np.ndarray], times: list[float]) -> None:

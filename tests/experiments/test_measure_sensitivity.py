@@ -34,7 +34,7 @@ def test_a_larger_lip_error_is_worse():
     base = generator.random(200)
     series = {
         "as it is": {"lip_error": base, "mouth_psnr": base},
-        "spoilt": {"lip_error": base + 1 + 0.1 * generator.random(200), "mouth_psnr": base + 1},
+        "degraded": {"lip_error": base + 1 + 0.1 * generator.random(200), "mouth_psnr": base + 1},
     }
-    assert against(series, "as it is", "lip_error")["spoilt"].verdict == "worse"
-    assert against(series, "as it is", "mouth_psnr")["spoilt"].verdict == "better"
+    assert against(series, "as it is", "lip_error")["degraded"].verdict == "worse"
+    assert against(series, "as it is", "mouth_psnr")["degraded"].verdict == "better"

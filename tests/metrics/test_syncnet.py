@@ -39,13 +39,13 @@ def test_mfcc_of_silence_and_of_nonsense():
 def test_distances_and_score_are_syncnets():
     """What `syncnet_python` does, in its own words: pad, pairwise_distance, mean, min, median."""
     generator = torch.Generator().manual_seed(0)
-    sights, sounds = torch.randn(60, 8, generator=generator), torch.randn(60, 8, generator=generator)
-    sounds = 0.5 * sounds + torch.roll(sights, -4, 0)  # the sound comes 4 frames before its picture
+    visual, sounds = torch.randn(60, 8, generator=generator), torch.randn(60, 8, generator=generator)
+    sounds = 0.5 * sounds + torch.roll(visual, -4, 0)  # the sound comes 4 frames before its picture
     padded = torch.nn.functional.pad(sounds, (0, 0, 15, 15))
-    rows = [torch.nn.functional.pairwise_distance(sights[[i]].repeat(31, 1), padded[i : i + 31]) for i in range(60)]
+    rows = [torch.nn.functional.pairwise_distance(visual[[i]].repeat(31, 1), padded[i : i + 31]) for i in range(60)]
     mean = torch.stack(rows, 1).mean(1)
     least, index = mean.min(0)
-    found = score(shift_distances(sights.numpy(), sounds.numpy()))
+    found = score(shift_distances(visual.numpy(), sounds.numpy()))
     assert found.distance == pytest.approx(least.item(), abs=1e-5)
     assert found.confidence == pytest.approx((mean.median() - least).item(), abs=1e-5)
     assert found.offset == 15 - index.item() == 4
@@ -147,8 +147,8 @@ def test_the_published_network_has_its_shapes_and_loads(tmp_path, empty_home):
     torch.manual_seed(0)
     network = SyncNet(FULL).eval()
     with torch.no_grad():
-        assert network.look(torch.rand(1, 3, 5, 224, 224)).shape == (1, 1024)
-        assert network.listen(torch.rand(2, 1, 13, 20)).shape == (2, 1024)
+        assert network.embed_frames(torch.rand(1, 3, 5, 224, 224)).shape == (1, 1024)
+        assert network.embed_audio(torch.rand(2, 1, 13, 20)).shape == (2, 1024)
     path = tmp_path / "syncnet_v2.model"
     torch.save(network.state_dict(), path)
     loaded = load_published(path)
@@ -168,24 +168,24 @@ def test_syncnet_runs_end_to_end_on_random_weights():
     scorer = Scorer("syncnet_v2", SyncNet(FULL).eval().requires_grad_(False), "zeros")
     frames = np.random.default_rng(0).integers(0, 256, (14, 120, 120, 3), np.uint8)
     marks = np.tile(face(0.5, 0.0, (60.0, 40.0)), (14, 1, 1))
-    seen, heard = scorer.see(frames, marks), scorer.hear(voice(1.0), 10)
+    seen, sound = scorer.embed_frames(frames, marks), scorer.embed_audio(voice(1.0), 10)
     assert seen.shape == (10, 1024)
-    assert heard.shape == (10, 1024)
+    assert sound.shape == (10, 1024)
     windows = [crops.cut_face(f, b)[..., ::-1] for f, b in zip(frames[3:8], crops.face_boxes(marks)[3:8], strict=True)]
     one = torch.from_numpy(np.stack(windows).transpose(3, 0, 1, 2)[None].astype(np.float32))
     with torch.no_grad():
-        np.testing.assert_allclose(scorer.network.look(one)[0], seen[3], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(scorer.network.embed_frames(one)[0], seen[3], rtol=1e-4, atol=1e-4)
 
 
 def test_long_clips_are_seen_in_pieces_without_a_seam():
     scorer = Scorer.built_in()
     frames = np.random.default_rng(0).integers(0, 256, (140, 60, 60, 3), np.uint8)
     marks = np.tile(face(0.4, 0.0, (30.0, 20.0)), (140, 1, 1))
-    whole = scorer.see(frames, marks)
+    whole = scorer.embed_frames(frames, marks)
     assert whole.shape == (136, COMPACT.code)
-    np.testing.assert_allclose(scorer.see(frames[60:75], marks[60:75]), whole[60:71], atol=1e-5)
+    np.testing.assert_allclose(scorer.embed_frames(frames[60:75], marks[60:75]), whole[60:71], atol=1e-5)
     with pytest.raises(UserError, match="sound ends"):
-        scorer.hear(voice(1.0), 136)
+        scorer.embed_audio(voice(1.0), 136)
     with pytest.raises(UserError, match="2 s or more"):
         scorer.score(whole[:20], whole[:20])
 
@@ -197,7 +197,7 @@ def test_a_scorer_survives_its_file(tmp_path):
     loaded = load_built_in(tmp_path / "w.safetensors")
     sound = torch.randn(4, 1, 13, 20)
     with torch.no_grad():
-        torch.testing.assert_close(loaded.listen(sound), network.listen(sound), atol=5e-3, rtol=0)
+        torch.testing.assert_close(loaded.embed_audio(sound), network.embed_audio(sound), atol=5e-3, rtol=0)
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="not a scorer"):
         load_built_in(tmp_path / "bad.safetensors")

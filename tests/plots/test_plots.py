@@ -92,13 +92,13 @@ def test_margins_say_how_many_gaussians_lie_in_the_mask():
     assert len(set(images)) == 1, "one scale for all"
 
 
-def test_damage_colours_a_larger_lip_error_as_worse():
+def test_sensitivity_colours_a_larger_lip_error_as_worse():
     """Direction is the registry's: green and red do not depend on who draws."""
     values = {
         "as it is": {"lip_error": 1.0, "lpips": 0.1, "head_psnr": 30.0},
-        "spoilt": {"lip_error": 2.0, "lpips": 0.2, "head_psnr": 31.0},
+        "degraded": {"lip_error": 2.0, "lpips": 0.2, "head_psnr": 31.0},
     }
-    figure = plots.damage(values)
+    figure = plots.sensitivity(values)
     colours = [axes.patches[1].get_facecolor() for axes in figure.axes]
     assert colours[0] == colours[1] != colours[2]
     assert [axes.get_title()[-1] for axes in figure.axes] == ["↓", "↓", "↑"]
@@ -108,7 +108,7 @@ def test_differences_show_interval_and_verdict():
     generator = np.random.default_rng(0)
     ours = 1.0 + 0.1 * generator.standard_normal(100)
     found = over_frames(ours, np.zeros(100), higher_is_better=False)
-    figure = plots.differences({"spoilt": found}, "mm")
+    figure = plots.differences({"degraded": found}, "mm")
     assert figure.axes[0].texts[0].get_text() == "worse"
     assert list(figure.axes[0].lines[0].get_xdata()) == [found.low, found.high]
 
@@ -118,6 +118,6 @@ def test_the_theme_leaves_the_users_settings_alone():
 
     before, open_figures = plt.rcParams.copy(), plt.get_fignums()
     plots.sync_curves({"a": np.linspace(1, 2, 31)}, "x")
-    plots.by_length([1.0, 2.0], {"own": np.array([[1.0, 2.0], [2.0, np.nan]])}, "x")
+    plots.confidence_by_length([1.0, 2.0], {"own": np.array([[1.0, 2.0], [2.0, np.nan]])}, "x")
     assert plt.rcParams == before
     assert plt.get_fignums() == open_figures

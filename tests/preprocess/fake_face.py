@@ -20,7 +20,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from audioplane.errors import UserError
-from audioplane.preprocess import bundle, cached, looking, masks, refine
+from audioplane.preprocess import bundle, cached, masks, preparation, refine
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.face_mesh import Box, Face
 from audioplane.preprocess.face_shape import GENERIC
@@ -121,7 +121,7 @@ def mattes(frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[in
 
 def install(set_attribute: Callable[..., object] = setattr, finder: type = Finder) -> None:
     """Networks out, fakes in; the still cloud learns for a moment only."""
-    set_attribute(looking, "landmarker", lambda kind: finder())
+    set_attribute(preparation, "landmarker", lambda kind: finder())
     set_attribute(masks, "mattes", mattes)
     set_attribute(refine, "FIRST", 30)
 

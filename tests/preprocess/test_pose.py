@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from audioplane.preprocess import bundle, flow, trajectory
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.face_shape import GENERIC, STEADY, mean_shape, semantic_weights, similarity, to_head_axes
-from audioplane.preprocess.study import compare
+from audioplane.preprocess.pose_errors import compare
 
 LENS = Lens(740.0, 128.0, 128.0)
 
@@ -116,7 +116,7 @@ def path(points: np.ndarray, poses: Poses, breaks: list[int], tracks: flow.Track
 
 
 def trembling(count: int, seed: int = 5) -> tuple[Poses, np.ndarray, Poses]:
-    """The truth, landmarks that tremble, and the poses of each frame by itself."""
+    """The truth, landmarks with jitter, and the poses of each frame by itself."""
     rng, truth = np.random.default_rng(seed), nodding(count)
     noise = rng.normal(0, 0.4, (count, 68, 2)) + rng.normal(0, 0.4, (count, 1, 2))
     points = bundle.project(GENERIC, truth, LENS) + noise

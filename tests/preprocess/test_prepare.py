@@ -277,7 +277,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, monkeypatc
     refused(tmp_path, cut, "too short")
     away = [np.full((64, 64, 3), (40, 60, 200), np.uint8)] * 45 + frames[45:75]
     refused(tmp_path, clips.write(tmp_path / "away.mkv", away, sound=fake_face.voice(opening)), "in only")
-    monkeypatch.setattr("audioplane.preprocess.looking.landmarker", lambda kind: Blind())
+    monkeypatch.setattr("audioplane.preprocess.preparation.landmarker", lambda kind: Blind())
     refused(tmp_path, fake_face.video(tmp_path / "blind.mkv", 60), "no face was found")
 
 

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from audioplane.preprocess import refine
 from audioplane.preprocess.bundle import Lens, Poses
-from audioplane.preprocess.study import compare
+from audioplane.preprocess.pose_errors import compare
 from audioplane.splat.gaussians import as_parameters, random_gaussians
 
 SIZE = 64

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audioplane.evaluation.audio_probe import should
+from audioplane.evaluation.audio_probe import reference_performance
 from audioplane.metrics.mouth import correlation
 from audioplane.preprocess import slips
 from audioplane.preprocess.piece import Piece
@@ -17,9 +17,9 @@ SIZE = 640  # samples of a frame
 @pytest.fixture(scope="module")
 def film() -> tuple[np.ndarray, np.ndarray]:
     """An embedded speaker's opening, seen by an unsure eye, and voice: 40 s."""
-    take = should("adam", 40.0)
-    noise = np.random.default_rng(0).normal(0, 0.2 * take.opening.std(), len(take.opening))
-    return take.opening + noise, take.audio.astype(np.float32)
+    truth = reference_performance("adam", 40.0)
+    noise = np.random.default_rng(0).normal(0, 0.2 * truth.opening.std(), len(truth.opening))
+    return truth.opening + noise, truth.audio.astype(np.float32)
 
 
 def later(audio: np.ndarray, frame: int, frames: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audioplane.errors import UserError
-from audioplane.preprocess.looking import _longest
+from audioplane.preprocess.preparation import _longest
 from audioplane.preprocess.survey import EVERY, Survey, crop, cuts, frame_count, silences
 
 

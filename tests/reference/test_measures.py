@@ -26,8 +26,8 @@ def pictures(size: tuple[int, int], seed: int = 0) -> tuple[NDArray, NDArray]:
     generator = np.random.default_rng(seed)
     true = cv2.GaussianBlur(generator.random((*size, 3)), (0, 0), 3)
     true = (true - true.min()) / np.ptp(true)
-    spoilt = 0.9 * cv2.GaussianBlur(true, (0, 0), 1.5) + 0.05 + 0.03 * generator.standard_normal(true.shape)
-    return np.clip(spoilt, 0, 1), true
+    degraded = 0.9 * cv2.GaussianBlur(true, (0, 0), 1.5) + 0.05 + 0.03 * generator.standard_normal(true.shape)
+    return np.clip(degraded, 0, 1), true
 
 
 def over_pictures(ours: Callable[..., float], theirs: Callable[..., float]) -> float:

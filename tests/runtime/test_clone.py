@@ -45,8 +45,8 @@ def test_the_clone_is_found_around_the_package_and_from_inside(repository, monke
 def test_records_are_found_from_inside_a_clone_or_missed_in_words(installed, repository, monkeypatch):
     with pytest.raises(UserError, match=r"records/demo lies in a clone .* none around .*site-packages"):
         runner.committed("table2")
-    with pytest.raises(UserError, match=r"records/ear\.json"):
-        clone.folder("records", "ear.json")
+    with pytest.raises(UserError, match=r"records/phonetic\.json"):
+        clone.folder("records", "phonetic.json")
     monkeypatch.chdir(repository / "notebooks")
     assert len(runner.committed("table2").records) > 0
     with pytest.raises(UserError, match="has no records/smoke"):

@@ -193,7 +193,7 @@ def test_frames_without_landmarks_shift_no_pose(tmp_path: Path, numbered_on: boo
 def test_poses_that_cannot_be_given_to_frames_are_refused(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "in")
     (folder / "ori_imgs" / "9.lms").unlink()
-    with pytest.raises(UserError, match=r"28 poses.*27 frames with landmarks.*frame 9.*cannot be told"):
+    with pytest.raises(UserError, match=r"28 poses.*27 frames with landmarks.*frame 9.*is not clear"):
         Subject.from_ad_nerf(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from audioplane.motion.timing import find_pauses
 from audioplane.subject.sync import mouth_sound_sync
 from audioplane.synthetic.specs import SPEAKERS
-from tests.synthetic.takes import HEIGHT, OPEN_VOWELS, ROUNDED, SPREAD, closures, measured
+from tests.synthetic.performances import HEIGHT, OPEN_VOWELS, ROUNDED, SPREAD, closures, measured
 
 pytestmark = pytest.mark.parametrize("name", SPEAKERS)
 
@@ -57,7 +57,7 @@ def test_rounded_sounds_narrow_the_lips(name: str) -> None:
 def test_the_mouth_is_closed_in_pauses(name: str) -> None:
     m = measured(name)
     silent = np.zeros(len(m.gap), bool)
-    for start, end in find_pauses(m.take.phonemes, m.seconds):
+    for start, end in find_pauses(m.performance.phonemes, m.seconds):
         silent |= (m.times > start + 0.15) & (m.times < end - 0.13)  # the mouth opens before it speaks
     assert silent.sum() > 25
     assert m.largest_gap[silent].max() < 1.0
@@ -73,7 +73,7 @@ def test_the_jaw_follows_the_height_of_the_vowels(name: str) -> None:
 def test_lips_and_voice_are_in_step(name: str) -> None:
     """The correlation of the gap between the lips and the loudness peaks within one frame of no lag."""
     m = measured(name)
-    sync = mouth_sound_sync(m.gap, m.take.audio[: len(m.gap) * 640])
+    sync = mouth_sound_sync(m.gap, m.performance.audio[: len(m.gap) * 640])
     assert sync is not None
     assert abs(sync.lag) <= 1
     assert sync.correlation > 0.45
@@ -87,7 +87,7 @@ def test_blinks_shut_both_eyes_and_come_at_a_human_rate(name: str) -> None:
     shut = opening < 0.5
     blinks = np.flatnonzero(shut[1:].all(1) & ~shut[:-1].all(1))
     assert 3 <= len(blinks) <= 14
-    full = m.take.shape("eyeBlinkLeft")[: len(m.gap)] > 0.95
+    full = m.performance.shape("eyeBlinkLeft")[: len(m.gap)] > 0.95
     assert full.any()
     assert opening[full].max() < 0.15
     one_eyed = shut[:, 0] != shut[:, 1]

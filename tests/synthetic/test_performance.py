@@ -23,7 +23,7 @@ ROUNDED, SPREAD = "uyʊoʏø", "ieɪ"
 
 
 @cache
-def take(name: str) -> Performance:
+def performance_of(name: str) -> Performance:
     return perform(SPEAKERS[name])
 
 
@@ -55,7 +55,7 @@ def simple(phoneme: Phoneme, letters: str) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lips_close_on_every_p_b_m(name):
-    p = take(name)
+    p = performance_of(name)
     openness = np.median([p.opening[f].max() for f in frames_of(p, lambda q: simple(q, OPEN))])
     assert 8 < openness < 20
     closures = held_frames(p)
@@ -69,7 +69,7 @@ def test_lips_close_on_every_p_b_m(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lower_lip_meets_the_teeth_on_f_v(name):
-    p = take(name)
+    p = performance_of(name)
     pressed = p.shape("mouthPressLeft") > 0.1  # a neighbouring p may press the lips together
     contacts = [f for f in frames_of(p, lambda q: q.ipa[0] in "fv", middle=0.3) if not pressed[f].any()]
     assert len(contacts) > 4
@@ -82,7 +82,7 @@ def test_lower_lip_meets_the_teeth_on_f_v(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rounded_vowels_are_narrower_than_spread_ones(name):
-    p = take(name)
+    p = performance_of(name)
     widening = 12.5 * (p.shape("mouthStretchLeft") + p.shape("mouthSmileLeft"))
     width = widening - 9 * p.shape("mouthPucker") - 6 * p.shape("mouthFunnel")
     rounded = np.concatenate(frames_of(p, lambda q: simple(q, ROUNDED)))
@@ -93,7 +93,7 @@ def test_rounded_vowels_are_narrower_than_spread_ones(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_jaw_follows_vowel_height(name):
-    p = take(name)
+    p = performance_of(name)
     height, jaw = [], []
     for level, letters in enumerate((CLOSE, "eoøəɤ", "ɛɔœʌ", OPEN)):
         for f in frames_of(p, lambda q, letters=letters: simple(q, letters)):
@@ -104,7 +104,7 @@ def test_the_jaw_follows_vowel_height(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_silence_closes_the_mouth(name):
-    p = take(name)
+    p = performance_of(name)
     pauses = [(a, b) for a, b in find_pauses(p.phonemes, p.num_frames / p.fps) if b - a > 0.3]
     silent = np.zeros(p.num_frames, bool)
     for a, b in pauses:
@@ -115,7 +115,7 @@ def test_silence_closes_the_mouth(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_mouth_opens_60_to_120_ms_before_speech(name):
-    p = take(name)
+    p = performance_of(name)
     seconds = p.num_frames / p.fps
     tracks = articulate(p.phonemes, p.audio, 16_000, seconds)
     time = np.arange(len(tracks.aperture)) / tracks.rate
@@ -132,7 +132,7 @@ def test_the_mouth_opens_60_to_120_ms_before_speech(name):
 @pytest.mark.parametrize("name", [*NAMES, *DRIVING_VOICES])
 def test_opening_and_sound_are_in_step(name):
     """The correlation of opening and loudness peaks within one frame of zero lag."""
-    p = perform(SPEAKERS["adam"], voice=name) if name in DRIVING_VOICES else take(name)
+    p = perform(SPEAKERS["adam"], voice=name) if name in DRIVING_VOICES else performance_of(name)
     power = np.add.reduceat(p.audio.astype(float) ** 2, np.arange(p.num_frames) * 640)
     loud = np.convolve(np.sqrt(power), [0.25, 0.5, 0.25], "same")
     lags = range(-5, 6)
@@ -161,7 +161,7 @@ def test_closures_hold_for_a_frame_at_any_rate():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_take_is_whole_bounded_and_smooth(name):
-    p = take(name)
+    p = performance_of(name)
     assert (p.num_frames, p.train_frames, len(p.audio)) == (2500, 2000, 1_600_000)
     assert p.blendshapes.dtype == p.audio.dtype == np.float32
     for track in (p.blendshapes, *p.extras.values(), p.breath):
@@ -177,9 +177,9 @@ def test_the_take_is_whole_bounded_and_smooth(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_blinks_are_as_frequent_and_as_long_as_peoples(name):
     """Conversation: 10.5 to 32.5 a minute (Doughty 2001), mean 26 (Bentivoglio et al. 1997); intervals skewed right."""
-    takes = [take(name), perform(SPEAKERS[name], seed=1)]
+    performances = [performance_of(name), perform(SPEAKERS[name], seed=1)]
     intervals, shut = [], []
-    for p in takes:
+    for p in performances:
         lid = p.shape("eyeBlinkLeft") > 0.5
         closing, opening = np.flatnonzero(lid[1:] & ~lid[:-1]), np.flatnonzero(~lid[1:] & lid[:-1])
         rate = len(closing) / (p.num_frames / p.fps / 60)
@@ -195,7 +195,7 @@ def test_blinks_are_as_frequent_and_as_long_as_peoples(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_heads_move_a_few_degrees_slowly_and_more_in_speech(name):
     """Mostly below 2 Hz, faster while speaking (Hadar et al. 1983)."""
-    p = take(name)
+    p = performance_of(name)
     degrees = np.degrees(p.head_pose[:, :3])
     assert (degrees.std(axis=0) > 0.5).all()
     assert (degrees.std(axis=0) < 3.5).all()
@@ -213,7 +213,7 @@ def test_heads_move_a_few_degrees_slowly_and_more_in_speech(name):
 
 
 def test_eyes_turn_together_and_never_both_ways():
-    p = take("adam")
+    p = performance_of("adam")
     together = np.abs(p.shape("eyeLookOutLeft") - p.shape("eyeLookInRight"))
     assert together.max() < 1e-6
     assert (p.shape("eyeLookInLeft") * p.shape("eyeLookOutLeft")).max() < 1e-6
@@ -221,7 +221,7 @@ def test_eyes_turn_together_and_never_both_ways():
 
 
 def test_breath_is_drawn_in_pauses():
-    p = take("denis")
+    p = performance_of("denis")
     rising = np.gradient(p.breath) > 0.03
     speaking = np.zeros(p.num_frames, bool)
     for q in p.phonemes:
@@ -249,7 +249,7 @@ def test_short_takes_keep_the_split_and_cut_no_word(seconds):
     for q in p.phonemes:
         assert q.end <= border or q.start >= border
         assert 0 <= q.start < q.end <= seconds
-    whole = take("elise")
+    whole = performance_of("elise")
     spoken = "".join(q.ipa for q in p.phonemes if q.end <= border)
     assert "".join(q.ipa for q in whole.phonemes).startswith(spoken)
     for i, q in enumerate(whole.phonemes):
@@ -259,7 +259,7 @@ def test_short_takes_keep_the_split_and_cut_no_word(seconds):
 
 
 def test_another_voice_drives_the_face():
-    own, driven = take("adam"), perform(SPEAKERS["adam"], voice="french_drive")
+    own, driven = performance_of("adam"), perform(SPEAKERS["adam"], voice="french_drive")
     assert driven.train_frames == 0
     assert driven.num_frames != own.num_frames
     assert any("ʁ" in q.ipa for q in driven.phonemes)
@@ -305,12 +305,12 @@ def test_the_lips_of_a_scanned_head_obey():
     upper, lower = 5533, 5519  # inner lips at the midline
     rest = kit["vertices"][upper, 1] - kit["vertices"][lower, 1]
     deltas = dict(zip(kit["expressions"], kit["expression_deltas"][:, [upper, lower], 1].astype(float), strict=True))
-    gap = np.zeros(take("frida").num_frames)
+    gap = np.zeros(performance_of("frida").num_frames)
     for name in blendshapes.NAMES:
         own = name if name in deltas else name.replace("Left", "_L").replace("Right", "_R")
         if own in deltas:
-            gap += take("frida").shape(name) * (deltas[own][0] - deltas[own][1]) * 10  # cm to mm
-    p = take("frida")
+            gap += performance_of("frida").shape(name) * (deltas[own][0] - deltas[own][1]) * 10  # cm to mm
+    p = performance_of("frida")
     assert np.corrcoef(gap, p.opening)[0, 1] > 0.98
     assert np.sqrt(np.mean((gap - p.opening) ** 2)) < 1.5
     assert max(gap[f].min() for f in held_frames(p)) + 10 * rest < 1.0

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from audioplane.synthetic.backgrounds import background
-from audioplane.synthetic.look import quick_look
 from audioplane.synthetic.materials import Material
+from audioplane.synthetic.preview import preview_mesh
 from audioplane.synthetic.scene import Pose, Scene
 
 SIZE, FOCAL, DISTANCE = 64, 150.0, 1.0
@@ -178,7 +178,7 @@ def test_hair_without_coverage_is_not_there():
     assert not (Scene(bald, INTRINSICS, SCENE.background).render(pose()).label == 2).any()
 
 
-def test_a_quick_look_shows_the_mesh():
-    picture = quick_look((TOY.rest, TOY.faces), 48, yaw=20)
+def test_a_preview_shows_the_mesh():
+    picture = preview_mesh((TOY.rest, TOY.faces), 48, yaw=20)
     assert picture.shape == (48, 48, 3)
     assert picture.std() > 20

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     subject, head = smoke
     drawn: list[Any] = []
-    draw = plots.moment
-    monkeypatch.setattr(plots, "moment", lambda *parts: (drawn.append(parts), draw(*parts))[1])
+    draw = plots.saliency_panel
+    monkeypatch.setattr(plots, "saliency_panel", lambda *parts: (drawn.append(parts), draw(*parts))[1])
     widget = saliency_scrubber(subject, head, range(200, 210))
     assert widget.values == {"frame": 200, "margin": head.config.method.margin}
     before = widget.picture

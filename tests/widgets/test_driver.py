@@ -10,18 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-import soundfile
 
 from audioplane.errors import UserError
 from audioplane.synthetic import typed_voice
 from audioplane.widgets import Driver
-from audioplane.widgets.driver import heads_around
-
-
-def wav(seconds: float) -> bytes:
-    out = io.BytesIO()
-    soundfile.write(out, 0.1 * np.sin(np.arange(int(22_050 * seconds)) / 20), 22_050, format="WAV")
-    return out.getvalue()
+from audioplane.widgets.driver import find_heads
+from tests.widgets.people import wav
 
 
 def upload(driver: Driver, content: bytes) -> None:
@@ -58,15 +52,15 @@ def test_what_goes_wrong_is_said(smoke: Any) -> None:
     assert "choose a sound file first" in driver.status.value
     upload(driver, b"no sound at all")
     driver.speak.click()
-    assert "That did not work" in driver.status.value
+    assert "could not be made" in driver.status.value
     assert not driver.speak.disabled
     with pytest.raises(UserError, match="train one"):
         Driver({})
 
 
 def test_heads_of_the_notebooks_are_found(smoke: Any) -> None:
-    assert all(path.name == "head.safetensors" for path in heads_around().values())
-    assert any(name.startswith("adam-") for name in heads_around())
+    assert all(path.name == "head.safetensors" for path in find_heads().values())
+    assert any(name.startswith("adam-") for name in find_heads())
 
 
 def test_text_is_spoken() -> None:

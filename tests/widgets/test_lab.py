@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.widgets.conftest import run_all
-from tests.widgets.test_driver import wav
-from tests.widgets.test_study import rate
+from tests.widgets.people import rate, wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SETUP = """
-from audioplane import notebook
-from audioplane.head import TalkingHead
+from audioplane.experiments import session
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.widgets import Driver, GaussianViewer, plane_explorer, prototype_explorer, saliency_scrubber
-subject = notebook.subject("adam")
-head = TalkingHead.load(notebook.trained(subject, notebook.settings()), sparse=False)
+subject = session.subject("adam")
+head = TalkingHead.load(session.trained(subject, session.settings()), sparse=False)
 frames = range(200, 220)
 """
 VIEWER = "document.querySelector('canvas.ap-canvas').viewer"

@@ -17,6 +17,7 @@ from audioplane.errors import UserError
 from audioplane.evaluation import user_study
 from audioplane.evaluation.user_study import CRITERIA, Clip
 from audioplane.widgets import UserStudy
+from tests.widgets.people import rate
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -109,22 +110,6 @@ def clips() -> list[Clip]:
         frames = np.full((10, 48, 48, 3), 40 * k + 20, np.uint8)
         made.append(user_study.record(name, method, frames, np.zeros(6400, np.float32)))
     return made
-
-
-def rate(page: Page, groups: int = 2, clips: int = 2) -> None:
-    """Rates every clip: the first of each group 5, the second 2."""
-    page.get_by_label("participant code").fill("p 7")
-    page.click("text=Begin")
-    for group in range(groups):
-        page.wait_for_selector(f"text=Group {group + 1} of {groups}")
-        if group == 0:  # nobody gets on with a rating missing
-            page.click("button[type=submit]")
-            assert "has no rating for" in page.inner_text(".ap-status")
-        for position, criterion in itertools.product(range(clips), CRITERIA):
-            name = f"clip {'ABCD'[position]}, {criterion}: {max(5 - 3 * position, 1)} of 6"
-            page.get_by_role("radio", name=name).check()
-        page.click("button[type=submit]")
-    page.wait_for_selector("text=Thank you")
 
 
 def test_people_rate_a_saved_page_blind(clips: list[Clip], tmp_path: Path, open_page: Callable[..., Page]) -> None:

@@ -1,4 +1,4 @@
-"""The sound as SyncNet hears it: 13 mel cepstra, 100 times a second.
+"""SyncNet's audio features: 13 mel cepstra (MFCC), 100 times a second.
 
 Number for number what `python_speech_features.mfcc` (0.6) gives with its defaults, which is what `syncnet_python`
 calls: pre-emphasis .97, rectangular windows of 25 ms every 10 ms, 512-point power spectrum, 26 mel filters, DCT-II,
@@ -26,7 +26,7 @@ def mfcc(audio: NDArray[np.floating]) -> NDArray[np.float64]:
         audio: (n,) samples in [-1, 1] at 16 kHz, n >= 1.
 
     Returns:
-        (columns, 13); column j hears samples 160 j to 160 j + 400, the last one padded with silence.
+        (columns, 13); column j covers samples 160 j to 160 j + 400, the last one padded with silence.
 
     Raises:
         ValueError: not a series of samples.

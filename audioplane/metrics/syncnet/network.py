@@ -102,7 +102,7 @@ class SyncNet(nn.Module):
             nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, self.sizes.code)
         )
 
-    def look(self, windows: Tensor) -> Tensor:
+    def embed_frames(self, windows: Tensor) -> Tensor:
         """Windows of frames (B, channels, 5, pixels, pixels), 0 to 255 (three channels: BGR), to codes (B, code)."""
         if self.sizes.unit:
             spread, mean = torch.std_mean(windows, dim=(1, 2, 3, 4), keepdim=True)
@@ -110,7 +110,7 @@ class SyncNet(nn.Module):
         codes = self.netfclip(self.netcnnlip(windows).flatten(1))
         return functional.normalize(codes, dim=1) if self.sizes.unit else codes
 
-    def listen(self, windows: Tensor) -> Tensor:
+    def embed_audio(self, windows: Tensor) -> Tensor:
         """Windows of cepstra (B, 1, 13, 20) to codes (B, code)."""
         if self.sizes.unit:
             windows = windows / 10.0

@@ -1,4 +1,4 @@
-"""The two scorers, and what they say of a clip.
+"""The two lip-sync scorers, and their scores of a clip.
 
 Whose number it is stands beside every number: "syncnet_v2" is the published network with its authors' weights,
 "audioplane-sync" the small one that ships (`MODEL_CARD.md`). Their distances have different units; never mix them.
@@ -30,7 +30,7 @@ SHORTEST = 50
 
 CONTROL_SHIFTS = (1, 3, 7)
 BUILT_IN, PUBLISHED = "audioplane-sync", "syncnet_v2"
-PIECE = 64  # windows that are looked at together
+PIECE = 64  # windows in one batch
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Scorer:
         return [cls.built_in(), *([cls.published()] if weights.find("syncnet") else [])]
 
     @torch.no_grad()
-    def see(self, frames: Iterable[NDArray[np.uint8]], landmarks: NDArray) -> NDArray[np.float32]:
+    def embed_frames(self, frames: Iterable[NDArray[np.uint8]], landmarks: NDArray) -> NDArray[np.float32]:
         """Codes of a clip's windows.
 
         Args:
@@ -90,11 +90,11 @@ class Scorer:
             crops += list(islice(cut, min(PIECE, count - FRAMES + 1 - done)))
             views = np.lib.stride_tricks.sliding_window_view(np.stack(crops), FRAMES, axis=0)  # (n, S, S, C, 5)
             windows = np.ascontiguousarray(views.transpose(0, 3, 4, 1, 2), np.float32)
-            codes.append(self.network.look(torch.from_numpy(windows)).numpy())
+            codes.append(self.network.embed_frames(torch.from_numpy(windows)).numpy())
         return np.concatenate(codes)
 
     @torch.no_grad()
-    def hear(self, audio: NDArray[np.floating], count: int) -> NDArray[np.float32]:
+    def embed_audio(self, audio: NDArray[np.floating], count: int) -> NDArray[np.float32]:
         """Codes (count, D) of the sounds of windows 0 to count - 1 of a voice (n,) at 16 kHz."""
         cepstra = mfcc(audio)
         missing = 4 * (count - 1) + COLUMNS - len(cepstra)
@@ -102,35 +102,36 @@ class Scorer:
             raise UserError(f"the sound ends {missing / 100:.2f} s before the pictures; give all of it")
         views = np.lib.stride_tricks.sliding_window_view(cepstra, COLUMNS, axis=0)[::4][:count]
         windows = torch.from_numpy(np.ascontiguousarray(views, np.float32))[:, None]
-        return np.concatenate([self.network.listen(part).numpy() for part in windows.split(4 * PIECE)])
+        return np.concatenate([self.network.embed_audio(part).numpy() for part in windows.split(4 * PIECE)])
 
-    def score(self, sights: NDArray, sounds: NDArray) -> SyncScore:
+    def score(self, visual: NDArray, sounds: NDArray) -> SyncScore:
         """LSE-D, LSE-C and offset of a clip's codes.
 
         Raises:
             UserError: it is shorter than two seconds.
         """
-        if len(sights) < SHORTEST - FRAMES:
-            seconds = (len(sights) + FRAMES) / FPS
+        if len(visual) < SHORTEST - FRAMES:
+            seconds = (len(visual) + FRAMES) / FPS
             raise UserError(f"lip sync needs a clip of {SHORTEST / FPS:g} s or more, this one has {seconds:.2f} s")
-        return score(shift_distances(sights, sounds, SHIFTS, self.beyond))
+        return score(shift_distances(visual, sounds, SHIFTS, self.beyond))
 
     def count(self, frames: int, samples: int) -> int:
         """Windows of a clip, as `syncnet_python` counts them: its last frames may have no whole sound."""
         return min(frames, samples * 25 // SAMPLE_RATE) - FRAMES
 
 
-def late(scorer: Scorer, sights: NDArray, sounds: NDArray) -> dict[str, SyncScore]:
-    """What a scorer says of a clip that comes 1, 3 and 7 frames late: "1 late" and so on.
+def late(scorer: Scorer, visual: NDArray, sounds: NDArray) -> dict[str, SyncScore]:
+    """A scorer's scores of a clip that comes 1, 3 and 7 frames late: "1 late" and so on.
 
     Of the truth this shows what the scorer can tell apart on this speaker.
 
     Args:
-        sights, sounds: codes (n, D) of the same frames.
+        visual: codes (n, D) of the pictures.
+        sounds: codes (n, D) of the same frames' sound.
     """
-    count = len(sights)
+    count = len(visual)
     return {
-        f"{shift} late": score(shift_distances(sights[: count - shift], sounds[shift:], SHIFTS, scorer.beyond))
+        f"{shift} late": score(shift_distances(visual[: count - shift], sounds[shift:], SHIFTS, scorer.beyond))
         for shift in CONTROL_SHIFTS
     }
 

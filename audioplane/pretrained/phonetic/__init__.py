@@ -1,1 +1,1 @@
-"""Teaching the phonetic ear (`audio/phonetic.py`): texts, voices, training, examination, comparison with log-mel."""
+"""Training of the phonetic network (`audio/phonetic.py`): texts, voices, training, tests, comparison with log-mel."""

@@ -1,8 +1,9 @@
-"""Which features carry over? Encoders as heads train them, read linearly: no Gaussian is needed for it.
+"""Which audio features generalise to other voices? Compared on encoders alone, without training any Gaussians.
 
-A head does about what its audio code says (notebook 06), and the encoder is pre-trained and then kept. So the question
-is put to encoders: learnt on one person's training frames, exactly as `train.Trainer` does it, their codes are read by
-ridge regression (`hearing.Reading`) and the reading is compared with what lips did, or should do, under other voices.
+A head's lips follow its audio code closely (notebook 06), and the encoder is pre-trained and then kept. So encoders are
+compared: each is trained on one person's training frames, exactly as `training.Trainer` does it; a linear probe
+(`audio_probe.LinearProbe`) predicts the opening of the lips from its codes; and the prediction is compared with the
+true opening, for the person's own voice and for others.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from audioplane.audio.encoder import AudioEncoder
 from audioplane.audio.features import Features
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config, preset
-from audioplane.evaluation.audio_probe import Reading, should
+from audioplane.evaluation.audio_probe import LinearProbe, reference_performance
 from audioplane.inference.talking_head import match_training_statistics
 from audioplane.metrics.mouth import correlation
 from audioplane.runtime import clone, files
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
     from audioplane.subject import Subject
 
-KINDS = {
+FEATURE_KINDS = {
     "log-mel": preset("demo").replace(
         "audio.features=mel", "audio.dropout=0.2", "audio.augment=0.6"
     ),  # what suits it best
-    "ear": preset("demo"),
-    "causal ear": preset("demo").replace("audio.features=phonetic-causal"),
+    "phonetic": preset("demo"),
+    "causal phonetic": preset("demo").replace("audio.features=phonetic-causal"),
 }
 LAGS = range(-6, 7)  # frames among which the best lag is sought
 VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
@@ -51,12 +52,16 @@ VOICES = {  # voices that ship, by language: none of them, nor their sentences, 
 
 @dataclass(frozen=True)
 class Person:
-    """What an encoder learns from and is asked about, without pictures.
+    """What an encoder is trained and tested with; no pictures.
 
     Attributes:
-        name: of the person. audio: (n,) float32, 16 kHz. fps: frames a second.
-        landmarks: (T, 68, 2). viewmats: (T, 4, 4).
-        train: frames to learn from. test: frames held out.
+        name: of the person.
+        audio: (n,) float32, 16 kHz.
+        fps: frames a second.
+        landmarks: (T, 68, 2) pixels.
+        viewmats: (T, 4, 4).
+        train: frames to learn from.
+        test: held-out frames.
         opening: (T,) of the lips; millimetres for embedded speakers, else parts of the eyes' distance; NaN unknown.
     """
 
@@ -71,11 +76,11 @@ class Person:
 
 
 def embedded(name: str, seconds: float = 100.0) -> Person:
-    """An embedded speaker with the own voice; the face is moved, but not rendered."""
+    """An embedded speaker with its own voice; the face is animated, but not rendered."""
     from audioplane.synthetic import cast
     from audioplane.synthetic.filming import project, rigid, still_camera
 
-    play = should(name, seconds)
+    play = reference_performance(name, seconds)
     face = cast.head(cast.identity_of(cast.find(name)), "ours")
     K, rest = still_camera(256)
     heads = rest @ rigid(play.head_pose)
@@ -88,7 +93,7 @@ def embedded(name: str, seconds: float = 100.0) -> Person:
 
 
 def filmed(subject: Subject) -> Person:
-    """A person of a Subject; the opening is that of the landmarks."""
+    """The person of a Subject; the opening is measured on the landmarks."""
     shapes = lip_shapes(subject.landmarks, 1, subject.viewmats)
     return Person(
         subject.name,
@@ -102,11 +107,12 @@ def filmed(subject: Subject) -> Person:
     )
 
 
-class Listener:
-    """The encoder that a head of this person would have, and the linear reading of its codes.
+class LipPredictor:
+    """The audio encoder that a head of this person would have, and a linear probe on its codes.
 
     Args:
-        person: to learn. config: of the run; its seed is that of the head.
+        person: whose training frames are learnt from.
+        config: of the run; its seed is that of the head.
     """
 
     def __init__(self, person: Person, config: Config) -> None:
@@ -117,12 +123,12 @@ class Listener:
         shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
         draw = lambda purpose: torch.Generator().manual_seed(config.seed * 7919 + purpose)  # noqa: E731
         self.encoder = AudioEncoder(own, windows.shape[-1], draw(3))
-        others = self.features.others(person.audio, person.fps, len(person.opening), config.seed)
-        pretrain(self.encoder, windows, shapes, person.train, own, draw(4), others)
+        copies = self.features.augmented_copies(person.audio, person.fps, len(person.opening), config.seed)
+        pretrain(self.encoder, windows, shapes, person.train, own, draw(4), copies)
         learnt = self.codes(person.audio)[: len(person.opening)]
         known = np.isfinite(person.opening)
         known[person.train.stop :] = False
-        self.reading = Reading(learnt[known[: len(learnt)]], person.opening[known])
+        self.probe = LinearProbe(learnt[known[: len(learnt)]], person.opening[known])
 
     def codes(self, audio: NDArray[np.float32]) -> torch.Tensor:
         """Codes of a voice, as `TalkingHead.encode` gives them: (T, code)."""
@@ -132,20 +138,23 @@ class Listener:
         return own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes
 
     def __call__(self, audio: NDArray[np.float32]) -> NDArray:
-        """The opening of the lips that is heard in a voice: (T,)."""
-        return self.reading(self.codes(audio))
+        """The opening of the lips predicted from a voice: (T,)."""
+        return self.probe(self.codes(audio))
 
 
-def agree(said: NDArray, truth: NDArray, fps: float, frames: range | None = None) -> dict[str, float]:
-    """Correlation of what was heard with what was done, a second late as a control, and at the best lag.
+def lagged_correlation(predicted: NDArray, truth: NDArray, fps: float, frames: range | None = None) -> dict[str, float]:
+    """Correlation of the predicted and the true opening: as they are, a second apart (control), and at the best lag.
 
     Args:
-        said, truth: (T,); truth may be NaN. fps: frames a second. frames: to compare; default all.
+        predicted: (T,).
+        truth: (T,), may be NaN.
+        fps: frames a second.
+        frames: to compare; default all.
     """
-    frames = range(min(len(said), len(truth))) if frames is None else frames
+    frames = range(min(len(predicted), len(truth))) if frames is None else frames
 
     def r(shift: int) -> float:
-        moved = np.roll(said[frames.start : frames.stop], shift)
+        moved = np.roll(predicted[frames.start : frames.stop], shift)
         known = np.isfinite(truth[frames.start : frames.stop])
         return correlation(moved[known], truth[frames.start : frames.stop][known])
 
@@ -154,32 +163,34 @@ def agree(said: NDArray, truth: NDArray, fps: float, frames: range | None = None
     return {"r": lags[0], "a second late": r(round(fps)), "best r": lags[best], "lag, frames": float(best)}
 
 
-def hear_embedded(person: Person, listener: Listener, seconds: float = 30.0) -> list[dict[str, Any]]:
+def evaluate_embedded(person: Person, predictor: LipPredictor, seconds: float = 30.0) -> list[dict[str, Any]]:
     """One row a voice: the own one's held-out seconds, and each other voice that ships."""
     from audioplane.synthetic import cast
 
     own = cast.find(person.name)
     rows = [
         {"voice": own.voice, "kind": "own, held out"}
-        | agree(listener(person.audio), person.opening, person.fps, person.test)
+        | lagged_correlation(predictor(person.audio), person.opening, person.fps, person.test)
     ]
     for language, voices in VOICES.items():
         for voice in voices:
             if voice != own.voice:
-                take = should(person.name, seconds, voice)
+                other = reference_performance(person.name, seconds, voice)
                 kind = "same language" if language == own.language else "other languages"
-                rows.append({"voice": voice, "kind": kind} | agree(listener(take.audio), take.opening, person.fps))
+                found = lagged_correlation(predictor(other.audio), other.opening, person.fps)
+                rows.append({"voice": voice, "kind": kind} | found)
     return rows
 
 
-def hear_filmed(person: Person, listener: Listener, others: Sequence[Person]) -> list[dict[str, Any]]:
+def evaluate_filmed(person: Person, predictor: LipPredictor, others: Sequence[Person]) -> list[dict[str, Any]]:
     """One row a voice of people who were filmed: the own one's held-out seconds, and others' whole clips."""
     rows = [
         {"voice": person.name, "kind": "own, held out"}
-        | agree(listener(person.audio), person.opening, person.fps, person.test)
+        | lagged_correlation(predictor(person.audio), person.opening, person.fps, person.test)
     ]
     return rows + [
-        {"voice": other.name, "kind": "another person"} | agree(listener(other.audio), other.opening, other.fps)
+        {"voice": other.name, "kind": "another person"}
+        | lagged_correlation(predictor(other.audio), other.opening, other.fps)
         for other in others
         if other.name != person.name
     ]
@@ -190,14 +201,16 @@ def compare(
     configs: Mapping[str, Config],
     seeds: Sequence[int],
     others: Sequence[Person] = (),
-    told: Callable[[str], Any] = lambda line: None,
+    report: Callable[[str], Any] = lambda line: None,
 ) -> pd.DataFrame:
     """Every speaker with every kind of features and every seed: a row a voice.
 
     Args:
-        speakers: names of embedded speakers, or filmed people. configs: a name for each kind of features -> its config.
-        seeds: of the encoders. others: filmed people whose voices a filmed person's encoder hears.
-        told: is given a line for each encoder.
+        speakers: names of embedded speakers, or filmed people.
+        configs: name of a kind of features -> its config.
+        seeds: of the encoders.
+        others: filmed people whose voices a filmed person's encoder is tested with.
+        report: called with a line of text for each encoder.
 
     Returns:
         columns speaker, features, seed, voice, kind, r, a second late, best r, lag.
@@ -209,14 +222,14 @@ def compare(
         person = embedded(speaker) if isinstance(speaker, str) else speaker
         for name, config in configs.items():
             for seed in seeds:
-                listener = Listener(person, config.replace(seed=seed))
+                predictor = LipPredictor(person, config.replace(seed=seed))
                 found = (
-                    hear_embedded(person, listener)
+                    evaluate_embedded(person, predictor)
                     if isinstance(speaker, str)
-                    else hear_filmed(person, listener, others)
+                    else evaluate_filmed(person, predictor, others)
                 )
                 rows += [{"speaker": person.name, "features": name, "seed": seed} | row for row in found]
-                told(f"{person.name}, {name}, seed {seed}: own voice, held out, r {found[0]['r']:.3f}")
+                report(f"{person.name}, {name}, seed {seed}: own voice, held out, r {found[0]['r']:.3f}")
     return pd.DataFrame(rows)
 
 
@@ -233,27 +246,28 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     """Correlation over voices, mean and spread over seeds: a row for each speaker and kind, a column a features.
 
     Two films need not be equally far off their sound, so another person's voice counts at its best lag. The last column
-    is the control: the ear's, a second late.
+    is the control: the phonetic features', a second late.
     """
     values: Any = rows
     moved = values["kind"] == "another person"
     values = values.assign(shown=values["r"].where(~moved, values["best r"]))
     over_voices = values.groupby(["speaker", "kind", "features", "seed"])[["shown", "a second late"]].mean()
     means, spreads = (over_voices.groupby(["speaker", "kind", "features"]).agg(how) for how in ("mean", "std"))
-    told = means["shown"].map("{:.2f}".format) + " ± " + spreads["shown"].map("{:.2f}".format)
-    table = told.unstack("features")[list(KINDS)]
-    return table.assign(**{"ear, a second late": means["a second late"].unstack("features")["ear"].round(2)})
+    texts = means["shown"].map("{:.2f}".format) + " ± " + spreads["shown"].map("{:.2f}".format)
+    table = texts.unstack("features")[list(FEATURE_KINDS)]
+    control = means["a second late"].unstack("features")["phonetic"].round(2)
+    return table.assign(**{"phonetic, a second late": control})
 
 
-def recorded() -> pd.DataFrame:
-    """The rows that lie in the clone's `records/`: `compare` of `KINDS` on two embedded and two filmed people.
+def committed_rows() -> pd.DataFrame:
+    """The rows committed in `records/`: `compare` of `FEATURE_KINDS` on two embedded and two filmed people.
 
     Raises:
         UserError: there is no clone.
     """
     import pandas as pd
 
-    return pd.DataFrame(json.loads(clone.folder("records", "ear.json").read_text(encoding="utf-8")))
+    return pd.DataFrame(json.loads(clone.folder("records", "phonetic.json").read_text(encoding="utf-8")))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -269,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     people = [filmed(Subject.open(folder)) for folder in args.subject]
     rows = compare(
-        [*args.speakers, *people], KINDS, range(args.seeds), people, lambda line: print(line, file=sys.stderr)
+        [*args.speakers, *people], FEATURE_KINDS, range(args.seeds), people, lambda line: print(line, file=sys.stderr)
     )
     lines = ",\n".join(json.dumps(row) for row in rows.round(4).to_dict("records"))
     files.write_text(args.out, f"[\n{lines}\n]\n")

@@ -1,8 +1,8 @@
-"""Speech to learn from, made on the spot: espeak-ng's voices, the sounds they make and what a mouth does for them.
+"""Training data, made by code: speech by espeak-ng, the sounds in it and the mouth movements that go with them.
 
 Each clip is one voice (language, variant, pitch, liveliness, rate, speed of playing) that says a few sentences of
 `sentences`, through one microphone, room and codec. The voices that ship, every variant they use and their sentences
-are left out; variants in `HELD_OUT` are kept for the examination.
+are left out; variants in `HELD_OUT` are kept for the tests.
 """
 
 # ruff: noqa: RUF001 - phonetic letters that look like Latin ones are meant
@@ -125,8 +125,8 @@ def speak(
     return name, np.tanh(audio).astype(np.float32), tuple(p for p in kept if p.end <= seconds)
 
 
-def recorded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The voice as a person in a room with a microphone and a codec would have sent it; keeps the timing."""
+def simulate_recording(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The voice as if recorded from a person, in a room, by a microphone, through a codec; keeps the timing."""
     voice = audio.astype(np.float64)
     if rng.random() < 0.5:  # breath in the voice: noise that follows its loudness
         level = np.sqrt(np.maximum(sosfilt(butter(1, 25, fs=SAMPLE_RATE, output="sos"), voice**2), 0))
@@ -176,9 +176,9 @@ def _coded(voice: NDArray, kind: str, compression: float) -> NDArray:
 def clip(espeak: Espeak, language: str, variants: Sequence[str], seconds: float, rng: np.random.Generator) -> Clip:
     """One clip, all of it drawn by `rng`."""
     name, audio, phonemes = speak(espeak, language, variants, seconds, rng)
-    heard = recorded(audio, rng) if rng.random() < 0.8 else audio
+    recorded = simulate_recording(audio, rng) if rng.random() < 0.8 else audio
     count = len(audio) // STEP
-    mel = log_mel(heard, BANDS)[:count].astype(np.float16)
+    mel = log_mel(recorded, BANDS)[:count].astype(np.float16)
     return Clip(f"{language} {name}", mel, labels(phonemes, count), mouth_tracks(phonemes, audio, count))
 
 
@@ -203,13 +203,13 @@ def make(
     seed: int = 0,
     variants: Sequence[str] = VARIANTS,
     jobs: int = 2,
-    told: Callable[[str], Any] = lambda line: None,
+    report: Callable[[str], Any] = lambda line: None,
 ) -> list[Clip]:
     """Clips, from the cache where they have been made already.
 
     Args:
         clips: how many. seconds: of each. seed: of all that is drawn. variants: espeak's, to draw from.
-        jobs: processes. told: is given a line from time to time.
+        jobs: processes. report: called with a line of text from time to time.
 
     Raises:
         UserError: espeak-ng is not installed.
@@ -228,7 +228,8 @@ def make(
     if missing:
         with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
             for done, _ in enumerate(pool.imap_unordered(_shard, missing, chunksize=1), 1):
-                told(f"spoken {done * SHARD * seconds / 60:.0f} of {len(missing) * SHARD * seconds / 60:.0f} minutes")
+                minutes = SHARD * seconds / 60
+                report(f"synthesized {done * minutes:.0f} of {len(missing) * minutes:.0f} minutes")
     made = []
     for path, *_ in tasks:
         with np.load(path) as file:

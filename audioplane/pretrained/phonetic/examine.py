@@ -1,9 +1,8 @@
-"""How well the phonetic networks hear: voices that were held out, and real people whose words' times are known.
+"""Tests of the phonetic networks: on held-out voices, and on real people whose words' times are known.
 
 Held-out voices are espeak's variants in `data.HELD_OUT`. GRID (Cooke et al. 2006, CC BY 4.0) gives the time of every
 word; which phonemes a word has is asked of espeak, where in the word they lie is found by the best path through the
-posteriors of that word alone, and what is scored is whether the network, left alone, hears the word's sounds in the
-word's time.
+posteriors of that word alone, and what is scored is whether the network finds the word's sounds in the word's time.
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import load_audio
 from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel, standardise
-from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS, VISEMES, PhoneticNetwork, Running
+from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE, TRACKS, VISEMES, PhoneticNetwork, RunningStandardiser
 from audioplane.metrics.mouth import correlation
 from audioplane.pretrained.phonetic.data import Clip, class_of
 
 TICKS = 25_000  # of GRID's alignments, a second
 SILENCES = ("sil", "sp")
-CLIPS = 50  # held-out voices that are asked about
+CLIPS = 50  # held-out voices to test with
 _VISEME = np.array([next(k for k, group in enumerate(VISEMES.values()) if name in group) for name in CLASSES])
 
 
-def hear(network: PhoneticNetwork, mel: NDArray) -> Any:
-    """`phonetic.Heard` of log-mel in dB (n, bands)."""
+def predict(network: PhoneticNetwork, mel: NDArray) -> Any:
+    """The network's output (`phonetic.PhoneticOutput`) for log-mel in dB (n, bands)."""
     mel = mel.astype(np.float32)
     if network.variant == "causal":
-        return network.hear(Running(network.usual.numpy())(mel))
-    return network.hear(standardise(mel)[0])
+        return network.predict(RunningStandardiser(network.usual.numpy())(mel))
+    return network.predict(standardise(mel)[0])
 
 
 def noisy(samples: NDArray[np.float32], ratio: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -67,15 +66,15 @@ def voices(network: PhoneticNetwork, clips: Sequence[Clip], ratio: float = np.in
     """
     rng, right, looks, spoken, rs = np.random.default_rng(0), [], [], [], {name: [] for name in TRACKS}
     for clip in clips:
-        heard = hear(network, noisy_mel(clip.mel, ratio, rng))
-        guess, truth = heard.posteriors.argmax(axis=1), clip.classes
+        output = predict(network, noisy_mel(clip.mel, ratio, rng))
+        guess, truth = output.posteriors.argmax(axis=1), clip.classes
         right.append((guess == truth).mean())
         looks.append((_VISEME[guess] == _VISEME[truth]).mean())
         spoken.append((guess == truth)[truth != CLASSES.index(PAUSE)].mean())
         for k, name in enumerate(TRACKS):
             own = clip.tracks[:, k].astype(np.float64)
             if own.std() > 1e-3:
-                rs[name].append(correlation(heard.tracks[:, k].astype(np.float64), own))
+                rs[name].append(correlation(output.tracks[:, k].astype(np.float64), own))
     found = {"sounds": right, "visemes": looks, "sounds, no pauses": spoken, **rs}
     return {name: float(np.mean(values)) if values else float("nan") for name, values in found.items()}
 
@@ -121,10 +120,10 @@ SLOTS = {  # GRID's grammar: which words can stand at each place
 
 
 def grid(network: PhoneticNetwork, clips: Sequence[Path], aligns: Path, ratio: float = np.inf) -> dict[str, float]:
-    """Real speech: which word of those that could stand there is heard in each word's time.
+    """Real speech: which of the words that could stand at each place the network finds there.
 
     Args:
-        network: that hears. clips: GRID's films. aligns: the folder of their word times. ratio: of pink noise, dB.
+        network: to test. clips: GRID's films. aligns: the folder of their word times. ratio: of pink noise, dB.
 
     Returns:
         share of words found for each place of the sentence, "words" (mean of the places), and "chance" of it.
@@ -136,7 +135,7 @@ def grid(network: PhoneticNetwork, clips: Sequence[Path], aligns: Path, ratio: f
         if len(words) != len(SLOTS):
             continue
         mel = log_mel(noisy(load_audio(clip), ratio, rng), BANDS)
-        posteriors = hear(network, mel).posteriors
+        posteriors = predict(network, mel).posteriors
         for (slot, choices), (word, start, end) in zip(SLOTS.items(), words, strict=True):
             first, last = round(start * SAMPLE_RATE / STEP), round(end * SAMPLE_RATE / STEP)
             inside = posteriors[first : max(last, first + 1)]

@@ -1,5 +1,4 @@
-"""What is measured in a film of a face, to learn from: its log-mel and the lips; a film whose face is not found gives
-its sound alone."""
+"""Measurements of a film of a face, as training data: log-mel and lips; where no face is found, the sound alone."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from audioplane.subject import blendshapes
 LIPS = ("opening", "width", "pucker")
 
 
-def watch(task: tuple[Path, Path]) -> None:
+def measure(task: tuple[Path, Path]) -> None:
     """Measures one film (the first path): log-mel, and lips in parts of the distance of the eyes (to the second)."""
     from audioplane.audio.pretrain import lip_shapes
     from audioplane.media.reader import MediaReader

@@ -1,12 +1,12 @@
-"""Teaches the two phonetic networks what is said and what the mouth does for it.
+"""Trains the two phonetic networks on speech sounds and mouth movements.
 
-A batch holds some seconds of each of many voices, disturbed anew every time. The loss is the cross-entropy of the
+A batch holds some seconds of each of many voices, augmented anew every time. The loss is the cross-entropy of the
 sound of every step and the squared error of every track, weighted by `WEIGHTS`. The two networks learn in a process
 each, with one thread, so that the same settings give the same bytes.
 
-Real people come later, if there are any (`real.py`): for the last part of the steps they are a share of each batch.
-Their lips, where they were filmed, are learnt as they were seen; sounds and tracks as the network itself, by then,
-hears them in the undisturbed recording, where it is sure.
+Real people come later, if there are any (`recordings.py`): for the last part of the steps they are a share of each
+batch. Their lips, where they were filmed, are learnt as they were measured; the labels of sounds and tracks are the
+network's own predictions, at that time, for the recording without augmentation, where it is sure.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.audio.disturb import disturb, mask
+from audioplane.audio.augmentation import augment_spectrogram, mask_spectrogram
 from audioplane.audio.mel import ACTIVE_DB, RANGE_DB
 from audioplane.audio.phonetic import BANDS, EMBEDDING, TRACKS, USUAL_STEPS, VARIANTS, PhoneticNetwork
 from audioplane.pretrained.phonetic.data import Clip
 from audioplane.pretrained.phonetic.films import LIPS
-from audioplane.pretrained.phonetic.real import People, Take
+from audioplane.pretrained.phonetic.recordings import Recording, RecordingPool
 from audioplane.runtime import files
 
 WEIGHTS = {"aperture": 3.0, "jaw": 1.5, "closure": 1.5}
@@ -46,8 +46,8 @@ class Settings:
         steps: of the optimiser. batch: pieces in each. piece: seconds of one.
         rate: AdamW's largest learning rate; it rises over a tenth of the steps and falls as a cosine.
         decay: of the weights. tracks, lips: weight of the tracks' and of real lips' errors beside the sounds'.
-        alone: share of the steps before real people come. real: pieces of each batch that are theirs then.
-        seed: of the networks and of all that is drawn.
+        synthetic_only: share of the steps before real people join. real: pieces of each batch that are theirs then.
+        seed: of the networks and of every random choice.
     """
 
     clips: int = 600
@@ -59,7 +59,7 @@ class Settings:
     decay: float = 0.03
     tracks: float = 2.0
     lips: float = 1.0
-    alone: float = 0.6
+    synthetic_only: float = 0.6
     real: int = 6
     seed: int = 0
 
@@ -81,7 +81,7 @@ class Corpus:
         )
 
     def usual(self) -> Tensor:
-        """Mean below the loudest step, and spread, of the active steps of a usual voice: (2, bands)."""
+        """The average voice: mean below the loudest step, and spread, of its active steps, (2, bands)."""
         mel = self.mel.float()
         loud = mel.mean(dim=2)
         active = loud > loud.amax(dim=1, keepdim=True) - ACTIVE_DB
@@ -92,7 +92,7 @@ class Corpus:
 
 
 def standardised(mel: Tensor, usual: Tensor | None) -> Tensor:
-    """`mel.standardise` of each clip of (B, T, bands), or with `usual` what `phonetic.Running` makes of it."""
+    """`mel.standardise` of each clip of (B, T, bands), or with `usual` as `phonetic.RunningStandardiser` does."""
     loud = mel.mean(dim=2)
     if usual is None:
         mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
@@ -142,32 +142,35 @@ def train(
     corpus: Corpus,
     variant: str,
     settings: Settings = Settings(),
-    told: Callable[[str], Any] = lambda line: None,
-    takes: Sequence[Take] = (),
+    report: Callable[[str], Any] = lambda line: None,
+    recordings: Sequence[Recording] = (),
 ) -> PhoneticNetwork:
-    """One network, taught from nothing.
+    """Trains one network from scratch.
 
     Args:
-        corpus: to learn from. variant: "centred" or "causal". settings: of the training.
-        told: is given a line from time to time. takes: of real people, to learn from in the last part.
+        corpus: to learn from.
+        variant: "centred" or "causal".
+        settings: of the training.
+        report: called with a line of text from time to time.
+        recordings: of real people, to learn from in the last part.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = PhoneticNetwork(variant)
-        readout = nn.Linear(EMBEDDING, len(LIPS))  # only to teach with: heads read their own person's lips
+        readout = nn.Linear(EMBEDDING, len(LIPS))  # for training only: heads learn their own person's lips
     network.usual.copy_(corpus.usual())
-    learnt = [*network.parameters(), *(readout.parameters() if takes else ())]
+    learnt = [*network.parameters(), *(readout.parameters() if recordings else ())]
     optimiser = torch.optim.AdamW(learnt, settings.rate, weight_decay=settings.decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, settings.steps, pct_start=0.1)
     started, history = time.monotonic(), []
-    people: People | None = None
+    people: RecordingPool | None = None
     for step in range(settings.steps):
-        if takes and step == round(settings.alone * settings.steps):
-            people = People.of(takes, network, _length(corpus, settings), told)
+        if recordings and step == round(settings.synthetic_only * settings.steps):
+            people = RecordingPool.of(recordings, network, _length(corpus, settings), report)
         mel, classes, tracks, lips = _batch(corpus, people, settings, generator)
-        mel = disturb(mel, 1.0, generator)
-        mel = mask(standardised(mel, network.usual if variant == "causal" else None), generator)
+        mel = augment_spectrogram(mel, 1.0, generator)
+        mel = mask_spectrogram(standardised(mel, network.usual if variant == "causal" else None), generator)
         with torch.autocast("cpu", torch.bfloat16):
             found = errors(network, readout, mel, classes, tracks, lips)
         optimiser.zero_grad(set_to_none=True)
@@ -178,7 +181,7 @@ def train(
         history.append((found.sounds.item(), found.tracks.item(), found.lips.item(), found.right.item()))
         if (step + 1) % 100 == 0 or step + 1 == settings.steps:
             means = np.mean(history[-100:], axis=0)
-            told(
+            report(
                 f"{variant}: step {step + 1} of {settings.steps}, {time.monotonic() - started:.0f} s: sounds "
                 f"{means[0]:.3f}, tracks {means[1]:.3f}, lips {means[2]:.3f}, right {means[3]:.1%}"
             )
@@ -190,7 +193,7 @@ def _length(corpus: Corpus, settings: Settings) -> int:
 
 
 def _batch(
-    corpus: Corpus, people: People | None, settings: Settings, generator: torch.Generator
+    corpus: Corpus, people: RecordingPool | None, settings: Settings, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Pieces of synthesized voices, then those of people: mel, classes, tracks, lips."""
     clips, count = corpus.classes.shape
@@ -207,10 +210,10 @@ def _batch(
     return mel, classes, tracks, lips
 
 
-def _taught(task: tuple[Corpus, str, Settings, bool, Sequence[Take]]) -> dict[str, np.ndarray]:
-    corpus, variant, settings, loud, takes = task
+def _taught(task: tuple[Corpus, str, Settings, bool, Sequence[Recording]]) -> dict[str, np.ndarray]:
+    corpus, variant, settings, loud, recordings = task
     torch.set_num_threads(1)
-    network = train(corpus, variant, settings, _say if loud else (lambda line: None), takes)
+    network = train(corpus, variant, settings, _say if loud else (lambda line: None), recordings)
     return {name: tensor.numpy() for name, tensor in network.state_dict().items()}  # a tensor dies with its process
 
 
@@ -219,11 +222,11 @@ def _say(line: str) -> None:
 
 
 def train_both(
-    corpus: Corpus, settings: Settings = Settings(), loud: bool = True, takes: Sequence[Take] = ()
+    corpus: Corpus, settings: Settings = Settings(), loud: bool = True, recordings: Sequence[Recording] = ()
 ) -> dict[str, dict[str, Tensor]]:
-    """The weights of both networks, taught beside each other, a process and a thread each."""
+    """The weights of both networks, trained in parallel, a process and a thread each."""
     with multiprocessing.get_context("spawn").Pool(len(VARIANTS), maxtasksperchild=1) as pool:
-        found = pool.map(_taught, [(corpus, variant, settings, loud, takes) for variant in VARIANTS], chunksize=1)
+        found = pool.map(_taught, [(corpus, variant, settings, loud, recordings) for variant in VARIANTS], chunksize=1)
     return {
         variant: {name: torch.from_numpy(values) for name, values in own.items()}
         for variant, own in zip(VARIANTS, found, strict=True)

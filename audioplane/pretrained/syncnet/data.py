@@ -1,8 +1,8 @@
-"""Mouths that speak, to learn from: people who do not exist, close to the camera, with voices that do not ship.
+"""Training data, made by code: speaking mouths of people who do not exist, with voices that do not ship.
 
 Faces are `held_out_N`, whom no table shows. Their voices are espeak-ng's, in variants of which none is a voice that
 ships, and they say the sentences of the shipped voices' training parts: the shipped voices, their test sentences and
-the driving texts stay unheard. Only the skin and teeth around the mouth are rendered, 6 ms a frame.
+the driving texts stay unseen. Only the skin and teeth around the mouth are rendered, 6 ms a frame.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _film_to(path: Path, person: int, script: Script) -> None:
     film(person, script).save(path)
 
 
-def make(people: range, seconds: float, jobs: int = 2, told: Callable[[str], Any] = lambda line: None) -> list[Mouth]:
+def make(people: range, seconds: float, jobs: int = 2, report: Callable[[str], Any] = lambda line: None) -> list[Mouth]:
     """The mouths of `people`, from the cache where they have been made already.
 
     One fresh process speaks for all of them in order, which makes what espeak says repeatable.
@@ -207,17 +207,17 @@ def make(people: range, seconds: float, jobs: int = 2, told: Callable[[str], Any
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             return pool.submit(_speak_all, people, seconds).result()
 
-    return _made(f"{people} {seconds}", list(people), scripts, jobs, told)
+    return _made(f"{people} {seconds}", list(people), scripts, jobs, report)
 
 
-def make_tests(jobs: int = 2, told: Callable[[str], Any] = lambda line: None) -> list[Mouth]:
+def make_tests(jobs: int = 2, report: Callable[[str], Any] = lambda line: None) -> list[Mouth]:
     """Held-out people with held-out voices and words: the shipped voices' test parts and the driving voices."""
     people = [FIRST_FOR_TESTS + k for k in range(len(TESTS))]
-    return _made(f"tests {TESTS}", people, lambda: [shipped(*test) for test in TESTS], jobs, told)
+    return _made(f"tests {TESTS}", people, lambda: [shipped(*test) for test in TESTS], jobs, report)
 
 
 def _made(
-    asked: str, people: list[int], scripts: Callable[[], list[Script]], jobs: int, told: Callable[[str], Any]
+    asked: str, people: list[int], scripts: Callable[[], list[Script]], jobs: int, report: Callable[[str], Any]
 ) -> list[Mouth]:
     key = hashlib.sha256(f"{source_hash(__name__)} {asked}".encode())
     folder = cache.make("sync") / key.hexdigest()[:12]
@@ -233,5 +233,5 @@ def _made(
             for done, future in enumerate(waiting, 1):
                 future.result()
                 if done % 12 == 0 or done == len(waiting):
-                    told(f"filmed {done} of {len(waiting)} people")
+                    report(f"filmed {done} of {len(waiting)} people")
     return [Mouth.load(path) for path in paths]

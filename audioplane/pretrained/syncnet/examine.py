@@ -38,18 +38,18 @@ def discrimination(scorer: Scorer, mouths: Sequence[Mouth]) -> dict[str, Any]:
     for mouth in mouths:
         count = scorer.count(len(mouth.frames), len(mouth.audio))
         colour = (np.repeat(frame[..., None], 3, axis=2) for frame in mouth.frames)
-        codes.append((scorer.see(colour, mouth.landmarks)[:count], scorer.hear(mouth.audio, count)))
+        codes.append((scorer.embed_frames(colour, mouth.landmarks)[:count], scorer.embed_audio(mouth.audio, count)))
     true, shifted, unrelated, scores = [], [], [], []
-    for k, (sights, sounds) in enumerate(codes):
-        distances = shift_distances(sights, sounds, beyond="nothing")
+    for k, (visual, sounds) in enumerate(codes):
+        distances = shift_distances(visual, sounds, beyond="nothing")
         middle = distances.shape[1] // 2
         means = window_means(distances[SHIFT:-SHIFT, [middle, middle - SHIFT, middle + SHIFT]])
         true.append(means[:, 0])
         shifted.append(means[:, 1:].ravel())
         other = codes[(k + 1) % len(codes)][1]
-        n = min(len(sights), len(other))
-        unrelated.append(window_means(np.linalg.norm(sights[:n] - other[:n], axis=1)))
-        scores.append(scorer.score(sights, sounds))
+        n = min(len(visual), len(other))
+        unrelated.append(window_means(np.linalg.norm(visual[:n] - other[:n], axis=1)))
+        scores.append(scorer.score(visual, sounds))
     right, late, wrong = (-np.concatenate(part) for part in (true, shifted, unrelated))
     return {
         "scorer": scorer.name,

@@ -1,4 +1,4 @@
-"""Teaches the built-in scorer: which of many sounds belongs to this mouth, and which of many mouths to this sound?
+"""Trains the built-in scorer: which of many sounds belongs to this mouth, and which of many mouths to this sound?
 
 A batch holds a second of each of eight people. Codes lie on the unit sphere; the loss is the cross-entropy of finding
 each window's own partner by cosine, both ways, (1) among the windows of the same second and (2) among all windows of
@@ -67,12 +67,14 @@ def stack_columns(cepstra: NDArray, count: int) -> torch.Tensor:
 
 
 def train(
-    mouths: Sequence[Mouth], settings: Settings = Settings(), told: Callable[[str], Any] = lambda line: None
+    mouths: Sequence[Mouth], settings: Settings = Settings(), report: Callable[[str], Any] = lambda line: None
 ) -> SyncNet:
-    """The scorer, trained from nothing.
+    """Trains the scorer from scratch.
 
     Args:
-        mouths: people to learn from. settings: of the training. told: is given a line from time to time.
+        mouths: people to learn from.
+        settings: of the training.
+        report: called with a line of text from time to time.
 
     Returns:
         the network, in evaluation mode.
@@ -82,12 +84,12 @@ def train(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = SyncNet(COMPACT)
-        return _fit(network, mouths, settings, told)
+        return _fit(network, mouths, settings, report)
     finally:
         set_own(before)
 
 
-def _fit(network: SyncNet, mouths: Sequence[Mouth], settings: Settings, told: Callable[[str], Any]) -> SyncNet:
+def _fit(network: SyncNet, mouths: Sequence[Mouth], settings: Settings, report: Callable[[str], Any]) -> SyncNet:
     network.netcnnaud.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.netcnnlip.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     sharpness = torch.nn.Parameter(torch.tensor(math.log(10.0)))
@@ -99,9 +101,11 @@ def _fit(network: SyncNet, mouths: Sequence[Mouth], settings: Settings, told: Ca
     with ThreadPoolExecutor(1) as ahead:
         waiting = ahead.submit(_batch, mouths, warps, settings, 0)
         for step in range(settings.steps):
-            sights, sounds = waiting.result()
+            visual, sounds = waiting.result()
             waiting = ahead.submit(_batch, mouths, warps, settings, step + 1)
-            loss, hits = contrast(network.look(sights), network.listen(sounds), sharpness.exp(), settings.windows)
+            loss, hits = contrast(
+                network.embed_frames(visual), network.embed_audio(sounds), sharpness.exp(), settings.windows
+            )
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -110,20 +114,22 @@ def _fit(network: SyncNet, mouths: Sequence[Mouth], settings: Settings, told: Ca
             history.append((loss.item(), hits))
             if (step + 1) % 100 == 0:
                 means = np.mean(history[-100:], axis=0)
-                told(f"step {step + 1} of {settings.steps}: loss {means[0]:.3f}, own frame found {means[1]:.0%}")
+                report(f"step {step + 1} of {settings.steps}: loss {means[0]:.3f}, own frame found {means[1]:.0%}")
     return network.eval().requires_grad_(False)
 
 
 def contrast(
-    sights: torch.Tensor, sounds: torch.Tensor, sharpness: torch.Tensor, windows: int
+    visual: torch.Tensor, sounds: torch.Tensor, sharpness: torch.Tensor, windows: int
 ) -> tuple[torch.Tensor, float]:
     """The loss of a batch, and the share of windows whose own sound is found among those of the same second.
 
     Args:
-        sights, sounds: (B, D) of length 1, B = clips x windows, clip by clip. sharpness: inverse temperature.
+        visual: (B, D) of length 1, B = clips x windows, clip by clip.
+        sounds: (B, D) of length 1.
+        sharpness: inverse temperature.
         windows: of a clip.
     """
-    likeness = sharpness.clamp(max=100.0) * sights @ sounds.T
+    likeness = sharpness.clamp(max=100.0) * visual @ sounds.T
     own = torch.arange(len(likeness))
     among_all = functional.cross_entropy(likeness, own) + functional.cross_entropy(likeness.T, own)
     blocks = likeness.view(-1, windows, len(likeness) // windows, windows).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
@@ -140,14 +146,14 @@ def _batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng([settings.seed, step])
     length = settings.windows + FRAMES - 1
-    sights, sounds = [], []
+    visual, sounds = [], []
     for who in rng.choice(len(mouths), settings.clips, replace=len(mouths) < settings.clips):
         mouth = mouths[who]
         first = int(rng.integers(0, len(mouth.frames) - length - 1))
-        sights.append(stack_windows(_filmed(mouth, warps[who], first, length, rng)))
+        visual.append(stack_windows(_filmed(mouth, warps[who], first, length, rng)))
         samples = mouth.audio[first * PER_FRAME : (first + length + 1) * PER_FRAME]
         sounds.append(stack_columns(mfcc(_recorded(samples, rng)), settings.windows))
-    return torch.cat(sights), torch.cat(sounds)
+    return torch.cat(visual), torch.cat(sounds)
 
 
 def _filmed(mouth: Mouth, warps: NDArray, first: int, length: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """One person of the kit in our head coordinates, and our own skin grid laid on it.
 
-Hair, brows, beard, paint and clothes are made by the code of `speakers.face`, which thinks in the grid of our own
+Hair, brows, beard, paint and clothes are made by the code of `synthetic.face`, which thinks in the grid of our own
 skin (`Canvas`). So the grid is fitted to the kit's surface: an `Anatomy` is measured on the kit, a thin-plate spline
 brings the landmarks and the cranium onto it, and what is left is closed along the surface's normals.
 """

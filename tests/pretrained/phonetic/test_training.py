@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio.phonetic import BANDS, CLASSES, EMBEDDING, PAUSE, TRACKS, Running
+from audioplane.audio.phonetic import BANDS, CLASSES, EMBEDDING, PAUSE, TRACKS, RunningStandardiser
 from audioplane.pretrained.phonetic import data, sentences, training
-from audioplane.pretrained.phonetic.data import Clip, labels, recorded
+from audioplane.pretrained.phonetic.data import Clip, labels, simulate_recording
 from audioplane.runtime import threads
 from audioplane.subject.phonemes import Phoneme
 from audioplane.synthetic.articulation_targets import _CONSONANTS, _VOWELS
@@ -33,13 +33,13 @@ SETTINGS = training.Settings(steps=24, batch=4, piece=2.0)
 
 
 def test_the_same_seed_gives_the_same_weights_and_learns() -> None:
-    corpus, told = training.Corpus.of(clips()), []
-    one, again = (training.train(corpus, "centred", SETTINGS, told.append) for _ in range(2))
+    corpus, lines = training.Corpus.of(clips()), []
+    one, again = (training.train(corpus, "centred", SETTINGS, lines.append) for _ in range(2))
     other = training.train(corpus, "centred", replace(SETTINGS, seed=1))
     for name, weights in one.state_dict().items():
         assert torch.equal(weights, again.state_dict()[name]), name
     assert not torch.equal(one.embed.weight, other.embed.weight)
-    assert told[0].split(" s:")[1] == told[1].split(" s:")[1]
+    assert lines[0].split(" s:")[1] == lines[1].split(" s:")[1]
     unready = training.train(corpus, "centred", replace(SETTINGS, steps=12))
     mel = training.standardised(corpus.mel.float(), None)
     readout, lips = torch.nn.Linear(EMBEDDING, 3), torch.full((*corpus.classes.shape, 3), torch.nan)
@@ -60,14 +60,14 @@ def test_both_networks_come_back_from_their_processes() -> None:
     assert set(both) == {"centred", "causal"}
 
 
-def test_running_statistics_are_those_of_the_ear() -> None:
+def test_running_statistics_in_training_are_those_of_the_network_in_use() -> None:
     corpus = training.Corpus.of(clips(2))
     usual = corpus.usual()
     batch = training.standardised(corpus.mel.float(), usual)
     for mel, own in zip(corpus.mel.float().numpy(), batch.numpy(), strict=True):
-        whole = Running(usual.numpy())(mel)
+        whole = RunningStandardiser(usual.numpy())(mel)
         np.testing.assert_allclose(own, whole, atol=2e-2)
-        pieces = Running(usual.numpy())
+        pieces = RunningStandardiser(usual.numpy())
         np.testing.assert_allclose(np.concatenate([pieces(mel[:77]), pieces(mel[77:])]), whole, atol=1e-5)
 
 
@@ -121,8 +121,8 @@ def test_recording_keeps_the_timing() -> None:
     audio = load_voice("english_a").audio[:48_000]
     frames = lambda x: np.log10((x[:48_000].reshape(-1, 160).astype(np.float64) ** 2).mean(axis=1) + 1e-6)  # noqa: E731
     for seed in range(8):
-        heard = frames(recorded(audio, np.random.default_rng(seed)))
-        lags = {k: np.corrcoef(np.roll(heard, -k)[20:-20], frames(audio)[20:-20])[0, 1] for k in range(-8, 9)}
+        recorded = frames(simulate_recording(audio, np.random.default_rng(seed)))
+        lags = {k: np.corrcoef(np.roll(recorded, -k)[20:-20], frames(audio)[20:-20])[0, 1] for k in range(-8, 9)}
         assert abs(max(lags, key=lambda k: lags[k])) <= 3
 
 

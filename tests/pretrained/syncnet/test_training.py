@@ -33,15 +33,15 @@ def test_the_built_in_scorer_tells_a_stranger_in_time_from_late(stranger):
     scorer = Scorer.built_in()
     count = scorer.count(len(stranger.frames), len(stranger.audio))
     frames = np.repeat(stranger.frames[..., None], 3, axis=3)
-    sights, sounds = scorer.see(frames, stranger.landmarks)[:count], scorer.hear(stranger.audio, count)
-    found = scorer.score(sights, sounds)
+    visual, sounds = scorer.embed_frames(frames, stranger.landmarks)[:count], scorer.embed_audio(stranger.audio, count)
+    found = scorer.score(visual, sounds)
     assert abs(found.offset) <= 1
     curve = np.array(found.curve)
     assert found.at_zero < curve[[10, 20]].min() - 0.1
-    late = scorer.score(sights[:-4], sounds[4:])
+    late = scorer.score(visual[:-4], sounds[4:])
     assert abs(late.offset - 4) <= 1
-    noise = scorer.hear(stranger.audio[::-1].copy(), count)
-    assert shift_distances(sights, noise, 0).mean() > found.at_zero + 0.1
+    noise = scorer.embed_audio(stranger.audio[::-1].copy(), count)
+    assert shift_distances(visual, noise, 0).mean() > found.at_zero + 0.1
 
 
 def test_training_learns_and_repeats_itself(stranger):

@@ -121,7 +121,7 @@ def spoken(subject: Subject, head: TalkingHead, start: float, stop: float, count
         start, stop: seconds. count: of moments.
 
     Returns:
-        the arguments of `figures.overview`.
+        the arguments of `plots.overview`.
     """
     codes, views = head.encode(subject.audio), subject.viewmats
     edges = np.linspace(start, stop, count + 1) * subject.fps
@@ -145,7 +145,7 @@ def spoken(subject: Subject, head: TalkingHead, start: float, stop: float, count
 
 
 def at_margin(subject: Subject, head: TalkingHead, t: int, cell: int = 0) -> dict[str, NDArray]:
-    """What `figures.margin_heads` shows of one head at frame `t`; `cell` pixels a side, 0 for 48 cells across."""
+    """What `plots.margin_heads` shows of one head at frame `t`; `cell` pixels a side, 0 for 48 cells across."""
     code, view = head.encode(subject.audio)[t], subject.viewmats[t]
     cell = cell or max(1, subject.width // 48)
     return {

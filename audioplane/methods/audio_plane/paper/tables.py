@@ -125,7 +125,7 @@ def _table5() -> Table:
         "TalkingGaussian",
     )
     rows = (
-        Row("six-planes over time", SIX_PLANES, hears=False),
+        Row("six-planes over time", SIX_PLANES, audio_driven=False),
         Row("tri-plane + audio", TRI_PLANE),
         Row("Audio-Plane", (), "Audio-Plane"),
         *(Row(method, None, method) for method in names),

@@ -54,7 +54,7 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
         render = compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), subject.without_head(t))
         g, m = picture.dynamism, subject.motion_mask(t)
         loss = float(margin_loss(g, torch.from_numpy(1.0 * m), margin))
-        figure = plots.moment(subject.frame(t), render, g.numpy(), m, margin, trained, f"frame {t}")
+        figure = plots.saliency_panel(subject.frame(t), render, g.numpy(), m, margin, trained, f"frame {t}")
         free = float(((torch.from_numpy(1.0 * m) - g).abs() <= margin).float().mean())
         return figure, f"Frame {t}: at margin {margin:.2f} the loss is {loss:.4f}; {free:.0%} of the pixels are free."
 

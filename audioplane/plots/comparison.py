@@ -1,4 +1,4 @@
-"""Trained heads and methods beside each other: Fig. 5, Fig. 6, and any table as dots."""
+"""Trained heads and methods side by side (Audio-Plane, Fig. 5 and 6), and any table as dots."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ ACROSS, MANY = 4, 12  # panels beside each other, unless there are more rows tha
 def margin_heads(heads: Mapping[float, Mapping[str, NDArray]]) -> Figure:
     """Heads trained with different margins: the head, its mouth, where its Gaussians are, and its dynamism map.
 
-    Paper: Fig. 5 (journal), beside Table IV.
+    Audio-Plane, Fig. 5 (journal), beside Table IV.
 
     Args:
         heads: margin -> "head" (H, W, 3) in [0, 1] without its surroundings; "density" counts of Gaussians a cell
-            (`stages.density`, any cell); "dynamism" g, (H, W), may be NaN outside the head; "mask" m, (H, W) bool.
+            (of any size); "dynamism" g, (H, W), may be NaN outside the head; "mask" m, (H, W) bool.
     """
     names = ("head", "mouth", "Gaussians", "dynamism $g$")
     figure, axes = plt.subplots(
@@ -80,13 +80,13 @@ def _share(density: NDArray, mask: NDArray) -> float:
 
 @themed
 def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], titles: Sequence[str] = ()) -> Figure:
-    """The same moments by several methods, the mouth zoomed in, and how far each picture is from the truth.
+    """The same frames by several methods, the mouth zoomed in, and the error of each picture.
 
-    Paper: Fig. 6 (journal).
+    Audio-Plane, Fig. 6 (journal).
 
     Args:
-        rows: name -> pictures (H, W, 3) uint8, one a moment; the first is the truth.
-        mouths: masks (H, W) whose box is zoomed into. titles: of the moments.
+        rows: name -> pictures (H, W, 3) uint8, one a frame; the first is the truth.
+        mouths: masks (H, W) whose box is zoomed into. titles: of the frames.
     """
     names, count = list(rows), len(mouths)
     figure, axes = plt.subplots(
@@ -168,7 +168,7 @@ class DotPanel:
 
 @themed
 def table_dots(panels: Sequence[DotPanel], title: str = "") -> Figure:
-    """A table as dots: a panel a measure, a line a row; ours with its spread over seeds, the paper's number beside it.
+    """A table as dots: one panel a measure, one line a row; ours with its spread over seeds, and the paper's number.
 
     The two were measured on other people, at other sizes, by other networks: the paper's have a scale of their own, at
     the top of each panel. Where both have one unit, the two scales are equally long, so that differences compare.

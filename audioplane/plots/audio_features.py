@@ -1,4 +1,4 @@
-"""What is heard: a voice, its features, its code, and what the code says about the lips."""
+"""A voice, its features, its audio code, and the lips predicted from the code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from audioplane.plots.field import INK
 from audioplane.plots.theme import themed
 
-SAID = "#0072b2"
+PREDICTED = "#0072b2"
 
 
 @themed
-def listening(
+def audio_code(
     audio: NDArray,
     rate: int,
     phonemes: Sequence,
@@ -34,7 +34,7 @@ def listening(
         features: (steps, C), evenly over the whole voice. codes: (T, code), rows are shown in this order.
         opening: (T,) millimetres. fps: frames a second. start, stop: seconds to show.
     """
-    figure, (wave, heard, code, lips) = plt.subplots(
+    figure, (wave, bands, code, lips) = plt.subplots(
         4, 1, figsize=(10, 6.2), sharex=True, layout="constrained", height_ratios=[1, 1.6, 1.9, 0.9]
     )
     first, last, seconds = round(start * fps), round(stop * fps), len(audio) / rate
@@ -43,13 +43,13 @@ def listening(
     wave.plot(start + np.arange(len(piece)) / rate, piece, color="0.6", linewidth=0.4)
     for phoneme in phonemes:
         if start <= phoneme.start and phoneme.end <= stop:
-            for axes in (wave, heard, code):
+            for axes in (wave, bands, code):
                 axes.axvline(phoneme.start, color="0.85", linewidth=0.5, zorder=0 if axes is wave else 2, alpha=0.6)
             wave.text((phoneme.start + phoneme.end) / 2, 1.1 * top, phoneme.ipa, ha="center", fontsize=8, color=INK)
     wave.set(ylim=(-top, 1.4 * top), yticks=[], ylabel="voice")
     per_step = seconds / len(features)
     low, high = int(start / per_step), int(stop / per_step)
-    heard.imshow(
+    bands.imshow(
         features[low:high].T,
         aspect="auto",
         origin="lower",
@@ -57,7 +57,7 @@ def listening(
         interpolation="nearest",
         extent=(low * per_step, high * per_step, 0, features.shape[1]),
     )
-    heard.set(yticks=[], ylabel="features")
+    bands.set(yticks=[], ylabel="features")
     code.imshow(
         codes[first:last].T,
         aspect="auto",
@@ -76,7 +76,7 @@ def listening(
 
 
 @themed
-def ear(
+def phonetic_output(
     audio: NDArray,
     rate: int,
     phonemes: Sequence,
@@ -85,12 +85,12 @@ def ear(
     start: float,
     stop: float,
 ) -> Figure:
-    """What a phonetic ear hears: waveform with its sounds, how likely each group of sounds is, what the mouth does.
+    """Output of the phonetic network: waveform with its sounds, probability of each viseme, movements of the mouth.
 
     Args:
         audio: (n,). rate: its samples a second. phonemes: with `ipa`, `start`, `end` in seconds.
         sounds: group of sounds -> its probability, (steps,) evenly over the whole voice.
-        tracks: name -> (heard, truth), (steps,). start, stop: seconds to show.
+        tracks: name -> (predicted, truth), (steps,). start, stop: seconds to show.
     """
     figure, rows = plt.subplots(
         2 + len(tracks),
@@ -122,12 +122,12 @@ def ear(
         interpolation="nearest",
         extent=((low - 0.5) * step, (high - 0.5) * step, len(grid) - 0.5, -0.5),
     )
-    likely.set(yticks=range(len(grid)), ylabel="heard")
+    likely.set(yticks=range(len(grid)), ylabel="predicted")
     likely.set_yticklabels(list(sounds), fontsize=7)
     times = np.arange(low, high) * step
-    for axes, (name, (heard, truth)) in zip(moves, tracks.items(), strict=True):
+    for axes, (name, (predicted, truth)) in zip(moves, tracks.items(), strict=True):
         axes.fill_between(times, truth[low:high], color="0.83", linewidth=0, label="truth")
-        axes.plot(times, heard[low:high], color=SAID, linewidth=1.2, label="heard")
+        axes.plot(times, predicted[low:high], color=PREDICTED, linewidth=1.2, label="predicted")
         axes.set_ylabel(name, fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -137,13 +137,13 @@ def ear(
 
 
 @themed
-def said(
+def predicted_opening(
     curves: Mapping[str, tuple[NDArray, NDArray]], correlations: Mapping[str, tuple[float, float]], fps: float
 ) -> Figure:
-    """The opening that a code says over the true one, a row a voice.
+    """The lip opening predicted from the audio code, over the true one; a row a voice.
 
     Args:
-        curves: voice -> (said, truth), millimetres a frame. correlations: voice -> (r, r of the control).
+        curves: voice -> (predicted, truth), millimetres a frame. correlations: voice -> (r, r of the control).
         fps: frames a second.
     """
     figure, rows = plt.subplots(
@@ -152,7 +152,7 @@ def said(
     for axes, (name, (own, truth)) in zip(rows[:, 0], curves.items(), strict=True):
         times = (np.arange(len(truth)) + 0.5) / fps
         axes.fill_between(times, truth, color="0.83", linewidth=0, label="truth")
-        axes.plot(times, own, color=SAID, linewidth=1.2, label="said by the code")
+        axes.plot(times, own, color=PREDICTED, linewidth=1.2, label="predicted from the code")
         r, late = correlations[name]
         axes.set_title(f"{name}: correlation {r:.2f}; with the sound a second late {late:.2f}", fontsize=9, loc="left")
         axes.set(ylabel="lips, mm", ylim=(min(0.0, float(own.min())), None), xlim=(0, times[-1]))
@@ -163,11 +163,11 @@ def said(
 
 
 @themed
-def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
-    """Mean opening at each class of sound, as the code says it and as it is; a panel a voice.
+def opening_by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """Mean lip opening at each class of sound, predicted from the code and true; a panel a voice.
 
     Args:
-        means: voice -> class of sound -> (said, truth), millimetres.
+        means: voice -> class of sound -> (predicted, truth), millimetres.
     """
     names = list(dict.fromkeys(sound for own in means.values() for sound in own))
     figure, panels = plt.subplots(
@@ -185,7 +185,7 @@ def by_sound(means: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
                 spoken, truth = own[name]
                 axes.plot([truth, spoken], [k, k], color="0.75", linewidth=1.5, zorder=1)
                 axes.plot(truth, k, "o", color="0.35", markerfacecolor="white", label="truth" if k == 0 else None)
-                axes.plot(spoken, k, "o", color=SAID, label="said by the code" if k == 0 else None)
+                axes.plot(spoken, k, "o", color=PREDICTED, label="predicted from the code" if k == 0 else None)
         axes.set_title(voice, fontsize=9)
         axes.set(xlabel="mean opening, mm")
         axes.grid(axis="y", color="0.94")

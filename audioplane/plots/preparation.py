@@ -1,4 +1,4 @@
-"""What preparing a video found: the head's path, and how far from the truth."""
+"""Results of `audioplane prepare`: head rotation and its error, weights of landmarks, the prepared frames."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ AXES = ("nods", "turns", "tilts")
 
 
 @themed
-def trajectories(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0) -> Figure:
-    """The head's rotation over time and what was found of it.
+def head_rotation(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0) -> Figure:
+    """The head's rotation over time, and the errors of estimates of it.
 
     Args:
-        truth: T x 3 degrees about x, y and z. found: by name, T x 3 errors in degrees.
+        truth: T x 3 degrees about x, y and z. found: name -> T x 3 errors in degrees.
         fps: frames a second.
 
     Returns:
@@ -59,8 +59,8 @@ def trajectories(truth: NDArray, found: Mapping[str, NDArray], fps: float = 25.0
 
 
 @themed
-def trusted_points(frame: NDArray, landmarks: NDArray, weights: NDArray) -> Figure:
-    """A frame with its landmarks (68 x 2 pixels), coloured by how far they are trusted (68, in [0, 1])."""
+def landmark_weights(frame: NDArray, landmarks: NDArray, weights: NDArray) -> Figure:
+    """A frame with its landmarks (68 x 2 pixels), coloured by their weights in pose estimation (68, in [0, 1])."""
     figure, axes = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
     axes.imshow(frame)
     colours = np.where(weights >= 1, "white", np.where(weights > 0, "0.5", "C3"))
@@ -71,7 +71,7 @@ def trusted_points(frame: NDArray, landmarks: NDArray, weights: NDArray) -> Figu
 
 
 @themed
-def prepared(subject: Subject, frames: NDArray, axes: NDArray) -> Figure:
+def prepared_frames(subject: Subject, frames: NDArray, axes: NDArray) -> Figure:
     """Frames with the head's axes drawn into them, their labels, and what is behind the head.
 
     Args:

@@ -1,4 +1,4 @@
-"""Takes of the embedded speakers, and what their faces' geometry does in them; each is worked out once."""
+"""Performances of the embedded speakers, and what their faces' geometry does in them; each is worked out once."""
 
 # ruff: noqa: RUF001 (IPA)
 
@@ -26,14 +26,14 @@ HEIGHT = {
 
 
 @cache
-def take(name: str) -> Performance:
+def performance_of(name: str) -> Performance:
     """The speaker's whole 100 seconds."""
     return perform(SPEAKERS[name])
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The face's own geometry over the first frames of a take; millimetres, T values each unless said.
+    """The face's own geometry over the first frames of a performance; millimetres, T values each unless said.
 
     Attributes:
         gap: between the inner lips at the midline. largest_gap: where they stand farthest apart.
@@ -44,7 +44,7 @@ class Measured:
         lids: opening of both eyes, T x 2.
     """
 
-    take: Performance
+    performance: Performance
     gap: np.ndarray
     largest_gap: np.ndarray
     width: np.ndarray
@@ -55,23 +55,23 @@ class Measured:
 
     @cached_property
     def times(self) -> np.ndarray:
-        return self.take.times[: len(self.gap)]
+        return self.performance.times[: len(self.gap)]
 
     @property
     def seconds(self) -> float:
-        return len(self.gap) / self.take.fps
+        return len(self.gap) / self.performance.fps
 
     def sounds(self, letters: Sequence[str], shortest: float = 0.04) -> list[Phoneme]:
         """The phonemes that begin with one of `letters`, last a frame or longer and are within the measured part."""
         return [
             p
-            for p in self.take.phonemes
+            for p in self.performance.phonemes
             if p.ipa[0] in letters and p.duration >= shortest and p.end < self.seconds - 0.04
         ]
 
     def frames(self, p: Phoneme) -> slice:
         """The frames whose time overlaps a sound's."""
-        return slice(int(p.start * self.take.fps), int(p.end * self.take.fps) + 1)
+        return slice(int(p.start * self.performance.fps), int(p.end * self.performance.fps) + 1)
 
     def over(self, values: np.ndarray, p: Phoneme, how: str = "min") -> float:
         """The least or greatest value ("min", "max") during a sound (a stop: until its release), or its "mean"."""
@@ -81,8 +81,8 @@ class Measured:
 
 @cache
 def measured(name: str) -> Measured:
-    """Moves the face of the speaker `name` through its take. Hair is left off: it hides the mouth and moves nothing."""
-    performance = take(name)
+    """Moves the face of the speaker `name` through its performance, without hair, which hides the mouth."""
+    performance = performance_of(name)
     face = Face(replace(identity_of(SPEAKERS[name]), hair="bald", beard="none", glasses=False))
     rest, groups = 1000 * face.rest, face.vertex_groups
     middle = np.abs(rest[:, 0]) < 8

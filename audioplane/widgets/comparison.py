@@ -1,4 +1,4 @@
-"""Several heads of one subject beside the truth, moment by moment; the picture is Fig. 6's."""
+"""Several heads of one subject beside the truth, frame by frame; drawn by `plots.methods`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
-STEP = 8  # frames between the three moments that are shown
+STEP = 8  # frames between the three that are shown
 
 
 def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: range | None = None) -> FigureWidget:
-    """Three moments of the truth and of each head over time, mouths zoomed in, with sound.
+    """Three frames of the truth and of each head, mouths zoomed in, with sound.
 
     Args:
         subject: whose voice and poses. heads: name -> head. frames: to scrub through; default the test split.

@@ -9,14 +9,14 @@ from audioplane.pretrained.phonetic import compare, examine
 
 def test_the_best_path_prefers_the_word_that_was_said() -> None:
     a, b, c = (CLASSES.index(name) for name in ("b", "ɪ", "nɳ"))
-    said = np.full((12, len(CLASSES)), 0.001)
+    posteriors = np.full((12, len(CLASSES)), 0.001)
     for rows, number in ((slice(0, 3), a), (slice(3, 8), b), (slice(8, 12), c)):
-        said[rows, number] = 0.9
-    right = examine.path_score(said, [a, b, c])
+        posteriors[rows, number] = 0.9
+    right = examine.path_score(posteriors, [a, b, c])
     assert right == pytest.approx(np.log(0.9), abs=1e-4)
-    assert right > examine.path_score(said, [c, b, a])
-    assert right > examine.path_score(said, [a, b])
-    assert examine.path_score(said[:2], [a, b, c]) == -np.inf  # shorter than its sounds
+    assert right > examine.path_score(posteriors, [c, b, a])
+    assert right > examine.path_score(posteriors, [a, b])
+    assert examine.path_score(posteriors[:2], [a, b, c]) == -np.inf  # shorter than its sounds
 
 
 def test_noise_lies_as_far_below_as_asked() -> None:
@@ -39,8 +39,8 @@ def test_agreement_finds_a_lag_and_a_control() -> None:
     rng = np.random.default_rng(0)
     truth = np.convolve(rng.standard_normal(500), np.ones(4), "same")
     truth[7] = np.nan
-    said = np.roll(np.nan_to_num(truth), -2)
-    found = compare.agree(said, truth, 25.0)
+    predicted = np.roll(np.nan_to_num(truth), -2)
+    found = compare.lagged_correlation(predicted, truth, 25.0)
     assert found["lag, frames"] == 2.0
     assert found["best r"] > 0.95
     assert abs(found["a second late"]) < 0.3

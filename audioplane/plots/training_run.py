@@ -1,4 +1,4 @@
-"""Pictures of a run and of the head it made: how it learned, held-out frames, lips over time."""
+"""Figures of a training run: learning curves, held-out frames beside the truth, lip opening over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audioplane.plots.theme import themed
 
 
 @themed
-def learning(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
+def learning_curves(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
     """Loss terms, PSNR of the head and Gaussians over the iterations; the coarse stage is shaded."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 2.8), layout="constrained")
     at = scalars["iteration"]
@@ -38,7 +38,7 @@ def learning(scalars: Mapping[str, NDArray], coarse: int) -> Figure:
 
 
 @themed
-def held_out(
+def held_out_frames(
     truth: Sequence[NDArray], drawn: Sequence[NDArray], mouths: Sequence[NDArray], titles: Sequence[str]
 ) -> Figure:
     """Truth over render, whole and around the mouth, then the difference.
@@ -66,7 +66,7 @@ def held_out(
 
 
 @themed
-def lips(series: Mapping[str, NDArray], fps: float, start: float, correlation: float) -> Figure:
+def lip_opening(series: Mapping[str, NDArray], fps: float, start: float, correlation: float) -> Figure:
     """Opening of the mouth over the held-out seconds: the truth, and as read from the renders.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures that the widgets draw anew at every move: one moment of saliency, one prototype, one level of planes."""
+"""Panels that the widgets redraw at every change: saliency of one frame, one prototype, one level of planes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TITLE = {"fontsize": 9, "color": INK}
 
 
 @themed
-def moment(
+def saliency_panel(
     frame: NDArray, render: NDArray, dynamism_map: NDArray, mask: NDArray, margin: float, trained: float, title: str
 ) -> Figure:
-    """A frame, the head's render of it, g, m, what the margin leaves to pull at, and where the render is wrong.
+    """A frame, its render, the render's error, g, m, and the sign and size of the margin loss (Audio-Plane, Eq. 15).
 
     Args:
         frame, render: (H, W, 3) uint8. dynamism_map: g, (H, W). mask: m, (H, W) bool.
-        margin: of Eq. 15. trained: the run's own. title: of the frame.
+        margin: of the loss. trained: the margin of the run. title: of the frame.
     """
     figure, axes = plt.subplots(2, 3, figsize=(8.4, 5.9), layout="constrained")
     gap = mask.astype(float) - dynamism_map
@@ -74,7 +74,7 @@ def prototypes(
     """A sentence and its attention; each sound's mean attention; the face, one prototype's reach, and all reaches.
 
     Args:
-        sentence: arguments of `figures.attention`, "weights" of the level that is shown.
+        sentence: arguments of `plots.attention`, "weights" of the level that is shown.
         frame: the time to mark. chosen: the prototype to mark. sounds: names of classes.
         means: (classes, sH), each class's mean attention. face: (H, W, 3) uint8. reach: (H, W) mm, NaN outside.
         totals: (sH,) mm, mean reach of each prototype. title: of the face.

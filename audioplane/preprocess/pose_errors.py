@@ -1,4 +1,4 @@
-"""How far estimated poses are from true ones, where those are known: on an embedded speaker."""
+"""Errors of estimated head poses against true ones, which are known for embedded speakers."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class PoseError:
     @property
     def jitter(self) -> tuple[float, float]:
         """Root mean square second difference of the errors: degrees, millimetres across the picture."""
-        return tremble(self.turn, self.breaks), tremble(self.move[:, :2], self.breaks)
+        return rms_jitter(self.turn, self.breaks), rms_jitter(self.move[:, :2], self.breaks)
 
 
-def tremble(series: np.ndarray, breaks: tuple[int, ...] = ()) -> float:
+def rms_jitter(series: np.ndarray, breaks: tuple[int, ...] = ()) -> float:
     """Root mean square length of the second difference of (T, n), without breaks."""
     second, fine = np.diff(series, 2, axis=0), np.ones(len(series) - 2, bool)
     for cut in breaks:

@@ -1,4 +1,4 @@
-"""A first look at any mesh: one call, one picture, no materials needed."""
+"""Previews of a mesh: one call, one picture, with or without materials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _turned(yaw: float, pitch: float) -> np.ndarray:
     return tilt @ turn
 
 
-def quick_look(
+def preview_mesh(
     mesh: Any,
     size: int = 512,
     yaw: float = 0.0,
@@ -94,7 +94,7 @@ def quick_look(
     return (255 * picture ** (1 / 2.2) + 0.5).astype(np.uint8)
 
 
-def portrait(
+def preview_surface(
     surface: Any,
     size: int = 512,
     yaw: float = 0.0,

@@ -1,9 +1,9 @@
-"""Real people, to learn from without their pictures: films of faces, and recordings.
+"""Real people as training data: films of faces, of which only lip measures and sound are kept, and sound recordings.
 
 A film gives its log-mel and three measures of the lips, standardised over all films of one person, so that a small
-mouth counts as much as a large one. Sound and picture may be apart; by how much is found for each person, by what a
-network that has learnt from synthesized voices hears, and taken away. What is said in a film or a recording, nobody
-tells: it is what that network itself hears in it, where it is sure.
+mouth counts as much as a large one. The offset of sound and picture is found for each person, by comparing the lips
+with the prediction of a network trained on synthesized voices, and removed. The sounds in a film or a recording are
+not known: they are labelled by that network itself, where it is sure (pseudo-labels).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from audioplane.audio.phonetic import BANDS, TRACKS, PhoneticNetwork
 from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
 from audioplane.pretrained.phonetic import films
-from audioplane.pretrained.phonetic.examine import hear
+from audioplane.pretrained.phonetic.examine import predict
 from audioplane.runtime import cache, weights
 from audioplane.runtime.source_hash import source_hash
 
 FILMS = (".mpg", ".mp4", ".mov", ".mkv", ".avi", ".webm")
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
-LONGEST_LAG, CLEAR = 10, 0.3  # steps that are searched; correlation below which a lag is not believed
-SURE = 0.6  # likelihood above which a sound that is heard counts as said
+LONGEST_LAG, CLEAR = 10, 0.3  # steps that are searched; correlation below which a lag counts as 0
+SURE = 0.6  # probability above which a predicted sound is taken as a label
 
 
 @dataclass(frozen=True)
-class Take:
+class Recording:
     """One film or recording.
 
     Attributes:
@@ -49,7 +49,7 @@ class Take:
     lips: NDArray[np.float32]
 
 
-def listed(folder: Path, kinds: Sequence[str]) -> list[Path]:
+def list_files(folder: Path, kinds: Sequence[str]) -> list[Path]:
     """The files of some kinds in a folder, by name.
 
     Raises:
@@ -61,23 +61,23 @@ def listed(folder: Path, kinds: Sequence[str]) -> list[Path]:
     return found
 
 
-def heard(path: Path) -> Take:
+def read_recording(path: Path) -> Recording:
     """A recording of somebody.
 
     Raises:
         UserError: it cannot be read.
     """
     mel = log_mel(load_audio(path), BANDS).astype(np.float16)
-    return Take(path.stem, mel, np.full((len(mel), len(films.LIPS)), np.nan, np.float32))
+    return Recording(path.stem, mel, np.full((len(mel), len(films.LIPS)), np.nan, np.float32))
 
 
-def watched(
-    people: Mapping[str, Sequence[Path]], jobs: int = 2, told: Callable[[str], Any] = lambda line: None
-) -> list[Take]:
+def read_films(
+    people: Mapping[str, Sequence[Path]], jobs: int = 2, report: Callable[[str], Any] = lambda line: None
+) -> list[Recording]:
     """The films of each person, measured once and kept in the cache.
 
     Args:
-        people: name -> films. jobs: processes. told: is given a line from time to time.
+        people: name -> films. jobs: processes. report: called with a line of text from time to time.
 
     Raises:
         UserError: a film cannot be read, or the landmark model is missing.
@@ -88,10 +88,10 @@ def watched(
     if missing:
         weights.require("face-landmarker")  # says what is missing before anything starts
         with multiprocessing.get_context("spawn").Pool(min(jobs, len(missing))) as pool:
-            for done, _ in enumerate(pool.imap_unordered(films.watch, missing, chunksize=4), 1):
+            for done, _ in enumerate(pool.imap_unordered(films.measure, missing, chunksize=4), 1):
                 if done % 50 == 0 or done == len(missing):
-                    told(f"watched {done} of {len(missing)} films")
-    takes = []
+                    report(f"measured {done} of {len(missing)} films")
+    recordings = []
     for person, paths in people.items():
         own = []
         for path in paths:
@@ -100,37 +100,37 @@ def watched(
         whole = np.concatenate([lips for _, lips in own])
         seen = whole[np.isfinite(whole).all(axis=1)]
         mean, spread = (seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-3)) if len(seen) else (0.0, 1.0)
-        takes += [Take(person, mel, (lips - mean) / spread) for mel, lips in own]
-    return takes
+        recordings += [Recording(person, mel, (lips - mean) / spread) for mel, lips in own]
+    return recordings
 
 
 def lag(pairs: Sequence[tuple[NDArray, NDArray]]) -> int:
-    """Steps by which what is seen comes after the same that is heard, in all takes of a person; 0 if none is clear.
+    """Steps by which the picture comes after the sound, in all recordings of a person; 0 if that is not clear.
 
     Args:
-        pairs: of each take, the opening that is heard and the one that is seen, (n,) each; NaN unknown.
+        pairs: of each recording, the opening predicted from the sound and the one seen, (n,) each; NaN unknown.
     """
     found = {}
     for steps in sorted(range(-LONGEST_LAG, LONGEST_LAG + 1), key=abs):
         agreed = []
-        for said, opening in pairs:
+        for predicted, opening in pairs:
             inside = np.isfinite(opening)
             inside[:LONGEST_LAG] = inside[len(inside) - LONGEST_LAG :] = False
             if inside.sum() > 2 * LONGEST_LAG:
-                agreed.append(correlation(np.roll(said, steps)[inside].astype(np.float64), opening[inside]))
+                agreed.append(correlation(np.roll(predicted, steps)[inside].astype(np.float64), opening[inside]))
         found[steps] = float(np.mean(agreed)) if agreed else 0.0
     best = max(found, key=lambda steps: found[steps])
     return best if found[best] > CLEAR else 0
 
 
 @dataclass(frozen=True)
-class People:
-    """Everybody's takes end to end, ready to draw pieces from.
+class RecordingPool:
+    """Each person's recordings end to end, to draw training pieces from.
 
     Attributes:
         mel: of each person, (n, BANDS). classes: (n,), -1 where nobody knows. tracks: (n, tracks).
-        lips: (n, 3), NaN unknown. weights: how often each is drawn: the square root of what there is of each, so that
-            one who says much does not drown the others, and three seconds are not learnt by heart.
+        lips: (n, 3), NaN unknown. weights: how often each is drawn: the square root of its length, so that neither the
+            longest recording dominates nor the shortest is repeated too often.
     """
 
     mel: tuple[Tensor, ...]
@@ -140,37 +140,42 @@ class People:
     weights: Tensor
 
     @classmethod
-    def of(cls, takes: Sequence[Take], network: PhoneticNetwork, least: int, told: Callable[[str], Any]) -> People:
-        """Labels all takes by what a network hears.
+    def of(
+        cls, recordings: Sequence[Recording], network: PhoneticNetwork, least: int, report: Callable[[str], Any]
+    ) -> RecordingPool:
+        """Labels all recordings by a network's own predictions.
 
         Args:
-            takes: at least one. network: that has learnt what sounds are. least: steps that there must be of each;
-                shorter ones are repeated. told: is given a line.
+            recordings: at least one. network: trained on synthesized speech. least: steps that there must be of each;
+                shorter ones are repeated. report: called with one line of text.
         """
-        by_person: dict[str, list[Take]] = {}
-        for take in takes:
-            by_person.setdefault(take.person, []).append(take)
+        by_person: dict[str, list[Recording]] = {}
+        for one in recordings:
+            by_person.setdefault(one.person, []).append(one)
         columns: list[list[Tensor]] = [[], [], [], []]
         weights, lags = [], {}
         sizes = np.array(list(TRACKS.values()), np.float32)
         for person, own in by_person.items():
-            ears = [hear(network, take.mel) for take in own]
+            outputs = [predict(network, one.mel) for one in own]
             opening = list(TRACKS).index("aperture")
-            pairs = [(ear.tracks[:, opening], take.lips[:, 0]) for ear, take in zip(ears, own, strict=True)]
+            pairs = [(output.tracks[:, opening], one.lips[:, 0]) for output, one in zip(outputs, own, strict=True)]
             late = lags[person] = lag(pairs)
-            known = [np.where(ear.posteriors.max(axis=1) > SURE, ear.posteriors.argmax(axis=1), -1) for ear in ears]
+            known = [
+                np.where(output.posteriors.max(axis=1) > SURE, output.posteriors.argmax(axis=1), -1)
+                for output in outputs
+            ]
             parts = (
-                [take.mel.astype(np.float32) for take in own],
+                [one.mel.astype(np.float32) for one in own],
                 known,
-                [ear.tracks / sizes for ear in ears],
-                [_earlier(take.lips, late) for take in own],
+                [output.tracks / sizes for output in outputs],
+                [_earlier(one.lips, late) for one in own],
             )
-            count = sum(len(take.mel) for take in own)
+            count = sum(len(one.mel) for one in own)
             weights.append(count**0.5)
             for column, part in zip(columns, parts, strict=True):
                 line = torch.from_numpy(np.concatenate(part))
                 column.append(line.repeat(-(-least // count), *[1] * (line.dim() - 1)))
-        told(
+        report(
             f"{len(by_person)} people; picture after sound, ms: "
             + ", ".join(f"{name} {20 * late}" for name, late in lags.items() if late)
         )

@@ -1,6 +1,7 @@
-"""Other mouths, rooms, microphones and noises, drawn on the spectrogram: a batch costs milliseconds.
+"""Data augmentation of speech: other vocal tracts, rooms, microphones and noises, simulated on the spectrogram.
 
-Log-mel in dB (B, T, bands) goes in and comes out; times and labels stay.
+Working on the spectrogram rather than on samples, a batch costs milliseconds. Log-mel in dB (B, T, bands) goes in and
+comes out; times and labels stay as they are.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ class Draw:
         return torch.rand(batch, 1, 1, generator=self.generator) < share
 
 
-def disturb(mel: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Clips of speech as other people, rooms and recorders would have them.
+def augment_spectrogram(mel: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Speech as other people, rooms and recorders would give it.
 
     Args:
-        mel: (B, T, bands) log-mel, dB. strength: 1 is what the network is taught with, 0 leaves them alone.
-        generator: of all that is drawn.
+        mel: (B, T, bands) log-mel, dB.
+        strength: 1 is what the phonetic network is trained with; 0 changes nothing.
+        generator: source of the random changes.
+
+    Returns:
+        (B, T, bands) log-mel, dB.
     """
     if strength == 0.0:
         return mel
@@ -48,7 +53,7 @@ def disturb(mel: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     mel = DB * power.clamp_min(1e-12).log()
     mel = _cut_bands(mel, draw)
     mel = mel - mel.amax(dim=(1, 2), keepdim=True)
-    return torch.maximum(mel, draw.uniform(-95.0, -45.0, batch, 1, 1))  # what a recorder's last bit leaves
+    return torch.maximum(mel, draw.uniform(-95.0, -45.0, batch, 1, 1))  # the noise floor of a recorder
 
 
 def stretch(mel: Tensor, factor: Tensor) -> Tensor:
@@ -61,8 +66,8 @@ def stretch(mel: Tensor, factor: Tensor) -> Tensor:
     return mel.gather(-1, index) * (1 - part) + mel.gather(-1, index + 1) * part
 
 
-def mask(mel: Tensor, generator: torch.Generator) -> Tensor:
-    """Blots out a few bands and a few moments of standardised log-mel (B, T, bands)."""
+def mask_spectrogram(mel: Tensor, generator: torch.Generator) -> Tensor:
+    """Sets a few frequency bands and a few short times of standardised log-mel (B, T, bands) to zero (SpecAugment)."""
     draw = Draw(generator)
     batch, steps, bands = mel.shape
     hidden = torch.zeros(batch, steps, bands, dtype=torch.bool)
@@ -81,7 +86,7 @@ def _curve(knots: Tensor, bands: int) -> Tensor:
 
 
 def _echo(power: Tensor, draw: Draw) -> Tensor:
-    """A room's tail, band by band, in one clip of four."""
+    """Reverberation, band by band, in one clip of four."""
     batch = len(power)
     fall = torch.exp(-1.0 / draw.uniform(1.0, 9.0, batch, 1))  # a step
     tail = fall ** torch.arange(1, 24) * draw.uniform(0.02, 0.25, batch, 1)
@@ -92,7 +97,7 @@ def _echo(power: Tensor, draw: Draw) -> Tensor:
 
 
 def _noise(power: Tensor, draw: Draw, strength: float) -> Tensor:
-    """Coloured noise that comes and goes, and in some clips held tones like music's."""
+    """Coloured noise of varying loudness, and in some clips sustained tones as in music."""
     batch, steps, bands = power.shape
     level = power.mean(dim=(1, 2), keepdim=True)
     colour = torch.exp(
@@ -115,14 +120,14 @@ def _noise(power: Tensor, draw: Draw, strength: float) -> Tensor:
 
 
 def _babble(power: Tensor, draw: Draw) -> Tensor:
-    """Somebody else of the batch, speaking further away, in one clip of six."""
+    """Another speaker of the batch in the background, in one clip of six."""
     other = power.roll(1, dims=0)
     other = other / other.mean(dim=(1, 2), keepdim=True) * power.mean(dim=(1, 2), keepdim=True)
     return other * 10 ** (-draw.uniform(8.0, 25.0, len(power), 1, 1) / 10) * draw.happens(0.16, len(power))
 
 
 def _cut_bands(mel: Tensor, draw: Draw) -> Tensor:
-    """Telephones and old recordings: nothing above, and sometimes below, a band, in one clip of four."""
+    """Limited bandwidth as of telephones and old recordings, in one clip of four."""
     batch, _, bands = mel.shape
     places = torch.arange(bands)
     high = draw.uniform(0.62, 1.0, batch, 1) * bands

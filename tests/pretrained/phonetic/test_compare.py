@@ -16,42 +16,41 @@ QUICK = preset("smoke").replace("audio.pretrain_steps=40")
 def test_agreement_tells_a_delay_from_a_difference() -> None:
     rng = np.random.default_rng(0)
     truth = np.convolve(rng.normal(size=600), np.hanning(9), "same")
-    found = compare.agree(np.roll(truth, -2), truth, 25.0)
+    found = compare.lagged_correlation(np.roll(truth, -2), truth, 25.0)
     assert found["best r"] > 0.99
     assert found["lag, frames"] == 2
     assert found["r"] < 0.8
     assert abs(found["a second late"]) < 0.3
     holes = truth.copy()
     holes[50:80] = np.nan
-    assert compare.agree(truth, holes, 25.0)["r"] == pytest.approx(1.0)
-    assert compare.agree(truth, truth, 25.0, range(100, 200))["lag, frames"] == 0
+    assert compare.lagged_correlation(truth, holes, 25.0)["r"] == pytest.approx(1.0)
+    assert compare.lagged_correlation(truth, truth, 25.0, range(100, 200))["lag, frames"] == 0
 
 
 def test_the_command_keeps_a_row_for_every_voice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kinds = {"log-mel": QUICK.replace("audio.features=mel"), "ear": QUICK}
+    kinds = {"log-mel": QUICK.replace("audio.features=mel"), "phonetic": QUICK}
     people = {name: TinySubject(100, 32) for name in ("one", "two")}
     for name, person in people.items():
         monkeypatch.setattr(person, "name", name, raising=False)
-    monkeypatch.setattr(compare, "KINDS", kinds)
+    monkeypatch.setattr(compare, "FEATURE_KINDS", kinds)
     monkeypatch.setattr(Subject, "open", classmethod(lambda cls, path: people[Path(path).name]))
-    out = tmp_path / "ear.json"
-    told = ["--out", str(out), "--seeds", "2", "--speakers", "--subject", "one", "--subject", "two"]
-    compare.main(told)
+    out = tmp_path / "phonetic.json"
+    compare.main(["--out", str(out), "--seeds", "2", "--speakers", "--subject", "one", "--subject", "two"])
     rows = json.loads(out.read_text())
     assert len(rows) == 2 * 2 * 2 * 2  # people, kinds, seeds, voices
     assert {row["kind"] for row in rows} == {"own, held out", "another person"}
     assert all(-1 <= row["r"] <= row["best r"] <= 1 for row in rows)
-    assert [path.name for path in tmp_path.iterdir()] == ["ear.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["phonetic.json"]
     assert "own, held out" in capsys.readouterr().out
     monkeypatch.setattr(compare.clone, "folder", lambda *parts: out)
-    assert len(compare.summary(compare.recorded())) == 4
+    assert len(compare.summary(compare.committed_rows())) == 4
 
 
 def test_the_table_has_means_and_spreads_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "KINDS", {"ear": QUICK})
-    base = {"speaker": "one", "features": "ear", "a second late": 0.1, "lag, frames": 0.0}
+    monkeypatch.setattr(compare, "FEATURE_KINDS", {"phonetic": QUICK})
+    base = {"speaker": "one", "features": "phonetic", "a second late": 0.1, "lag, frames": 0.0}
     rows = [
         base | {"seed": seed, "voice": voice, "kind": kind, "r": r, "best r": 0.9}
         for seed, voice, kind, r in (
@@ -64,6 +63,6 @@ def test_the_table_has_means_and_spreads_over_seeds(monkeypatch: pytest.MonkeyPa
         )
     ]
     table = compare.side_by_side(pd.DataFrame(rows))
-    assert table.loc[("one", "other languages"), "ear"] == "0.70 ± 0.14"
-    assert table.loc[("one", "another person"), "ear"] == "0.90 ± 0.00"
-    assert table["ear, a second late"].tolist() == [0.1, 0.1]
+    assert table.loc[("one", "other languages"), "phonetic"] == "0.70 ± 0.14"
+    assert table.loc[("one", "another person"), "phonetic"] == "0.90 ± 0.00"
+    assert table["phonetic, a second late"].tolist() == [0.1, 0.1]

@@ -1,4 +1,4 @@
-"""A video before anything is cut out of it: what can be read, where its face is, which stretch is taken."""
+"""First pass over a video: what can be read, where the face is, and which stretch is taken."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GAP = 3  # samples of the survey without a face that end a stretch
 
 @dataclass(frozen=True)
 class Look:
-    """What the first look at a video told: see `Survey`; `first` frame and `count` of what is taken."""
+    """What the first pass over a video found: see `Survey`; `first` frame and `count` of what is taken."""
 
     seen: Survey
     end: float
@@ -45,7 +45,7 @@ class Look:
 
 
 class Preparation:
-    """One video on its way to a Subject.
+    """The preparation of one video as a Subject.
 
     Args:
         video: the file. settings: every choice. progress: opens a bar for a step.
@@ -77,8 +77,6 @@ class Preparation:
 
     def bar(self, name: str, total: int) -> Callable[[int], object]:
         return self.progress(name, total)
-
-    # Looking
 
     def look(self) -> Look:
         """Reads all timestamps, searches faces and cuts, and takes the longest stretch with a face.

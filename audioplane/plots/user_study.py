@@ -1,4 +1,4 @@
-"""Fig. 7: what people said."""
+"""The user study: ratings by method and criterion (Audio-Plane, Fig. 7), and the rating form."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def user_study(
 ) -> Figure:
     """Mean rating of each method on each criterion with 95 % intervals; Krippendorff's alpha under each criterion.
 
-    Paper: Fig. 7 (journal).
+    Audio-Plane, Fig. 7 (journal).
 
     Args:
-        summary: of `study.summary`. agreement: of `study.agreement`. methods: in the order of the bars. title: above.
+        summary: of `evaluation.user_study.summary`. agreement: of its `agreement`. methods: in the order of the bars.
+        title: above.
     """
     criteria, width = list(agreement), 0.8 / len(methods)
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
@@ -54,7 +55,7 @@ def user_study(
 
 @themed
 def rating_form(criteria: Sequence[str], scale: tuple[int, int], clips: int) -> Figure:
-    """The form of a study in which nobody has rated yet: a row a clip, a ring a rating, a panel a criterion.
+    """The empty rating form of a study: a row a clip, a ring a rating, a panel a criterion.
 
     Args:
         criteria: by name. scale: lowest and highest rating. clips: of one identity.

@@ -1,4 +1,4 @@
-"""What measures do: tables of how they move, sync curves, protocols, and error bars."""
+"""How measures behave: their sensitivity, sync curves, confidence by length, and error bars."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from audioplane.metrics import registry
 from audioplane.metrics.statistics import Difference
 from audioplane.plots.theme import themed
 
-YARDSTICK, SAME, BETTER, WORSE = "#595959", "#b3b3b3", "#0072b2", "#d55e00"
+REFERENCE, SAME, BETTER, WORSE = "#595959", "#b3b3b3", "#0072b2", "#d55e00"
 ALIKE = 0.005
-"""Share of the yardstick's value below which a change is drawn as none."""
+"""Share of the reference's value below which a change is drawn as none."""
 
 
 @themed
-def damage(values: Mapping[str, Mapping[str, float]]) -> Figure:
-    """How each measure moves when a rendering is spoilt, one small panel a measure.
+def sensitivity(values: Mapping[str, Mapping[str, float]]) -> Figure:
+    """How each measure changes when a rendering is degraded, one small panel a measure.
 
     Args:
-        values: rendering -> measure (a name of `metrics.registry`) -> value; the first rendering is the yardstick.
+        values: rendering -> measure (a name of `metrics.registry`) -> value; the first rendering is the reference.
     """
     methods = list(values)
     metrics = [registry.find(name) for name in values[methods[0]]]
@@ -35,7 +35,7 @@ def damage(values: Mapping[str, Mapping[str, float]]) -> Figure:
     for cell, metric in zip(axes[0], metrics, strict=True):
         numbers = [values[method][metric.name] for method in methods]
         gains = [metric.sign * (n - numbers[0]) / (abs(numbers[0]) + 1e-9) for n in numbers]
-        colours = [YARDSTICK, *(SAME if abs(g) < ALIKE else BETTER if g > 0 else WORSE for g in gains[1:])]
+        colours = [REFERENCE, *(SAME if abs(g) < ALIKE else BETTER if g > 0 else WORSE for g in gains[1:])]
         sns.barplot(x=numbers, y=methods, hue=methods, palette=colours, legend=False, saturation=1, ax=cell)
         low, high = min(0.0, *numbers), max(0.0, *numbers)
         if low == 0.0 and min(numbers) > 0.6 * high:  # all large: show where they differ
@@ -66,7 +66,7 @@ def sync_curves(curves: Mapping[str, ArrayLike], scorer: str) -> Figure:
 
 
 @themed
-def by_length(seconds: Sequence[float], confidences: Mapping[str, ArrayLike], scorer: str) -> Figure:
+def confidence_by_length(seconds: Sequence[float], confidences: Mapping[str, ArrayLike], scorer: str) -> Figure:
     """Confidence against the clip's length: mean and spread over clips of that length, one line a kind of clip.
 
     Args:
@@ -110,7 +110,7 @@ def differences(rows: Mapping[str, Difference], unit: str) -> Figure:
 
 @themed
 def renderings(columns: Mapping[str, Sequence[NDArray]]) -> Figure:
-    """The same moments in several renderings: a row a rendering."""
+    """The same frames in several renderings: a row a rendering."""
     rows = len(columns)
     count = len(next(iter(columns.values())))
     figure, axes = plt.subplots(rows, count, figsize=(1.5 * count, 1.5 * rows), layout="constrained", squeeze=False)
