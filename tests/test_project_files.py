@@ -13,7 +13,6 @@ from packaging.utils import canonicalize_name
 
 import audioplane
 
-
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = ("dev", "speech", "prepare")
 
