@@ -152,7 +152,7 @@ def test_each_kind_knows_what_it_should_and_no_more() -> None:
         if path.is_relative_to(PACKAGE / "synthetic")
     }
     assert PACKAGE / "audio" / "phonetic.safetensors" in files_of("head")
-    assert PACKAGE / "pretrained" / "syncnet" / "weights.safetensors" in files_of("record")
+    assert PACKAGE / "metrics" / "syncnet" / "weights.safetensors" in files_of("record")
 
 
 def test_every_data_file_of_the_package_stands_behind_some_module() -> None:
