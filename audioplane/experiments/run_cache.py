@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audioplane import registry
 from audioplane.config import Config
-from audioplane.runtime import cache, device, files
+from audioplane.runtime import cache, device, files, weights
 from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ HEAD, STATE = "head.safetensors", "state.safetensors"
 
 
 def training_code(config: Config) -> str:
-    """A hash of all code and data that training with a config depends on."""
-    return source_hash(*TRAINING, *registry.modules(config.method.NAME))
+    """A hash of all code, data and optional model files that training with a config depends on."""
+    return source_hash(*TRAINING, *registry.modules(config.method.NAME)) + weights.contents(
+        config.audio.features, config.loss.perceptual
+    )
 
 
 def place(subject: str, digest: str, config: Config) -> Path:

@@ -21,7 +21,7 @@ from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.records import Record, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
-from audioplane.runtime import cache, device, files
+from audioplane.runtime import cache, device, files, weights
 from audioplane.runtime.source_hash import source_hash
 from audioplane.runtime.threads import one_each
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from audioplane.training.trainer import Callback
 
 SPEAKERS = "audioplane.synthetic"
+LPIPS = "lpips-alex"
 KEPT = (
     "head_psnr",
     "head_ssim",
@@ -103,10 +104,11 @@ class Job:
         return name(json.loads(self.config.to_json()), self.clip.to_dict(), self.driven and self.driven.to_dict())
 
     def code(self) -> str:
-        """A hash of all that this run's numbers depend on: code, data, the kind of device."""
+        """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""
         unused = (SPEAKERS,) if self.clip.folder else ()
         entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
-        return name(source_hash(*entries, without=unused), device.kind())
+        networks = weights.contents(LPIPS, self.config.audio.features, self.config.loss.perceptual)
+        return name(source_hash(*entries, without=unused), device.kind(), networks)
 
     @property
     def key(self) -> str:

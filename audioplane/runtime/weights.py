@@ -258,6 +258,19 @@ def require(name: str) -> Path:
     return path
 
 
+def contents(*names: str) -> str:
+    """What optional files hold that a result is made with: name and sha256 of each, "" for one that is missing.
+
+    Names that are of no file are passed over, so that any setting which may name one can be given.
+    """
+    found = {}
+    for name in sorted(REGISTRY.keys() & set(names)):
+        path = find(name)
+        status = path.stat() if path else None
+        found[name] = _digest(path, status.st_size, status.st_mtime_ns) if path and status else ""
+    return " ".join(f"{name}:{sha256}" for name, sha256 in found.items())
+
+
 def digest(path: Path) -> str:
     """The sha256 of a file, as hexadecimal digits."""
     with path.open("rb") as stream:

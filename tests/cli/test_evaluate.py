@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -115,11 +116,10 @@ def test_a_record_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path, mo
     with pytest.raises(UserError, match="there is no folder"):
         call(evaluate, *files, "--json", tmp_path / "none" / "e.json")
 
-    def full(path, text, **rest):
-        path.write_bytes(text[:10].encode())
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(UserError, match=r"e\.json could not be written.*No space left"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"no space left for .*e\.json"):
         call(evaluate, *files, "--json", tmp_path / "e.json")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -16,7 +16,7 @@ import audioplane
 from audioplane import registry
 from audioplane.experiments import run_cache
 from audioplane.experiments.runs import Clip, Job
-from audioplane.runtime import device, source_hash
+from audioplane.runtime import device, source_hash, weights
 from tests.experiments.small_runs import TINY
 
 PACKAGE = Path(audioplane.__file__).parent
@@ -113,6 +113,30 @@ def test_another_device_changes_the_keys_of_what_ran_on_it(monkeypatch: pytest.M
     assert {kind for kind in KEYS if now[kind] != before[kind]} == {"head", "record", "record of an embedded speaker"}
 
 
+def test_an_optional_model_file_that_comes_or_changes_changes_the_keys(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AUDIOPLANE_ASSETS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    heads = {name: TINY.replace(f"audio.features={name}") for name in ("phonetic", "wav2vec2")}
+    key = {
+        **{name: lambda config=config: run_cache.place("disc", "0", config) for name, config in heads.items()},
+        "record": lambda: Job(FILMED, TINY).key,
+    }
+    missing = {name: make() for name, make in key.items()}
+    for file, changed in (("wav2vec2", {"wav2vec2"}), ("lpips-alex", {"record"})):
+        place = weights.REGISTRY[file].candidates()[0]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        before = {name: make() for name, make in key.items()}
+        place.write_bytes(b"weights")
+        there = {name: make() for name, make in key.items()}
+        assert {name for name in key if there[name] != before[name]} == changed
+        place.write_bytes(b"other weights")
+        assert {name for name, make in key.items() if make() != there[name]} == changed
+        place.unlink()
+    assert {name: make() for name, make in key.items()} == missing
+
+
 def test_what_makes_the_mask_of_eq_15_stands_behind_a_head() -> None:
     assert PACKAGE / "subject" / "masks.py" in files_of("head")
 
@@ -128,7 +152,7 @@ def test_each_kind_knows_what_it_should_and_no_more() -> None:
         if path.is_relative_to(PACKAGE / "synthetic")
     }
     assert PACKAGE / "audio" / "phonetic.safetensors" in files_of("head")
-    assert PACKAGE / "pretrained" / "syncnet" / "weights.safetensors" in files_of("record")
+    assert PACKAGE / "metrics" / "syncnet" / "weights.safetensors" in files_of("record")
 
 
 def test_every_data_file_of_the_package_stands_behind_some_module() -> None:
