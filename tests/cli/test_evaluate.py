@@ -14,6 +14,7 @@ from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.media.writer import write_video
+from audioplane.runtime import files as files_of_ours
 from audioplane.subject import Subject
 from audioplane.training.trainer import Trainer
 from tests.cli.commands import call
@@ -115,11 +116,10 @@ def test_a_record_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path, mo
     with pytest.raises(UserError, match="there is no folder"):
         call(evaluate, *files, "--json", tmp_path / "none" / "e.json")
 
-    def full(path, text, **rest):
-        path.write_bytes(text[:10].encode())
+    def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(UserError, match=r"e\.json could not be written.*No space left"):
+    monkeypatch.setattr(files_of_ours.os, "fsync", full)
+    with pytest.raises(UserError, match=r"no space left for .*e\.json"):
         call(evaluate, *files, "--json", tmp_path / "e.json")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
