@@ -1,4 +1,4 @@
-# Needs Python >= 3.10 and make, nothing else. `make help` lists what there is.
+# Needs Python >= 3.11 and make, nothing else. `make help` lists what there is.
 
 PYTHON ?= $(shell command -v python3 || command -v python)
 VENV := .venv
@@ -10,7 +10,7 @@ KEY := $(shell { cat pyproject.toml requirements.lock; $(PYTHON) -VV; pwd; } | c
 READY := $(VENV)/ready-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint format notebooks lab bench lock clean
+.PHONY: help setup reproduce test lint format notebooks lab bench lock sbom clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -45,15 +45,18 @@ bench: $(READY)  ## speed and memory, as tables
 
 lock: $(READY)  ## renew requirements.lock after a change of the dependencies (UPGRADE=1: to the newest versions)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+
+sbom: $(READY)  ## renew sbom.cdx.json after a change of weights or voices
+	$(BIN)/python .ci/sbom.py
 
 clean:  ## remove what can be made again, .venv included
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY):
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "audioplane needs Python 3.10 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "audioplane needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
 	@echo "Making $(VENV) from requirements.lock (once; a few minutes, 3 GB)..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,speech,prepare]'

@@ -9,9 +9,13 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from audioplane.moved import follow
+
 # torch's idle OpenMP threads would spin and take the cores from our own kernels (a quarter of the rasterizer's speed);
 # torch reads this when it is first imported, so import audioplane before torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+follow()
 
 __version__ = "0.1.0"
 

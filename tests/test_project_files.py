@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import audioplane
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = ("dev", "speech", "prepare")

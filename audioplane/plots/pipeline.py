@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,12 +16,50 @@ from audioplane.plots.basic import empty
 from audioplane.plots.field import INK
 from audioplane.plots.theme import themed
 
-if TYPE_CHECKING:
-    from audioplane.methods.audio_plane.paper.pipeline_trace import Stages
-
 SIZE, FLOOR = (14.75, 6.3), 0.42  # inches; what places below count from
 MARK = "#d55e00"  # the Gaussian that is followed
 SOUND, SPACE = "#0072b2", "#009e73"  # paths of arrows
+
+
+@dataclass(frozen=True)
+class Stages:
+    """One frame from what is heard to what is seen.
+
+    Attributes:
+        voice: (n,) samples around the frame. mel: (window, C), what the encoder gets. code: a, (code,).
+        weights: Eq. 7's over the prototypes of one level, (sH,). prototypes: A of that level, (sH, D).
+        audio_code: f_a, (levels, D).
+        planes: "xy", "xz", "yz": (sH, sH, 3) pictures of that level. lines: "z", "y", "x": (sH,) curves.
+        box: of the head in the picture, left, right, top, bottom pixels.
+        point: where the Gaussian is that is followed, (3,) in [0, 1]^3. pixel: and in the picture, (2,).
+        feature: f at that Gaussian, (levels, 3, D).
+        canonical, deformed: clouds G and G', shrunk to be seen, (2 H, 2 W, 3) in [0, 1].
+        offset: length of Delta G, mm, (H, W), NaN where there is no head. dynamism: g, (H, W), NaN as well.
+        mask: m, (H, W) bool.
+        mask_loss: Eq. 15. picture, truth: (H, W, 3) uint8. sound: the IPA letter of the frame, or "".
+    """
+
+    voice: NDArray
+    mel: NDArray
+    code: NDArray
+    weights: NDArray
+    prototypes: NDArray
+    audio_code: NDArray
+    planes: dict[str, NDArray]
+    lines: dict[str, NDArray]
+    box: tuple[float, float, float, float]
+    point: NDArray
+    pixel: NDArray
+    feature: NDArray
+    canonical: NDArray
+    deformed: NDArray
+    offset: NDArray
+    dynamism: NDArray
+    mask: NDArray
+    mask_loss: float
+    picture: NDArray
+    truth: NDArray
+    sound: str
 
 
 @themed

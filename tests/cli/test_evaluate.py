@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.media.writer import write_video
-from audioplane.runtime import files as files_of_ours
 from audioplane.subject import Subject
 from audioplane.training.trainer import Trainer
 from tests.cli.commands import call
@@ -116,10 +116,10 @@ def test_a_record_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path, mo
     with pytest.raises(UserError, match="there is no folder"):
         call(evaluate, *files, "--json", tmp_path / "none" / "e.json")
 
-    def full(_):
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files_of_ours.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match=r"no space left for .*e\.json"):
         call(evaluate, *files, "--json", tmp_path / "e.json")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

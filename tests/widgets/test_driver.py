@@ -26,7 +26,7 @@ def upload(driver: Driver, content: bytes) -> None:
             "type": "audio/wav",
             "size": len(content),
             "content": memoryview(content),
-            "last_modified": datetime.datetime.now(datetime.timezone.utc),
+            "last_modified": datetime.datetime.now(datetime.UTC),
         },
     )
 

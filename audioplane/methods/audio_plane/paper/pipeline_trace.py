@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.model import settings
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper.prototypes import plane_of
+from audioplane.plots.pipeline import Stages
 from audioplane.splat.gaussians import Gaussians, splat
 
 if TYPE_CHECKING:
@@ -26,47 +26,6 @@ AROUND = 0.3  # seconds of voice to either side of a moment
 SHRUNK = 0.45  # of their size is left of Gaussians where each should be seen
 SOLID = 4.0  # logit of the opacity that they get
 SEEN = 0.05  # opacity below which a Gaussian is left out there
-
-
-@dataclass(frozen=True)
-class Stages:
-    """One frame from what is heard to what is seen.
-
-    Attributes:
-        voice: (n,) samples around the frame. mel: (window, C), what the encoder gets. code: a, (code,).
-        weights: Eq. 7's over the prototypes of one level, (sH,). prototypes: A of that level, (sH, D).
-        audio_code: f_a, (levels, D).
-        planes: "xy", "xz", "yz": (sH, sH, 3) pictures of that level. lines: "z", "y", "x": (sH,) curves.
-        box: of the head in the picture, left, right, top, bottom pixels.
-        point: where the Gaussian is that is followed, (3,) in [0, 1]^3. pixel: and in the picture, (2,).
-        feature: f at that Gaussian, (levels, 3, D).
-        canonical, deformed: clouds G and G', shrunk to be seen, (2 H, 2 W, 3) in [0, 1].
-        offset: length of Delta G, mm, (H, W), NaN where there is no head. dynamism: g, (H, W), NaN as well.
-        mask: m, (H, W) bool.
-        mask_loss: Eq. 15. picture, truth: (H, W, 3) uint8. sound: the IPA letter of the frame, or "".
-    """
-
-    voice: NDArray
-    mel: NDArray
-    code: NDArray
-    weights: NDArray
-    prototypes: NDArray
-    audio_code: NDArray
-    planes: dict[str, NDArray]
-    lines: dict[str, NDArray]
-    box: tuple[float, float, float, float]
-    point: NDArray
-    pixel: NDArray
-    feature: NDArray
-    canonical: NDArray
-    deformed: NDArray
-    offset: NDArray
-    dynamism: NDArray
-    mask: NDArray
-    mask_loss: float
-    picture: NDArray
-    truth: NDArray
-    sound: str
 
 
 @torch.no_grad()
