@@ -23,6 +23,10 @@ MOVED = {
     "evaluate": "evaluation.evaluate",
     "fetch": "cli.fetch",
     "fields": "methods.audio_plane",
+    "fields.head_kernels": "deform.mlp_kernels",
+    "fields.heads": "deform.mlp",
+    "fields.plane_kernels": "deform.plane_kernels",
+    "fields.planes": "deform.planes",
     "figures": "plots",
     "head": "inference.talking_head",
     "hearing": "evaluation.audio_probe",
@@ -39,6 +43,10 @@ MOVED = {
     "speakers": "synthetic",
     "study": "evaluation.user_study",
     "sync": "pretrained.syncnet",
+    "sync.crops": "metrics.syncnet.crops",
+    "sync.mfcc": "metrics.syncnet.mfcc",
+    "sync.network": "metrics.syncnet.network",
+    "sync.scorers": "metrics.syncnet.scorers",
     "threads": "runtime.threads",
     "train": "training.trainer",
     "videos": "media.videos",
@@ -63,11 +71,12 @@ class _Alias(Loader):
 
 class _Finder(MetaPathFinder):
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        room, _, rest = fullname.removeprefix("audioplane.").partition(".")
-        if not fullname.startswith("audioplane.") or room not in MOVED:
-            return None
-        name = f"audioplane.{MOVED[room]}" + (f".{rest}" if rest else "")
-        return ModuleSpec(fullname, _Alias(name))
+        package, *parts = fullname.split(".")
+        for cut in range(len(parts), 0, -1):  # the longest name that moved
+            old = ".".join(parts[:cut])
+            if package == "audioplane" and old in MOVED:
+                return ModuleSpec(fullname, _Alias(".".join([package, MOVED[old], *parts[cut:]])))
+        return None
 
 
 def follow() -> None:
