@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioplane.methods.base import Method
+from audioplane.runtime import seeds
 from audioplane.splat.gaussians import Gaussians, Picture, displacement
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def before_training(head: TalkingHead) -> Method:
     """The trained clouds under the networks that training started from (same seed, same draws)."""
     method = head.method
     clouds = {name: branch.cloud.detach() for name, branch in method.named()}
-    generator = torch.Generator().manual_seed(head.config.seed * 7919 + 3)
+    generator = seeds.generator(head.config.seed, seeds.WEIGHTS)
     return type(method)(head.config, clouds, method.box, int(head.about["channels"]), generator).eval()
 
 

@@ -138,7 +138,7 @@ def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFr
         tables.append(table[list(COLUMNS)])
     ratings = pd.concat(tables, ignore_index=True)
     wrong = ~ratings["rating"].isin(range(SCALE[0], SCALE[1] + 1)) | ~ratings["criterion"].isin(CRITERIA)
-    if wrong.any():
+    if wrong.to_numpy().any():
         raise UserError(f"ratings are 1 to 6 on {', '.join(CRITERIA)}; not {ratings[wrong].iloc[0].to_dict()}")
     return ratings.drop_duplicates(["participant", "identity", "method", "criterion"], keep="last")
 

@@ -248,7 +248,7 @@ class Result:
         tidy, found = self.tidy(), []
         for measure, lines in tidy.groupby("measure", sort=False):
             reasons = [note for note in lines["note"] if note and note != "failed"]
-            if reasons and lines["ours"].isna().all():
+            if reasons and lines["ours"].isna().to_numpy().all():
                 short = NO_WEIGHTS if reasons[0].startswith(NO_WEIGHTS) else reasons[0]
                 found.append(f"{registry.find(str(measure)).title}: {short}")
         return found

@@ -137,7 +137,7 @@ def check_track(path: Path, tracks: tuple[Track, ...], number: int) -> None:
 
 
 @dataclass
-class Heard:
+class DecodedTrack:
     """What a track holds.
 
     Attributes:
@@ -269,44 +269,48 @@ def _piece(frame: Any) -> _Piece:
     return _Piece(time, int(frame.sample_rate), np.asarray(data, np.float32), names, floats)
 
 
-def hear(path: Path, index: int) -> Heard:
+def decode_track(path: Path, index: int) -> DecodedTrack:
     """Decodes a track once and says what it holds; a fault is told, not raised."""
-    heard = Heard()
+    decoded = DecodedTrack()
     try:
         for piece in _pieces(path, index):
             if not RATES[0] <= piece.rate <= RATES[1]:
-                heard.fault = f"has a rate of {piece.rate} samples a second; export it again at 16000 or more"
+                decoded.fault = f"has a rate of {piece.rate} samples a second; export it again at 16000 or more"
                 break
-            heard.add(piece)
-            if heard.fault:
+            decoded.add(piece)
+            if decoded.fault:
                 break
     except DAMAGE as error:
-        heard.fault = f"cannot be decoded ({reason(error)}); convert it to wav"
-    if not heard.pieces and not heard.fault:
-        heard.fault = "is empty; record at least a few milliseconds"
-    return heard
+        decoded.fault = f"cannot be decoded ({reason(error)}); convert it to wav"
+    if not decoded.pieces and not decoded.fault:
+        decoded.fault = "is empty; record at least a few milliseconds"
+    return decoded
 
 
-def choose(path: Path, tracks: tuple[Track, ...]) -> tuple[Track, Heard, str]:
+def choose(path: Path, tracks: tuple[Track, ...]) -> tuple[Track, DecodedTrack, str]:
     """The track to read: of those that are not silent the one flagged as default, else the first; and a note.
 
     Raises:
         UserError: no track can be decoded.
     """
     if len(tracks) == 1:
-        return tracks[0], hear(path, 0), ""
-    all_heard = [hear(path, track.number - 1) for track in tracks]
-    loud = [(t, h) for t, h in zip(tracks, all_heard, strict=True) if not h.silent and not h.fault]
-    usable = loud or [(t, h) for t, h in zip(tracks, all_heard, strict=True) if not h.fault]
+        return tracks[0], decode_track(path, 0), ""
+    every = [decode_track(path, track.number - 1) for track in tracks]
+    loud = [(t, h) for t, h in zip(tracks, every, strict=True) if not h.silent and not h.fault]
+    usable = loud or [(t, h) for t, h in zip(tracks, every, strict=True) if not h.fault]
     if not usable:
-        return tracks[0], all_heard[0], ""
-    track, heard = next(((t, h) for t, h in usable if t.default), usable[0])
+        return tracks[0], every[0], ""
+    track, decoded = next(((t, h) for t, h in usable if t.default), usable[0])
     others = [
         f"{other} {own.fault.split(';')[0] if own.fault else 'is silent' if own.silent else 'was left'}"
-        for other, own in zip(tracks, all_heard, strict=True)
+        for other, own in zip(tracks, every, strict=True)
         if other != track
     ]
-    return track, heard, f"of its {len(tracks)} sound tracks {track} was taken ({', '.join(others)}); see --audio-track"
+    return (
+        track,
+        decoded,
+        f"of its {len(tracks)} sound tracks {track} was taken ({', '.join(others)}); see --audio-track",
+    )
 
 
 def read(path: Path, number: int = 0, origin: Fraction | None = None) -> Line:
@@ -326,17 +330,17 @@ def read(path: Path, number: int = 0, origin: Fraction | None = None) -> Line:
     check_track(path, tracks, number)
     if number:
         track, note = tracks[number - 1], ""
-        heard = hear(path, number - 1)
+        decoded = decode_track(path, number - 1)
     else:
-        track, heard, note = choose(path, tracks)
-    if heard.fault:
+        track, decoded, note = choose(path, tracks)
+    if decoded.fault:
         which = f"{path}: its sound track" if origin is not None else str(path)
-        raise UserError(f"{which} {heard.fault}")
+        raise UserError(f"{which} {decoded.fault}")
     try:
-        scale, scaled = heard.scale()
+        scale, scaled = decoded.scale()
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    weights, mixed = heard.weights()
+    weights, mixed = decoded.weights()
     samples, begin, start, rate = _lay(path, track.number - 1, (weights * scale).astype(np.float32), origin)
     notes = tuple(words for words in (note, mixed, scaled) if words)
     for words in notes:

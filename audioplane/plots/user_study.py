@@ -46,7 +46,7 @@ def user_study(
     names = [f"{name}\n" + r"Krippendorff's $\alpha$ " + f"{alpha:.2f}" for name, alpha in agreement.items()]
     axes.set_xticks(range(len(criteria)), names, fontsize=9)
     axes.set(ylim=(1, 6), yticks=range(1, 7), ylabel="mean rating")
-    count = int(summary["participants"].max())
+    count = int(summary["participants"].to_numpy().max())
     axes.set_title(f"{title}{' · ' if title else ''}{count} participant{'s' if count > 1 else ''}", fontsize=10)
     axes.legend(fontsize=8, ncols=len(methods), loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes.tick_params(length=0)

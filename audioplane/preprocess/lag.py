@@ -23,7 +23,7 @@ OVERLAP = 0.4  # share of the clip that must overlap at a lag
 CLEAR = 3.8  # times the spread over far lags that a peak must reach; foreign voices do in 1 to 2 %
 OBVIOUS, BEYOND = 0.8, 1.2  # or a correlation that speaks for itself, and by how much it is above all far ones
 AGAINST = 2.2  # spreads by which half of a clip must rather have another lag
-TOLD = 3.0  # the same as CLEAR for both of a clip's halves, each of which would be chance more often
+CLEAR_HALF = 3.0  # the same as CLEAR for both of a clip's halves, each of which would be chance more often
 LEAST = 5 * FPS  # frames below which nothing can be told
 
 
@@ -33,7 +33,7 @@ class Lag(NamedTuple):
     Attributes:
         frames: by which the picture comes after the sound; negative: before. correlation: there.
         clearness: height of the peak in spreads over far lags. clear: whether it is no chance.
-        by: what of the sound told it, of `HEARD`.
+        by: which curve of the sound, of `SOUND_CURVES`.
     """
 
     frames: float
@@ -57,7 +57,7 @@ class Curve(NamedTuple):
     far: float
 
 
-def lips_heard(samples: NDArray[np.float32], frames: int) -> NDArray:
+def predicted_lips(samples: NDArray[np.float32], frames: int) -> NDArray:
     """The opening of the lips that the phonetic network reads from a voice, (frames,), in the middle of each frame."""
     from audioplane.audio.phonetic import TRACKS, extract
 
@@ -66,7 +66,7 @@ def lips_heard(samples: NDArray[np.float32], frames: int) -> NDArray:
     return np.interp(moments, np.arange(len(track)), track)
 
 
-HEARD = {"lips": lips_heard, "loudness": loudness}
+SOUND_CURVES = {"lips": predicted_lips, "loudness": loudness}
 """What is taken from a sound: (samples, frames) -> (frames,)."""
 
 
@@ -81,17 +81,17 @@ def find(opening: NDArray, samples: NDArray[np.float32]) -> Lag | None:
     """
     if not np.abs(samples).max(initial=0.0) > 0:
         return None
-    curves = {name: compare(opening, hear(samples, len(opening))) for name, hear in HEARD.items()}
+    curves = {name: compare(opening, curve(samples, len(opening))) for name, curve in SOUND_CURVES.items()}
     found = [_peak(curve, name) for name, curve in curves.items() if curve is not None]
     return max(found, key=lambda lag: (lag.clear, lag.clearness), default=None)
 
 
-def compare(opening: NDArray, heard: NDArray) -> Curve | None:
-    """A mouth (T,), NaN where unknown, against what of a sound was heard (T,); None: too little, or one is still."""
+def compare(opening: NDArray, sound_curve: NDArray) -> Curve | None:
+    """A mouth (T,), NaN where unknown, against a curve of the sound (T,); None: too little, or one is still."""
     known, frames = np.isfinite(opening), np.arange(len(opening))
     if known.sum() < LEAST:
         return None
-    mouth, sound = without_trend(np.interp(frames, frames[known], opening[known])), without_trend(heard)
+    mouth, sound = without_trend(np.interp(frames, frames[known], opening[known])), without_trend(sound_curve)
     if mouth.std() < 1e-9 or sound.std() < 1e-9:
         return None
     count, most = len(mouth), int(len(mouth) * (1 - OVERLAP))
@@ -131,13 +131,13 @@ def is_steady(lag: Lag, opening: NDArray, samples: NDArray[np.float32], most: fl
     It is not where a half would rather have another one, `most` frames from it or more, or, if the clip as a whole has
     no clear lag, where both halves tell one and these differ so much.
     """
-    middle, heard = len(opening) // 2, HEARD[lag.by](samples, len(opening))
+    middle, sound_curve = len(opening) // 2, SOUND_CURVES[lag.by](samples, len(opening))
     parts = (slice(0, middle), slice(middle, len(opening)))
-    curves = [curve for half in parts if (curve := compare(opening[half], heard[half])) is not None]
+    curves = [curve for half in parts if (curve := compare(opening[half], sound_curve[half])) is not None]
     peaks = [_peak(curve, lag.by) for curve in curves]
     if not lag.clear:
-        told = [peak.frames for peak in peaks if peak.clearness > TOLD]
-        return len(told) < 2 or abs(told[0] - told[1]) < most
+        clear = [peak.frames for peak in peaks if peak.clearness > CLEAR_HALF]
+        return len(clear) < 2 or abs(clear[0] - clear[1]) < most
     at = round(lag.frames) + REACH
     return not any(
         abs(peak.frames - lag.frames) >= most and peak.clearness - curve.heights[at] > AGAINST

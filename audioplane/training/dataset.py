@@ -17,6 +17,7 @@ from torch import Tensor
 
 from audioplane.config import ScheduleConfig
 from audioplane.methods.types import Sample
+from audioplane.runtime import seeds
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
@@ -94,7 +95,7 @@ def order(frames: range, seed: int, start: int = 0) -> Iterator[int]:
     """Endless frame numbers from iteration `start`: every epoch another permutation of `frames`."""
     epoch, skip = divmod(start, len(frames))
     while True:
-        shuffled = np.random.default_rng((seed, 101, epoch)).permutation(len(frames))
+        shuffled = seeds.draws(seed, seeds.FRAMES, epoch).permutation(len(frames))
         for at in shuffled[skip:]:
             yield frames[int(at)]
         epoch, skip = epoch + 1, 0
@@ -117,7 +118,7 @@ def prepare(frame: Frame, iteration: int, seed: int, background: str) -> Sample:
         known = torch.ones_like(ring)
         target = torch.where(near, image, behind)
     else:
-        color = np.random.default_rng((seed, 202, iteration)).random(3, dtype=np.float32)
+        color = seeds.draws(seed, seeds.BACKGROUNDS, iteration).random(3, dtype=np.float32)
         behind, known = torch.from_numpy(color), ~ring
         target = torch.where(head[..., None] > 0, image, behind)
     return Sample(frame.index, target, behind, known, head, ((masks & 2) > 0).float())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from audioplane.config import Config
 from audioplane.methods.types import Position
+from audioplane.runtime import seeds
 from audioplane.splat.gaussians import Gaussians, morton_order
 
 Optimizers = dict[str, torch.optim.Optimizer]
@@ -79,7 +80,7 @@ class Densifier:
             return False
         before = len(params["means"])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed * 1_000_003 + step)
+            torch.manual_seed(seeds.at_step(self.config.seed, step))
             if self._is_mcmc:
                 rate = optimizers["means"].param_groups[0]["lr"]
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta, lr=rate)

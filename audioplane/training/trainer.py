@@ -24,7 +24,7 @@ from audioplane.errors import UserError
 from audioplane.losses.terms import perceptual_loss
 from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample
-from audioplane.runtime import files
+from audioplane.runtime import files, seeds
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
@@ -101,7 +101,7 @@ class Trainer:
         self.method = self._make_method()
         self.untouched = {name: table.detach().clone() for name, table in self.method.tables().items()}
         if saved is None:
-            self.facts |= self.conditions.pretrain(self.method, self._generator(4))
+            self.facts |= self.conditions.pretrain(self.method, seeds.generator(self.config.seed, seeds.PRETRAINING))
         self.method.to(self.device)
         self.optimizers = Optimizers(self.method, self.device)
         self.densifiers = {name: Densifier(config, self.box.half) for name in self.method.branches}
@@ -113,9 +113,6 @@ class Trainer:
         self.conditions.update(self.method, self.device)
 
     # Setting up
-
-    def _generator(self, purpose: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self.config.seed * 7919 + purpose)
 
     def _load_frames(self) -> None:
         own, subject = self.config.schedule, self.subject
@@ -129,12 +126,15 @@ class Trainer:
     def _make_method(self) -> Method:
         kind = registry.load(registry.spec(self.config.method.NAME).model)
         clouds = {name: self._first_cloud() for name in kind.branch_names}
-        return kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], self._generator(3))
+        generator = seeds.generator(self.config.seed, seeds.WEIGHTS)
+        return kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], generator)
 
     def _first_cloud(self) -> Gaussians:
-        own, box = self.config.gaussians, self.box
-        points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, self._generator(1))
-        return random_gaussians(points, box.half / own.initial ** (1 / 3), own.sh_degree, self._generator(2))
+        own, box, seed = self.config.gaussians, self.box, self.config.seed
+        generator = seeds.generator(seed, seeds.POINTS)
+        points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, generator)
+        spacing = box.half / own.initial ** (1 / 3)
+        return random_gaussians(points, spacing, own.sh_degree, seeds.generator(seed, seeds.CLOUD))
 
     # One step
 

@@ -94,6 +94,6 @@ def _first_frames(clips: Sequence[Clip]) -> bytes:
     frames = []
     for clip in clips:
         with av.open(io.BytesIO(clip.film)) as film:
-            frames.append(next(film.decode(video=0)).to_ndarray(format="rgb24"))
+            frames.append(next(film.decode(video=0)).to_ndarray(format="rgb24"))  # type: ignore[attr-defined]
     height = min(len(frame) for frame in frames)
     return page.png(np.concatenate([frame[:height] for frame in frames], axis=1))

@@ -84,7 +84,8 @@ def test_a_mended_clip_is_in_step(film) -> None:
     opening, audio = film
     slipped = later(audio, 520, 1.0)
 
-    def sound(start: float, seconds: float) -> Any:
+    def sound(start: float, seconds: float, track: int) -> Any:
+        assert track == 1
         first = round(start * 16_000)
         at = np.arange(first, first + round(seconds * 16_000))
         return SimpleNamespace(samples=np.where((at >= 0) & (at < len(slipped)), slipped[at % len(slipped)], 0.0))
@@ -92,7 +93,7 @@ def test_a_mended_clip_is_in_step(film) -> None:
     whole: Any = SimpleNamespace(source=SimpleNamespace(sound=sound), settings=Settings())
     piece = Piece(whole, None, 0, len(opening), (0, 0, 1, 1))  # type: ignore[arg-type]
     course = slips.shifts(slips.find(opening, slipped), len(opening))
-    mended = piece._moved(course, course[0][1] * -1 / 25)  # all of it back to where its first part was
+    mended = piece._moved(course, course[0][1] * -1 / 25, track=1)  # all of it back to where its first part was
     assert mended.shape == audio.shape
     for part in (slice(0, 440 * SIZE), slice(600 * SIZE, 980 * SIZE)):
         agreed = {

@@ -27,7 +27,7 @@ from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import LinearProbe, reference_performance
 from audioplane.inference.talking_head import match_training_statistics
 from audioplane.metrics.mouth import correlation
-from audioplane.runtime import clone, files
+from audioplane.runtime import clone, files, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,10 +121,10 @@ class LipPredictor:
         self.features = Features.fit(own, person.audio)
         windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening), own_voice=True))
         shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
-        draw = lambda purpose: torch.Generator().manual_seed(config.seed * 7919 + purpose)  # noqa: E731
-        self.encoder = AudioEncoder(own, windows.shape[-1], draw(3))
+        self.encoder = AudioEncoder(own, windows.shape[-1], seeds.generator(config.seed, seeds.WEIGHTS))
         copies = self.features.augmented_copies(person.audio, person.fps, len(person.opening), config.seed)
-        pretrain(self.encoder, windows, shapes, person.train, own, draw(4), copies)
+        generator = seeds.generator(config.seed, seeds.PRETRAINING)
+        pretrain(self.encoder, windows, shapes, person.train, own, generator, copies)
         learnt = self.codes(person.audio)[: len(person.opening)]
         known = np.isfinite(person.opening)
         known[person.train.stop :] = False

@@ -1,0 +1,32 @@
+"""How every random choice of a run follows from its seed: one formula for each kind of generator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+POINTS, CLOUD, WEIGHTS, PRETRAINING = 1, 2, 3, 4
+"""Purposes of `generator`: where Gaussians start, how they look, networks, the encoder's pre-training."""
+FRAMES, BACKGROUNDS = 101, 202
+"""Purposes of `draws`: the order of the frames of an epoch, the background of an iteration."""
+
+
+def generator(seed: int, purpose: int) -> torch.Generator:
+    """Of tensors that are drawn once a run."""
+    import torch
+
+    return torch.Generator().manual_seed(seed * 7919 + purpose)
+
+
+def draws(seed: int, purpose: int, index: int) -> np.random.Generator:
+    """Of what is drawn anew at each index (an epoch, an iteration), whatever was drawn before."""
+    return np.random.default_rng((seed, purpose, index))
+
+
+def at_step(seed: int, step: int) -> int:
+    """A seed for code of others that draws from torch's global generator at a step."""
+    return seed * 1_000_003 + step
