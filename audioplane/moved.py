@@ -36,6 +36,7 @@ MOVED = {
     "paper_figures": "experiments.paper_figures",
     "phonetic": "pretrained.phonetic",
     "prepare": "preprocess",
+    "prepare.source": "media.reader",
     "protocols": "evaluation.protocols",
     "report": "evaluation.report",
     "reproduce": "cli.reproduce",

@@ -188,7 +188,7 @@ def test_a_user_without_a_home_and_a_place_to_write(tmp_path):
     code += "values = numpy.ones(8, 'f4'); kernels.scale(0, 8, values); print(values[0])"
     for home in ({}, {"HOME": "/nonexistent"}):
         done = python(code, tmp_path, *nobody, **home)
-        if "Permission denied" in done.stderr or "No module named" in done.stderr:
+        if any(told in done.stderr for told in ("Permission denied", "No module named", "cannot open shared object")):
             pytest.skip("this Python cannot be read by other users")
         assert done.stdout == "2.0\n", done.stderr
         assert "NUMBA_CACHE_DIR" in done.stderr
