@@ -149,15 +149,13 @@ assert viewer.save("talk.html").stat().st_size > 100_000
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["01_gaussian_splatting", "03_audio_plane", "99_agreement"])
+@pytest.mark.parametrize("name", ["01_gaussian_splatting", "03_audio_plane"])
 def test_notebooks_from_another_folder(installed, name):
-    """The kernel stands far from the clone: what needs no records runs, what needs them says where they lie."""
+    """The kernel stands far from the clone; these need no records."""
     code = f"""
 import nbformat
 from nbclient import NotebookClient
 book = nbformat.read({str(ROOT / "notebooks" / f"{name}.ipynb")!r}, as_version=4)
 NotebookClient(book, timeout=None, kernel_name="python3", resources={{"metadata": {{"path": "."}}}}).execute()
 """
-    done = installed("-c", code, status=1 if name == "99_agreement" else 0)
-    if name == "99_agreement":
-        assert "lies in a clone of the audioplane repository" in done.stderr
+    installed("-c", code)
