@@ -36,7 +36,7 @@ TABLE = {
         Limit("array_bytes", 1.5 * 2**30, "memory of the arrays of one .npy or .npz file, bytes"),
         Limit("array_members", 10_000, "arrays in one .npz file, or tensors in one .safetensors file"),
         Limit("tensor_bytes", 4 * 2**30, "size of a .safetensors or .ply file, bytes"),
-        Limit("model_bytes", 4 * 2**30, "memory of the tables of a method that a head's file describes, bytes"),
+        Limit("model_bytes", 2**30, "memory of the tables of a method that a head's file describes, bytes"),
         Limit("picture_side", 16_384, "width or height of a picture, pixels"),
         Limit("picture_pixels", 40e6, "pixels of a picture (8K film has 33 million)"),
         Limit("picture_bytes", 256 * 2**20, "size of a picture's file, bytes"),

@@ -29,7 +29,8 @@ def read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():  # a pipe would be waited for
-        raise UserError(f"{path} is not an ordinary file" if path.exists() else f"there is no file {path}")
+        state = f"{path} is not an ordinary file" if path.exists() else f"there is no file {path}"
+        raise UserError(f"{state}; {advice}")
     try:
         size = path.stat().st_size
         if size > limits.limit("tensor_bytes"):
