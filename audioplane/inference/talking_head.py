@@ -155,7 +155,7 @@ class TalkingHead:
         audio, before = arguments.voice(audio, "audio"), 0
         if sample is not None:
             if self.config.audio.features == "deepspeech":
-                raise UserError("a head with DeepSpeech features is told the voice by its .npy; it takes no sample")
+                raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
             sample = arguments.voice(sample, "sample")
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
@@ -179,7 +179,7 @@ class TalkingHead:
         Args:
             audio_code: (code,) from `encode`. viewmat: (4, 4) camera-from-head.
             behind: (H, W, 3) uint8; default the still torso. size: width in pixels; 0 for the trained one.
-            time: within the training clip; only six planes listen.
+            time: within the training clip; only six planes use it.
 
         Returns:
             (H, W, 3) uint8 RGB.
