@@ -26,6 +26,7 @@ from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
 from audioplane.methods.types import Condition
+from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians
 from audioplane.training import checkpoint
@@ -43,6 +44,7 @@ def _exact(function: F) -> F:
 
     @wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
+        check_default_dtype()
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             return function(*args, **kwargs)
 
