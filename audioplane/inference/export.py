@@ -17,6 +17,7 @@ from audioplane.inference.torso import still_torso
 from audioplane.methods.base import Method
 from audioplane.splat.gaussians import Box, from_parameters
 from audioplane.training import checkpoint
+from audioplane.training.conditions import expression_track
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
@@ -36,6 +37,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     with torch.no_grad():
         codes = method.encoder.all_codes(windows)
     state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
+    if method.expression:
+        track = expression_track(subject, method.expression)[train.start : train.stop]
+        state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
     statistics = trainer.conditions.features.statistics
     if statistics is not None:
         state["statistics"] = torch.from_numpy(np.stack(statistics).astype(np.float32))
