@@ -315,11 +315,15 @@ class Subject:
 
     # Whole-subject operations
 
-    def validate(self) -> list[Problem]:
-        """Reads everything and lists what is wrong with it; empty when all is well."""
+    def validate(self, every_picture: bool = True) -> list[Problem]:
+        """Reads everything and lists what is wrong with it; empty when all is well.
+
+        Args:
+            every_picture: whether pictures besides labels are decoded one by one too.
+        """
         from audioplane.subject.check import check
 
-        return check(self.path)
+        return check(self.path, every_picture=every_picture)
 
     @classmethod
     def from_ad_nerf(cls, folder: str | Path, out: str | Path, progress: bool = False) -> Subject:

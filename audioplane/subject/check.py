@@ -46,12 +46,16 @@ def _frames(indices: list[int]) -> str:
     return f"frame{'s' if len(indices) > 1 else ''} {shown}{more}"
 
 
-def check(path: Path, progress: Callable[[int], object] = lambda frames: None) -> list[Problem]:
+def check(
+    path: Path, progress: Callable[[int], object] = lambda frames: None, every_picture: bool = True
+) -> list[Problem]:
     """Everything that is wrong with the Subject in folder `path`; empty when all is well.
 
     Args:
         path: the folder.
         progress: called with the number of pictures just read.
+        every_picture: whether pictures are decoded one by one. Without, labels are: enough for a Subject just written,
+            whose files are held to their hashes either way.
 
     Raises:
         UserError: the folder is not a Subject at all, or of another format version.
@@ -65,7 +69,7 @@ def check(path: Path, progress: Callable[[int], object] = lambda frames: None) -
         if (path / name).is_file():
             whole.append(name)
     for name in whole:
-        if name.endswith(".pack"):
+        if name.endswith(".pack") and (every_picture or name == "labels.pack"):
             problems += _check_pack(path / name, name, manifest, progress)
     broken = {problem.part for problem in problems}
     for name, look in (

@@ -38,9 +38,13 @@ END = b"APEND01\n"
 FACTS, CLOSE = struct.Struct("<QQI"), struct.Struct("<I8s")
 TAIL_SIZE = FACTS.size + CLOSE.size
 
-# Run-length matching at level 1: as small as zlib's level 6 on pictures of people, four times as fast to
-# write.
-PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+# Run-length matching at level 1, each row as its difference to the one above: on pictures of people a fifteenth larger
+# than zlib's level 6 with every filter, in a sixth of the time, and the fastest to read.
+PNG_SETTINGS = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+]
 
 
 class DamagedPackError(UserError):
