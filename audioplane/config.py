@@ -186,7 +186,6 @@ class ScheduleConfig:
     )
     checkpoint_every: int = ours(500, "iterations between checkpoints", low=1)
     preview_every: int = ours(500, "iterations between preview pictures; 0 for none")
-    blinks: int = ours(3, "how often a frame with closed eyes is seen for each other frame, with an expression", low=1)
     cache_mib: int = ours(600, "memory for decoded frames, MiB")
 
 

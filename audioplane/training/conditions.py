@@ -19,7 +19,6 @@ from audioplane.motion.own_range import OwnRange, columns
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
-CLOSED = 0.4  # closure of the lids from which a frame counts as one of a blink
 ENOUGH = 50  # training frames with landmarks, below which lip shapes teach an encoder nothing
 
 
@@ -34,7 +33,6 @@ class Conditions:
         codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
         own_range: of the training frames' expression. expressions: (T, E) of every frame as the method takes them. Both
             None for a method that takes none.
-        frames: to learn from, those with closed eyes `schedule.blinks` times: they are few, and unlike the others.
     """
 
     def __init__(self, subject: Subject, config: Config) -> None:
@@ -45,7 +43,6 @@ class Conditions:
         self.codes: Tensor | None = None
         self.own_range: OwnRange | None = None
         self.expressions: Tensor | None = None
-        self.frames: Sequence[int] = subject.train
 
     def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
         """Teaches the method's encoder the lip shapes of the training frames; returns facts for the record."""
@@ -67,17 +64,9 @@ class Conditions:
             track, train = expression_track(self.subject, method.expression), self.subject.train
             self.own_range = OwnRange.fit(track[train.start : train.stop], method.expression)
             self.expressions = torch.from_numpy(self.own_range.standardise(track)).to(device)
-            self.frames = self._frames(track)
         if self.config.audio.fine_rate == 0.0:
             with torch.no_grad():
                 self.codes = method.encoder.all_codes(self.windows)
-
-    def _frames(self, track: np.ndarray) -> Sequence[int]:
-        train = self.subject.train
-        if self.own_range is None or not self.own_range.is_captured:
-            return train
-        closed = self.own_range.closure(track) > CLOSED
-        return [t for t in train for _ in range(self.config.schedule.blinks if closed[t] else 1)]
 
     def audio_code(self, method: Method, t: int) -> Tensor:
         """a of frame t: (code,)."""

@@ -6,7 +6,7 @@ run needs no memory of a generator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,7 +97,7 @@ class FrameCache:
         return Frame(t, shrink(image), shrink(behind), bits)
 
 
-def order(frames: Sequence[int], seed: int, start: int = 0) -> Iterator[int]:
+def order(frames: range, seed: int, start: int = 0) -> Iterator[int]:
     """Endless frame numbers from iteration `start`: every epoch another permutation of `frames`."""
     epoch, skip = divmod(start, len(frames))
     while True:
@@ -132,7 +132,7 @@ def prepare(frame: Frame, iteration: int, seed: int, background: str) -> Sample:
 
 
 def samples(
-    cache: FrameCache, frames: Sequence[int], config: ScheduleConfig, seed: int, start: int, stop: int, ahead: int = 4
+    cache: FrameCache, frames: range, config: ScheduleConfig, seed: int, start: int, stop: int, ahead: int = 4
 ) -> Iterator[Sample]:
     """Samples of iterations [start, stop), decoded by a thread of their own `ahead` of their use."""
     numbers = order(frames, seed, start)

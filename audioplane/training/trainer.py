@@ -212,7 +212,7 @@ class Trainer:
         try:
             for start, stop in self._pieces():
                 cache = self.caches[self.size(start)]
-                for sample in samples(cache, self.conditions.frames, own, self.config.seed, start, stop):
+                for sample in samples(cache, self.subject.train, own, self.config.seed, start, stop):
                     report = self.step(sample)
                     for callback in self.callbacks:
                         callback.step(self, report)
