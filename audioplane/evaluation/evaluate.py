@@ -137,7 +137,8 @@ def evaluate_all(
         return rows, [reader(p, t) for p in shown], [reader.eyes(p, t) for p in shown]
 
     measured = list(in_parallel(work, _moments(subject, renders, frames, protocol)))
-    read, lids = (np.stack([found[k] for found in measured], axis=1) for k in (1, 2))
+    read = np.stack([shapes for _, shapes, _ in measured], axis=1)
+    lids = np.array([openings for _, _, openings in measured]).T
     kept = slice(frames.start, frames.stop, frames.step)
     truth, true_lids = reader.truth(subject)[kept], reader.eyes.truth(subject)[kept]
     return [
