@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import arrays, documents
 from audioplane.subject import blendshapes
 
 RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 120.0)
@@ -29,8 +30,6 @@ def read_capture(path: Path, fps: float, own_fps: float = 0.0) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, or is no capture.
     """
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
     weights, times = _csv(path) if path.suffix.lower() == ".csv" else (_npy(path), None)
     if own_fps or times is None:
         return at_rate(weights, own_fps or fps, fps)
@@ -52,26 +51,18 @@ def resample(weights: np.ndarray, times: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _npy(path: Path) -> np.ndarray:
-    try:
-        weights = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is not an array of numbers ({error})") from error
-    if weights.ndim != 2 or weights.shape[1] != blendshapes.COUNT or not len(weights):
-        raise UserError(
-            f"{path} has shape {weights.shape}; expected (frames, {blendshapes.COUNT}), ARKit's blendshapes in "
-            "alphabetical order"
-        )
-    if weights.dtype.kind not in "fiu" or not np.isfinite(weights).all():
-        raise UserError(f"{path} has values that are not numbers")
-    return weights.astype(np.float64)
+    weights = arrays.read_npy(path, arrays.Expected((None, blendshapes.COUNT), "fiu")).astype(np.float64)
+    if not len(weights):
+        raise UserError(f"{path} holds no frames")
+    return weights
 
 
 def _csv(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Weights (S, 52), zeros for shapes without a column, and seconds (S,) where there are time codes."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        text = documents.read_bytes(path).decode("utf-8-sig")
+        rows = [row for row in csv.reader(text.splitlines()) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is not a CSV text ({error})") from error
     head = [name.strip().lower() for name in rows[0]] if rows else []
     places = {k: head.index(name.lower()) for k, name in enumerate(blendshapes.NAMES) if name.lower() in head}

@@ -139,7 +139,7 @@ def test_bad_expressions_are_refused(run: Path, tmp_path: Path) -> None:
     told = [str(run), "english_drive", "--out", str(tmp_path / "x.mp4"), "--expression"]
     for how, words in {
         "wild": "natural, none, a capture or a run",
-        str(tmp_path / "take.npy"): "shape",
+        str(tmp_path / "take.npy"): "expected",
         str(tmp_path / "good.npy"): "trained without an expression",
         str(run): "trained without an expression",
     }.items():

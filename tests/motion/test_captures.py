@@ -84,9 +84,9 @@ def broken(tmp_path: Path, kind: str) -> Path:
 
 
 KINDS = {
-    "array of another shape": "shape",
-    "array with NaN": "not numbers",
-    "array of objects": "not an array",
+    "array of another shape": "expected",
+    "array with NaN": "NaN",
+    "array of objects": "a.npy",
     "no capture": "names 0 of ARKit's 52",
     "no frames": "no frames",
     "a word": "line 2",
