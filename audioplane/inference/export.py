@@ -24,6 +24,7 @@ from audioplane.runtime import documents, pictures, tensors
 from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
 from audioplane.training import checkpoint
+from audioplane.training.conditions import expression_track
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
@@ -62,6 +63,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     with torch.no_grad():
         codes = method.encoder.all_codes(windows)
     state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
+    if method.expression:
+        track = expression_track(subject, method.expression)[train.start : train.stop]
+        state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
     statistics = trainer.conditions.features.statistics
     if statistics is not None:
         state["statistics"] = torch.from_numpy(np.stack(statistics).astype(np.float32))
@@ -120,6 +124,10 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
             rows = found[f"rows/{name}"]
             state[name] = checkpoint.fill_rows(torch.zeros_like(table), rows, state[name], f"{what}: {name}")
     method.load_state_dict(state)
+    if method.expression:
+        track = tensors.check(found, "expression", (None, len(method.expression)), what, checkpoint.ADVICE)
+        if not len(track):
+            raise UserError(f"{what} has no expression of its training; {checkpoint.ADVICE}")
     lost = next((name for name, t in state.items() if not bool(torch.isfinite(t.double()).all())), None)
     if lost is not None:
         raise UserError(f"{what}: {lost} has NaN or infinite numbers; {checkpoint.ADVICE}")
