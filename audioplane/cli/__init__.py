@@ -8,6 +8,7 @@ things inside `run`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         parser, modules = _parser(list(COMMANDS))
     args = parser.parse_args(arguments)
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):  # file names may be no UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = modules[args.command].run(args)
         if sys.stdout is not None:
@@ -63,19 +66,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (`| head`) has gone
         _let_go_of_output()
         return 1
+    except MemoryError:
+        print(f"audioplane {args.command}: there is not enough memory for this; take less of it", file=sys.stderr)
+        return 1
     except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+        if error.errno is None:  # raised by a program, not by the system
             raise
-        _let_go_of_output()
+        if not error.filename:
+            _let_go_of_output()
         place = f"{error.filename} " if error.filename else "the output "
-        print(f"audioplane {args.command}: {place}cannot be written: {os.strerror(error.errno)}", file=sys.stderr)
+        what = f"{place}cannot be {'written' if error.errno in CANNOT_WRITE else 'used'}: {os.strerror(error.errno)}"
+        with contextlib.suppress(OSError, ValueError):  # standard error may be closed too
+            print(f"audioplane {args.command}: {what}", file=sys.stderr)
         return 1
 
 
 def _let_go_of_output() -> None:
     """Keeps the interpreter from complaining once more while it shuts down."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(commands: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:

@@ -48,7 +48,7 @@ class About:
     height: Side
     box: tuple[Metres, Metres, Metres, Annotated[float, Meta(gt=0, le=1000)]]
     channels: Annotated[int, Meta(ge=1, le=100_000)]
-    iteration: Annotated[int, Meta(ge=0)] = 0
+    iteration: Annotated[int, Meta(ge=0, le=10**12)] = 0
     facts: dict[str, Any] | None = None
 
 

@@ -153,6 +153,8 @@ class TalkingHead:
             UserError: a voice that cannot be spoken, or a sample where features come from a file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
+        if features and self.config.audio.features != "deepspeech":
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features is told the voice by its .npy; it takes no sample")
