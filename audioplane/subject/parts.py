@@ -46,7 +46,7 @@ def open_pack(folder: Path, name: str, manifest: Manifest) -> PackReader:
 
 
 def check_headers(folder: Path, manifest: Manifest) -> None:
-    """Looks at the headers of all arrays and of the sound.
+    """Looks at the headers of all arrays and of the sound, and at the still pictures.
 
     Raises:
         UserError: one is not what the manifest implies.
@@ -55,6 +55,8 @@ def check_headers(folder: Path, manifest: Manifest) -> None:
     for name in manifest.parts:
         if name == "audio.flac":
             audio_length(folder, manifest)
+        elif name.endswith(".png"):
+            still(folder, name, manifest)
         elif name.endswith(".npy"):
             arrays.check_npy(folder / name, expected(name, manifest))
         elif name.endswith(".npz"):

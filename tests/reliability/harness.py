@@ -133,8 +133,9 @@ def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(log / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
-        sys.stderr = open(2, "w", closefd=False, errors="backslashreplace", buffering=1)
+        sys.stdin = os.fdopen(0, closefd=False)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False, errors="backslashreplace", buffering=1)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + GUARD, used + GUARD))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -11,7 +11,10 @@ With --every N only each N-th try is made. Exit status: 0 where nothing broke. -
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -74,7 +77,44 @@ def commands(work: Path, good: Path, every: int) -> Results:
     return results
 
 
-PARTS: dict[str, Callable[[Path, Path, int], Results]] = {"commands": commands}
+BLOCK = 50  # mutations in one child
+
+
+def mutations(work: Path, good: Path, every: int) -> Results:
+    """Valid files with random changes."""
+    from tests.reliability import inputs, mutations
+
+    results = Results("mutations")
+    for name, (_, needs, _, count) in mutations.READERS.items():
+        folder, report = work / "mutated", work / "report"
+        seeds = list(range(0, count, every))
+        while seeds:
+            shutil.rmtree(folder, ignore_errors=True)
+            inputs.copy(good, needs, folder)
+            some, report = seeds[:BLOCK], work / "report"
+            child = harness.Child(
+                functools.partial(mutations.block, name, some, folder, report),
+                work,
+                work / "log",
+                {CACHE: str(work / "cache")},
+            )
+            status, hung, memory = child.wait(BLOCK * mutations.SECONDS)
+            lines = [json.loads(line) for line in report.read_text().splitlines()]
+            done = {line[0]: line[1] for line in lines if len(line) == 2}
+            for seed, fault in done.items():
+                results.add(f"{name} {seed}", [fault] if fault else [])
+            results.largest = max(results.largest, memory)
+            last = lines[-1][0] if lines else some[0]
+            if last not in done:
+                told = f"crashes: status {status} {child.said()[1][-200:]}"
+                why = "hangs" if hung or -status == signal.SIGALRM else told
+                results.add(f"{name} {last}", [why])
+            seeds = [seed for seed in seeds if seed > last]
+    shutil.rmtree(work / "mutated", ignore_errors=True)
+    return results
+
+
+PARTS: dict[str, Callable[[Path, Path, int], Results]] = {"commands": commands, "mutations": mutations}
 KINDS = ("traceback", "crashes", "hangs", "takes", "leaves", "says nothing", "is accepted", "differs")
 
 
@@ -83,16 +123,8 @@ def table(results: list[Results]) -> str:
     rows = [["part", "tries", *KINDS, "slowest, s", "largest, MB", "minutes"]]
     for one in results:
         counts = [str(one.count(kind)) for kind in KINDS]
-        rows.append(
-            [
-                one.name,
-                str(one.tries),
-                *counts,
-                f"{one.slowest:.1f}",
-                f"{one.largest / 2**20:.0f}",
-                f"{one.seconds / 60:.1f}",
-            ]
-        )
+        sizes = [f"{one.slowest:.1f}", f"{one.largest / 2**20:.0f}", f"{one.seconds / 60:.1f}"]
+        rows.append([one.name, str(one.tries), *counts, *sizes])
     rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
