@@ -39,6 +39,9 @@ COMMANDS = {
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
 """A full disk, a full pipe that does not wait, a place that is read-only."""
 
+NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "out of memory")
+"""What torch and threads say in a RuntimeError when the memory is short."""
+
 DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."
 
 
@@ -66,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (`| head`) has gone
         _let_go_of_output()
         return 1
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
+            raise
         print(f"audioplane {args.command}: there is not enough memory for this; take less of it", file=sys.stderr)
         return 1
     except OSError as error:

@@ -16,9 +16,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-SECONDS, MEMORY = 20.0, 2 * 2**30
+SECONDS, MEMORY = 20, 2 * 2**30
+PATIENCE = 90.0  # seconds by the clock, where others use the machine too: `SECONDS` are of the processor
 GUARD = 6 * 2**30  # of address space beyond what is there already: a command beyond `MEMORY` shall not hurt the machine
+NOTHING: Mapping[str, str] = MappingProxyType({})
 TRACEBACK = 70  # exit status of a child that ended in a traceback
 
 
@@ -92,13 +95,15 @@ def state_of(folder: Path) -> dict[str, str]:
 class Child:
     """A forked child that runs a function; see `start`."""
 
-    def __init__(self, run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool = False
+    ) -> None:
         self.log, self.began = log, time.monotonic()
         log.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush(), sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _child(run, folder, log, environment)
+            _child(run, folder, log, environment, limited)
 
     def signal(self, number: int) -> None:
         """Sends a signal to the child and all that it has started."""
@@ -124,7 +129,7 @@ class Child:
         return tuple((self.log / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
 
 
-def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str]) -> None:
+def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool) -> None:
     status = TRACEBACK
     try:
         os.setsid()
@@ -139,6 +144,8 @@ def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + GUARD, used + GUARD))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if limited:
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             status = run()
@@ -153,20 +160,23 @@ def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping
         os._exit(status)
 
 
-def start(command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] = {}) -> Child:
-    """Starts `audioplane COMMAND` in `folder`."""
+def start(
+    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] = NOTHING, limited: bool = False
+) -> Child:
+    """Starts `audioplane COMMAND` in `folder`; `limited`: to `SECONDS` of the processor."""
     from audioplane.cli import main
 
-    return Child(lambda: main(list(command)), folder, log, environment)
+    return Child(lambda: main(list(command)), folder, log, environment, limited)
 
 
 def run(
-    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] = {}, seconds: float = SECONDS
+    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] = NOTHING, seconds: float = PATIENCE
 ) -> Outcome:
     """Runs `audioplane COMMAND` in `folder` to its end."""
     before = state_of(folder)
-    child = start(command, folder, log, environment)
+    child = start(command, folder, log, environment, limited=True)
     status, hung, memory = child.wait(seconds)
+    hung = hung or status == -signal.SIGXCPU
     after = state_of(folder)
     left = tuple(name for name in after if before.get(name) != after[name])
     gone = tuple(f"{name} (gone)" for name in before if name not in after)

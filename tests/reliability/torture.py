@@ -114,7 +114,43 @@ def mutations(work: Path, good: Path, every: int) -> Results:
     return results
 
 
-PARTS: dict[str, Callable[[Path, Path, int], Results]] = {"commands": commands, "mutations": mutations}
+def kills(work: Path, good: Path, every: int) -> Results:
+    """Commands that are killed at random moments."""
+    from tests.reliability import inputs, kills
+
+    results, folder = Results("kills"), work / "alone"
+    if not (good / "long.wav").exists():
+        child = harness.Child(lambda: kills.more_inputs(good), work, work / "log", {CACHE: str(work / "cache")})
+        if child.wait(600)[0]:
+            raise RuntimeError(f"the inputs of kills could not be made: {child.said()[1]}")
+    for case in kills.table():
+        alone: list[dict[str, str]] = []
+        for _ in range(2):  # the second tells how long it takes
+            shutil.rmtree(folder, ignore_errors=True)
+            inputs.copy(good, case.needs, folder)
+            began = time.monotonic()
+            child = harness.start(case.command(folder), folder, work / "log", {CACHE: str(folder / "cache")})
+            status, _, _ = child.wait(kills.LONGEST)
+            whole = time.monotonic() - began
+            alone.append(kills.comparable(folder))
+        if status:
+            results.add(case.name, [f"crashes: left alone it ends in {status}: {child.said()[1][-200:]}"])
+            continue
+        before, wanted = alone
+        differ = kills.differences(before, wanted)
+        if differ:
+            results.add(case.name, [f"differs: two that are left alone: {differ[:3]}"])
+            continue
+        for seed in range(-(-case.chains // every)):
+            count, faults = kills.chain(case, good, work, seed, whole, wanted)
+            results.add(f"{case.name}, chain {seed}", faults)
+            results.tries += count - 1
+            print(f"kills: {case.name}, chain {seed} of {whole:.1f} s: {count} kills", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return results
+
+
+PARTS: dict[str, Callable[[Path, Path, int], Results]] = {"commands": commands, "mutations": mutations, "kills": kills}
 KINDS = ("traceback", "crashes", "hangs", "takes", "leaves", "says nothing", "is accepted", "differs")
 
 
