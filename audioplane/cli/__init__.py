@@ -42,7 +42,7 @@ CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFB
 NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "out of memory")
 """What torch and threads say in a RuntimeError when the memory is short."""
 
-DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."
+DESCRIPTION = "Talking heads from Gaussian splatting: papers of the field, re-run from scratch."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -157,7 +157,7 @@ class TalkingHead:
             raise UserError("this head was not trained on DeepSpeech features; leave --features away")
         if sample is not None:
             if self.config.audio.features == "deepspeech":
-                raise UserError("a head with DeepSpeech features is told the voice by its .npy; it takes no sample")
+                raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
             sample = arguments.voice(sample, "sample")
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
@@ -181,7 +181,7 @@ class TalkingHead:
         Args:
             audio_code: (code,) from `encode`. viewmat: (4, 4) camera-from-head.
             behind: (H, W, 3) uint8; default the still torso. size: width in pixels; 0 for the trained one.
-            time: within the training clip; only six planes listen.
+            time: within the training clip; only six planes use it.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -192,7 +192,10 @@ class TalkingHead:
         width, height, K = self._camera(size)
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
-        picture = self.method.compose(self._deformed(audio_code, time), view, K, width, height)
+        try:
+            picture = self.method.compose(self._deformed(audio_code, time), view, K, width, height)
+        except ValueError as error:  # the rasterizer refuses NaN
+            raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:
             behind = self._torso(0, width, height)
         behind = arguments.picture(behind, (height, width, 3), "behind")
