@@ -23,6 +23,7 @@ from audioplane.methods.base import Method
 from audioplane.runtime import documents, pictures, tensors
 from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
+from audioplane.subject.parts import crooked
 from audioplane.training import checkpoint
 from audioplane.training.conditions import expression_track
 
@@ -49,7 +50,7 @@ class About:
     height: Side
     box: tuple[Metres, Metres, Metres, Annotated[float, Meta(gt=0, le=1000)]]
     channels: Annotated[int, Meta(ge=1, le=100_000)]
-    iteration: Annotated[int, Meta(ge=0)] = 0
+    iteration: Annotated[int, Meta(ge=0, le=10**12)] = 0
     facts: dict[str, Any] | None = None
 
 
@@ -148,13 +149,20 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
     bands = statistics_bands(config.audio)
     if bands:
         want("statistics", 2, bands)
+    want("test_viewmats", None, 4, 4)
     if not len(want("viewmats", None, 4, 4)) or not len(want("codes", None, config.audio.code)):
         raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")
+    if any(crooked(found[name].numpy()).any() for name in ("viewmats", "test_viewmats")):
+        raise UserError(f"{what} has a camera that is no rotation; {checkpoint.ADVICE}")
     torso, ends = want("torso", None, dtype=torch.uint8), want("torso_ends", None, dtype=torch.int64)
-    want("test_viewmats", len(ends) - 1 if len(ends) else None, 4, 4)
     edges = [0, *ends.tolist()]
-    if len(edges) < 2 or edges != sorted(edges) or edges[-1] != len(torso):
-        raise UserError(f"{what}: torso_ends does not divide torso; {checkpoint.ADVICE}")
+    if (
+        len(edges) < 2
+        or len(found["test_viewmats"]) != len(ends) - 1
+        or edges != sorted(edges)
+        or edges[-1] != len(torso)
+    ):
+        raise UserError(f"{what}: torso_ends does not divide torso into one picture a camera; {checkpoint.ADVICE}")
     for start, stop in itertools.pairwise(edges):
         if pictures.picture_size(torso[start:stop].numpy().tobytes()) != (about["height"], about["width"]):
             raise UserError(f"{what} has a torso that is no picture of the head's size; {checkpoint.ADVICE}")

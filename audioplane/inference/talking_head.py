@@ -205,6 +205,8 @@ class TalkingHead:
             UserError: a voice that cannot be spoken, or a sample where features come from a file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
+        if features and self.config.audio.features != "deepspeech":
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
@@ -244,7 +246,10 @@ class TalkingHead:
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
         condition = self.condition(audio_code, time, expression)
-        picture = self.method.compose(self._deformed(condition), view, K, width, height)
+        try:
+            picture = self.method.compose(self._deformed(condition), view, K, width, height)
+        except ValueError as error:  # the rasterizer refuses NaN
+            raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:
             behind = self._torso(0, width, height)
         behind = arguments.picture(behind, (height, width, 3), "behind")
