@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
 from audioplane.errors import UserError
 from audioplane.inference import arguments, compositing
@@ -163,7 +164,9 @@ class TalkingHead:
         windows = torch.from_numpy(self.features(audio, self.fps, model=features))
         codes = self.method.encoder.all_codes(windows)
         own = self.config.audio
-        return (own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes)[before:]
+        if own.normalise == "voice":
+            codes = own.emphasis * match_training_statistics(codes, speech_frames(audio, self.fps, len(codes)))
+        return codes[before:]
 
     @_exact
     def render(
@@ -294,16 +297,24 @@ class TalkingHead:
         return Path(out)
 
 
-def match_training_statistics(codes: Tensor) -> Tensor:
+def match_training_statistics(codes: Tensor, speech: np.ndarray | None = None) -> Tensor:
     """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
 
     An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
     would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
     than twofold: a cough or a pause is not made speech.
+
+    Args:
+        codes: of every frame.
+        speech: (T,) of bool, the frames by which the voice is judged (`audio.activity.speech_frames`), so that silence
+            stays silence, with closed lips, and is not taken for the middle of all that a voice says. Default all.
     """
-    own = len(codes) / (len(codes) + FAMILIAR)
-    spread = (own * codes.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
-    return (codes - own * codes.mean(dim=0)) / spread.clamp_min(0.5)
+    judged = codes if speech is None else codes[torch.from_numpy(speech)]
+    if len(judged) == 0:
+        return codes
+    own = len(judged) / (len(judged) + FAMILIAR)
+    spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
+    return (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
 
 
 __all__: Sequence[str] = ["POSES", "TalkingHead"]
