@@ -157,7 +157,7 @@ class Features:
         return whisper.extract(samples, features, None if own_voice else self.statistics, prior_only)[0]
 
     def augmented_copies(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> AugmentedCopies | None:
-        """The same voice as if from other people, rooms and recorders, to train with; phonetic features only.
+        """The same voice as if from other people, rooms and recorders; phonetic features and Whisper's only.
 
         Args:
             samples: (n,) 16 kHz.
@@ -168,12 +168,20 @@ class Features:
         Returns:
             `COPIES` augmented copies; None for other features, or where audio.augment is 0.
         """
-        if self.config.features not in PHONETIC or self.config.augment == 0.0:
+        own, before = self.config, half_step(self.config.window)
+        if own.augment == 0.0:
             return None
-        from audioplane.audio.phonetic import augmented
+        if own.features == "whisper":
+            from audioplane.audio import whisper
 
-        before, kind = half_step(self.config.window), PHONETIC[self.config.features]
-        steps = augmented(_padded(samples, before), kind, COPIES, self.config.augment, seed)
+            features = whisper.load(own.model, own.block)
+            steps = whisper.augmented(_padded(samples, before), features, COPIES, own.augment, seed)
+        elif own.features in PHONETIC:
+            from audioplane.audio.phonetic import augmented
+
+            steps = augmented(_padded(samples, before), PHONETIC[own.features], COPIES, own.augment, seed)
+        else:
+            return None
         return AugmentedCopies(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
@@ -212,7 +220,7 @@ def _standardised_bands(config: AudioConfig) -> int:
     return {"mel": config.mel_bands, "phonetic": BANDS}.get(config.features, 0)
 
 
-COPIES = 8  # augmented copies of a voice that an encoder of phonetic features learns from
+COPIES = 8  # augmented copies of a voice that an encoder learns from
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.audio.activity import speech_steps
+from audioplane.audio.augmentation import augment_spectrogram
 from audioplane.audio.mel import SAMPLE_RATE, Statistics
 from audioplane.audio.whisper_files import count_blocks, read_encoder
 from audioplane.errors import UserError
@@ -32,7 +33,8 @@ HEAD = 64  # channels of one attention head, in every Whisper
 FILE = "whisper.safetensors"
 LONGEST = 1500  # states of one piece, 30 s: as many positions as Whisper was trained with
 PIECE, OVERLAP = 750, 250  # states of the pieces that a recording is cut into, and how many two neighbours share
-LOUDEST, MOST_GAIN = 1.5, 1.0  # of a levelled spectrogram, in its units of 40 dB: largest value, most amplification
+MEL_DB = 40.0  # of one unit of Whisper's spectrogram
+LOUDEST, MOST_GAIN = 1.5, 1.0  # of a levelled spectrogram, in its units: largest value, most amplification
 PRIOR_STEPS = 100  # weight of a subject's own statistics where another voice is standardised
 
 
@@ -256,3 +258,29 @@ def extract(
     """
     states = (load() if features is None else features)(samples)
     return standardise_states(states, speech_steps(samples, len(states)), prior, prior_only)
+
+
+def augmented(
+    samples: NDArray[np.float32], features: WhisperFeatures, copies: int, strength: float, seed: int
+) -> NDArray[np.float32]:
+    """Standardised features of augmented copies of a recording, with pieces that begin elsewhere.
+
+    Args:
+        samples: (n,) 16 kHz.
+        features: of an encoder.
+        copies: how many.
+        strength: of the augmentation (`augmentation.augment_spectrogram`).
+        seed: of the augmentation.
+
+    Returns:
+        (copies, ceil(n / 320), C).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mel = torch.from_numpy(whisper_mel(samples, features.encoder.bands))[None]
+    found = []
+    for _ in range(copies):
+        copy = augment_spectrogram(MEL_DB * mel, strength, generator)[0].numpy() / MEL_DB
+        first = int(torch.randint(PIECE - OVERLAP, (1,), generator=generator))
+        states = features.of_mel(level(copy), first)
+        found.append(standardise_states(states, speech_steps(samples, len(states)))[0])
+    return np.stack(found)

@@ -91,6 +91,18 @@ class Clip:
         return synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
 
 
+LATER = {"audio": {"block": 2}}
+"""Settings that are younger than committed records, and the value that stands for what those were run with."""
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Every setting, as it was kept before those of `LATER` came, where they change nothing."""
+    tree = json.loads(config.to_json())
+    for group, settings in LATER.items():
+        tree[group] = {key: value for key, value in tree[group].items() if settings.get(key, ...) != value}
+    return tree
+
+
 @dataclass(frozen=True)
 class Job:
     """One run: `config` learns `clip` and is judged on its held-out part, or on all of `driven`."""
@@ -101,13 +113,14 @@ class Job:
 
     @property
     def identity(self) -> str:
-        return name(json.loads(self.config.to_json()), self.clip.to_dict(), self.driven and self.driven.to_dict())
+        return name(_settings(self.config), self.clip.to_dict(), self.driven and self.driven.to_dict())
 
     def code(self) -> str:
         """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""
         unused = (SPEAKERS,) if self.clip.folder else ()
         entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
-        networks = weights.contents(LPIPS, self.config.audio.features, self.config.loss.perceptual)
+        audio = self.config.audio
+        networks = weights.contents(LPIPS, audio.features, audio.model, self.config.loss.perceptual)
         return name(source_hash(*entries, without=unused), device.kind(), networks)
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from audioplane import registry
+from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
 from audioplane.inference import poses
 from audioplane.inference.torso import still_torso
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 KIND = "head"
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+CLOSED = 0.1  # share of the training frames that count as closed lips
 EVERY = 8  # frames from one training code that is kept to the next
 
 
@@ -36,6 +38,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     with torch.no_grad():
         codes = method.encoder.all_codes(windows)
     state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
+    rest = rest_code(codes.cpu()[train.start : train.stop], subject.landmarks[train.start : train.stop])
+    if rest is not None:
+        state["rest"] = rest
     statistics = trainer.conditions.features.statistics
     if statistics is not None:
         state["statistics"] = torch.from_numpy(np.stack(statistics).astype(np.float32))
@@ -53,6 +58,23 @@ def export(trainer: Trainer, path: str | Path) -> None:
         "facts": trainer.facts,
     }
     checkpoint.save(path, state, about)
+
+
+def rest_code(codes: Tensor, landmarks: np.ndarray) -> Tensor | None:
+    """The code of closed lips: the mean of codes (T, code) over the frames whose lips are the nearest to closed.
+
+    Args:
+        codes: of the training frames.
+        landmarks: (T, 68, 2) of the same frames.
+
+    Returns:
+        (code,); None where no frame has landmarks.
+    """
+    opening = lip_shapes(landmarks, 1).opening
+    if not np.isfinite(opening).any():
+        return None
+    closed = opening <= np.nanquantile(opening, CLOSED)
+    return codes[torch.from_numpy(closed)].mean(dim=0)
 
 
 def method_state(method: Method) -> dict[str, Tensor]:

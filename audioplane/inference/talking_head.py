@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 POSES = ("test", "still", "natural")
+FADE = 9  # frames in which lips close where speech ends
 FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 
 
@@ -163,10 +165,10 @@ class TalkingHead:
             audio = np.concatenate([sample, space, audio])
         windows = torch.from_numpy(self.features(audio, self.fps, model=features))
         codes = self.method.encoder.all_codes(windows)
-        own = self.config.audio
+        own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
-            codes = own.emphasis * match_training_statistics(codes, speech_frames(audio, self.fps, len(codes)))
-        return codes[before:]
+            codes = own.emphasis * match_training_statistics(codes, speech)
+        return close_lips(codes, speech, self.extras.get("rest"))[before:]
 
     @_exact
     def render(
@@ -315,6 +317,22 @@ def match_training_statistics(codes: Tensor, speech: np.ndarray | None = None) -
     own = len(judged) / (len(judged) + FAMILIAR)
     spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
     return (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
+
+
+def close_lips(codes: Tensor, speech: np.ndarray, rest: Tensor | None) -> Tensor:
+    """Codes (T, code) that go over to that of closed lips where nobody speaks.
+
+    An encoder has hardly ever seen long silence: what it makes of it is chance, and lips would move in it.
+
+    Args:
+        codes: of every frame.
+        speech: (T,) of bool, see `audio.activity.speech_frames`; short pauses belong to speech, and stay as they are.
+        rest: (code,), the code of closed lips; None where a head has none.
+    """
+    if rest is None or speech.all():
+        return codes
+    spoken = uniform_filter1d(speech.astype(np.float32), FADE, mode="nearest")
+    return torch.lerp(rest, codes, torch.from_numpy(spoken)[:, None])
 
 
 __all__: Sequence[str] = ["POSES", "TalkingHead"]

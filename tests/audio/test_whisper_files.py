@@ -77,7 +77,7 @@ def write(kind: str, tensors: dict[str, Tensor], folder: Path) -> Path:
     renamed = {}
     for name, tensor in tensors.items():
         for ours, theirs in HUGGING_FACE.items():
-            name = name.replace(ours, theirs)  # noqa: PLW2901
+            name = name.replace(ours, theirs)
         renamed[f"model.encoder.{name}"] = tensor
     renamed["model.decoder.layers.0.fc1.weight"] = torch.ones(2, 2)
     save_file(renamed, folder / "model.safetensors")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -151,7 +153,7 @@ def test_each_kind_knows_what_it_should_and_no_more() -> None:
         for path in files_of("speaker")
         if path.is_relative_to(PACKAGE / "synthetic")
     }
-    assert PACKAGE / "audio" / "phonetic.safetensors" in files_of("head")
+    assert {PACKAGE / "audio" / f"{name}.safetensors" for name in ("phonetic", "whisper")} <= files_of("head")
     assert PACKAGE / "metrics" / "syncnet" / "weights.safetensors" in files_of("record")
 
 
@@ -186,3 +188,20 @@ def test_all_that_a_run_loads_stands_behind_its_key(folder: Path, own_cache: Pat
     told = {"audioplane.training.callbacks"}  # is told of a training, and changes nothing
     assert training - told <= set(source_hash.closure(*KEYS["head"][0]))
     assert judging <= set(source_hash.closure(*RUN, without=["audioplane.synthetic"]))
+
+
+def test_settings_younger_than_the_records_do_not_hide_them() -> None:
+    """A table's run is the same question as before `audio.block` came, and as before the default features changed."""
+    from audioplane.experiments import tables
+    from audioplane.experiments.records import name, read_all
+
+    job = next(iter(tables.jobs(tables.find("table2"), "demo", 1).values()))
+    tree = json.loads(job.config.to_json())
+    assert tree["audio"].pop("block") == 2
+    assert tree["audio"]["features"] == "phonetic"
+    assert job.identity == name(tree, job.clip.to_dict(), None)
+    assert dataclasses.replace(job, config=job.config.replace("audio.block=1")).identity != job.identity
+    known = read_all(PACKAGE.parent / "records" / "demo")
+    if known:
+        found = [job for key in ("table2", "table7") for job in tables.jobs(tables.find(key), "demo", 3).values()]
+        assert any(job.identity in known for job in found)

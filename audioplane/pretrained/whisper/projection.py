@@ -32,16 +32,18 @@ def scatter(
         encoder: up to the block whose states are wanted.
         recordings: at 16 kHz, each longer than one piece.
     """
-    features, total, means, between, within = WhisperFeatures(encoder), 0, 0.0, 0.0, 0.0
+    features, total, width = WhisperFeatures(encoder), 0, encoder.width
+    means, between, within = np.zeros(width), np.zeros((width, width)), np.zeros((width, width))
     for samples in recordings:
         mel = level(whisper_mel(samples, encoder.bands))
         states = np.stack([features.of_mel(mel, first) for first in STARTS])[:, MARGIN:-MARGIN].astype(np.float64)
         mean = states.mean(axis=0)
         apart = (states - mean).reshape(-1, encoder.width)
         total += len(mean)
-        means, between = means + mean.sum(axis=0), between + mean.T @ mean
-        within = within + apart.T @ apart / (len(STARTS) - 1)
-    mean = np.asarray(means) / total
+        means += mean.sum(axis=0)
+        between += mean.T @ mean
+        within += apart.T @ apart / (len(STARTS) - 1)
+    mean = means / total
     return mean, between / total - np.outer(mean, mean), within / total
 
 
