@@ -17,12 +17,16 @@ import math
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from audioplane import registry
 from audioplane.errors import UserError
+from audioplane.runtime import documents
 
 T = TypeVar("T")
+MOST = 1e9  # of a number without a bound of its own
+ITERATIONS = 10_000_000  # of a stage
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,11 @@ class About:
     high: float = math.inf
 
 
-def ours(default: T, doc: str, *choices: Any, low: float = 0.0, high: float = math.inf) -> T:
+def ours(default: T, doc: str, *choices: Any, low: float = 0.0, high: float = MOST) -> T:
     return field(default=default, metadata={"about": About(doc, "ours", choices, low, high)})
 
 
-def paper(where: str, default: T, doc: str, *choices: Any, low: float = 0.0, high: float = math.inf) -> T:
+def paper(where: str, default: T, doc: str, *choices: Any, low: float = 0.0, high: float = MOST) -> T:
     return field(default=default, metadata={"about": About(doc, where, choices, low, high)})
 
 
@@ -78,8 +82,10 @@ class AudioConfig:
         "factor on the codes when speaking, if normalise=voice: makes up for their smaller spread on unseen speech",
         high=4.0,
     )
-    pretrain_steps: int = ours(1600, "encoder steps on the training frames' lip shapes; 0 leaves it to the field")
-    pretrain_batch: int = ours(64, "frames in one such step", low=1)
+    pretrain_steps: int = ours(
+        1600, "encoder steps on the training frames' lip shapes; 0 leaves it to the field", high=1000000
+    )
+    pretrain_batch: int = ours(64, "frames in one such step", low=1, high=65536)
     pretrain_rate: float = ours(5e-3, "its Adam learning rate")
     lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
     dropout: float = ours(0.4, "share of the encoder's numbers dropped while pre-training; 0.2 suits mel", high=0.9)
@@ -134,14 +140,14 @@ class MethodSpec:
 class GaussianConfig:
     """The canonical cloud and its density control."""
 
-    initial: int = paper("Sec. IV-A", 1000, "random points at the start", low=4)
-    cap: int = ours(6000, "most Gaussians", low=4)
+    initial: int = paper("Sec. IV-A", 1000, "random points at the start", low=4, high=5000000)
+    cap: int = ours(6000, "most Gaussians", low=4, high=5000000)
     sh_degree: int = ours(0, "degree of the colours' harmonics", high=3)
     densify: str = ours(
         "quota", "quota: the hottest share, ours; gsplat's 3DGS (paper) or MCMC strategies", "quota", "default", "mcmc"
     )
-    densify_every: int = ours(50, "iterations between densifications", low=1)
-    densify_from: int = ours(100, "first iteration that densifies")
+    densify_every: int = ours(50, "iterations between densifications", low=1, high=ITERATIONS)
+    densify_from: int = ours(100, "first iteration that densifies", high=ITERATIONS)
     densify_until: float = ours(0.85, "share of the coarse stage after which the cloud's size is fixed", high=1.0)
     densify_share: float = ours(0.3, "quota: share of Gaussians that is doubled each time", low=0.0, high=1.0)
     prune_opacity: float = ours(0.01, "quota: fainter Gaussians are replaced", high=1.0)
@@ -179,16 +185,16 @@ class LossConfig:
 class ScheduleConfig:
     """How long, at which size, on what background."""
 
-    coarse: int = paper("Sec. IV-A", 3000, "iterations of the static stage", low=1)
-    fine: int = paper("Sec. IV-A", 100_000, "iterations of the stages that deform")
-    size: int = ours(0, "side of the training images in pixels; 0 is the subject's own")
-    early_size: int = ours(0, "side for the first half of the coarse stage; 0 is `size`")
+    coarse: int = paper("Sec. IV-A", 3000, "iterations of the static stage", low=1, high=ITERATIONS)
+    fine: int = paper("Sec. IV-A", 100_000, "iterations of the stages that deform", high=ITERATIONS)
+    size: int = ours(0, "side of the training images in pixels; 0 is the subject's own", high=8192)
+    early_size: int = ours(0, "side for the first half of the coarse stage; 0 is `size`", high=8192)
     background: str = ours(
         "mixed", "behind the head: random colours, the subject's own, or in turn", "random", "subject", "mixed"
     )
-    checkpoint_every: int = ours(500, "iterations between checkpoints", low=1)
-    preview_every: int = ours(500, "iterations between preview pictures; 0 for none")
-    cache_mib: int = ours(600, "memory for decoded frames, MiB")
+    checkpoint_every: int = ours(500, "iterations between checkpoints", low=1, high=ITERATIONS)
+    preview_every: int = ours(500, "iterations between preview pictures; 0 for none", high=ITERATIONS)
+    cache_mib: int = ours(600, "memory for decoded frames, MiB", high=10000000)
 
 
 def _default_method() -> MethodConfig:
@@ -205,7 +211,7 @@ class Config:
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    seed: int = ours(0, "of every random generator")
+    seed: int = ours(0, "of every random generator", high=2**63 - 1)
 
     def replace(self, *settings: str, **values: Any) -> Config:
         """A changed copy.
@@ -251,12 +257,26 @@ class Config:
     @staticmethod
     def from_json(text: str) -> Config:
         """The inverse of `to_json`; fields that are missing keep their defaults, unknown ones are refused."""
-        config, tree = Config(), json.loads(text)
+        advice = "it does not come from this version of audioplane"
+        config, tree = Config(), documents.parse(text, dict[str, Any], "the settings", advice)
         if "method" in tree:
-            config = _put(config, METHOD, tree["method"].get("name"))
+            own = tree["method"]
+            config = _put(config, METHOD, own.get("name") if isinstance(own, dict) else own)
         for path, value in _leaves(tree):
             config = _put(config, path, value)
         return config
+
+    @staticmethod
+    def read(path: Path) -> Config:
+        """The config of a file that holds what `to_json` gives.
+
+        Raises:
+            UserError: missing, damaged, or with settings that are not possible; says which.
+        """
+        try:
+            return Config.from_json(documents.read_bytes(path).decode())
+        except (UserError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: {error}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to other processes as JSON: a method from a folder is found there by its name."""

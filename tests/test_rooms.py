@@ -62,9 +62,7 @@ def test_few_modules_lie_outside_of_rooms() -> None:
 
 BASELINES = ("tri_plane", "six_planes")  # fields that are variants of a method
 ALLOWED = {
-    "cli/__init__.py: Audio-Plane",  # whose paper's companion this package says that it is
     "cli/reproduce.py: audio_plane",  # the name of a notebook
-    "plots/field.py: tri-plane",  # a row of the table that it draws
     "moved.py: audio_plane",  # where an old name leads
 }
 """Names of methods that stand outside of a method's folder and the registry, and why."""

@@ -19,6 +19,7 @@ from audioplane.errors import UserError
 from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
 from audioplane.media.sound import check_audio as check_audio
 from audioplane.media.sound import load_audio as load_audio
+from audioplane.runtime import arrays
 
 
 def count_frames(samples: np.ndarray, fps: float) -> int:
@@ -91,7 +92,7 @@ class Features:
             config: kind, window and model.
             samples: (n,) 16 kHz, the subject's voice.
         """
-        bands, padded = _standardised_bands(config), _padded(samples, half_step(config.window))
+        bands, padded = statistics_bands(config), _padded(samples, half_step(config.window))
         if config.features == "whisper":
             from audioplane.audio import whisper
 
@@ -119,7 +120,7 @@ class Features:
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
-        if self.statistics is None and (_standardised_bands(self.config) or self.config.features == "whisper"):
+        if self.statistics is None and (statistics_bands(self.config) or self.config.features == "whisper"):
             raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
         before = half_step(self.config.window)
         if self.config.features in PHONETIC:
@@ -213,7 +214,7 @@ def _padded(samples: np.ndarray, before: int) -> np.ndarray:
     return np.pad(samples, (before, 0)) if before else samples
 
 
-def _standardised_bands(config: AudioConfig) -> int:
+def statistics_bands(config: AudioConfig) -> int:
     """How many bands have statistics of the subject's voice; 0 for features that need none."""
     from audioplane.audio.phonetic import BANDS
 
@@ -279,7 +280,9 @@ def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:
         raise UserError(
             f"audio.features 'deepspeech' needs a .npy of features at audio.model; there is none at '{path}'"
         )
-    values = np.load(path, allow_pickle=False).astype(np.float32)
+    values = arrays.read_npy(Path(path), arrays.Expected(None, "fiu")).astype(np.float32)
+    if not values.size:
+        raise UserError(f"{path} holds no features")
     if values.ndim == 2:
         return cut_windows(values, frames, 25.0, window, 0.5)
     if values.ndim != 3 or values.shape[1] != window:

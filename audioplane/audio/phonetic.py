@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from audioplane.audio.mel import ACTIVE_DB, RANGE_DB, SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
 from audioplane.errors import UserError
+from audioplane.runtime import tensors
 
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -165,21 +166,18 @@ def load(path: Path | None = None) -> Mapping[str, PhoneticNetwork]:
     Raises:
         UserError: the file is missing or of another kind.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if path is None:
         with as_file(files("audioplane.audio") / FILE) as found:
             return load(found)
     try:
-        tensors = load_file(path)
+        found, _ = tensors.read(path, "train them again with `audioplane train-phonetic`")
         networks = {}
         for variant in VARIANTS:
-            own = {name.partition("/")[2]: t.float() for name, t in tensors.items() if name.startswith(f"{variant}/")}
+            own = {name.partition("/")[2]: t.float() for name, t in found.items() if name.startswith(f"{variant}/")}
             networks[variant] = PhoneticNetwork(variant)
             networks[variant].load_state_dict(own)
             networks[variant].eval().requires_grad_(False)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{path} does not hold the phonetic networks of this version ({reason}); train them again "

@@ -24,7 +24,7 @@ from torch.nn import functional
 from audioplane.audio.activity import speech_steps
 from audioplane.audio.augmentation import augment_spectrogram
 from audioplane.audio.mel import SAMPLE_RATE, Statistics
-from audioplane.audio.whisper_files import count_blocks, read_encoder
+from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
 from audioplane.errors import UserError
 from audioplane.runtime import weights
 
@@ -210,7 +210,10 @@ def load(model: str = "", block: int = 2) -> WhisperFeatures:
         raise UserError(f"audio.block is {block}, but {which} has {count_blocks(tensors)} blocks; name another model")
     width, bands = tensors["conv1.weight"].shape[:2]
     encoder = WhisperEncoder(bands, width, block)
-    encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
+    try:
+        encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"{path} does not hold weights of Whisper ({str(error).splitlines()[0]}); {ADVICE}") from error
     own = f"projection.{block}"
     projection = (tensors[f"{own}.weight"], tensors[f"{own}.bias"]) if f"{own}.weight" in tensors else None
     return WhisperFeatures(encoder.eval().requires_grad_(False), projection)

@@ -11,18 +11,18 @@ import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from audioplane.errors import UserError
+from audioplane.runtime import tensors
 
 SCALE = ".scale"  # after the name of a tensor in 8 bits: what each of its rows is multiplied by
+ADVICE = "name another file or folder of Whisper"
 HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # in a model's folder
 CTRANSLATE2 = "model.bin"
 
@@ -62,13 +62,13 @@ def read_encoder(path: Path) -> dict[str, Tensor]:
     file = _file_of(path)
     try:
         if file.suffix == ".safetensors":
-            tensors = load_file(file)
+            found, _ = tensors.read(file, ADVICE)
         elif _is_zip(file):
-            tensors = torch.load(file, map_location="cpu", weights_only=True)
+            found = torch.load(file, map_location="cpu", weights_only=True)
         else:
-            tensors = _read_ctranslate2(file)
-        encoder = {name: t.float() for name, t in unpack(_named(tensors)).items()}
-    except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, ValueError, struct.error) as error:
+            found = _read_ctranslate2(file)
+        encoder = {name: t.float() for name, t in unpack(_named(found)).items()}
+    except (OSError, RuntimeError, pickle.UnpicklingError, ValueError, struct.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{file} does not hold weights of Whisper ({reason})") from error
     if encoder.get("conv1.weight", torch.zeros(0)).ndim != 3 or "blocks.0.attn.query.weight" not in encoder:
@@ -95,20 +95,20 @@ def _is_zip(file: Path) -> bool:
         return stream.read(2) == b"PK"
 
 
-def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _named(found: Any) -> dict[str, Tensor]:
     """Only the encoder's tensors, and our projections, under OpenAI's names."""
-    if not isinstance(tensors, Mapping):
+    found = found.get("model_state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise ValueError("it holds no tensors by name")
-    tensors = tensors.get("model_state_dict", tensors)  # pyright: ignore[reportAssignmentType] - OpenAI's checkpoints
-    found = {}
-    for name, tensor in tensors.items():
-        if name.startswith("decoder") or "decoder." in name:
+    kept = {}
+    for name, tensor in found.items():
+        if "decoder" in name or not isinstance(tensor, Tensor):
             continue
         parts = name.removeprefix("model.").removeprefix("encoder.").split(".")
         own = ".".join(_FROM_HUGGING_FACE.get(part, part) for part in parts)
         if re.match(r"conv[12]\.|blocks\.|projection\.", own):
-            found[own] = tensor
-    return found
+            kept[own] = tensor
+    return kept
 
 
 # CTranslate2: a list of named arrays
@@ -170,10 +170,10 @@ def _text(stream: BinaryIO) -> str:
 # Eight bits
 
 
-def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def pack(plain: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Matrices as 8-bit numbers and a scale for each row; vectors, scales and projections in half precision."""
     packed: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
+    for name, tensor in plain.items():
         if tensor.ndim == 1 or name.startswith("projection."):
             packed[name] = tensor.half()
             continue
@@ -184,12 +184,12 @@ def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return packed
 
 
-def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of `pack`, up to rounding; other tensors stay as they are."""
     found = {}
-    for name, tensor in tensors.items():
-        if name + SCALE in tensors:
-            scale = tensors[name + SCALE].float()
+    for name, tensor in packed.items():
+        if name + SCALE in packed:
+            scale = packed[name + SCALE].float()
             found[name] = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
         elif not name.endswith(SCALE):
             found[name] = tensor

@@ -38,7 +38,7 @@ COMMANDS = {
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
 """A full disk, a full pipe that does not wait, a place that is read-only."""
 
-DESCRIPTION = "Talking heads from Gaussian splatting: the reproducible companion of the Audio-Plane paper."
+DESCRIPTION = "Talking heads from Gaussian splatting: papers of the field, re-run from scratch."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -142,13 +142,13 @@ def _kernels() -> dict[str, Any]:
     runs = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
     place = kernel_cache.place(_package_folder() / "splat") if runs and not contracts.CHECK else None
     damaged = [str(path) for folder in folders for path in kernel_cache.damaged(folder)] if place else []
-    told = compiled.SWITCHED_OFF if not runs else kernel_cache.NOWHERE if place is None else str(place)
+    place_text = compiled.SWITCHED_OFF if not runs else kernel_cache.NOWHERE if place is None else str(place)
     named = os.environ.get(kernel_cache.VARIABLE)
     if place and named and Path(named).absolute() not in place.parents:
-        told += f" ({named}, which {kernel_cache.VARIABLE} names, cannot be written)"
+        place_text += f" ({named}, which {kernel_cache.VARIABLE} names, cannot be written)"
     if runs and contracts.CHECK:
-        told = "compiled anew in every process, with bounds checks: AUDIOPLANE_CHECK is set"
-    return {"run": runs, "kept_in": str(place) if place else None, "damaged": damaged, "told": told}
+        place_text = "compiled anew in every process, with bounds checks: AUDIOPLANE_CHECK is set"
+    return {"run": runs, "kept_in": str(place) if place else None, "damaged": damaged, "text": place_text}
 
 
 def _audio() -> dict[str, str]:
@@ -223,7 +223,7 @@ def _device_line(device: dict[str, Any]) -> str:
 
 def _kernels_line(kernels: dict[str, Any]) -> str:
     lost = len(kernels["damaged"])
-    return f"{kernels['told']}{f'; {lost} kept files are damaged and will be made again' if lost else ''}"
+    return f"{kernels['text']}{f'; {lost} kept files are damaged and will be made again' if lost else ''}"
 
 
 def _ffmpeg_line(ffmpeg: dict[str, str | None]) -> str:

@@ -10,8 +10,14 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audioplane import registry
+from audioplane.runtime import files
+
+if TYPE_CHECKING:
+    from audioplane.config import Config
+    from audioplane.subject import Subject
 
 NAME = "train"
 HELP = "train a talking head on a Subject"
@@ -69,18 +75,29 @@ def run(args: argparse.Namespace) -> int:
     kept = args.out / "config.json"
     if args.resume and not kept.is_file():
         raise UserError(f"there is nothing to resume in {args.out}; leave --resume away to start")
-    if not args.resume and (args.out / "state.safetensors").exists():
-        raise UserError(f"{args.out} already holds a run; add --resume to go on, or choose another folder")
-    config = Config.from_json(kept.read_text()) if args.resume else preset(args.preset, args.method)
+    _check_free(args)
+    config = Config.read(kept) if args.resume else preset(args.preset, args.method)
     config = config.replace(*args.settings)
     config = config if args.seed is None else config.replace(seed=args.seed)
     subject = Subject.open(args.subject)
+    with files.run_folder(args.out):  # one training at a time
+        _check_free(args)
+        return _train(args, config, subject)
 
+
+def _check_free(args: argparse.Namespace) -> None:
+    """Refuses a folder that holds a run which is not to go on."""
+    from audioplane.errors import UserError
+
+    if not args.resume and (args.out / "state.safetensors").exists():
+        raise UserError(f"{args.out} already holds a run; add --resume to go on, or choose another folder")
+
+
+def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard
     from audioplane.training.trainer import Trainer
 
-    args.out.mkdir(parents=True, exist_ok=True)
     callbacks = [Progress(), Scalars(args.out), Previews(args.out)]
     if args.tensorboard:
         callbacks.append(TensorBoard(args.out))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.runtime import threads
+from audioplane.runtime import limits, threads
 from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
@@ -62,6 +62,10 @@ class Planes(nn.Module):
         self.levels, self.features = levels, features
         self.layout = make_layout(resolution, levels)
         plane_rows, line_rows = table_rows(self.layout)
+        size = 4 * features * (plane_rows + line_rows)
+        if size > limits.limit("model_bytes"):
+            what = f"planes of {resolution} cells, {levels} levels, {features} features"
+            raise limits.exceeded(f"{what} take {size} bytes", "model_bytes")
         # Products start near P, neither vanishing nor growing with the number of factors.
         self.planes = nn.Parameter(torch.randn(plane_rows, features, generator=generator) * 0.5)
         lines = 1.0 + torch.randn(line_rows, features, generator=generator) * 0.2

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioplane.errors import UserError
-from audioplane.runtime import files
+from audioplane.runtime import documents, files, limits
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CRITERIA = ("Image Fidelity", "Video Realness", "Audio-Visual Synchronization")
 SCALE = (1, 6)
+LONGEST = 200  # characters of a name in a file of ratings
 COLUMNS = ("participant", "identity", "method", "criterion", "rating", "position")
 
 
@@ -122,10 +123,7 @@ def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFr
 
     tables = []
     for path in paths:
-        try:
-            table = pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read as ratings ({error})") from error
+        table = _table(Path(path))
         if "clip" in table and key is not None:
             unknown = set(table["clip"]) - set(key)
             if unknown:
@@ -141,6 +139,35 @@ def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFr
     if wrong.to_numpy().any():
         raise UserError(f"ratings are 1 to 6 on {', '.join(CRITERIA)}; not {ratings[wrong].iloc[0].to_dict()}")
     return ratings.drop_duplicates(["participant", "identity", "method", "criterion"], keep="last")
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A CSV file of texts, but for the numbers of its rating and position."""
+    import pandas as pd
+
+    data, most = documents.read_bytes(path), limits.count("ratings")
+    try:
+        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, nrows=most + 1)
+    except (ValueError, OverflowError, RuntimeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as ratings ({str(error).splitlines()[0][:120]})") from error
+    if len(table) > most:
+        raise limits.exceeded(f"{path} has more than {most} rows", "ratings")
+    for name in {"rating", "position"} & set(table):
+        table[name] = [_whole(text) for text in table[name]]
+    for name in set(table) & {"participant", "identity", "method", "clip"}:
+        strange = [text for text in table[name] if not isinstance(text, str) or not 0 < len(text) <= LONGEST]
+        if strange:
+            raise UserError(f"{path}: {name} is a text of 1 to {LONGEST} characters, not {str(strange[0])[:40]!r}")
+    return table
+
+
+def _whole(text: object) -> int:
+    """The whole number that a text is, or -1."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        return -1
+    return int(number) if abs(number) < 1e9 and number == int(number) else -1
 
 
 def summary(ratings: pd.DataFrame) -> pd.DataFrame:

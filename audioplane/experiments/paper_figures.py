@@ -21,7 +21,7 @@ from audioplane.experiments.records import Record, read_all, today, versions
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Job
 from audioplane.metrics import registry as measures
-from audioplane.runtime import cache, files
+from audioplane.runtime import files
 from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
@@ -125,12 +125,7 @@ def trained_head(job: Job) -> tuple[Path, bool] | None:
     Without one of this version the newest of an older one stands in, of the same speaker, settings and size. Nothing is
     trained for it.
     """
-    text, folder = job.config.to_json(), cache.folder("runs")
-    known = [
-        path.with_name(run_cache.HEAD)
-        for path in folder.glob(f"{job.clip.speaker}-*/config.json")
-        if path.read_text(encoding="utf-8") == text
-    ]
+    known = [folder / run_cache.HEAD for folder in run_cache.runs_of(job.clip.speaker, job.config)]
     known = [path for path in known if path.is_file()]
     if not known:
         return None

@@ -17,9 +17,56 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from audioplane.runtime import files
+from audioplane.errors import UserError
+from audioplane.runtime import documents, files
 
 DIGITS = 5  # significant, of what is kept a frame
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    size: int
+    coarse: int
+    fine: int
+
+
+@dataclass(frozen=True)
+class _Loss:
+    perceptual: str
+
+
+@dataclass(frozen=True)
+class _Settings:
+    seed: int
+    schedule: _Schedule
+    loss: _Loss
+
+
+@dataclass(frozen=True)
+class _Clip:
+    speaker: str
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    train: float
+
+
+@dataclass(frozen=True)
+class _Measures:
+    protocol: str
+
+
+@dataclass(frozen=True)
+class _Needed:
+    """What tables and estimates read inside of a record's parts."""
+
+    config: _Settings
+    clip: _Clip
+    seconds: _Seconds
+    measures: _Measures
 
 
 @dataclass(frozen=True)
@@ -68,9 +115,15 @@ class Record:
             ValueError: the file is no record of this version.
         """
         try:
-            return Record(**json.loads(path.read_text(encoding="utf-8")))
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+            values = documents.read(path, dict[str, Any], "remove it: it is made again")
+            unknown = values.keys() - Record.__dataclass_fields__.keys()
+            if unknown:
+                raise UserError(f"{path} holds {sorted(unknown)[0][:60]!r}, which no record has")
+            record = documents.convert(values, Record, str(path), "remove it: it is made again")
+            documents.convert(values, _Needed, str(path), "remove it: it is made again")
+        except UserError as error:
             raise ValueError(f"{path} is no record of this version: {error}") from error
+        return record
 
     @property
     def seed(self) -> int:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from audioplane import registry
 from audioplane.config import Config
-from audioplane.runtime import cache, device, files, weights
+from audioplane.errors import UserError
+from audioplane.runtime import cache, device, documents, files, weights
+from audioplane.runtime.names import check_name, is_name
 from audioplane.runtime.source_hash import source_hash
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def place(subject: str, digest: str, config: Config) -> Path:
         subject: its name. digest: of its content. config: of the run.
     """
     text = f"{digest} {config.to_json()} {training_code(config)} {device.kind()}"
+    check_name(subject, "the speaker's name")
     return cache.folder("runs") / f"{subject}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -59,9 +62,24 @@ def trained(subject: Subject, config: Config, callbacks: Sequence[Callback] = ()
 
 def forget_head(subject: str, config: Config) -> None:
     """Removes the finished and unfinished runs of a config on subjects of that name."""
-    for path in cache.folder("runs").glob(f"{subject}-*/config.json"):
-        if path.read_text(encoding="utf-8") == config.to_json():
-            shutil.rmtree(path.parent)
+    for folder in runs_of(subject, config):
+        shutil.rmtree(folder)
+
+
+def runs_of(subject: str, config: Config) -> list[Path]:
+    """The folders of a config's runs on subjects of that name, of any version of the code; the name is no pattern."""
+    folder = cache.folder("runs")
+    if not is_name(subject) or not folder.is_dir():
+        return []
+    places = [one for one in folder.iterdir() if one.name[: -len("-0123456789ab")] == subject]
+    return sorted(one for one in places if not one.is_symlink() and _config(one) == config.to_json())
+
+
+def _config(folder: Path) -> str:
+    try:
+        return documents.read_bytes(folder / "config.json").decode()
+    except (UserError, UnicodeDecodeError):
+        return ""
 
 
 def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[Callback]) -> None:
@@ -84,5 +102,13 @@ def _forget(scalars: Path, iteration: int) -> None:
     """Drops what was noted after the checkpoint: those iterations come again."""
     if scalars.is_file():
         rows = scalars.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] < iteration]
+        kept = [row for row in rows if row.endswith("\n") and -1 < _iteration(row) < iteration]
         files.write_text(scalars, "".join(kept))
+
+
+def _iteration(row: str) -> int:
+    """The iteration that a row of scalars is of; -1 where it is damaged."""
+    try:
+        return int(json.loads(row)["iteration"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return -1

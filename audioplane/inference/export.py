@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from audioplane import registry
+from audioplane.audio.features import statistics_bands
 from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
+from audioplane.errors import UserError
 from audioplane.inference import poses
 from audioplane.inference.torso import still_torso
 from audioplane.methods.base import Method
+from audioplane.runtime import documents, pictures, tensors
+from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
 from audioplane.training import checkpoint
 
@@ -26,6 +33,25 @@ KIND = "head"
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
 CLOSED = 0.1  # share of the training frames that count as closed lips
 EVERY = 8  # frames from one training code that is kept to the next
+
+
+Metres = Annotated[float, Meta(ge=-1000, le=1000)]
+Side = Annotated[int, Meta(ge=1, le=2**14)]
+
+
+@dataclass(frozen=True)
+class About:
+    """The JSON of a head's file, as far as speaking needs it."""
+
+    config: dict[str, Any]
+    fps: Annotated[float, Meta(ge=1, le=1000)]
+    name: str
+    width: Side
+    height: Side
+    box: tuple[Metres, Metres, Metres, Annotated[float, Meta(gt=0, le=1000)]]
+    channels: Annotated[int, Meta(ge=1, le=100_000)]
+    iteration: Annotated[int, Meta(ge=0)] = 0
+    facts: dict[str, Any] | None = None
 
 
 def export(trainer: Trainer, path: str | Path) -> None:
@@ -85,29 +111,69 @@ def method_state(method: Method) -> dict[str, Tensor]:
     return state
 
 
-def rebuild(tensors: dict[str, Tensor], about: dict[str, Any]) -> Method:
+def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Method:
     """The method that a head's file describes.
 
+    Args:
+        found: tensors of the file. about: its JSON. what: the file's name.
+
     Raises:
+        UserError: it describes none that can be.
         KeyError, RuntimeError, IndexError: the file is of another version of the method.
     """
+    documents.convert(about, About, what, checkpoint.ADVICE)
+    check_name(about["name"], f"{what}: the speaker's name")
+    pictures.check_size((about["height"], about["width"]), what)
     config = Config.from_json(json.dumps(about["config"]))
-    state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
+    check_extras(found, about, config, what)
+    state = {name.removeprefix("model/"): t for name, t in found.items() if name.startswith("model/")}
     kind = registry.load(registry.spec(config.method.NAME).model)
     clouds = {}
     for name in kind.branch_names:
         prefix = f"branches.{name}.params."
-        clouds[name] = from_parameters({k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)})
+        arrays = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
+        checkpoint.check_cloud(arrays, f"{what}: {name}")
+        clouds[name] = from_parameters(arrays)
     *center, half = about["box"]
     box = Box((center[0], center[1], center[2]), half)
     method = kind(config, clouds, box, about["channels"], torch.Generator().manual_seed(0))
     for name, table in method.tables().items():
-        if f"rows/{name}" in tensors:
-            whole = torch.zeros_like(table)
-            whole[tensors[f"rows/{name}"]] = state[name]
-            state[name] = whole
+        if f"rows/{name}" in found:
+            rows = found[f"rows/{name}"]
+            state[name] = checkpoint.fill_rows(torch.zeros_like(table), rows, state[name], f"{what}: {name}")
     method.load_state_dict(state)
+    lost = next((name for name, t in state.items() if not bool(torch.isfinite(t.double()).all())), None)
+    if lost is not None:
+        raise UserError(f"{what}: {lost} has NaN or infinite numbers; {checkpoint.ADVICE}")
     return method
+
+
+def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config, what: str) -> None:
+    """Holds cameras, codes, statistics and torsos of a head's file to what speaking reads of them.
+
+    Raises:
+        UserError: one is missing or something else.
+    """
+
+    def want(name: str, *shape: int | None, dtype: torch.dtype = torch.float32) -> Tensor:
+        return tensors.check(found, name, shape, what, checkpoint.ADVICE, dtype)
+
+    want("K", 3, 3)
+    bands = about["channels"] if config.audio.features == "whisper" else statistics_bands(config.audio)
+    if bands:
+        want("statistics", 2, bands)
+    if not len(want("viewmats", None, 4, 4)) or not len(want("codes", None, config.audio.code)):
+        raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")
+    if "rest" in found:
+        want("rest", config.audio.code)
+    torso, ends = want("torso", None, dtype=torch.uint8), want("torso_ends", None, dtype=torch.int64)
+    want("test_viewmats", len(ends) - 1 if len(ends) else None, 4, 4)
+    edges = [0, *ends.tolist()]
+    if len(edges) < 2 or edges != sorted(edges) or edges[-1] != len(torso):
+        raise UserError(f"{what}: torso_ends does not divide torso; {checkpoint.ADVICE}")
+    for start, stop in itertools.pairwise(edges):
+        if pictures.picture_size(torso[start:stop].numpy().tobytes()) != (about["height"], about["width"]):
+            raise UserError(f"{what} has a torso that is no picture of the head's size; {checkpoint.ADVICE}")
 
 
 def _torsos(trainer: Trainer) -> dict[str, Tensor]:

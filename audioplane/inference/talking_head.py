@@ -98,9 +98,9 @@ class TalkingHead:
         if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
         try:
-            method = rebuild(tensors, about)
-        except (KeyError, RuntimeError, IndexError) as error:
-            reason = str(error).splitlines()[-1].strip()[:120]
+            method = rebuild(tensors, about, str(path))
+        except (KeyError, RuntimeError, IndexError, TypeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()[:120]
             raise UserError(f"{path} does not fit this version of audioplane ({reason}); train it again") from error
         extras = {name: t for name, t in tensors.items() if not name.startswith(("model/", "rows/"))}
         return TalkingHead(method, about, extras, sparse)
@@ -158,7 +158,7 @@ class TalkingHead:
         audio, before = arguments.voice(audio, "audio"), 0
         if sample is not None:
             if self.config.audio.features == "deepspeech":
-                raise UserError("a head with DeepSpeech features is told the voice by its .npy; it takes no sample")
+                raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
             sample = arguments.voice(sample, "sample")
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
@@ -184,7 +184,7 @@ class TalkingHead:
         Args:
             audio_code: (code,) from `encode`. viewmat: (4, 4) camera-from-head.
             behind: (H, W, 3) uint8; default the still torso. size: width in pixels; 0 for the trained one.
-            time: within the training clip; only six planes listen.
+            time: within the training clip; only six planes use it.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -215,7 +215,8 @@ class TalkingHead:
         ends = self.extras["torso_ends"]
         start = int(ends[index - 1]) if index else 0
         image = cv2.imdecode(self.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
-        assert image is not None  # checked when the file was read
+        if image is None:
+            raise UserError(f"picture {index} of the head's torso is damaged; train it again or copy it again")
         image = np.ascontiguousarray(image[..., ::-1])
         return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -261,6 +262,8 @@ class TalkingHead:
             return arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy(), still
         seen = self.viewmats.numpy()
         if poses == "test":
+            if not len(self.extras["test_viewmats"]):
+                raise UserError("this head has no poses of a held-out clip; take --poses still or natural")
             at = head_poses.back_and_forth(count, len(self.extras["test_viewmats"]))
             return self.extras["test_viewmats"].numpy()[at], at + 1
         if poses == "still":

@@ -170,6 +170,10 @@ def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     """MiB of each representation over the length of the clip (log-log); dashed: one cell a frame along time.
 
     Audio-Plane, Fig. 2 and Table I (journal).
+
+    Args:
+        table: a row a representation, MiB: `tables`, `per second`; `attrs["of any length"]` names what a clip of no
+            length has of those that grow. seconds: lengths to draw.
     """
     figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
     length = np.asarray(seconds, float)
@@ -177,12 +181,12 @@ def memory(table: pd.DataFrame, seconds: Sequence[float]) -> Figure:
     for name in table.index:
         row = table.loc[name]
         color, width = styles[name]
-        size, slope, dense = row["tables"], row["per second"], name == "dense 4D grid"
+        size, slope = row["tables"], row["per second"]
+        least = table.attrs["of any length"].get(name, size)
         if slope:
             label = f"{name}, one cell a frame: {slope:.1f} MiB more a second"
-            still = 0.0 if dense else table.loc["(b) tri-plane + audio", "tables"]  # its planes over space
-            axes.plot(length, still + slope * length, "--", color=color, label=label, linewidth=width)
-        if not dense:
+            axes.plot(length, least + slope * length, "--", color=color, label=label, linewidth=width)
+        if least:
             flat = np.full_like(length, size)
             axes.plot(length, flat, color=color, label=f"{name}: {size:.1f} MiB", linewidth=width)
     axes.set(xscale="log", yscale="log", xlabel="seconds of video", ylabel="MiB of tables", ylim=(1, None))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.runtime import files
+from audioplane.runtime import arrays, files
+
+log = logging.getLogger("audioplane")
 
 Arrays = dict[str, np.ndarray]
 
@@ -51,17 +54,20 @@ class Steps:
         self.keys[name] = hashlib.sha256(text.encode()).hexdigest()
         path = self.folder / f"{name}-{self.keys[name][:16]}.npz"
         self.seconds[name] = 0.0
-        if not path.is_file():
-            started = time.monotonic()
-            self._write(path, make())
-            self.seconds[name] = time.monotonic() - started
-        with np.load(path) as file:
-            return dict(file)
+        if path.is_file():
+            try:
+                return arrays.read_npz(path)
+            except UserError as error:  # damaged on the disk: what can be made again is made again
+                log.warning("%s; the step is made again", error)
+        started = time.monotonic()
+        self._write(path, make())
+        self.seconds[name] = time.monotonic() - started
+        return arrays.read_npz(path)
 
-    def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, made: Mapping[str, Any]) -> None:
         try:
             files.make_folder(self.folder)
-            files.write_arrays(path, {key: np.asarray(value) for key, value in arrays.items() if value is not None})
+            files.write_arrays(path, {key: np.asarray(value) for key, value in made.items() if value is not None})
         except UserError as error:
             raise UserError(f"{error}; AUDIOPLANE_CACHE can name a folder elsewhere") from error
 

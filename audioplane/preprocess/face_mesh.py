@@ -8,6 +8,7 @@ a face, and following it from frame to frame by its own points.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import limits
 from audioplane.subject import blendshapes
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263  # points of the mesh; right is the person's, image left
@@ -139,8 +141,10 @@ class FaceMesh:
         names = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
         try:
             with zipfile.ZipFile(task) as file:
+                if sum(file.getinfo(name).file_size for name in names) > limits.limit("array_bytes"):
+                    raise limits.exceeded(f"{task} holds more than a network", "array_bytes")
                 nets = [interpreter(file.read(name), threads) for name in names]
-        except (zipfile.BadZipFile, KeyError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, OSError, ValueError, RuntimeError, EOFError) as error:
             raise UserError(f"{task} is not a face_landmarker.task ({error})") from error
         self._detector, self._mesh, self._shapes = nets
         self._anchors = anchors()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audioplane.errors import UserError
+from audioplane.runtime import arrays, tensors
 
 NAME = "bisenet"  # of its file among `weights.REGISTRY`
 KINDS = (
@@ -176,17 +177,14 @@ def load(path: Path) -> BiSeNet:
     Raises:
         UserError: there is no such file, or it is another network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         raise UserError(f"--face-parsing: there is no file {path}")
     try:
         if path.suffix == ".safetensors":
-            state = load_file(path)
+            state = tensors.read(path, "expected 79999_iter.pth of face-parsing.PyTorch")[0]
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
+    except (*arrays.FAULTS, AttributeError, pickle.UnpicklingError) as error:
         raise UserError(
             f"--face-parsing: {path} cannot be read as weights ({type(error).__name__}); expected 79999_iter.pth of "
             "face-parsing.PyTorch"

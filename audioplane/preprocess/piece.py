@@ -264,23 +264,37 @@ class Piece:
 
     def write(self, out: Path, name: str) -> Facts:
         """Runs all steps and writes the Subject; returns what is worth knowing about it."""
-        with ThreadPoolExecutor(2) as pool:  # beside the main line, what needs little of it
+        size = self.settings.size
+        with ThreadPoolExecutor(3) as pool:  # beside the main line, what does not wait for it
             mattes = pool.submit(self.mattes)
             track = self.face()
             seen, landmarks = track.found, ibug(track.points[..., :2])
             heard = pool.submit(self.sound, mouth_opening(landmarks))
             lens, poses = self.pose(track)
             points = _filled(landmarks, seen)
-            draw = masks.Labeller(self.settings.size, mattes.result(), points, poses, lens, self.breaks)
+            draw = masks.Labeller(size, mattes.result(), points, poses, lens, self.breaks)
             labels = self.labels(draw, seen)
-            behind = pool.submit(self.behind, labels)
-            poses = self.refined(lens, poses, labels, points, seen)
-            (still, share), (samples, about_sound) = behind.result(), heard.result()
-        facts = Facts.gather(
-            self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box,
-            self.settings.size, self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
-        )  # fmt: skip
-        provenance = {
+            with SubjectWriter(out, name, size, size) as writer:
+                filled = pool.submit(self._fill, writer, labels)
+                poses = self.refined(lens, poses, labels, points, seen)
+                samples, about_sound = heard.result()
+                share = filled.result()
+                facts = Facts.gather(
+                    self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box,
+                    size, self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
+                )  # fmt: skip
+                writer.provenance = self._provenance(facts)
+                writer.set_audio(samples)
+                writer.set_landmarks(landmarks)
+                writer.set_cameras(lens.K, poses.matrices())
+                if track.blendshapes is not None:
+                    writer.set_blendshapes(track.blendshapes)
+                if 0 < (end := round(self.settings.train * FPS)) < self.count:
+                    writer.set_split((0, end), (end, self.count))
+        return facts
+
+    def _provenance(self, facts: Facts) -> dict[str, Any]:
+        return {
             "made_by": f"audioplane prepare {__version__}",
             "source_sha256": self.whole.steps.source,
             "landmarks": self.settings.landmarks,
@@ -289,19 +303,11 @@ class Piece:
             "poses_refined_on_pictures": "refine" not in self.settings.skip,
             **facts.as_json(),
         }
-        with SubjectWriter(out, name, self.settings.size, self.settings.size, provenance=provenance) as writer:
-            self._fill(writer, labels, still, samples)
-            writer.set_landmarks(landmarks)
-            writer.set_cameras(lens.K, poses.matrices())
-            if track.blendshapes is not None:
-                writer.set_blendshapes(track.blendshapes)
-            if 0 < (end := round(self.settings.train * FPS)) < self.count:
-                writer.set_split((0, end), (end, self.count))
-        return facts
 
-    def _fill(self, writer: SubjectWriter, labels: masks.Pictures, still: np.ndarray, samples: np.ndarray) -> None:
+    def _fill(self, writer: SubjectWriter, labels: masks.Pictures) -> float:
+        """Writes all pictures; returns the share of the background that was seen."""
+        still, share = self.behind(labels)
         writer.set_background(still)
-        writer.set_audio(samples)
         writer.describe_without_head("the still background, with the neck painted upward under the head")
         done = self.whole.bar("write", self.count)
 
@@ -312,6 +318,7 @@ class Piece:
         for frame, label, empty in _each(pictures, self.frames()):
             writer.add_frame(frame, label, without_head=empty)
             done(1)
+        return share
 
 
 def _label(draw: masks.Labeller, seen: np.ndarray, t: int, frame: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from audioplane.preprocess.preparation import Preparation
 from audioplane.preprocess.settings import SHORTEST, Progress, Settings
 from audioplane.preprocess.survey import crop
 from audioplane.preprocess.verdict import Facts
+from audioplane.runtime.names import as_name, check_name
 from audioplane.subject.format import FPS
 
 DEFAULT = Settings()
@@ -40,9 +41,11 @@ def prepare(
     video, out = Path(video), Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists already; give a new folder, or remove it first")
+    if name:
+        check_name(name, "--name")
     work = Preparation(video, settings, progress)
     look = work.look()
-    box, name = crop(look.seen.main, work.source.width, work.source.height), name or video.stem
+    box, name = crop(look.seen.main, work.source.width, work.source.height), name or as_name(video.stem, "speaker")
     if not split:
         if settings.train * FPS >= look.count:
             raise UserError(f"--train {settings.train:g} leaves nothing to hold out of {look.count / FPS:.1f} s")

@@ -22,6 +22,7 @@ from audioplane.config import Config, GaussianConfig
 from audioplane.methods.types import Position
 from audioplane.methods.types import Stage as TrainingStage
 from audioplane.preprocess.bundle import Lens, Poses
+from audioplane.preprocess.slopes import normal_matrices
 from audioplane.preprocess.trajectory import Band, add_inertia
 from audioplane.splat import rasterization
 from audioplane.splat.gaussians import Box, as_parameters, from_parameters, random_gaussians, splat
@@ -128,26 +129,6 @@ class Still:
         return out, alpha
 
 
-def slopes(picture: np.ndarray, depth: np.ndarray, poses: Poses, lens: Lens) -> np.ndarray:
-    """How each pixel changes with the pose: B x S x S x 3 x 6.
-
-    Args:
-        picture: B x S x S x 3. depth: B x S x S metres, above 0. poses: B. lens: of these pictures.
-    """
-    size = picture.shape[1]
-    at = np.arange(size) + 0.5
-    u, v = np.meshgrid((at - lens.x) / lens.focal, (at - lens.y) / lens.focal)
-    seen = np.stack([u * depth, v * depth, depth], -1)
-    arm = seen - poses.t[:, None, None]
-    step = lens.focal / depth
-    right, down = (np.gradient(picture, axis=axis) for axis in (2, 1))
-    # a point that moves by d shows colours that lay at d before: the picture changes by minus its slope times d
-    gx, gy = -right * step[..., None], -down * step[..., None]
-    gz = -(gx * u[..., None] + gy * v[..., None])
-    x, y, z = (arm[..., None, k] for k in range(3))
-    return np.stack([gz * y - gy * z, gx * z - gz * x, gy * x - gx * y, gx, gy, gz], -1)
-
-
 def _turned(gradient: np.ndarray, poses: Poses) -> np.ndarray:
     """The gradient by viewmats (B x 4 x 4) as one by steps (B x 6)."""
     A = gradient[:, :3, :3] @ poses.R.transpose(0, 2, 1)
@@ -179,9 +160,8 @@ def align(still: Still, frames: np.ndarray, poses: Poses, lens: Lens, steps: int
         loss = (w * r.square()).sum((1, 2, 3))
         if k == 0:
             picture, depth = out[..., :3].detach().numpy(), out[..., 3].detach().numpy()
-            J = slopes(picture, np.where(depth > 0.1, depth, poses.t[:, 2, None, None]), poses, lens)
-            flat = (J * np.sqrt(w.numpy())[..., None]).reshape(len(frames), -1, 6)
-            matrix = flat.transpose(0, 2, 1) @ flat
+            depth = np.where(depth > 0.1, depth, poses.t[:, 2, None, None].astype(np.float32))
+            matrix = normal_matrices(picture, depth, w[..., 0].numpy(), poses, lens)
         moved = _difference(poses, start)
         worth = loss.detach().double().numpy() + np.einsum("bi,ij,bj->b", moved, leash, moved)
         better = worth < least

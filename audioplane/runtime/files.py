@@ -28,6 +28,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DISK = (*NO_SPACE, errno.EIO)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 LONGEST = 50  # characters of a target's name in its draft's, which must fit into a folder's 255 bytes too
+LOCK = ".lock"  # within a folder that one process works in
 _DRAFT = re.compile(r"\.(?P<target>.+)\.\d+-[0-9a-f]{8}\.tmp")
 
 
@@ -171,22 +172,93 @@ def make_folder(path: str | Path) -> Path:
 def lock(path: str | Path) -> Iterator[None]:
     """Holds a lock beside `path`: a second process waits, and then finds what the first one made.
 
-    The lock's file, `.NAME.lock`, stays; its content means nothing.
+    The lock's file, `.NAME.lock`, means nothing by what it holds; it goes with the last who wants it.
 
     Raises:
         UserError: the lock's file cannot be written.
     """
-    if fcntl is None:
-        yield
-        return
     path = Path(path)
     make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.lock")
-    with _sentences(beside, None):
-        file = open(beside, "wb")  # noqa: SIM115 (closed below)
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    file = path.with_name(f".{path.name[:LONGEST]}.lock")
+    held = _lock(file, wait=True)
+    try:
         yield
+    finally:
+        _unlock(file, held)
+
+
+@contextlib.contextmanager
+def run_folder(path: str | Path) -> Iterator[Path]:
+    """A folder that one process at a time works in, made if it is missing; a second one is told at once.
+
+    If the block ends with an exception before anything was written, folders that were made for it are removed again.
+
+    Raises:
+        UserError: another process works in it, or it cannot be made.
+    """
+    path = Path(path)
+    made = _missing(path)
+    while True:
+        make_folder(path)
+        try:
+            held = _lock(path / LOCK, wait=False)
+            break
+        except FileNotFoundError:  # removed by one who held it and wrote nothing
+            continue
+        except BlockingIOError:
+            raise UserError(
+                f"another process is working in {path}: wait until it has ended, or give another folder"
+            ) from None
+    try:
+        yield path
+    finally:
+        _unlock(path / LOCK, held)
+        for folder in made:
+            with contextlib.suppress(OSError):  # not empty: something was written
+                folder.rmdir()
+
+
+def _missing(path: Path) -> list[Path]:
+    """The folders that have to be made for `path`, the innermost first."""
+    path, found = path.absolute(), []
+    while not path.exists() and path != path.parent:
+        found.append(path)
+        path = path.parent
+    return found
+
+
+def _lock(file: Path, wait: bool) -> int:
+    """The descriptor of a lock's file that this process holds now; -1 where the system has no locks.
+
+    Raises:
+        BlockingIOError: another process holds it and `wait` is false.
+        FileNotFoundError: its folder has gone. UserError: it cannot be written.
+    """
+    if fcntl is None:
+        return -1
+    while True:
+        try:
+            held = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise failure(file, error) from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if file.exists() and os.path.samestat(os.fstat(held), os.stat(file)):
+                return held
+        except FileNotFoundError:
+            pass  # the one who held it before has just removed it: a new one is needed
+        except BaseException:
+            os.close(held)
+            raise
+        os.close(held)
+
+
+def _unlock(file: Path, held: int) -> None:
+    if held >= 0:
+        file.unlink(missing_ok=True)  # while it is held: who waits for it looks whether it is still there
+        os.close(held)
 
 
 def remove_leftovers(folder: Path, target: str = "") -> None:

@@ -87,7 +87,7 @@ def rasterization(
     `meta["means2d"]` (with `absgrad`, also `meta["means2d"].absgrad` after backward), so that gsplat's strategies
     work unchanged on either device.
 
-    Paper: Eq. 1 to 4 (journal).
+    Audio-Plane, Eq. 1 to 4 (journal).
 
     Args:
         means: (N, 3) float32 centres, world units.

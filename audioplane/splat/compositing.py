@@ -1,4 +1,4 @@
-"""Front-to-back compositing of 2D Gaussians, tile by tile (Eq. 1 and 3), and its gradients.
+"""Front-to-back compositing of 2D Gaussians, tile by tile (Audio-Plane, Eq. 1 and 3), and its gradients.
 
 A tile is worked on in blocks of eight pixels in a row (see `simd`). For each Gaussian of the tile's list only the
 blocks that its ellipse reaches are visited. gsplat's numbers are kept: a Gaussian counts where alpha >= 1/255, alpha is
@@ -388,7 +388,7 @@ def composite(
 ) -> tuple[Tensor, Tensor]:
     """Composites M projected Gaussians over backgrounds, front to back.
 
-    Paper: Eq. 1 and 3 (journal).
+    Audio-Plane, Eq. 1 and 3 (journal).
 
     Args:
         means2d: (..., 2) pixels, M in all. conics: (..., 3). colors: (..., D). opacities: (...).

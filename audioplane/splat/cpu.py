@@ -87,8 +87,11 @@ def _is_whole(value: Any) -> bool:
 def _check(a: dict[str, Any]) -> None:
     """Raises ValueError or NotImplementedError, naming the argument, for what cannot be drawn."""
     for name, default in _CUDA_ONLY.items():
-        if a[name] is not default and a[name] != default:
-            raise NotImplementedError(f"{name}={a[name]!r} is not implemented on the CPU; only {name}={default!r} is")
+        value = a[name]
+        if hasattr(value, "shape"):  # its numbers would fill the screen
+            raise NotImplementedError(f"{name} is not implemented on the CPU; leave it out")
+        if value is not default and value != default:
+            raise NotImplementedError(f"{name}={value!r} is not implemented on the CPU; only {name}={default!r} is")
     if a["rolling_shutter"] is not None and getattr(a["rolling_shutter"], "name", "") != "GLOBAL":
         raise NotImplementedError("rolling_shutter is not implemented on the CPU; leave it out")
     for name, choices in (("render_mode", _MODES), ("rasterize_mode", ("classic", "antialiased"))):

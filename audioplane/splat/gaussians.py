@@ -40,7 +40,7 @@ class Box:
 class Gaussians:
     """N Gaussians.
 
-    Paper: Eq. 2 (journal).
+    Audio-Plane, Eq. 2 (journal).
 
     Attributes:
         means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
@@ -111,7 +111,7 @@ class Gaussians:
 def displacement(offsets: Tensor, weight: Tensor | None, units: Tensor) -> Tensor:
     """What deformation adds to packed Gaussians: d * Delta G, in metres and the other units of `Gaussians.pack`.
 
-    Paper: Audio-Plane, Eq. 13 (journal). `splat.moving.Move` is the compiled twin, in one pass with what is drawn.
+    Audio-Plane, Eq. 13 (journal). `splat.moving.Move` is the compiled twin, in one pass with what is drawn.
 
     Args:
         offsets: Delta G, (N, P). weight: d, (N, 1), or None for 1. units: of an offset of 1, (P,).
@@ -159,7 +159,7 @@ def splat(
 ) -> Picture:
     """Renders a cloud, moved by offsets, and with it the dynamism map in the same pass.
 
-    Paper: Eq. 4, 13 and 14, G' = G + d Delta G, I = R(G'; P) and g = R(D; P) (journal).
+    Audio-Plane, Eq. 4, 13 and 14, G' = G + d Delta G, I = R(G'; P) and g = R(D; P) (journal).
 
     Args:
         cloud: N Gaussians.
@@ -184,7 +184,7 @@ def drawn(
 ) -> tuple[Tensor, ...]:
     """What the rasterizer takes: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3 or 4).
 
-    Paper: Eq. 13 (journal), G' = G + d Delta G. Arguments as of `splat`.
+    Audio-Plane, Eq. 13 (journal), G' = G + d Delta G. Arguments as of `splat`.
     """
     if cloud.means.device.type != "cpu" or cloud.means.dtype != torch.float32 or viewmat.requires_grad:
         return drawn_plain(cloud, viewmat, dynamism, offsets, units)

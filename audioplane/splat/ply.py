@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from audioplane.errors import UserError
-from audioplane.runtime import files
+from audioplane.runtime import documents, files
 from audioplane.splat.gaussians import Gaussians
 
 TYPES = {
@@ -78,10 +78,7 @@ def load_ply(path: str | Path) -> Gaussians:
         UserError: no such file, not a .ply, not a cloud of Gaussians, or cut short.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+    data = documents.read_bytes(path, "tensor_bytes")
     order, elements, begin = _header(path, data)
     vertex = next((element for element in elements if element.name == "vertex"), None)
     if vertex is None or not vertex.count:

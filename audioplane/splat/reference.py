@@ -15,7 +15,7 @@ MAX_ALPHA, MIN_LIGHT = 0.999, 1e-4
 
 
 def covariance(quats: Tensor, scales: Tensor) -> Tensor:
-    """Sigma = R S S^T R^T for (N, 4) quaternions (w, x, y, z) and (N, 3) scales; (N, 3, 3). Paper: Sec. III-B."""
+    """Sigma = R S S^T R^T for (N, 4) quaternions (w, x, y, z) and (N, 3) scales; (N, 3, 3). Audio-Plane, Sec. III-B."""
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
     rotation = torch.stack(
         [
@@ -38,7 +38,7 @@ def covariance(quats: Tensor, scales: Tensor) -> Tensor:
 def projected(
     means: Tensor, sigma: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Sigma' = J W Sigma W^T J^T. Paper: Sec. III-B (journal).
+    """Sigma' = J W Sigma W^T J^T. Audio-Plane, Sec. III-B (journal).
 
     Returns means2d (N, 2), depths (N,), blurred Sigma' (N, 2, 2), and rho (N,), what the blur leaves of the peak.
     """
@@ -74,7 +74,8 @@ def rasterization(
 ) -> tuple[Tensor, Tensor]:
     """Renders (N, D) or (C, N, D) colours or depths; returns (C, H, W, D) and alphas (C, H, W, 1).
 
-    Paper: Eq. 1, 3 and 4 (journal), with gsplat's thresholds. `mean depths` can be rendered by passing them as colours.
+    Audio-Plane, Eq. 1, 3 and 4 (journal), with gsplat's thresholds. `mean depths` can be rendered by
+    passing them as colours.
     """
     dtype, renders, alphas = means.dtype, [], []
     rows, columns = torch.arange(height, dtype=dtype) + 0.5, torch.arange(width, dtype=dtype) + 0.5

@@ -9,19 +9,17 @@ and a Subject can be pickled (it travels as its path), so loaders with worker pr
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.subject import masks
-from audioplane.subject.format import DEPTH_UNIT, FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, read_manifest
+from audioplane.subject import masks, parts
+from audioplane.subject.check import check, refuse
+from audioplane.subject.format import DEPTH_UNIT, FPS, SAMPLE_RATE, Manifest, read_manifest
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
-from audioplane.subject.pack import PackReader
 from audioplane.subject.writer import SubjectWriter
 
 if TYPE_CHECKING:
@@ -70,33 +68,18 @@ class Subject:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-        self._packs: dict[str, PackReader] = {
-            name: PackReader(path / name) for name in manifest.parts if name.endswith(".pack")
-        }
+        self._packs = parts.open_packs(path, manifest)
 
     @classmethod
     def open(cls, path: str | Path) -> Subject:
-        """Opens the Subject in folder `path`; reads only its manifest and the indices of its packs.
+        """Opens the Subject in folder `path`; reads its manifest and the headers of its parts.
 
         Raises:
-            UserError: it is not a Subject, of another version, or a part is missing or has another size.
+            UserError: it is not a Subject, of another version, or a part is missing or not what it should be.
         """
         path = Path(path)
         manifest = read_manifest(path)
-        missing = [name for name in REQUIRED if name not in manifest.parts]
-        if not any(name in manifest.parts for name in WITHOUT_HEAD):
-            missing.append(WITHOUT_HEAD[0])
-        if missing:
-            raise UserError(f"{path} lacks {', '.join(missing)}; make the Subject again")
-        for name, part in manifest.parts.items():
-            file = path / name
-            size = file.stat().st_size if file.is_file() else None
-            if size != part.bytes:
-                state = "is missing" if size is None else f"has {size} bytes instead of {part.bytes}"
-                raise UserError(
-                    f"{path} is damaged: {name} {state}; copy or make it again "
-                    f"(`audioplane subject check` lists everything that is wrong)"
-                )
+        refuse(path, manifest)
         return cls(path, manifest)
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
@@ -153,20 +136,14 @@ class Subject:
             return None
         return self._picture("depth.pack", t).astype(np.float32) * np.float32(DEPTH_UNIT)
 
-    def _image(self, name: str) -> np.ndarray:
-        image = cv2.imread(str(self.path / name), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UserError(f"{self.path / name} is damaged; copy or make the Subject again")
-        return np.ascontiguousarray(image[..., ::-1])
-
     @cached_property
     def _still_without_head(self) -> np.ndarray:
-        return self._image("without_head.png")
+        return parts.still(self.path, "without_head.png", self.manifest)
 
     @cached_property
     def background(self) -> np.ndarray:
         """The still background: H x W x 3 uint8 RGB."""
-        return self._image("background.png")
+        return parts.still(self.path, "background.png", self.manifest)
 
     # Masks, H x W bool
 
@@ -202,8 +179,7 @@ class Subject:
 
     @cached_property
     def _cameras(self) -> dict[str, np.ndarray]:
-        with np.load(self.path / "cameras.npz") as file:
-            return {name: file[name].astype(np.float32) for name in ("K", "viewmats")}
+        return parts.cameras(self.path, self.manifest)
 
     @property
     def K(self) -> np.ndarray:  # noqa: N802
@@ -218,26 +194,19 @@ class Subject:
     @cached_property
     def landmarks(self) -> np.ndarray:
         """68 landmarks (iBUG order): T x 68 x 2 float32 pixels; NaN in frames where none were found."""
-        return np.load(self.path / "landmarks.npy")
+        return parts.landmarks(self.path, self.manifest)
 
     @cached_property
     def audio(self) -> np.ndarray:
         """The voice: float32 in [-1, 1], 16 kHz."""
-        import soundfile
-
-        try:
-            samples, _ = soundfile.read(self.path / "audio.flac", dtype="float32")
-        except soundfile.SoundFileError as error:
-            raise UserError(f"{self.path / 'audio.flac'} is damaged ({error}); make the Subject again") from error
-        return samples
+        return parts.audio(self.path, self.manifest)
 
     @cached_property
     def tracks(self) -> dict[str, np.ndarray]:
         """Further named tracks, T or T x N float32 each; empty when there are none."""
         if "tracks.npz" not in self.manifest.parts:
             return {}
-        with np.load(self.path / "tracks.npz") as file:
-            return dict(file)
+        return parts.tracks(self.path, self.manifest)
 
     # Truths, None where unknown
 
@@ -246,20 +215,16 @@ class Subject:
         """The speech sounds with their times, or None."""
         if "phonemes.json" not in self.manifest.parts:
             return None
-        entries = json.loads((self.path / "phonemes.json").read_text(encoding="utf-8"))
-        return [Phoneme(**entry) for entry in entries]
+        return [Phoneme(one.ipa, one.start, one.end, one.stress, one.release) for one in parts.phonemes(self.path)]
 
     @cached_property
     def blendshapes(self) -> np.ndarray | None:
         """ARKit blendshape weights, T x 52 float32 in [0, 1] (alphabetical names), or None."""
-        return np.load(self.path / "blendshapes.npy") if "blendshapes.npy" in self.manifest.parts else None
+        return parts.blendshapes(self.path, self.manifest) if "blendshapes.npy" in self.manifest.parts else None
 
     @cached_property
     def _mesh(self) -> dict[str, np.ndarray] | None:
-        if "mesh.npz" not in self.manifest.parts:
-            return None
-        with np.load(self.path / "mesh.npz") as file:
-            return dict(file)
+        return parts.mesh(self.path, self.manifest) if "mesh.npz" in self.manifest.parts else None
 
     @property
     def faces(self) -> np.ndarray | None:
@@ -275,12 +240,12 @@ class Subject:
     def vertex_groups(self) -> dict[str, np.ndarray]:
         """Named vertex index lists of the true mesh; empty when there is none."""
         mesh = self._mesh or {}
-        return {name[len("group_") :]: mesh[name] for name in mesh if name.startswith("group_")}
+        return {name[len(parts.GROUP) :]: mesh[name] for name in mesh if name.startswith(parts.GROUP)}
 
     @cached_property
     def _motion(self) -> tuple[np.ndarray, np.ndarray]:
-        basis = np.load(self.path / "vertex_basis.npy", mmap_mode="r")
-        return basis.reshape(len(basis), -1), np.load(self.path / "vertex_weights.npy")
+        assert self._mesh is not None
+        return parts.motion(self.path, self.manifest, len(self._mesh["rest"]))
 
     def vertices(self, t: int) -> np.ndarray | None:
         """True vertices of frame t, V x 3 float32 metres in head coordinates (within 0.05 mm), or None."""
@@ -307,15 +272,17 @@ class Subject:
         if name not in self.feature_names:
             here = ", ".join(self.feature_names) or "none"
             raise UserError(f"{self.name!r} has no audio features {name!r}; it has {here}")
-        return np.load(self.path / "features" / f"{name}.npy", mmap_mode="r")
+        return parts.features(self.path, self.manifest, name)
 
     # Whole-subject operations
 
-    def validate(self) -> list[Problem]:
-        """Reads everything and lists what is wrong with it; empty when all is well."""
-        from audioplane.subject.check import check
+    def validate(self, every_picture: bool = True) -> list[Problem]:
+        """Reads everything and lists what is wrong with it; empty when all is well.
 
-        return check(self.path)
+        Args:
+            every_picture: whether pictures besides labels are decoded one by one too.
+        """
+        return check(self.path, every_picture=every_picture)
 
     @classmethod
     def from_ad_nerf(cls, folder: str | Path, out: str | Path, progress: bool = False) -> Subject:

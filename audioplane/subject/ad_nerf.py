@@ -25,16 +25,20 @@ TalkingGaussian has for the inner mouth.
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import cv2
+import msgspec
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import arrays, documents, limits, pictures
+from audioplane.runtime.names import as_name
 from audioplane.subject.format import FPS, SAMPLE_RATE
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, OUTER_LIPS, TORSO
+from audioplane.subject.parts import FARTHEST
 from audioplane.subject.torso import without_head
 from audioplane.subject.writer import SubjectWriter
 
@@ -68,16 +72,36 @@ class Layout:
     """Whether poses had been numbered on over frames without landmarks."""
 
 
+Number = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+Row = tuple[Number, Number, Number, Number]
+
+
+@dataclass(frozen=True)
+class TransformsFrame:
+    """One frame of a transforms file."""
+
+    img_id: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    transform_matrix: tuple[Row, Row, Row, Row]
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """What is read of a transforms file."""
+
+    focal_len: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+    cx: Number
+    cy: Number
+    frames: Annotated[list[TransformsFrame], msgspec.Meta(min_length=1)]
+
+
 def _read_transforms(file: Path) -> tuple[dict[str, float], dict[int, np.ndarray]]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        camera = {name: float(values[name]) for name in ("focal_len", "cx", "cy")}
-        frames = {int(f["img_id"]): np.array(f["transform_matrix"], np.float64) for f in values["frames"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is not a transforms file of AD-NeRF's layout ({error!r})") from error
-    if not frames or any(pose.shape != (4, 4) for pose in frames.values()):
-        raise UserError(f"{file} has no frames, or poses that are not 4 x 4")
-    return camera, frames
+    values = documents.read(file, Transforms, "this is no transforms file of AD-NeRF's layout; copy it again")
+    limits.check_frames(len(values.frames), str(file))
+    frames = {one.img_id: np.array(one.transform_matrix, np.float64) for one in values.frames}
+    lost = next((i for i, pose in frames.items() if abs(np.linalg.det(pose)) < 1e-9), None)
+    if lost is not None:
+        raise UserError(f"{file}: the pose of frame {lost} cannot be inverted; track the face again")
+    return {"focal_len": values.focal_len, "cx": values.cx, "cy": values.cy}, frames
 
 
 def _contiguous(ids: list[int], what: str, first: int) -> tuple[int, int]:
@@ -132,7 +156,7 @@ def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
     Raises:
         UserError: it cannot be determined.
     """
-    seen = sorted(int(file.stem) for file in (folder / "ori_imgs").glob("*.lms") if file.stem.isdigit())
+    seen = sorted(int(file.stem) for file in (folder / "ori_imgs").glob("*.lms") if _is_number(file.stem))
     if not seen or set(numbers) <= set(seen):
         return {number: number for number in numbers}
     if len(numbers) == len(seen) and numbers == list(range(len(seen))):
@@ -142,6 +166,10 @@ def _frames_of(numbers: list[int], folder: Path) -> dict[int, int]:
         f"{folder}: the transforms have {len(numbers)} poses, ori_imgs has {len(seen)} frames with landmarks (.lms); "
         f"frame {unseen[0]} has a pose but none: which frame each pose belongs to is not clear; track the face again"
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10
 
 
 def _bridge(poses: dict[int, np.ndarray], train: set[int], folder: Path) -> set[int]:
@@ -168,12 +196,12 @@ def _bridge(poses: dict[int, np.ndarray], train: set[int], folder: Path) -> set[
 
 def _picture(file: Path, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """H x W x 3 or 4, RGB(A)."""
-    image = cv2.imread(str(file), flag)
-    if image is None:
-        raise UserError(f"{file} is {'damaged' if file.is_file() else 'missing'}; the folder is not complete")
+    if not file.is_file():
+        raise UserError(f"{file} is missing; the folder is not complete")
+    image = pictures.read(file, flag)
     channels = image.shape[2] if image.ndim == 3 else 1
-    if flag == cv2.IMREAD_UNCHANGED and channels != 4:
-        raise UserError(f"{file} has {channels} channel(s), expected RGB with transparency")
+    if flag == cv2.IMREAD_UNCHANGED and (channels != 4 or image.dtype != np.uint8):
+        raise UserError(f"{file} has {channels} channel(s) of {image.dtype}, expected 8-bit RGB with transparency")
     return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if channels == 4 else cv2.COLOR_BGR2RGB)
 
 
@@ -182,9 +210,12 @@ def _landmarks(file: Path) -> np.ndarray:
     if not file.is_file():
         return np.full((68, 2), np.nan, np.float32)
     try:
-        points = np.loadtxt(file, dtype=np.float32).reshape(68, -1)[:, :2]
+        rows = [line.split() for line in documents.read_bytes(file).decode().splitlines() if line.strip()]
+        points = np.array(rows[:69], np.float32).reshape(68, -1)[:, :2]
     except ValueError as error:
         raise UserError(f"{file} does not hold 68 landmarks ({error})") from error
+    if points.shape != (68, 2) or not np.isfinite(points).all() or np.abs(points).max() > FARTHEST:
+        raise UserError(f"{file} does not hold 68 landmarks; track the face again")
     return points + np.float32(0.5)
 
 
@@ -197,7 +228,7 @@ def _label(folder: Path, number: int, landmarks: np.ndarray) -> np.ndarray:
     mouth = label == MOUTH
     teeth = folder / "teeth_mask" / f"{number}.npy"
     if teeth.is_file():
-        mouth |= np.load(teeth).astype(bool)
+        mouth |= arrays.read_npy(teeth, arrays.Expected(mouth.shape, "bfiu", finite=False)).astype(bool)
     if np.isfinite(landmarks).all():
         lips = np.zeros(label.shape, np.uint8)
         fixed = np.round((landmarks[list(OUTER_LIPS)] - 0.5) * 16).astype(np.int32)
@@ -260,7 +291,8 @@ def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
             f"{folder} has no torso_imgs, and its pictures are not square: the torso cannot be painted here"
         )
     landmarks = []
-    with SubjectWriter(out, folder.resolve().name, width, height, provenance=_provenance(folder, layout)) as writer:
+    name = as_name(folder.resolve().name, "imported")
+    with SubjectWriter(out, name, width, height, provenance=_provenance(folder, layout)) as writer:
         writer.set_background(background)
         writer.set_cameras(layout.K, layout.viewmats)
         writer.set_audio(_audio(folder, layout.ids))
@@ -285,8 +317,8 @@ def convert(folder: Path, out: Path, progress: bool = False) -> Layout:
         for name, title in FEATURES.items():
             file = folder / f"{name}.npy"
             if file.is_file() and not (name == "aud" and (folder / "aud_ds.npy").is_file()):
-                rows = np.load(file, allow_pickle=False)
-                if len(rows) > layout.ids[-1]:
+                rows = arrays.read_npy(file, arrays.Expected(None, "fiu"))
+                if rows.ndim and len(rows) > layout.ids[-1]:
                     writer.add_features(title, rows[layout.ids[0] : layout.ids[-1] + 1])
     return layout
 

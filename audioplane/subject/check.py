@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from audioplane.errors import UserError
+from audioplane.subject import parts
 from audioplane.subject.format import FPS, REQUIRED, SAMPLE_RATE, WITHOUT_HEAD, Manifest, Part, read_manifest
 from audioplane.subject.masks import HAIR, MOUTH, mouth_opening
-from audioplane.subject.pack import DamagedPackError, PackReader
+from audioplane.subject.pack import DamagedPackError, StrangePictureError
 from audioplane.subject.sync import mouth_sound_sync
 
 ERROR, WARNING = "error", "warning"
@@ -46,12 +47,35 @@ def _frames(indices: list[int]) -> str:
     return f"frame{'s' if len(indices) > 1 else ''} {shown}{more}"
 
 
-def check(path: Path, progress: Callable[[int], object] = lambda frames: None) -> list[Problem]:
+def refuse(path: Path, manifest: Manifest) -> None:
+    """The part of `check` that every opening of a Subject makes: all that is known without reading the parts.
+
+    Raises:
+        UserError: the first thing that is wrong.
+    """
+    more = "(`audioplane subject check` lists everything that is wrong)"
+    for problem in _check_manifest(manifest):
+        if problem.severity == ERROR:
+            raise UserError(f"{path}: {problem.part}: {problem.what}. {problem.advice} {more}")
+    for name, part in manifest.parts.items():
+        file = path / name
+        size = file.stat().st_size if file.is_file() else None
+        if size != part.bytes:
+            state = "is missing" if size is None else f"has {size} bytes instead of {part.bytes}"
+            raise UserError(f"{path} is damaged: {name} {state}; copy or make it again {more}")
+    parts.check_headers(path, manifest)
+
+
+def check(
+    path: Path, progress: Callable[[int], object] = lambda frames: None, every_picture: bool = True
+) -> list[Problem]:
     """Everything that is wrong with the Subject in folder `path`; empty when all is well.
 
     Args:
         path: the folder.
         progress: called with the number of pictures just read.
+        every_picture: whether pictures are decoded one by one. Without, labels are: enough for a Subject just written,
+            whose files are held to their hashes either way.
 
     Raises:
         UserError: the folder is not a Subject at all, or of another format version.
@@ -65,22 +89,26 @@ def check(path: Path, progress: Callable[[int], object] = lambda frames: None) -
         if (path / name).is_file():
             whole.append(name)
     for name in whole:
-        if name.endswith(".pack"):
+        if name.endswith(".pack") and (every_picture or name == "labels.pack"):
             problems += _check_pack(path / name, name, manifest, progress)
     broken = {problem.part for problem in problems}
-    for name, look in (
-        ("audio.flac", _check_audio),
-        ("cameras.npz", _check_cameras),
-        ("landmarks.npy", _check_landmarks),
-        ("blendshapes.npy", _check_blendshapes),
-        ("phonemes.json", _check_phonemes),
-        ("background.png", _check_still),
-        ("without_head.png", _check_still),
-    ):
+    looks = {
+        "audio.flac": _check_audio,
+        "cameras.npz": _check_cameras,
+        "landmarks.npy": _check_landmarks,
+        "blendshapes.npy": _check_blendshapes,
+        "phonemes.json": _check_phonemes,
+        "background.png": _check_still,
+        "without_head.png": _check_still,
+        "tracks.npz": lambda path, manifest, name: _read(parts.tracks, path, manifest),
+        "mesh.npz": _check_mesh,
+    }
+    looks |= {name: _check_features for name in whole if name.startswith("features/")}
+    for name, look in looks.items():
         if name in whole and name not in broken:
             try:
-                problems += look(path / name, manifest)
-            except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+                problems += look(path, manifest, name)
+            except UserError as error:
                 problems.append(_unreadable(name, error))
     if not problems:
         problems += _check_sync(path, manifest)
@@ -89,6 +117,12 @@ def check(path: Path, progress: Callable[[int], object] = lambda frames: None) -
 
 def _unreadable(name: str, error: Exception) -> Problem:
     return Problem(ERROR, name, f"cannot be read ({error})", "Copy it again, or make the Subject again")
+
+
+def _read(reader: Callable[..., object], *arguments: object) -> list[Problem]:
+    """Nothing to report beyond what the reader refuses."""
+    reader(*arguments)
+    return []
 
 
 def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
@@ -150,7 +184,7 @@ def _check_file(file: Path, name: str, part: Part) -> Problem | None:
 
 def _check_pack(file: Path, name: str, manifest: Manifest, progress: Callable[[int], object]) -> Iterator[Problem]:
     try:
-        pack = PackReader(file)
+        pack = parts.open_pack(file.parent, name, manifest)
     except DamagedPackError as error:
         yield Problem(ERROR, name, f"cannot be read ({error})", "Copy it again, or make the Subject again")
         return
@@ -161,20 +195,18 @@ def _check_pack(file: Path, name: str, manifest: Manifest, progress: Callable[[i
             f"it has {len(pack)} pictures for {manifest.num_frames} frames",
             "Make the Subject again",
         )
-    colours = {"labels.pack": (), "depth.pack": ()}.get(name, (3,))
-    shape = (manifest.height, manifest.width, *colours)
-    kind = np.uint16 if name == "depth.pack" else np.uint8
     damaged, sizes, outside, headless, mouthless = [], [], [], [], []
     for t in range(len(pack)):
         progress(1)
         try:
             image = pack[t]
+        except StrangePictureError:
+            sizes.append(t)
+            continue
         except DamagedPackError:
             damaged.append(t)
             continue
-        if image.shape != shape or image.dtype != kind:
-            sizes.append(t)
-        elif name == "labels.pack":
+        if name == "labels.pack":
             counts = np.bincount(image.reshape(-1), minlength=5)
             (outside.append(t) if counts[5:].any() else None)
             (headless.append(t) if not counts[HAIR:].any() else None)
@@ -187,7 +219,7 @@ def _check_pack(file: Path, name: str, manifest: Manifest, progress: Callable[[i
     if damaged:
         yield Problem(ERROR, name, f"{_frames(damaged)} cannot be decoded", "Copy it again, or make it again")
     if sizes:
-        yield Problem(ERROR, name, f"{_frames(sizes)} of another size or type than {shape} {kind.__name__}", again)
+        yield Problem(ERROR, name, f"{_frames(sizes)} of another size or type than {pack.shape} {pack.dtype}", again)
     if outside:
         yield Problem(ERROR, name, f"{_frames(outside)} with labels beyond 0 to 4", again)
     if headless:
@@ -196,88 +228,57 @@ def _check_pack(file: Path, name: str, manifest: Manifest, progress: Callable[[i
         yield Problem(WARNING, name, f"{_frames(mouthless)} without a mouth", look)
 
 
-def _check_audio(file: Path, manifest: Manifest) -> Iterator[Problem]:
-    import soundfile
-
-    try:
-        samples, rate = soundfile.read(file, dtype="float32")
-    except soundfile.SoundFileError as error:
-        yield _unreadable(file.name, error)
-        return
-    if rate != SAMPLE_RATE or samples.ndim != 1:
-        channels = 1 if samples.ndim == 1 else samples.shape[1]
-        yield Problem(
-            ERROR,
-            file.name,
-            f"it has {rate} Hz and {channels} channel(s), expected {SAMPLE_RATE} Hz mono",
-            "Resample it and make the Subject again",
-        )
-        return
+def _check_audio(path: Path, manifest: Manifest, name: str) -> Iterator[Problem]:
     if manifest.fps != FPS:
         return  # said already; lengths cannot be compared
-    drift = len(samples) / rate - manifest.num_frames / manifest.fps
+    samples = parts.audio(path, manifest)
+    drift = len(samples) / SAMPLE_RATE - manifest.num_frames / manifest.fps
     if abs(drift) > 1 / manifest.fps:
         yield Problem(
             ERROR,
-            file.name,
+            name,
             f"the audio is {abs(drift):.2f} s {'longer' if drift > 0 else 'shorter'} than the "
             f"{manifest.num_frames / manifest.fps:.2f} s of video: they drift apart or one is cut",
             "Prepare the video again; if it has a variable frame rate, by its timestamps",
         )
     if not samples.size or float(np.abs(samples).max()) < 1e-3:
-        yield Problem(WARNING, file.name, "the audio is silent", "Nothing can be learnt from it; check the source")
+        yield Problem(WARNING, name, "the audio is silent", "Nothing can be learnt from it; check the source")
 
 
-def _check_cameras(file: Path, manifest: Manifest) -> Iterator[Problem]:
-    with np.load(file) as arrays:
-        K, viewmats = arrays["K"], arrays["viewmats"]
+def _check_cameras(path: Path, manifest: Manifest, name: str) -> Iterator[Problem]:
+    found = parts.cameras(path, manifest, finite=False)
+    K, viewmats = found["K"], found["viewmats"]
     track = "Track the head again for them"
-    if viewmats.shape != (manifest.num_frames, 4, 4) or K.shape != (3, 3):
-        yield Problem(
-            ERROR,
-            file.name,
-            f"poses of shape {viewmats.shape} for {manifest.num_frames} frames",
-            "Make the Subject again",
-        )
-        return
     bad = np.flatnonzero(~np.isfinite(viewmats).all((1, 2))).tolist()
     if bad or not np.isfinite(K).all():
         where = _frames(bad) if bad else "the intrinsics"
-        yield Problem(ERROR, file.name, f"NaN or infinite numbers in {where}", track)
+        yield Problem(ERROR, name, f"NaN or infinite numbers in {where}", track)
         return
     rotation = viewmats[:, :3, :3]
     crooked = np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max((1, 2)) > 1e-3
     crooked |= np.linalg.det(rotation) < 0
     if crooked.any():
         bad = np.flatnonzero(crooked).tolist()
-        yield Problem(ERROR, file.name, f"{_frames(bad)}: the pose is not a rotation", track)
+        yield Problem(ERROR, name, f"{_frames(bad)}: the pose is not a rotation", track)
     behind = np.flatnonzero(viewmats[:, 2, 3] <= 0).tolist()
     if behind:
         yield Problem(
             ERROR,
-            file.name,
+            name,
             f"{_frames(behind)}: the head lies behind the camera",
             "Poses are camera-from-head with z forward; check their axes",
         )
     if K[0, 0] <= 0 or K[1, 1] <= 0:
-        yield Problem(ERROR, file.name, "the focal length is not positive", "Make the Subject again")
+        yield Problem(ERROR, name, "the focal length is not positive", "Make the Subject again")
 
 
-def _check_landmarks(file: Path, manifest: Manifest) -> Iterator[Problem]:
-    landmarks = np.load(file)
-    if landmarks.shape != (manifest.num_frames, 68, 2):
-        yield Problem(
-            ERROR,
-            file.name,
-            f"shape {landmarks.shape} for {manifest.num_frames} frames",
-            "Make the Subject again",
-        )
-        return
+def _check_landmarks(path: Path, manifest: Manifest, name: str) -> Iterator[Problem]:
+    landmarks = parts.landmarks(path, manifest)
     missing = np.flatnonzero(~np.isfinite(landmarks).all((1, 2))).tolist()
     if missing:
         yield Problem(
             WARNING,
-            file.name,
+            name,
             f"{_frames(missing)} without landmarks",
             "They train with coarser masks; leave them out of the split if there are many",
         )
@@ -285,53 +286,40 @@ def _check_landmarks(file: Path, manifest: Manifest) -> Iterator[Problem]:
     away = ((landmarks < -0.5 * size) | (landmarks > 1.5 * size)).any((1, 2))
     if away.any():
         where = _frames(np.flatnonzero(away).tolist())
-        yield Problem(WARNING, file.name, f"{where}: landmarks far outside the picture", "Find them again")
+        yield Problem(WARNING, name, f"{where}: landmarks far outside the picture", "Find them again")
 
 
-def _check_blendshapes(file: Path, manifest: Manifest) -> Iterator[Problem]:
-    weights = np.load(file)
-    if weights.shape != (manifest.num_frames, 52):
-        yield Problem(
-            ERROR,
-            file.name,
-            f"shape {weights.shape} for {manifest.num_frames} frames",
-            "Make the Subject again",
-        )
-    elif not np.isfinite(weights).all() or weights.min() < -1e-4 or weights.max() > 1 + 1e-4:
-        yield Problem(ERROR, file.name, "weights that are NaN or outside [0, 1]", "Make the Subject again")
+def _check_blendshapes(path: Path, manifest: Manifest, name: str) -> Iterator[Problem]:
+    weights = parts.blendshapes(path, manifest)
+    if weights.min(initial=0) < -1e-4 or weights.max(initial=0) > 1 + 1e-4:
+        yield Problem(ERROR, name, "weights outside [0, 1]", "Make the Subject again")
 
 
-def _check_phonemes(file: Path, manifest: Manifest) -> Iterator[Problem]:
-    import json
-
-    entries = json.loads(file.read_text(encoding="utf-8"))
-    times = np.array([[entry["start"], entry["end"]] for entry in entries], np.float64).reshape(-1, 2)
+def _check_phonemes(path: Path, manifest: Manifest, name: str) -> Iterator[Problem]:
+    times = np.array([[one.start, one.end] for one in parts.phonemes(path)], np.float64).reshape(-1, 2)
     end = manifest.num_frames / manifest.fps
     if len(times) and ((times[:, 0] > times[:, 1]).any() or (np.diff(times[:, 0]) < 0).any()):
-        yield Problem(ERROR, file.name, "the speech sounds are not in the order of time", "Align them again")
+        yield Problem(ERROR, name, "the speech sounds are not in the order of time", "Align them again")
     elif len(times) and manifest.fps == FPS and (times.min() < -0.05 or times.max() > end + 0.05):
-        yield Problem(ERROR, file.name, f"speech sounds outside the clip's {end:.2f} s", "Align them again")
+        yield Problem(ERROR, name, f"speech sounds outside the clip's {end:.2f} s", "Align them again")
 
 
-def _check_still(file: Path, manifest: Manifest) -> Iterator[Problem]:
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    shape = None if image is None else image.shape
-    if shape != (manifest.height, manifest.width, 3):
-        what = "not a picture" if shape is None else f"of shape {shape}"
-        yield Problem(
-            ERROR,
-            file.name,
-            f"it is {what}, expected {(manifest.height, manifest.width, 3)}",
-            "Make it again",
-        )
+def _check_still(path: Path, manifest: Manifest, name: str) -> list[Problem]:
+    return _read(parts.still, path, name, manifest)
+
+
+def _check_mesh(path: Path, manifest: Manifest, name: str) -> list[Problem]:
+    vertices = len(parts.mesh(path, manifest)["rest"])
+    return _read(parts.motion, path, manifest, vertices) if "vertex_basis.npy" in manifest.parts else []
+
+
+def _check_features(path: Path, manifest: Manifest, name: str) -> list[Problem]:
+    return _read(parts.features, path, manifest, name.removeprefix("features/").removesuffix(".npy"))
 
 
 def _check_sync(path: Path, manifest: Manifest) -> Iterator[Problem]:
     """Only checked when landmarks and audio are well."""
-    import soundfile
-
-    audio, _ = soundfile.read(path / "audio.flac", dtype="float32")
-    sync = mouth_sound_sync(mouth_opening(np.load(path / "landmarks.npy")), audio)
+    sync = mouth_sound_sync(mouth_opening(parts.landmarks(path, manifest)), parts.audio(path, manifest))
     chance = max(0.2, 5 / np.sqrt(manifest.num_frames))  # smooth curves correlate a little at some lag by chance
     if sync is None or sync.correlation < chance:
         found = "cannot be compared" if sync is None else f"hardly correlate ({sync.correlation:.2f})"

@@ -27,9 +27,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from audioplane.errors import UserError
+from audioplane.runtime import documents, limits
+from audioplane.runtime.names import check_name, inside
 
 FORMAT = "audioplane-subject"
 VERSION = 1
@@ -39,33 +43,59 @@ SAMPLE_RATE = 16_000
 DEPTH_UNIT = 1e-4  # metres per step of depth.pack
 REQUIRED = ("frames.pack", "labels.pack", "background.png", "audio.flac", "cameras.npz", "landmarks.npy")
 WITHOUT_HEAD = ("without_head.pack", "without_head.png")
+AGAIN = "copy or make the Subject again"
+
+Pixels = Annotated[int, Meta(ge=1, le=2**20)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Frame = Annotated[int, Meta(ge=-(2**31), le=2**31)]
+Text = Annotated[str, Meta(max_length=10_000)]
+Seconds = Annotated[float, Meta(ge=-1e7, le=1e7)]
 
 
 @dataclass(frozen=True)
 class Part:
     """One file of a Subject."""
 
-    sha256: str
-    bytes: int
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    bytes: Count
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frames to learn from and held out, each [first, end)."""
+
+    train: tuple[Frame, Frame]
+    test: tuple[Frame, Frame]
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """One entry of phonemes.json; times in seconds."""
+
+    ipa: Annotated[str, Meta(max_length=20)]
+    start: Seconds
+    end: Seconds
+    stress: Annotated[int, Meta(ge=0, le=2)] = 0
+    release: Seconds | None = None
 
 
 @dataclass(frozen=True)
 class Manifest:
     """The contents of manifest.json."""
 
-    name: str
-    width: int
-    height: int
-    num_frames: int
-    train: tuple[int, int]
-    test: tuple[int, int]
-    licence: str
-    without_head: str
+    name: Text
+    width: Pixels
+    height: Pixels
+    num_frames: Count
+    train: tuple[Frame, Frame]
+    test: tuple[Frame, Frame]
+    licence: Text
+    without_head: Text
     """How the picture without the head was obtained, in a few words."""
     provenance: dict[str, Any]
     parts: dict[str, Part]
-    fps: float = FPS
-    sample_rate: int = SAMPLE_RATE
+    fps: Annotated[float, Meta(gt=0, le=1000)] = FPS
+    sample_rate: Annotated[int, Meta(ge=1, le=10_000_000)] = SAMPLE_RATE
     extra: dict[str, Any] = field(default_factory=dict)
     """Keys of the file that this version does not know."""
 
@@ -109,27 +139,30 @@ def read_manifest(path: Path) -> Manifest:
     """
     if not path.exists():
         raise UserError(f"there is no {path}; give the folder of a Subject")
-    file = path / MANIFEST
-    if not file.is_file():
+    if not (path / MANIFEST).is_file():
         raise UserError(f"{path} is not a Subject (it has no {MANIFEST}){looks_like(path)}")
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        is_ours = values.get("format") == FORMAT
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{file} is damaged ({error}); copy or make the Subject again") from error
-    if not is_ours:
-        raise UserError(f"{file} is not a Subject's manifest (its format is {values.get('format')!r})")
+    file = inside(path, MANIFEST)
+    values = documents.read(file, dict[str, Any], AGAIN)
+    if values.get("format") != FORMAT:
+        raise UserError(f"{file} is not a Subject's manifest (its format is {str(values.get('format'))[:80]!r})")
     if values.get("version") != VERSION:
         raise UserError(
-            f"{path} has format version {values.get('version')!r}, this program reads version {VERSION}; "
+            f"{path} has format version {str(values.get('version'))[:80]}, this program reads version {VERSION}; "
             "make the Subject again, or use the audioplane that made it"
         )
-    del values["format"], values["version"]
-    try:
-        split = values.pop("split")
-        values["train"], values["test"] = ((int(a), int(b)) for a, b in (split["train"], split["test"]))
-        values["parts"] = {str(name): Part(**part) for name, part in values["parts"].items()}
-        known = {key: values.pop(key) for key in list(values) if key in Manifest.__dataclass_fields__}
-        return Manifest(**known, extra=values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{file} is damaged ({error!r}); copy or make the Subject again") from error
+    manifest = _manifest(values, str(file))
+    check_name(manifest.name, f"{file}: the speaker's name")
+    limits.check_frames(manifest.num_frames, str(file))
+    for name in manifest.parts:
+        inside(path, name)
+    return manifest
+
+
+def _manifest(values: dict[str, Any], what: str) -> Manifest:
+    """The values of manifest.json, with the types that they must have."""
+    whole = dict(values)
+    del whole["format"], whole["version"]
+    split = documents.convert(whole.pop("split", None), Split, f"{what}: split", AGAIN)
+    known = {key: whole.pop(key) for key in list(whole) if key in Manifest.__dataclass_fields__ and key != "extra"}
+    known |= {"train": split.train, "test": split.test, "extra": whole}
+    return documents.convert(known, Manifest, what, AGAIN)

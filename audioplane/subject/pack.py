@@ -32,19 +32,28 @@ import cv2
 import numpy as np
 
 from audioplane.errors import UserError
+from audioplane.runtime import pictures
 
 HEAD = b"APPACK1\n"
 END = b"APEND01\n"
 FACTS, CLOSE = struct.Struct("<QQI"), struct.Struct("<I8s")
 TAIL_SIZE = FACTS.size + CLOSE.size
 
-# Run-length matching at level 1: as small as zlib's level 6 on pictures of people, four times as fast to
-# write.
-PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+# Run-length matching at level 1, each row as its difference to the one above: on pictures of people a fifteenth larger
+# than zlib's level 6 with every filter, in a sixth of the time, and the fastest to read.
+PNG_SETTINGS = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+]
 
 
 class DamagedPackError(UserError):
     """The file is not a whole pack, or a record of it has changed since it was written."""
+
+
+class StrangePictureError(DamagedPackError):
+    """A picture has another size or type than all must have."""
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -56,11 +65,17 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def decode_png(data: bytes) -> np.ndarray | None:
-    """The inverse of `encode_png`; None when the bytes are not a picture."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    """The inverse of `encode_png`; None when the bytes are not a picture, or one beyond the limits."""
+    size = pictures.png_size(data)
+    if size is None or not pictures.fits(size):
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
     if image is None:
         return None
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 and image.shape[2] == 3 else image
 
 
 class HashedFile:
@@ -146,12 +161,17 @@ class PackWriter:
 class PackReader:
     """Opens a pack; `pack[i]` decodes picture i. Safe to use from many threads.
 
+    Args:
+        path: of the file.
+        shape: of its pictures, (H, W) or (H, W, 3); None for any.
+        dtype: of its pictures, uint8 or uint16.
+
     Raises:
         DamagedPackError: when the file is not a whole pack.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, shape: tuple[int, ...] | None = None, dtype: type = np.uint8) -> None:
+        self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
         try:
             self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
@@ -180,6 +200,9 @@ class PackReader:
         self._offsets = np.frombuffer(index, "<u8", n + 1).astype(np.int64)
         self._checks = np.frombuffer(index, "<u4", n, 8 * (n + 1))
         self._first = int(has_base)
+        ends = np.diff(self._offsets)
+        if n < self._first or self._offsets[0] < len(HEAD) or self._offsets[-1] != start or (ends < 0).any():
+            raise DamagedPackError(f"{self.path} has an index that leads out of it; copy or make it again")
         self._base = self._decode(0) if has_base else None
 
     def _read(self, offset: int, size: int) -> bytes:
@@ -195,14 +218,30 @@ class PackReader:
     def _decode(self, record: int) -> np.ndarray:
         start, stop = int(self._offsets[record]), int(self._offsets[record + 1])
         data = self._read(start, stop - start)
-        image = decode_png(data) if zlib.crc32(data) == self._checks[record] else None
+        whole = zlib.crc32(data) == self._checks[record]
+        claimed = pictures.png_size(data) if whole else None
+        if self.shape is not None and claimed is not None and claimed != self.shape[:2]:  # before it is decoded
+            raise self._strange(record, claimed)
+        image = decode_png(data) if whole else None
         if image is None:
-            picture = record - self._first
-            raise DamagedPackError(f"picture {picture} of {self.path} is damaged; copy or make the file again")
+            raise DamagedPackError(f"{self._picture(record)} is damaged; copy or make the file again")
+        if self.shape is not None and (image.shape != self.shape or image.dtype != self.dtype):
+            raise self._strange(record, image.shape)
         return image
+
+    def _strange(self, record: int, shape: tuple[int, ...]) -> StrangePictureError:
+        wanted = f"{self.shape} {self.dtype}"
+        return StrangePictureError(f"{self._picture(record)} has shape {shape}, expected {wanted}; make the file again")
+
+    def _picture(self, record: int) -> str:
+        return f"picture {record - self._first} of {self.path}"
 
     def __getitem__(self, index: int) -> np.ndarray:
         if not 0 <= index < len(self):
             raise IndexError(f"picture {index} of {self.path.name}, which has {len(self)}")
         image = self._decode(index + self._first)
-        return image if self._base is None else image + self._base
+        if self._base is None:
+            return image
+        if image.shape != self._base.shape or image.dtype != self._base.dtype:
+            raise self._strange(index + self._first, image.shape)
+        return image + self._base

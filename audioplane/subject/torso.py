@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -24,7 +26,7 @@ def without_head(frame: np.ndarray, label: np.ndarray, background: np.ndarray) -
         return frame
     hidden = cv2.dilate(head.astype(np.uint8), disc(RIM * size)) > 0
     torso = (label == TORSO) & ~hidden
-    out = np.where(hidden[..., None], background, frame)
+    out = np.ascontiguousarray(cv2.copyTo(background, hidden.view(np.uint8), frame.copy()))
     rows = np.nonzero(head.any(1))[0]
     reach = int(NECK * (rows[-1] - rows[0] + 1))
     # in each column: the first torso pixel below the head's lowest one
@@ -45,11 +47,25 @@ def without_head(frame: np.ndarray, label: np.ndarray, background: np.ndarray) -
     smooth = cv2.GaussianBlur(_skin(colour, neck, np.abs(columns - middle) < width / 2)[None], (0, 0), size / 90)
     # the neck narrows and ends upward: columns near its middle reach highest
     height = reach * np.sqrt(np.clip(1 - ((columns - middle) / width) ** 2, 0, 1))
-    y = np.arange(size)[:, None]
     # softened before it is cut to what is hidden: the neck begins without a seam where the seen one ends
-    share = np.clip((y - (lowest - height)[None]) / (0.25 * reach + 1), 0, 1) * painted[None]
-    share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), size / 200) * hidden
-    return np.rint(out + share[..., None] * (smooth - out)).clip(0, 255).astype(np.uint8)
+    blur = size / 200
+    part = _around(hidden & painted, (lowest - height)[painted].min(), math.ceil(4 * blur) + 2)
+    rows, columns = (np.arange(edge.start, edge.stop) for edge in part)
+    share = np.clip((rows[:, None] - (lowest - height)[columns]) / (0.25 * reach + 1), 0, 1) * painted[columns]
+    share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), blur) * hidden[part]
+    blended = out[part] + share[..., None] * (smooth[:, columns] - out[part])
+    out[part] = np.rint(blended).clip(0, 255).astype(np.uint8)
+    return out
+
+
+def _around(mask: np.ndarray, top: float, margin: int) -> tuple[slice, slice]:
+    """Rows from `top` to the mask's last and its columns (it is not empty), and a margin around, within the picture."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    height, width = mask.shape
+    return (
+        slice(max(int(top) - margin, 0), min(int(rows[-1]) + margin + 1, height)),
+        slice(max(int(columns[0]) - margin, 0), min(int(columns[-1]) + margin + 1, width)),
+    )
 
 
 def _skin(colour: np.ndarray, neck: np.ndarray, inner: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.runtime import files
+from audioplane.runtime.names import check_name
 from audioplane.subject.format import DEPTH_UNIT, FPS, MANIFEST, SAMPLE_RATE, Manifest, Part
 from audioplane.subject.motion import MotionBasis
 from audioplane.subject.pack import HashedFile, PackWriter, encode_png
@@ -34,14 +35,14 @@ class SubjectWriter:
 
     Args:
         path: the new folder; it must not exist (or be empty).
-        name: the speaker's name.
+        name: the speaker's name, see `runtime.names`.
         width: of the frames, pixels.
         height: of the frames, pixels.
         licence: what others may do with the pictures and the voice.
         provenance: how the Subject was made, as plain JSON values.
 
     Raises:
-        UserError: the folder exists already, cannot be made, or the disk is full.
+        UserError: the name cannot be one, the folder exists already, cannot be made, or the disk is full.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class SubjectWriter:
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
-        self.name, self.width, self.height = name, int(width), int(height)
+        self.name = check_name(name, "the speaker's name")
+        self.width, self.height = int(width), int(height)
         self.licence, self.provenance = licence, dict(provenance or {})
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UserError(f"{self.path} exists already; give a new folder, or remove it first")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from audioplane.config import Config
 from audioplane.errors import UserError
+from audioplane.runtime import documents
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
@@ -18,6 +21,16 @@ if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
 
 Saved = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class About:
+    """The JSON of a run's checkpoint."""
+
+    iteration: Annotated[int, Meta(ge=0, le=10**12)]
+    config: dict[str, Any]
+    subject: dict[str, Any]
+    facts: dict[str, Any]
 
 
 def identity(subject: Subject) -> dict[str, Any]:
@@ -59,12 +72,13 @@ def load(path: Path, config: Config, subject: Subject) -> Saved:
         UserError: it cannot be read, or is of another config or subject.
     """
     tensors, about = checkpoint.load(path)
+    documents.convert(about, About, str(path), checkpoint.ADVICE)
     changed = Config.from_json(json.dumps(about["config"])).differences(config)
     if changed:
         name, (was, asked) = next(iter(changed.items()))
         raise UserError(f"{path.parent} was started with {name}={was}, not {asked}; resume with the same settings")
     if about["subject"] != identity(subject):
-        raise UserError(f"{path.parent} was started with another subject, {about['subject'].get('name')}")
+        raise UserError(f"{path.parent} was started with another subject, {str(about['subject'].get('name'))[:80]}")
     return tensors, about
 
 
@@ -79,15 +93,15 @@ def restore(trainer: Trainer, saved: Saved) -> None:
     model = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
     try:
         for name, first in trainer.untouched.items():
-            table = first.clone()
-            table[tensors[f"rows/{name}"]] = model[name]
-            model[name] = table
+            what = f"{trainer.folder}: {name}"
+            model[name] = checkpoint.fill_rows(first, tensors.get(f"rows/{name}"), model[name], what)
         for name, branch in trainer.method.named():
-            for own in branch.params:
-                array = model[f"branches.{name}.params.{own}"]
+            arrays = {own: model[f"branches.{name}.params.{own}"] for own in branch.params}
+            checkpoint.check_cloud(arrays, f"{trainer.folder}: {name}")
+            for own, array in arrays.items():
                 branch.params[own] = torch.nn.Parameter(array.to(trainer.device))
         trainer.method.load_state_dict(model)
-    except (KeyError, IndexError, RuntimeError) as error:
+    except (KeyError, IndexError, RuntimeError, TypeError) as error:
         raise UserError(f"{trainer.folder} was begun by another version of audioplane; start anew") from error
     trainer.optimizers = type(trainer.optimizers)(trainer.method, trainer.device)
     names = {param: name for name, param in trainer.method.named_parameters()}
@@ -97,4 +111,12 @@ def restore(trainer: Trainer, saved: Saved) -> None:
         prefix = f"densify/{name}/"
         for key, tensor in tensors.items():
             if key.startswith(prefix):
-                densifier.state[key.removeprefix(prefix)] = tensor.to(trainer.device)
+                densifier.state[key.removeprefix(prefix)] = _per_gaussian(trainer, name, key, tensor)
+
+
+def _per_gaussian(trainer: Trainer, branch: str, key: str, tensor: Tensor) -> Tensor:
+    """What density control kept of each Gaussian, held to their number."""
+    count = len(trainer.method.branch(branch).params["means"])
+    if (tensor.dim() and len(tensor) != count) or not bool(torch.isfinite(tensor.double()).all()):
+        raise UserError(f"{trainer.folder}: {key} does not fit {count} Gaussians; {checkpoint.ADVICE}")
+    return tensor.to(trainer.device)

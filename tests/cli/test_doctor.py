@@ -104,7 +104,7 @@ def test_a_named_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     own = kernel_cache._writable
     monkeypatch.setattr(kernel_cache, "_writable", lambda path: tmp_path not in path.parents and own(path))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    assert f"{tmp_path}, which NUMBA_CACHE_DIR names, cannot be written" in doctor._kernels()["told"]
+    assert f"{tmp_path}, which NUMBA_CACHE_DIR names, cannot be written" in doctor._kernels()["text"]
 
 
 def test_damaged_kernels_are_told(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane import config
+from audioplane import config, plots
 from audioplane.errors import UserError
 from audioplane.evaluation import inspection
 from audioplane.experiments import session
@@ -55,6 +55,20 @@ def test_memory_counts_what_the_fields_hold_and_what_a_second_adds():
         25 * sum(3 * s * H * D for s in levels) * 4 / 2**20
     )
     assert table.loc["dense 4D grid", "tables"] == pytest.approx(250 * H**3 * D * 4 / 2**20)
+
+
+def test_the_curves_of_memory_are_the_tables_numbers():
+    table = field_inspection.memory(config.preset("smoke"), seconds=10)
+    axes = plots.memory(table, [1.0, 10.0, 100.0]).axes[0]
+    lines = {str(line.get_label()).split(":")[0]: np.asarray(line.get_ydata()) for line in axes.lines}
+    growth = table["per second"]
+    np.testing.assert_allclose(lines["Ours"], table.loc["Ours", "tables"])
+    dense = lines["dense 4D grid, one cell a frame"]
+    np.testing.assert_allclose(dense, growth["dense 4D grid"] * np.array([1.0, 10.0, 100.0]))
+    np.testing.assert_allclose(dense[1], table.loc["dense 4D grid", "tables"])
+    six = lines["(a) six planes, one cell a frame"]
+    np.testing.assert_allclose(np.diff(six), growth["(a) six planes"] * np.array([9.0, 90.0]))
+    assert "dense 4D grid" not in lines, "it has no size that does not grow"
 
 
 def test_colors_follow_the_main_direction():

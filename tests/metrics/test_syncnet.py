@@ -199,5 +199,5 @@ def test_a_scorer_survives_its_file(tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(loaded.embed_audio(sound), network.embed_audio(sound), atol=5e-3, rtol=0)
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="not a scorer"):
+    with pytest.raises(UserError, match="train-sync"):
         load_built_in(tmp_path / "bad.safetensors")

@@ -115,11 +115,11 @@ def test_other_files_are_refused_in_a_sentence(
     for name, said in {
         "none.pth": "there is no file",
         ".": "there is no file",
-        "empty.pth": "cannot be read as weights",
-        "page.pth": "cannot be read as weights",
-        "page.safetensors": "cannot be read as weights",
-        "burglar.pth": "cannot be read as weights",
-        "cut.pth": "cannot be read as weights",
+        "empty.pth": "expected 79999_iter.pth",
+        "page.pth": "expected 79999_iter.pth",
+        "page.safetensors": "expected 79999_iter.pth",
+        "burglar.pth": "expected 79999_iter.pth",
+        "cut.pth": "expected 79999_iter.pth",
         "list.pth": "is not the 19-kind BiSeNet",
         "lacking.pth": "is not the 19-kind BiSeNet.*arm32",
         "eleven.pth": "1 of its layers differ, conv_out.conv_out.weight",
@@ -179,6 +179,6 @@ def test_a_video_is_prepared_with_a_parser(
     assert cli.main(["prepare", str(video), "--out", out, "--face-parsing", str(tmp_path / "other.pth")]) == 2
     assert cli.main(["prepare", str(video), "--out", out, "--face-parsing", "bisenet"]) == 2
     said = capsys.readouterr().err
-    assert "cannot be read as weights" in said
+    assert "expected 79999_iter.pth" in said
     assert "79999_iter.pth from the link" in said
     assert not Path(out).exists()

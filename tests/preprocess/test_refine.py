@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from audioplane.preprocess import refine
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.pose_errors import compare
+from audioplane.preprocess.slopes import normal_matrices, slopes
 from audioplane.splat.gaussians import as_parameters, random_gaussians
 
 SIZE = 64
@@ -54,7 +55,7 @@ def test_slopes_are_how_renders_change() -> None:
     still, truth = scene(2)
     with torch.no_grad():
         out, alpha = still.render(torch.from_numpy(truth.matrices()).float(), depth=True)
-        J = refine.slopes(out[..., :3].numpy(), out[..., 3].numpy().clip(0.5), truth, LENS)
+        J = slopes(out[..., :3].numpy(), out[..., 3].numpy().clip(0.5), truth, LENS)
         inner = alpha[..., 0].numpy() > 0.999
         for k, step in enumerate([0.02] * 3 + [0.002, 0.002, 0.01]):
             ahead, behind = np.zeros((2, 2, 6))
@@ -67,6 +68,26 @@ def test_slopes_are_how_renders_change() -> None:
             alike = np.corrcoef(change[inner].ravel(), J[..., k][inner].ravel())[0, 1]
             assert alike > 0.8, k
             assert np.polyfit(J[..., k][inner].ravel(), change[inner].ravel(), 1)[0] == pytest.approx(1, abs=0.35), k
+
+
+@pytest.mark.parametrize("size", [2, 5, 24])
+def test_normal_matrices_are_those_of_the_slopes(size: int) -> None:
+    rng = np.random.default_rng(size)
+    lens = Lens(2.9 * size, size / 2 - 0.3, size / 2 + 0.2)
+    picture = rng.random((3, size, size, 3)).astype(np.float32)
+    depth = rng.uniform(0.8, 1.3, (3, size, size)).astype(np.float32)
+    weight = (rng.random((3, size, size)) * (rng.random((3, size, size)) < 0.6)).astype(np.float32)
+    J = slopes(picture.astype(np.float64), depth, poses(3), lens)
+    plain = np.einsum("bij,bijck,bijcm->bkm", weight.astype(np.float64), J, J)
+    np.testing.assert_allclose(normal_matrices(picture, depth, weight, poses(3), lens), plain, rtol=1e-5, atol=1e-9)
+
+
+def test_normal_matrices_refuse_what_does_not_fit() -> None:
+    picture, depth = np.zeros((2, 8, 8, 3), np.float32), np.ones((2, 8, 8), np.float32)
+    with pytest.raises(ValueError, match="weight"):
+        normal_matrices(picture, depth, depth[:, :4], poses(2), LENS)
+    with pytest.raises(ValueError, match="3 poses"):
+        normal_matrices(picture, depth, depth, poses(3), LENS)
 
 
 def test_cameras_that_were_moved_find_back() -> None:

@@ -15,7 +15,7 @@ from audioplane.evaluation import inspection
 from audioplane.evaluation.resized import ResizedSubject
 from audioplane.experiments import session
 from audioplane.losses.terms import margin_loss
-from audioplane.methods.audio_plane.paper import prototypes
+from audioplane.methods.audio_plane.paper import pipeline_trace, prototypes
 from audioplane.widgets import plane_explorer, prototype_explorer, saliency_scrubber
 from audioplane.widgets.figure_widget import FigureWidget, menu, slider
 
@@ -56,6 +56,10 @@ def test_a_subject_of_another_size_is_looked_at_in_the_heads(smoke: Any) -> None
     assert session.draw(large, head, codes, 200).shape == (head.height, head.width, 3)
     assert next(session.beside_truth(large, head, range(200, 201))).shape == (head.height, 2 * head.width, 3)
     assert session.held_out(large, head)[0].head_psnr > 5
+    trace = pipeline_trace.stages(large, head, 200)
+    assert trace.picture.shape == trace.truth.shape == (head.height, head.width, 3)
+    assert pipeline_trace.spoken(large, head, 8.0, 8.4, 2)["rows"]["head"][0].shape == (head.height, head.width, 3)
+    assert pipeline_trace.at_margin(large, head, 200)["mask"].shape == (head.height, head.width)
 
 
 def test_leading_attention_moves_the_face(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:

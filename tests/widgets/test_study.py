@@ -88,7 +88,7 @@ def test_ratings_come_back_and_wrong_ones_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="lacks the columns"):
         user_study.read(tmp_path / "other.csv")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="there is no file"):
         user_study.read(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="one clip of each"):
         user_study.check([Clip("x", "a", b""), Clip("x", "b", b""), Clip("y", "a", b"")])

@@ -22,7 +22,7 @@ from audioplane.metrics.sync import SHIFTS, SyncScore, score, shift_distances
 from audioplane.metrics.syncnet.crops import cut_face, cut_mouth, face_boxes, mouth_warps
 from audioplane.metrics.syncnet.mfcc import SAMPLE_RATE, mfcc
 from audioplane.metrics.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet, load_published
-from audioplane.runtime import files, weights
+from audioplane.runtime import files, tensors, weights
 
 FPS = 25.0
 SHORTEST = 50
@@ -154,14 +154,12 @@ def load_built_in(path: Path) -> SyncNet:
     Raises:
         UserError: it is no such file.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     network = SyncNet(COMPACT)
+    found, _ = tensors.read(path, "train one with `audioplane train-sync`")
     try:
-        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        state = {name: tensor.float() for name, tensor in found.items()}
         lacking, foreign = network.load_state_dict(state, strict=False)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         raise UserError(f"{path} is not a scorer of lip sync: {str(error).splitlines()[0]}") from error
     if foreign or any(not name.endswith("num_batches_tracked") for name in lacking):
         raise UserError(f"{path} is not a scorer of lip sync: other layers; train one with `audioplane train-sync`")

@@ -25,7 +25,7 @@ from audioplane.audio.mel import SAMPLE_RATE, STEP, log_mel
 from audioplane.audio.phonetic import BANDS, CLASSES, PAUSE
 from audioplane.errors import UserError
 from audioplane.pretrained.phonetic.sentences import sentence
-from audioplane.runtime import cache, files
+from audioplane.runtime import arrays, cache, files
 from audioplane.runtime.source_hash import source_hash
 from audioplane.subject.phonemes import VOWELS, Phoneme, sounds
 from audioplane.synthetic.mouth_tracks import mouth_tracks
@@ -190,8 +190,8 @@ def _shard(task: tuple[Path, int, int, float, int, tuple[str, ...]]) -> None:
     espeak, rng = opened(), np.random.default_rng([seed, number, 0x9E])
     languages = rng.choice(list(SHARES), clips, p=list(SHARES.values()))
     made = [clip(espeak, str(language), variants, seconds, rng) for language in languages]
-    arrays = {name: np.stack([getattr(clip, name) for clip in made]) for name in ("mel", "classes", "tracks")}
-    files.write_arrays(path, {"voice": [clip.voice for clip in made], **arrays})
+    rows = {name: np.stack([getattr(clip, name) for clip in made]) for name in ("mel", "classes", "tracks")}
+    files.write_arrays(path, {"voice": [clip.voice for clip in made], **rows})
 
 
 SHARD = 50  # clips that one process makes
@@ -232,7 +232,7 @@ def make(
                 report(f"synthesized {done * minutes:.0f} of {len(missing) * minutes:.0f} minutes")
     made = []
     for path, *_ in tasks:
-        with np.load(path) as file:
-            parts = [file[name] for name in ("mel", "classes", "tracks")]
-            made += [Clip(str(voice), *rows) for voice, *rows in zip(file["voice"], *parts, strict=True)]
+        found = arrays.read_npz(path)
+        parts = [found[name] for name in ("mel", "classes", "tracks")]
+        made += [Clip(str(voice), *rows) for voice, *rows in zip(found["voice"], *parts, strict=True)]
     return made

@@ -26,7 +26,7 @@ from audioplane.errors import UserError
 from audioplane.metrics.mouth import correlation
 from audioplane.pretrained.phonetic import films
 from audioplane.pretrained.phonetic.examine import predict
-from audioplane.runtime import cache, weights
+from audioplane.runtime import arrays, cache, weights
 from audioplane.runtime.source_hash import source_hash
 
 FILMS = (".mpg", ".mp4", ".mov", ".mkv", ".avi", ".webm")
@@ -95,8 +95,8 @@ def read_films(
     for person, paths in people.items():
         own = []
         for path in paths:
-            with np.load(kept[path]) as file:
-                own.append((file["mel"], file["lips"]))
+            found = arrays.read_npz(kept[path])
+            own.append((found["mel"], found["lips"]))
         whole = np.concatenate([lips for _, lips in own])
         seen = whole[np.isfinite(whole).all(axis=1)]
         mean, spread = (seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-3)) if len(seen) else (0.0, 1.0)

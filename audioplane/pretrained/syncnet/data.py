@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from audioplane.runtime import cache, files
+from audioplane.runtime import arrays, cache, files
 from audioplane.runtime.source_hash import source_hash
 from audioplane.subject.phonemes import LENGTH, Phoneme
 from audioplane.synthetic import cast
@@ -86,8 +86,8 @@ class Mouth:
 
     @classmethod
     def load(cls, path: Path) -> Mouth:
-        with np.load(path) as file:
-            return cls(str(file["name"]), file["audio"], file["frames"], file["landmarks"])
+        found = arrays.read_npz(path)
+        return cls(str(found["name"]), found["audio"], found["frames"], found["landmarks"])
 
 
 def synthesized(person: int, seconds: float, espeak: Espeak) -> Script:

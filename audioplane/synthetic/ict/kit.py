@@ -6,7 +6,6 @@ after ARKit's: https://github.com/ICT-VGL/ICT-FaceKit. Nothing of it ships with 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.runtime import files
+from audioplane.runtime import arrays, files
 
 NEUTRAL = "generic_neutral_mesh"
 
@@ -63,9 +62,8 @@ def load(path: str | Path) -> Kit:
         UserError: it is no such file, or its arrays do not fit together.
     """
     try:
-        with np.load(path) as file:
-            kit = Kit(**{name: file[name] for name in ARRAYS})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        kit = Kit(**arrays.read_npz(Path(path), dict.fromkeys(ARRAYS, arrays.ANY), None))
+    except UserError as error:
         raise UserError(f"{path} is not an ICT-FaceKit .npz ({error}); get it: audioplane fetch ict-facekit") from error
     _check(kit, path)
     return kit
@@ -97,10 +95,10 @@ def _check(kit: Kit, path: str | Path) -> None:
 
 def save(kit: Kit, path: str | Path) -> None:
     """Writes the .npz: whole or not at all. Displacements are kept as float16 (half a micrometre)."""
-    arrays = {name: np.asarray(getattr(kit, name)) for name in ARRAYS}
+    own = {name: np.asarray(getattr(kit, name)) for name in ARRAYS}
     for name in ("expression_deltas", "identity_deltas"):
-        arrays[name] = arrays[name].astype(np.float16)
-    files.write_arrays(path, arrays, compressed=True)
+        own[name] = own[name].astype(np.float16)
+    files.write_arrays(path, own, compressed=True)
 
 
 def from_files(names: Sequence[str], text: Callable[[str], str]) -> Kit:

@@ -1,4 +1,4 @@
-"""Every stage between a sound and a picture at one moment, as arrays: what Fig. 1, 3 and 5 show of a live model."""
+"""Every stage between a sound and a picture of one frame, as arrays: what Fig. 1, 3 and 5 show of a live model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioplane.evaluation import inspection
+from audioplane.evaluation.resized import at_size_of
 from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.model import settings
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
@@ -41,6 +42,7 @@ def stages(subject: Subject, head: TalkingHead, t: int, level: int = 0, point: i
     """
     from audioplane.plots.frame_panel import phoneme_at
 
+    subject = at_size_of(head, subject)
     field, view = plane_of(head), subject.viewmats[t]
     codes = head.encode(subject.audio)
     code = codes[t]
@@ -82,6 +84,7 @@ def spoken(subject: Subject, head: TalkingHead, start: float, stop: float, count
     Returns:
         the arguments of `plots.overview`.
     """
+    subject = at_size_of(head, subject)
     codes, views = head.encode(subject.audio), subject.viewmats
     edges = np.linspace(start, stop, count + 1) * subject.fps
     frames = [min(int(at), subject.num_frames - 1) for at in (edges[1:] + edges[:-1]) / 2]
@@ -105,6 +108,7 @@ def spoken(subject: Subject, head: TalkingHead, start: float, stop: float, count
 
 def at_margin(subject: Subject, head: TalkingHead, t: int, cell: int = 0) -> dict[str, NDArray]:
     """What `plots.margin_heads` shows of one head at frame `t`; `cell` pixels a side, 0 for 48 cells across."""
+    subject = at_size_of(head, subject)
     code, view = head.encode(subject.audio)[t], subject.viewmats[t]
     cell = cell or max(1, subject.width // 48)
     return {
