@@ -15,6 +15,7 @@ from torch import Tensor
 
 from audioplane import registry
 from audioplane.audio.features import statistics_bands
+from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.inference import poses
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 KIND = "head"
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+CLOSED = 0.1  # share of the training frames that count as closed lips
 EVERY = 8  # frames from one training code that is kept to the next
 
 
@@ -67,6 +69,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     if method.expression:
         track = expression_track(subject, method.expression)[train.start : train.stop]
         state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
+    rest = rest_code(codes.cpu()[train.start : train.stop], subject.landmarks[train.start : train.stop])
+    if rest is not None:
+        state["rest"] = rest
     statistics = trainer.conditions.features.statistics
     if statistics is not None:
         state["statistics"] = torch.from_numpy(np.stack(statistics).astype(np.float32))
@@ -84,6 +89,23 @@ def export(trainer: Trainer, path: str | Path) -> None:
         "facts": trainer.facts,
     }
     checkpoint.save(path, state, about)
+
+
+def rest_code(codes: Tensor, landmarks: np.ndarray) -> Tensor | None:
+    """The code of closed lips: the mean of codes (T, code) over the frames whose lips are the nearest to closed.
+
+    Args:
+        codes: of the training frames.
+        landmarks: (T, 68, 2) of the same frames.
+
+    Returns:
+        (code,); None where no frame has landmarks.
+    """
+    opening = lip_shapes(landmarks, 1).opening
+    if not np.isfinite(opening).any():
+        return None
+    closed = opening <= np.nanquantile(opening, CLOSED)
+    return codes[torch.from_numpy(closed)].mean(dim=0)
 
 
 def method_state(method: Method) -> dict[str, Tensor]:
@@ -146,7 +168,7 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
         return tensors.check(found, name, shape, what, checkpoint.ADVICE, dtype)
 
     want("K", 3, 3)
-    bands = statistics_bands(config.audio)
+    bands = about["channels"] if config.audio.features == "whisper" else statistics_bands(config.audio)
     if bands:
         want("statistics", 2, bands)
     want("test_viewmats", None, 4, 4)
@@ -154,6 +176,8 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
         raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")
     if any(crooked(found[name].numpy()).any() for name in ("viewmats", "test_viewmats")):
         raise UserError(f"{what} has a camera that is no rotation; {checkpoint.ADVICE}")
+    if "rest" in found:
+        want("rest", config.audio.code)
     torso, ends = want("torso", None, dtype=torch.uint8), want("torso_ends", None, dtype=torch.int64)
     edges = [0, *ends.tolist()]
     if (
