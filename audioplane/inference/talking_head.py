@@ -162,8 +162,7 @@ class TalkingHead:
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
             audio = np.concatenate([sample, space, audio])
-        windows = torch.from_numpy(self.features(audio, self.fps, model=features))
-        codes = self.method.encoder.all_codes(windows)
+        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
         own = self.config.audio
         return (own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes)[before:]
 

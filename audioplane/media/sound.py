@@ -29,6 +29,7 @@ ACTIVE = 1e-2  # share of the loudest channel's power that makes another count
 CANCELLED = 0.4  # share of the loudest channel's power below which the mean of channels loses something
 LOUDEST = 1.5  # of arrays that are samples in [-1, 1]; a resampled or mixed one may reach a little beyond 1
 INTEGER = 64.0  # floats beyond that are integers that were never divided
+BLOCK = 1 << 24  # samples
 FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
 
 
@@ -346,7 +347,7 @@ def read(path: Path, number: int = 0, origin: Fraction | None = None) -> Line:
     for words in notes:
         log.warning("%s: %s", path, words)
     about = Sound(samples[:0], rate, len(weights), track.codec, start, track.number, notes)
-    return Line(np.clip(samples, -1, 1), begin, about)
+    return Line(np.clip(samples, -1, 1, out=samples), begin, about)
 
 
 def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -> tuple[np.ndarray, int, float, int]:
@@ -355,7 +356,7 @@ def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -
     Returns:
         samples (n,) float32; the number of the first, from moment 0; the seconds at which it begins; the file's rate.
     """
-    runs: list[tuple[Fraction, list[np.ndarray]]] = []
+    runs: list[tuple[Fraction, _Collected]] = []
     converter: _Resampler | None = None
     end, start, first_rate = Fraction(0), None, 0
     for piece in _pieces(path, index):
@@ -371,12 +372,12 @@ def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -
             if converter is not None:  # timestamps are rounded: only a true gap moves the sound
                 runs[-1][1].append(converter(mono[:0], True))
             converter, end = _Resampler(piece.rate), time
-            runs.append((time, []))
+            runs.append((time, _Collected()))
         runs[-1][1].append(converter(mono))
         end += Fraction(len(mono), piece.rate)
     if converter is not None:
         runs[-1][1].append(converter(np.zeros(0, np.float32), True))
-    laid = [(round(time * SAMPLE_RATE), np.concatenate(parts)) for time, parts in runs]
+    laid = [(round(time * SAMPLE_RATE), parts.joined()) for time, parts in runs]
     if len(laid) == 1:
         return laid[0][1], laid[0][0], float(start or 0), first_rate
     begin = min((at for at, _ in laid), default=0)
@@ -391,6 +392,40 @@ def _mix(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if len(samples) != len(weights):
         return samples.mean(0) * np.float32(weights.sum())
     return weights @ samples
+
+
+class _Collected:
+    """Samples that come piece by piece and are joined once, without ever lying in memory twice.
+
+    Blocks are so large that the system takes each back as soon as it is copied.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[np.ndarray] = []
+        self._used = BLOCK
+
+    def append(self, samples: np.ndarray) -> None:
+        while len(samples):
+            if self._used == BLOCK:
+                self._blocks.append(np.empty(BLOCK, np.float32))
+                self._used = 0
+            piece = samples[: BLOCK - self._used]
+            self._blocks[-1][self._used : self._used + len(piece)] = piece
+            self._used += len(piece)
+            samples = samples[len(piece) :]
+
+    def __len__(self) -> int:
+        return max(len(self._blocks) - 1, 0) * BLOCK + (self._used if self._blocks else 0)
+
+    def joined(self) -> np.ndarray:
+        """All of them, (n,) float32; nothing is kept."""
+        whole, at = np.empty(len(self), np.float32), 0
+        self._blocks.reverse()
+        while self._blocks:
+            block = self._blocks.pop()[: len(whole) - at]
+            whole[at : at + len(block)] = block
+            at += len(block)
+        return whole
 
 
 class _Resampler:
@@ -477,9 +512,9 @@ def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
         )
     if len(samples) == 0:
         raise UserError(f"{name} is empty; record at least a few milliseconds")
-    if not np.isfinite(samples).all():
+    peak = max(float(samples.max()), -float(samples.min()))  # without a copy: hours of sound are large
+    if not np.isfinite(peak):
         raise UserError(f"{name} contains NaN or infinite samples; export it again")
-    peak = float(np.abs(samples).max())
     if peak > LOUDEST:
         raise UserError(
             f"{name} reaches {peak:.6g}, samples lie in [-1, 1]: divide 16-bit integers by 32768, others by their peak"
