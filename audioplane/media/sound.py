@@ -17,12 +17,12 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.media.container import DAMAGE, check_file, exact, moving_pictures, opened, reason
+from audioplane.runtime import limits
 
 log = logging.getLogger("audioplane")
 
 SAMPLE_RATE = 16_000
 GAP = Fraction(1, 20)  # seconds by which sound may be off its timestamps before it is moved
-FARTHEST = 3600  # seconds that a timestamp may leap
 RATES = (1_000, 6_000_000)  # samples a second that sound can have
 SILENT = 1e-3  # of full scale: the loudest sample of what has no voice in it
 ACTIVE = 1e-2  # share of the loudest channel's power that makes another count
@@ -272,13 +272,18 @@ def _piece(frame: Any) -> _Piece:
 
 def decode_track(path: Path, index: int) -> DecodedTrack:
     """Decodes a track once and says what it holds; a fault is told, not raised."""
-    decoded = DecodedTrack()
+    decoded, length = DecodedTrack(), Fraction(0)
     try:
         for piece in _pieces(path, index):
             if not RATES[0] <= piece.rate <= RATES[1]:
                 decoded.fault = f"has a rate of {piece.rate} samples a second; export it again at 16000 or more"
                 break
             decoded.add(piece)
+            length += Fraction(piece.samples.shape[1], piece.rate)
+            if length > 3600 * limits.limit("sound_hours"):
+                decoded.fault = (
+                    f"is longer than {limits.limit('sound_hours'):g} hours; see {limits.VARIABLE}, sound_hours"
+                )
             if decoded.fault:
                 break
     except DAMAGE as error:
@@ -366,8 +371,12 @@ def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -
         time = end if piece.time is None else piece.time - origin
         if start is None:
             start, end, first_rate = time, time, piece.rate
-        if abs(time - end) > FARTHEST:
-            raise UserError(f"{path}: the times of its sound leap by {float(time - end):.0f} s; export it again")
+        if abs(time - end) > limits.limit("film_gap_seconds"):
+            raise limits.exceeded(
+                f"{path}: the times of its sound leap by {float(time - end):.0f} s", "film_gap_seconds"
+            )
+        if end > 3600 * limits.limit("sound_hours"):
+            raise limits.exceeded(f"{path} has more than {float(end / 3600):.2f} hours of sound", "sound_hours")
         if converter is None or converter.rate != piece.rate or abs(time - end) >= GAP:
             if converter is not None:  # timestamps are rounded: only a true gap moves the sound
                 runs[-1][1].append(converter(mono[:0], True))
