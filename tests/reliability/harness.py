@@ -151,10 +151,13 @@ class Child:
         return os.waitstatus_to_exitcode(state), hung, usage.ru_maxrss * 1024
 
     def said(self) -> tuple[str, str]:
-        return tuple((self.log / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        out, err = ((self.log / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        return out, err
 
 
-def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool) -> None:
+def _child(
+    run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool, place: Place
+) -> None:
     status = TRACEBACK
     try:
         os.setsid()

@@ -31,6 +31,29 @@ def measure(what: str, run: Path, sound: Path, out: Path) -> None:
 
         codes = TalkingHead.load(run).encode(load_audio(sound))
         assert np.isfinite(codes.numpy()).all()
+    else:
+        from audioplane.cli import main
+
+        assert main(["speak", str(run), str(sound), "--out", str(out)]) == 0
+
+
+def peak() -> int:
+    """The most memory that this process has had, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> int:
+    what, hours = sys.argv[1], float(sys.argv[2])
+    with tempfile.TemporaryDirectory() as folder:
+        if len(sys.argv) > 3:
+            run = Path(sys.argv[3])
+        else:
+            made = "import pathlib, sys; from tests.reliability import inputs; inputs.make(pathlib.Path(sys.argv[1]))"
+            subprocess.run([sys.executable, "-c", made, f"{folder}/good"], check=True)
+            run = Path(folder) / "good" / "run"
+        sound = voice(Path(folder) / "voice.wav", hours)
+        before, began = peak(), time.monotonic()
+        measure(what, run, sound, Path(folder) / "film.mp4")
         seconds = time.monotonic() - began
         print(f"{what} {hours:g} h: {seconds:.0f} s, {peak() / 2**20:.0f} MB (before: {before / 2**20:.0f})")
         return int(peak() > LIMIT)
