@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
