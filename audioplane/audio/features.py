@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audioplane.audio.mel import PIECE, STEP, Statistics, log_mel, standardise, standardise_by
+from audioplane.audio.mel import LONG, STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
@@ -165,7 +165,7 @@ class Features:
         import torch
 
         kind = self.config.features
-        if kind not in PHONETIC or len(samples) <= PIECE * STEP:
+        if kind not in PHONETIC or len(samples) <= LONG * STEP:
             return torch.from_numpy(self(samples, fps, model=model))
         from audioplane.audio.phonetic import FeatureSteps
 

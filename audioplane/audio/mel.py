@@ -10,7 +10,8 @@ import numpy as np
 SAMPLE_RATE = 16_000
 STEP = 320  # samples from one step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
 ACTIVE_DB = 35.0  # steps within so many dB of a voice's loudest count as speech
-PIECE = 30_000  # steps (ten minutes) that are computed at once; all of a shorter recording is
+LONG = 30_000  # steps, ten minutes: longer recordings are computed in pieces
+PIECE = 6_000  # steps
 RANGE_DB = 80.0  # what lies further below the largest value of a spectrogram is cut off
 
 Statistics = tuple[np.ndarray, np.ndarray]
@@ -29,7 +30,7 @@ def log_mel(samples: np.ndarray, bands: int, before: int = 0) -> np.ndarray:
         ((before + n) // 320 + 1, bands) float32 in dB; step i is centred at sample 320 i, the silence counted.
     """
     count = max(before + len(samples), 512) // STEP + 1
-    if count <= PIECE:
+    if count <= LONG:
         return _log_mel(np.pad(samples, (before, max(0, 512 - before - len(samples)))), bands)
     found = np.empty((count, bands), np.float32)
     for first in range(0, count, PIECE):
@@ -70,10 +71,10 @@ def standardise(steps: np.ndarray, prior: Statistics | None = None) -> tuple[np.
         prior: of another recording.
 
     Returns:
-        the steps (n, bands), and the statistics that were used.
+        the steps (n, bands), and the statistics that were used. More than `LONG` steps are changed in place.
     """
     loud = steps.mean(axis=1)
-    steps = np.maximum(steps, steps.max() - RANGE_DB)
+    steps = np.maximum(steps, steps.max() - RANGE_DB, out=steps if len(steps) > LONG else None)
     spoken = loud > loud.max() - ACTIVE_DB
     count = int(spoken.sum())
     mean, spread = _mean_and_spread(steps, spoken)
@@ -81,7 +82,7 @@ def standardise(steps: np.ndarray, prior: Statistics | None = None) -> tuple[np.
         own = count / (count + 100.0)
         mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
     spread = np.maximum(spread, 2.0)
-    if len(steps) <= PIECE:
+    if len(steps) <= LONG:
         return ((steps - mean) / spread).astype(np.float32), (mean, spread)
     for start in range(0, len(steps), PIECE):
         steps[start : start + PIECE] = (steps[start : start + PIECE] - mean) / spread
@@ -90,7 +91,7 @@ def standardise(steps: np.ndarray, prior: Statistics | None = None) -> tuple[np.
 
 def _mean_and_spread(steps: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of the chosen steps, (bands,) each; of long recordings without a copy of them."""
-    if len(steps) <= PIECE:
+    if len(steps) <= LONG:
         active = steps[chosen]
         return active.mean(axis=0), active.std(axis=0)
     starts, count = range(0, len(steps), PIECE), chosen.sum()

@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.audio.mel import ACTIVE_DB, PIECE, RANGE_DB, SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
+from audioplane.audio.mel import (
+    ACTIVE_DB,
+    LONG,
+    PIECE,
+    RANGE_DB,
+    SAMPLE_RATE,
+    STEP,
+    log_mel,
+    standardise,
+    standardise_by,
+)
 from audioplane.errors import UserError
 from audioplane.runtime import tensors
 
@@ -226,7 +236,7 @@ def _standardised(
     """A network's input (n, BANDS) for a voice, with so many samples of silence in front, and its statistics."""
     if network.variant == "causal":
         steps, running = log_mel(samples, BANDS, before), RunningStandardiser(network.usual.numpy())
-        if len(steps) <= PIECE:
+        if len(steps) <= LONG:
             return running(steps), None
         for start in range(0, len(steps), PIECE):
             steps[start : start + PIECE] = running(steps[start : start + PIECE])

@@ -91,7 +91,8 @@ class TalkingHead:
         from audioplane.inference.export import KIND, rebuild
 
         path = Path(path)
-        tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
+        path = path / "head.safetensors" if path.is_dir() else path
+        tensors, about = checkpoint.load(path)
         if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
         try:

@@ -101,7 +101,7 @@ def mutations(work: Path, good: Path, every: int) -> Results:
                 work / "log",
                 {CACHE: str(work / "cache")},
             )
-            status, hung, memory = child.wait(BLOCK * mutations.SECONDS)
+            status, hung, memory = child.wait(20 * BLOCK * mutations.SECONDS)
             lines = [json.loads(line) for line in report.read_text().splitlines()]
             done = {line[0]: line[1] for line in lines if len(line) == 2}
             for seed, fault in done.items():
@@ -110,7 +110,7 @@ def mutations(work: Path, good: Path, every: int) -> Results:
             last = lines[-1][0] if lines else some[0]
             if last not in done:
                 told = f"crashes: status {status} {child.said()[1][-200:]}"
-                why = "hangs" if hung or -status == signal.SIGALRM else told
+                why = "hangs" if hung or -status == signal.SIGPROF else told
                 results.add(f"{name} {last}", [why])
             seeds = [seed for seed in seeds if seed > last]
     shutil.rmtree(work / "mutated", ignore_errors=True)
