@@ -27,7 +27,7 @@ HEAD, STATE = "head.safetensors", "state.safetensors"
 def training_code(config: Config) -> str:
     """A hash of all code, data and optional model files that training with a config depends on."""
     return source_hash(*TRAINING, *registry.modules(config.method.NAME)) + weights.contents(
-        config.audio.features, config.loss.perceptual
+        config.audio.features, config.audio.model, config.loss.perceptual
     )
 
 
