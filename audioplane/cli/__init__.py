@@ -11,7 +11,9 @@ import argparse
 import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):  # file names may be no UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
+    interrupts = _Interrupts()
     try:
         status = modules[args.command].run(args)
         if sys.stdout is not None:
@@ -64,17 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"audioplane {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\naudioplane {args.command}: interrupted", file=sys.stderr)
-        return 130
+        return _interrupted(args.command)
     except BrokenPipeError:  # the reader (`| head`) has gone
         _let_go_of_output()
         return 1
     except (MemoryError, RuntimeError) as error:
+        if interrupts.came:
+            return _interrupted(args.command)
         if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
             raise
         print(f"audioplane {args.command}: there is not enough memory for this; take less of it", file=sys.stderr)
         return 1
     except OSError as error:
+        if interrupts.came:
+            return _interrupted(args.command)
         if error.errno is None:  # raised by a program, not by the system
             raise
         if not error.filename:
@@ -84,6 +90,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):  # standard error may be closed too
             print(f"audioplane {args.command}: {what}", file=sys.stderr)
         return 1
+    except Exception:
+        if interrupts.came:
+            return _interrupted(args.command)
+        raise
+
+
+class _Interrupts:
+    """Remembers whether Ctrl-C came: libraries turn the exception that it is into others."""
+
+    def __init__(self) -> None:
+        self.came = False
+        ours = threading.current_thread() is threading.main_thread()
+        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+def _interrupted(command: str) -> int:
+    print(f"\naudioplane {command}: interrupted", file=sys.stderr)
+    return 130
 
 
 def _let_go_of_output() -> None:

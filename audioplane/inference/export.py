@@ -168,6 +168,8 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
         return tensors.check(found, name, shape, what, checkpoint.ADVICE, dtype)
 
     want("K", 3, 3)
+    if "rest" in found:
+        want("rest", config.audio.code)
     bands = about["channels"] if config.audio.features == "whisper" else statistics_bands(config.audio)
     if bands:
         want("statistics", 2, bands)

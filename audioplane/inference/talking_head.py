@@ -106,7 +106,8 @@ class TalkingHead:
         from audioplane.inference.export import KIND, rebuild
 
         path = Path(path)
-        tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
+        path = path / "head.safetensors" if path.is_dir() else path
+        tensors, about = checkpoint.load(path)
         if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
         try:
@@ -217,8 +218,7 @@ class TalkingHead:
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
             audio = np.concatenate([sample, space, audio])
-        windows = torch.from_numpy(self.features(audio, self.fps, model=features))
-        codes = self.method.encoder.all_codes(windows)
+        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
         own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
             codes = own.emphasis * match_training_statistics(codes, speech)

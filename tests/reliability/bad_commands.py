@@ -598,7 +598,7 @@ def _states() -> Iterator[Case]:
     ):
         for name, change in TENSORS.items():
             damage = tensor(STATE, key, change)
-            fine = name == "gone" or (name == "huge" and "step" in key) or (key in ("densify",))
+            fine = name in ("gone", "huge") or (name == "flat" and "step" in key) or key == "densify"
             yield Case(
                 f"state tensor {key} {name}", RUNS, _if_there(damage), RESUME, True if fine else name == "double"
             )

@@ -6,6 +6,7 @@ Forking saves the seconds that imports take, so that hundreds of commands can be
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import resource
@@ -92,18 +93,42 @@ def state_of(folder: Path) -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a command finds around it.
+
+    Attributes:
+        out, err: where its outputs go; "" for files of the log, "closed" for nowhere. memory: address space beyond
+            what is there already, bytes. largest: of a file that it may write, bytes; 0 for any.
+    """
+
+    out: str = ""
+    err: str = ""
+    memory: int = GUARD
+    largest: int = 0
+
+
+USUAL = Place()
+
+
 class Child:
     """A forked child that runs a function; see `start`."""
 
     def __init__(
-        self, run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool = False
+        self,
+        run: Callable[[], int],
+        folder: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        limited: bool = False,
+        place: Place = USUAL,
     ) -> None:
         self.log, self.began = log, time.monotonic()
         log.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush(), sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _child(run, folder, log, environment, limited)
+            _child(run, folder, log, environment, limited, place)
 
     def signal(self, number: int) -> None:
         """Sends a signal to the child and all that it has started."""
@@ -126,23 +151,33 @@ class Child:
         return os.waitstatus_to_exitcode(state), hung, usage.ru_maxrss * 1024
 
     def said(self) -> tuple[str, str]:
-        return tuple((self.log / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        out, err = ((self.log / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        return out, err
 
 
-def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool) -> None:
+def _child(
+    run: Callable[[], int], folder: Path, log: Path, environment: Mapping[str, str], limited: bool, place: Place
+) -> None:
     status = TRACEBACK
     try:
         os.setsid()
         os.chdir(folder)
         os.environ.update(environment)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(log / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), number)
+        for number, name, target in ((1, "out", place.out), (2, "err", place.err)):
+            (log / name).write_text("")
+            os.dup2(os.open(log / name if target in ("", "closed") else target, os.O_WRONLY | os.O_APPEND), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdin = os.fdopen(0, closefd=False)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False, errors="backslashreplace", buffering=1)
+        if place.out == "closed":
+            os.close(1)
+            sys.stdout = None  # type: ignore[assignment]
+        if place.largest:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (place.largest, place.largest))
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + GUARD, used + GUARD))
+        resource.setrlimit(resource.RLIMIT_AS, (used + place.memory, used + place.memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if limited:
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
@@ -154,27 +189,38 @@ def _child(run: Callable[[], int], folder: Path, log: Path, environment: Mapping
         except BaseException:
             traceback.print_exc()
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.flush()
     finally:
         os._exit(status)
 
 
 def start(
-    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] = NOTHING, limited: bool = False
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str] = NOTHING,
+    limited: bool = False,
+    place: Place = USUAL,
 ) -> Child:
     """Starts `audioplane COMMAND` in `folder`; `limited`: to `SECONDS` of the processor."""
     from audioplane.cli import main
 
-    return Child(lambda: main(list(command)), folder, log, environment, limited)
+    return Child(lambda: main(list(command)), folder, log, environment, limited, place)
 
 
 def run(
-    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] = NOTHING, seconds: float = PATIENCE
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str] = NOTHING,
+    seconds: float = PATIENCE,
+    place: Place = USUAL,
 ) -> Outcome:
     """Runs `audioplane COMMAND` in `folder` to its end."""
     before = state_of(folder)
-    child = start(command, folder, log, environment, limited=True)
+    child = start(command, folder, log, environment, True, place)
     status, hung, memory = child.wait(seconds)
     hung = hung or status == -signal.SIGXCPU
     after = state_of(folder)

@@ -240,7 +240,7 @@ def attempt(name: str, seed: int, folder: Path) -> str:
         from tests.reliability.inputs import accept
 
         accept(folder / "subject", path.relative_to(folder / "subject").as_posix())
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: others use the machine too
     try:
         reader(folder)
     except UserError as error:
@@ -251,7 +251,7 @@ def attempt(name: str, seed: int, folder: Path) -> str:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"traceback: {type(error).__name__}: {str(error)[:100]} at {Path(place.filename).name}:{place.lineno}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         path.write_bytes(before)
         if listed:
             manifest.write_bytes(listed)

@@ -32,11 +32,13 @@ class Results:
     """What came of one part.
 
     Attributes:
-        name: of the part. tries: how many. faults: (try, what broke). seconds: in all. slowest, largest: of a try.
+        name: of the part. tries: how many. each: what broke, by try. faults: (try, what broke).
+        seconds: in all. slowest, largest: of a try.
     """
 
     name: str
     tries: int = 0
+    each: dict[str, list[str]] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
     slowest: float = 0.0
@@ -45,6 +47,7 @@ class Results:
     def add(self, what: str, faults: list[str], seconds: float = 0.0, memory: int = 0) -> None:
         """Notes one try."""
         self.tries += 1
+        self.each[what] = faults
         self.faults += [(what, fault) for fault in faults]
         self.slowest, self.largest = max(self.slowest, seconds), max(self.largest, memory)
         for fault in faults:
@@ -98,7 +101,7 @@ def mutations(work: Path, good: Path, every: int) -> Results:
                 work / "log",
                 {CACHE: str(work / "cache")},
             )
-            status, hung, memory = child.wait(BLOCK * mutations.SECONDS)
+            status, hung, memory = child.wait(20 * BLOCK * mutations.SECONDS)
             lines = [json.loads(line) for line in report.read_text().splitlines()]
             done = {line[0]: line[1] for line in lines if len(line) == 2}
             for seed, fault in done.items():
@@ -107,7 +110,7 @@ def mutations(work: Path, good: Path, every: int) -> Results:
             last = lines[-1][0] if lines else some[0]
             if last not in done:
                 told = f"crashes: status {status} {child.said()[1][-200:]}"
-                why = "hangs" if hung or -status == signal.SIGALRM else told
+                why = "hangs" if hung or -status == signal.SIGPROF else told
                 results.add(f"{name} {last}", [why])
             seeds = [seed for seed in seeds if seed > last]
     shutil.rmtree(work / "mutated", ignore_errors=True)
@@ -150,7 +153,25 @@ def kills(work: Path, good: Path, every: int) -> Results:
     return results
 
 
-PARTS: dict[str, Callable[[Path, Path, int], Results]] = {"commands": commands, "mutations": mutations, "kills": kills}
+def places(work: Path, good: Path, every: int) -> Results:
+    """Where nothing can be written, little memory, closed outputs, and two at once."""
+    from tests.reliability import places
+
+    results = Results("places")
+    for number, (name, attempt) in enumerate(places.table().items()):
+        if number % every == 0:
+            folder = work / "place"
+            shutil.rmtree(folder, ignore_errors=True)
+            results.add(name, attempt(good, folder, work / "log"))
+    return results
+
+
+PARTS: dict[str, Callable[[Path, Path, int], Results]] = {
+    "commands": commands,
+    "mutations": mutations,
+    "kills": kills,
+    "places": places,
+}
 KINDS = ("traceback", "crashes", "hangs", "takes", "leaves", "says nothing", "is accepted", "differs")
 
 
@@ -193,12 +214,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--every", type=int, default=1, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="what broke, by try")
     parser.add_argument("--table", type=Path, metavar="FILE")
     args = parser.parse_args()
     harness.preload()
     found = run(args.parts or list(PARTS), args.every)
     print(table(found))
+    if args.json:
+        args.json.write_text(json.dumps({name: faults for one in found for name, faults in one.each.items()}))
     if args.table:
+        args.table.parent.mkdir(parents=True, exist_ok=True)
         args.table.write_text(table(found), encoding="utf-8")
     return int(any(one.faults for one in found))
 
