@@ -18,7 +18,7 @@ from audioplane.evaluation.evaluate import spaced
 from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer
 from audioplane.evaluation.networks import lpips
 from audioplane.evaluation.resized import at_size_of
-from audioplane.experiments.records import Record, name, rounded, today, versions
+from audioplane.experiments.records import Record, identity, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
 from audioplane.runtime import cache, device, files, weights
@@ -101,13 +101,14 @@ class Job:
 
     @property
     def identity(self) -> str:
-        return name(json.loads(self.config.to_json()), self.clip.to_dict(), self.driven and self.driven.to_dict())
+        return identity(self.config, self.clip.to_dict(), self.driven and self.driven.to_dict())
 
     def code(self) -> str:
         """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""
         unused = (SPEAKERS,) if self.clip.folder else ()
         entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
-        networks = weights.contents(LPIPS, self.config.audio.features, self.config.loss.perceptual)
+        audio = self.config.audio
+        networks = weights.contents(LPIPS, audio.features, audio.model, self.config.loss.perceptual)
         return name(source_hash(*entries, without=unused), device.kind(), networks)
 
     @property
