@@ -57,12 +57,18 @@ class AudioConfig:
         "per-frame features; the paper uses deepspeech",
         "phonetic",
         "phonetic-causal",
+        "whisper",
         "mel",
         "wav2vec2",
         "hubert",
         "deepspeech",
     )
-    model: str = ours("", "folder or hub name of the wav2vec2/HuBERT network, or the .npy of DeepSpeech features")
+    model: str = ours(
+        "",
+        "Whisper: a folder or file of another one, or whisper-base (empty: the one that ships); folder or hub name of "
+        "the wav2vec2/HuBERT network; the .npy of DeepSpeech features",
+    )
+    block: int = ours(2, "Whisper's encoder block whose states are the features; one ships for 2 alone", low=1, high=32)
     mel_bands: int = ours(64, "bands of the log-mel spectrogram", low=8, high=256)
     window: int = paper("Sec. III-C", 16, "feature steps seen by one frame's encoder", low=2, high=64)
     filter: int = paper(

@@ -9,17 +9,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audioplane.audio.mel import STEP, Statistics, log_mel, standardise, standardise_by
+from audioplane.audio.mel import LONG, STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
 from audioplane.media.sound import check_audio as check_audio
 from audioplane.media.sound import load_audio as load_audio
 from audioplane.runtime import arrays
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audioplane.audio.phonetic import FeatureSteps
 
 
 def count_frames(samples: np.ndarray, fps: float) -> int:
@@ -72,6 +77,30 @@ class AugmentedCopies:
     places: np.ndarray
 
 
+@dataclass(frozen=True)
+class LazyWindows:
+    """Windows of a long voice, cut out of its steps for the frames that are asked for.
+
+    Attributes:
+        steps: (n, C), computed when they are asked for.
+        places: (T, window), the steps of each frame's window.
+    """
+
+    steps: FeatureSteps
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, frames: Tensor) -> Tensor:
+        """The windows of some frames: (k, window, C) float32."""
+        import torch
+
+        places = self.places[frames.numpy()]
+        first, last = int(places.min()), int(places.max()) + 1
+        return torch.from_numpy(self.steps[first:last][places - first])
+
+
 class Features:
     """The feature function of a run: fitted once on the subject's voice, from then on the same call for every voice.
 
@@ -93,6 +122,10 @@ class Features:
             samples: (n,) 16 kHz, the subject's voice.
         """
         bands, padded = statistics_bands(config), _padded(samples, half_step(config.window))
+        if config.features == "whisper":
+            from audioplane.audio import whisper
+
+            return cls(config, whisper.extract(padded, whisper.load(config.model, config.block))[1])
         return cls(config, standardise(log_mel(padded, bands))[1] if bands else None)
 
     def __call__(
@@ -111,21 +144,42 @@ class Features:
             (T, window, C) float32.
 
         Raises:
-            ValueError: log-mel and the centred phonetic network need statistics, and it was not fitted.
+            ValueError: log-mel, Whisper and the centred phonetic network need statistics, and it was not fitted.
         """
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
-        if self.statistics is None and statistics_bands(self.config):
+        if self.statistics is None and (statistics_bands(self.config) or self.config.features == "whisper"):
             raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
         before = half_step(self.config.window)
         if self.config.features in PHONETIC:
             steps = self._phonetic_steps(_padded(samples, before), own_voice)
+        elif self.config.features == "whisper":
+            steps = self._whisper_steps(_padded(samples, before), own_voice)
         elif self.config.features == "mel":
             steps = self._mel_steps(_padded(samples, before), own_voice)
         else:
             steps = self._network_steps(_padded(samples, before + FIELD // 2))
         return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
+
+    def windows(self, samples: np.ndarray, fps: float, model: str = "") -> LazyWindows | Tensor:
+        """As a call; phonetic features of a long voice are computed when their windows are asked for.
+
+        Args:
+            samples: (n,) 16 kHz. fps: of the video. model: DeepSpeech only: this voice's own .npy.
+        """
+        import torch
+
+        kind = self.config.features
+        if kind not in PHONETIC or len(samples) <= LONG * STEP:
+            return torch.from_numpy(self(samples, fps, model=model))
+        from audioplane.audio.phonetic import FeatureSteps
+
+        before, frames = half_step(self.config.window), count_frames(samples, fps)
+        prior_only = self.config.normalise == "subject"
+        steps = FeatureSteps(samples, PHONETIC[kind], self.statistics, prior_only, before)
+        places = window_places(len(steps), frames, fps, self.config.window, -before / STEP)
+        return LazyWindows(steps, places)
 
     def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
         """Log-mel, standardised: (steps, bands)."""
@@ -143,8 +197,16 @@ class Features:
         prior = None if own_voice else self.statistics
         return extract(samples, PHONETIC[self.config.features], prior, prior_only)[0].features
 
+    def _whisper_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """States of Whisper, standardised: (steps, C)."""
+        from audioplane.audio import whisper
+
+        features = whisper.load(self.config.model, self.config.block)
+        prior_only = self.config.normalise == "subject"
+        return whisper.extract(samples, features, None if own_voice else self.statistics, prior_only)[0]
+
     def augmented_copies(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> AugmentedCopies | None:
-        """The same voice as if from other people, rooms and recorders, to train with; phonetic features only.
+        """The same voice as if from other people, rooms and recorders; phonetic features and Whisper's only.
 
         Args:
             samples: (n,) 16 kHz.
@@ -155,12 +217,20 @@ class Features:
         Returns:
             `COPIES` augmented copies; None for other features, or where audio.augment is 0.
         """
-        if self.config.features not in PHONETIC or self.config.augment == 0.0:
+        own, before = self.config, half_step(self.config.window)
+        if own.augment == 0.0:
             return None
-        from audioplane.audio.phonetic import augmented
+        if own.features == "whisper":
+            from audioplane.audio import whisper
 
-        before, kind = half_step(self.config.window), PHONETIC[self.config.features]
-        steps = augmented(_padded(samples, before), kind, COPIES, self.config.augment, seed)
+            features = whisper.load(own.model, own.block)
+            steps = whisper.augmented(_padded(samples, before), features, COPIES, own.augment, seed)
+        elif own.features in PHONETIC:
+            from audioplane.audio.phonetic import augmented
+
+            steps = augmented(_padded(samples, before), PHONETIC[own.features], COPIES, own.augment, seed)
+        else:
+            return None
         return AugmentedCopies(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
@@ -199,10 +269,30 @@ def statistics_bands(config: AudioConfig) -> int:
     return {"mel": config.mel_bands, "phonetic": BANDS}.get(config.features, 0)
 
 
-COPIES = 8  # augmented copies of a voice that an encoder of phonetic features learns from
+COPIES = 8  # augmented copies of a voice that an encoder learns from
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
+
+
+FRONT_ENDS = {
+    "whisper": "states of Whisper tiny.en's block 2, which ships",
+    "phonetic": "log-mel and the phonetic network, which ships",
+    "phonetic-causal": "log-mel and the causal phonetic network, which ships",
+    "mel": "log-mel",
+    "wav2vec2": f"states of {DEFAULT_NETWORKS['wav2vec2']}, by transformers",
+    "hubert": f"states of {DEFAULT_NETWORKS['hubert']}, by transformers",
+    "deepspeech": "DeepSpeech features from a .npy",
+}
+
+
+def describe_features(config: AudioConfig) -> str:
+    """What makes the audio features of a config, in a few words."""
+    if config.features == "whisper" and config.model:
+        return f"states of block {config.block} of the Whisper at {config.model}"
+    if config.model and config.features in DEFAULT_NETWORKS:
+        return f"states of {config.model}, by transformers"
+    return FRONT_ENDS[config.features]
 
 
 def load_network(name: str) -> Any:

@@ -61,6 +61,7 @@ def examine() -> dict[str, Any]:
             "assets_found": Path(_told(weights.assets_folder)).is_dir(),
         },
         "kernels": _kernels(),
+        "audio": _audio(),
         "model_files": {name: _model_file(name) for name in weights.REGISTRY},
     }
 
@@ -150,6 +151,15 @@ def _kernels() -> dict[str, Any]:
     return {"run": runs, "kept_in": str(place) if place else None, "damaged": damaged, "text": place_text}
 
 
+def _audio() -> dict[str, str]:
+    """The audio features of a run without other settings, and what makes them."""
+    from audioplane.audio.features import describe_features
+    from audioplane.config import AudioConfig
+
+    own = AudioConfig()
+    return {"features": own.features, "front_end": describe_features(own)}
+
+
 def _model_file(name: str) -> dict[str, Any]:
     file = weights.REGISTRY[name]
     try:
@@ -182,6 +192,7 @@ def describe(report: dict[str, Any]) -> str:
         "threads": f"{threads['torch']} for torch and our kernels, {threads['usable_cores']} cores usable",
         "ffmpeg": _ffmpeg_line(report["ffmpeg"]),
         "kernels": _kernels_line(report["kernels"]),
+        "audio": f"{report['audio']['features']}: {report['audio']['front_end']}",
         "cache": folders["cache"],
         "assets": folders["assets"] + ("" if folders["assets_found"] else "  (no such folder yet)"),
     }

@@ -107,7 +107,8 @@ class Job:
         """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""
         unused = (SPEAKERS,) if self.clip.folder else ()
         entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
-        networks = weights.contents(LPIPS, self.config.audio.features, self.config.loss.perceptual)
+        audio = self.config.audio
+        networks = weights.contents(LPIPS, audio.features, audio.model, self.config.loss.perceptual)
         return name(source_hash(*entries, without=unused), device.kind(), networks)
 
     @property

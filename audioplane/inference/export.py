@@ -15,6 +15,7 @@ from torch import Tensor
 
 from audioplane import registry
 from audioplane.audio.features import statistics_bands
+from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.inference import poses
@@ -23,6 +24,7 @@ from audioplane.methods.base import Method
 from audioplane.runtime import documents, pictures, tensors
 from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
+from audioplane.subject.parts import crooked
 from audioplane.training import checkpoint
 from audioplane.training.conditions import expression_track
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 KIND = "head"
 TORSO_BYTES = 5_000_000  # of JPEG for the torso's motion in the test clip
+CLOSED = 0.1  # share of the training frames that count as closed lips
 EVERY = 8  # frames from one training code that is kept to the next
 
 
@@ -49,7 +52,7 @@ class About:
     height: Side
     box: tuple[Metres, Metres, Metres, Annotated[float, Meta(gt=0, le=1000)]]
     channels: Annotated[int, Meta(ge=1, le=100_000)]
-    iteration: Annotated[int, Meta(ge=0)] = 0
+    iteration: Annotated[int, Meta(ge=0, le=10**12)] = 0
     facts: dict[str, Any] | None = None
 
 
@@ -66,6 +69,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     if method.expression:
         track = expression_track(subject, method.expression)[train.start : train.stop]
         state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
+    rest = rest_code(codes.cpu()[train.start : train.stop], subject.landmarks[train.start : train.stop])
+    if rest is not None:
+        state["rest"] = rest
     statistics = trainer.conditions.features.statistics
     if statistics is not None:
         state["statistics"] = torch.from_numpy(np.stack(statistics).astype(np.float32))
@@ -83,6 +89,23 @@ def export(trainer: Trainer, path: str | Path) -> None:
         "facts": trainer.facts,
     }
     checkpoint.save(path, state, about)
+
+
+def rest_code(codes: Tensor, landmarks: np.ndarray) -> Tensor | None:
+    """The code of closed lips: the mean of codes (T, code) over the frames whose lips are the nearest to closed.
+
+    Args:
+        codes: of the training frames.
+        landmarks: (T, 68, 2) of the same frames.
+
+    Returns:
+        (code,); None where no frame has landmarks.
+    """
+    opening = lip_shapes(landmarks, 1).opening
+    if not np.isfinite(opening).any():
+        return None
+    closed = opening <= np.nanquantile(opening, CLOSED)
+    return codes[torch.from_numpy(closed)].mean(dim=0)
 
 
 def method_state(method: Method) -> dict[str, Tensor]:
@@ -145,16 +168,27 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
         return tensors.check(found, name, shape, what, checkpoint.ADVICE, dtype)
 
     want("K", 3, 3)
-    bands = statistics_bands(config.audio)
+    if "rest" in found:
+        want("rest", config.audio.code)
+    bands = about["channels"] if config.audio.features == "whisper" else statistics_bands(config.audio)
     if bands:
         want("statistics", 2, bands)
+    want("test_viewmats", None, 4, 4)
     if not len(want("viewmats", None, 4, 4)) or not len(want("codes", None, config.audio.code)):
         raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")
+    if any(crooked(found[name].numpy()).any() for name in ("viewmats", "test_viewmats")):
+        raise UserError(f"{what} has a camera that is no rotation; {checkpoint.ADVICE}")
+    if "rest" in found:
+        want("rest", config.audio.code)
     torso, ends = want("torso", None, dtype=torch.uint8), want("torso_ends", None, dtype=torch.int64)
-    want("test_viewmats", len(ends) - 1 if len(ends) else None, 4, 4)
     edges = [0, *ends.tolist()]
-    if len(edges) < 2 or edges != sorted(edges) or edges[-1] != len(torso):
-        raise UserError(f"{what}: torso_ends does not divide torso; {checkpoint.ADVICE}")
+    if (
+        len(edges) < 2
+        or len(found["test_viewmats"]) != len(ends) - 1
+        or edges != sorted(edges)
+        or edges[-1] != len(torso)
+    ):
+        raise UserError(f"{what}: torso_ends does not divide torso into one picture a camera; {checkpoint.ADVICE}")
     for start, stop in itertools.pairwise(edges):
         if pictures.picture_size(torso[start:stop].numpy().tobytes()) != (about["height"], about["width"]):
             raise UserError(f"{what} has a torso that is no picture of the head's size; {checkpoint.ADVICE}")

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
+from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
 from audioplane.errors import UserError
 from audioplane.inference import arguments, compositing
@@ -44,6 +46,7 @@ NO_EXPRESSION = (
     "this head's eyes and brows cannot be driven: it was trained without an expression; train it with the preset demo "
     "on a Subject that has blendshapes"
 )
+FADE = 9  # frames in which lips close where speech ends
 FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 
 
@@ -103,7 +106,8 @@ class TalkingHead:
         from audioplane.inference.export import KIND, rebuild
 
         path = Path(path)
-        tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
+        path = path / "head.safetensors" if path.is_dir() else path
+        tensors, about = checkpoint.load(path)
         if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
         try:
@@ -205,6 +209,8 @@ class TalkingHead:
             UserError: a voice that cannot be spoken, or a sample where features come from a file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
+        if features and self.config.audio.features != "deepspeech":
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
@@ -212,10 +218,11 @@ class TalkingHead:
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
             audio = np.concatenate([sample, space, audio])
-        windows = torch.from_numpy(self.features(audio, self.fps, model=features))
-        codes = self.method.encoder.all_codes(windows)
-        own = self.config.audio
-        return (own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes)[before:]
+        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
+        own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
+        if own.normalise == "voice":
+            codes = own.emphasis * match_training_statistics(codes, speech)
+        return close_lips(codes, speech, self.extras.get("rest"))[before:]
 
     @_exact
     def render(
@@ -244,7 +251,10 @@ class TalkingHead:
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
         condition = self.condition(audio_code, time, expression)
-        picture = self.method.compose(self._deformed(condition), view, K, width, height)
+        try:
+            picture = self.method.compose(self._deformed(condition), view, K, width, height)
+        except ValueError as error:  # the rasterizer refuses NaN
+            raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:
             behind = self._torso(0, width, height)
         behind = arguments.picture(behind, (height, width, 3), "behind")
@@ -398,16 +408,40 @@ class TalkingHead:
         return Path(out)
 
 
-def match_training_statistics(codes: Tensor) -> Tensor:
+def match_training_statistics(codes: Tensor, speech: np.ndarray | None = None) -> Tensor:
     """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
 
     An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
     would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
     than twofold: a cough or a pause is not made speech.
+
+    Args:
+        codes: of every frame.
+        speech: (T,) of bool, the frames by which the voice is judged (`audio.activity.speech_frames`), so that silence
+            stays silence, with closed lips, and is not taken for the middle of all that a voice says. Default all.
     """
-    own = len(codes) / (len(codes) + FAMILIAR)
-    spread = (own * codes.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
-    return (codes - own * codes.mean(dim=0)) / spread.clamp_min(0.5)
+    judged = codes if speech is None else codes[torch.from_numpy(speech)]
+    if len(judged) == 0:
+        return codes
+    own = len(judged) / (len(judged) + FAMILIAR)
+    spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
+    return (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
+
+
+def close_lips(codes: Tensor, speech: np.ndarray, rest: Tensor | None) -> Tensor:
+    """Codes (T, code) that go over to that of closed lips where nobody speaks.
+
+    An encoder has hardly ever seen long silence: what it makes of it is chance, and lips would move in it.
+
+    Args:
+        codes: of every frame.
+        speech: (T,) of bool, see `audio.activity.speech_frames`; short pauses belong to speech, and stay as they are.
+        rest: (code,), the code of closed lips; None where a head has none.
+    """
+    if rest is None or speech.all():
+        return codes
+    spoken = uniform_filter1d(speech.astype(np.float32), FADE, mode="nearest")
+    return torch.lerp(rest, codes, torch.from_numpy(spoken)[:, None])
 
 
 __all__: Sequence[str] = ["EXPRESSIONS", "POSES", "TalkingHead"]

@@ -11,7 +11,17 @@ from torch import Tensor
 from audioplane.errors import UserError
 from audioplane.runtime import limits
 
-PLAIN = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32, torch.uint8, torch.bool)
+PLAIN = (
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+)
 """Types that tensors of files may have."""
 
 Shape = tuple["int | None", ...]

@@ -73,6 +73,7 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 _FACE_ALIGNMENT = "https://www.adrianbulat.com/downloads/python-fan/"
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-"
 _HUGGING_FACE = "https://huggingface.co/facebook/"
+_WHISPER = "https://openaipublic.azureedge.net/main/whisper/models/"
 _ICT_FACEKIT = "https://raw.githubusercontent.com/ICT-VGL/ICT-FaceKit/da5f95a607f5e6b37755b38d3385d7f2853732e5/"
 
 _FILES = (
@@ -193,6 +194,22 @@ _FILES = (
         licence="Apache-2.0",
         url=_HUGGING_FACE + "hubert-large-ls960-ft/resolve/main/pytorch_model.bin",
         sha256="9cf43abec3f0410ad6854afa4d376c69ccb364b48ddddfd25c4c5aa16398eab0",
+    ),
+    ModelFile(
+        name="whisper-base",
+        purpose="audio features, a larger Whisper",
+        place="whisper/base.pt",
+        licence="MIT (OpenAI)",
+        url=_WHISPER + "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e/base.pt",
+        sha256="ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e",
+    ),
+    ModelFile(
+        name="whisper-tiny.en",
+        purpose="source of the Whisper that ships",
+        place="whisper/tiny.en.pt",
+        licence="MIT (OpenAI)",
+        url=_WHISPER + "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03/tiny.en.pt",
+        sha256="d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03",
     ),
     ModelFile(
         name="deepspeech",

@@ -192,8 +192,9 @@ def test_masking_hides_something_but_not_all() -> None:
     assert 0.02 < hidden.float().mean() < 0.6
 
 
-def test_augmented_copies_differ_and_fit_the_windows() -> None:
-    own = dataclasses.replace(AudioConfig(), features="phonetic")
+@pytest.mark.parametrize("kind", ["phonetic", "whisper"])
+def test_augmented_copies_differ_and_fit_the_windows(kind: str) -> None:
+    own = dataclasses.replace(AudioConfig(), features=kind)
     samples = voice(2.0)
     features = Features.fit(own, samples)
     windows = features(samples, 25.0, 50)

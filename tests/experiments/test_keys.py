@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -151,7 +152,7 @@ def test_each_kind_knows_what_it_should_and_no_more() -> None:
         for path in files_of("speaker")
         if path.is_relative_to(PACKAGE / "synthetic")
     }
-    assert PACKAGE / "audio" / "phonetic.safetensors" in files_of("head")
+    assert {PACKAGE / "audio" / f"{name}.safetensors" for name in ("phonetic", "whisper")} <= files_of("head")
     assert PACKAGE / "metrics" / "syncnet" / "weights.safetensors" in files_of("record")
 
 
@@ -186,3 +187,16 @@ def test_all_that_a_run_loads_stands_behind_its_key(folder: Path, own_cache: Pat
     told = {"audioplane.training.callbacks"}  # is told of a training, and changes nothing
     assert training - told <= set(source_hash.closure(*KEYS["head"][0]))
     assert judging <= set(source_hash.closure(*RUN, without=["audioplane.synthetic"]))
+
+
+def test_defaults_that_moved_on_do_not_hide_the_records_of_tables() -> None:
+    from audioplane.experiments import tables
+    from audioplane.experiments.records import read_all
+
+    job = next(iter(tables.jobs(tables.find("table2"), "demo", 1).values()))
+    assert job.config.audio.features == "phonetic"
+    assert dataclasses.replace(job, config=job.config.replace("audio.block=1")).identity != job.identity
+    known = read_all(PACKAGE.parent / "records" / "demo")
+    assert known
+    found = [job for key in ("table2", "table3", "table4") for job in tables.jobs(tables.find(key), "demo", 3).values()]
+    assert all(job.identity in known for job in found)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from audioplane.errors import UserError
+from audioplane.inference.export import rest_code
 from audioplane.inference.talking_head import TalkingHead, match_training_statistics
 from audioplane.splat.ply import load_ply, save_ply
 from audioplane.training import checkpoint
@@ -37,6 +38,42 @@ def test_a_faint_voice_moves_lips_as_far_as_the_training_voice() -> None:
         dull = match_training_statistics(0.01 * known[:count])
         assert dull.isfinite().all()
         assert dull.std(0, unbiased=False).max() <= 2 * (0.01 * known[:count]).std(0, unbiased=False).max() + 1e-6
+
+
+def test_silence_is_no_part_of_a_voice() -> None:
+    """A voice with a long silence gets the same codes in its speech as without it."""
+    voiced = torch.randn(300, 6, generator=torch.Generator().manual_seed(0)) + 0.5
+    silent = torch.full((900, 6), -2.0)
+    speech = np.arange(1200) < 300
+    found = match_training_statistics(torch.cat([voiced, silent]), speech)
+    torch.testing.assert_close(found[:300], match_training_statistics(voiced))
+    assert (found[300:] < -1.5).all(), "and stays what it is, not the middle of all codes"
+    assert torch.equal(match_training_statistics(silent, np.zeros(900, bool)), silent)
+
+
+def test_silence_gives_closed_lips(trained: tuple[Trainer, Path]) -> None:
+    head = TalkingHead.load(trained[1])
+    rest = head.extras["rest"]
+    codes = head.encode(np.zeros(48_000, np.float32))
+    torch.testing.assert_close(codes, rest.expand(75, -1))
+    spoken = np.concatenate([voice(2.0), np.zeros(64_000, np.float32)])
+    within = head.encode(spoken)
+    torch.testing.assert_close(within[75:], rest.expand(75, -1))
+    assert (within[:50] - rest).abs().mean() > 0.1
+    steps = (within[1:] - within[:-1]).abs().amax(dim=1)
+    assert steps[50:].max() < 1.5 * steps[:50].max(), "lips close, they do not snap shut"
+
+
+def test_the_code_of_closed_lips_is_that_of_frames_with_closed_lips() -> None:
+    landmarks = np.random.default_rng(0).uniform(0, 1, (200, 68, 2)).astype(np.float32)
+    landmarks[:] = landmarks[:1]
+    landmarks[:, [61, 62, 63], 1] -= np.linspace(0.0, 0.2, 200)[:, None]
+    landmarks[:, [67, 66, 65]] = landmarks[:1, [61, 62, 63]]
+    codes = torch.arange(200.0)[:, None].repeat(1, 4)
+    rest = rest_code(codes, landmarks)
+    assert rest is not None
+    assert rest.max() < 20
+    assert rest_code(codes, np.full_like(landmarks, np.nan)) is None
 
 
 def test_a_sample_tells_what_a_word_alone_does_not(trained: tuple[Trainer, Path]) -> None:

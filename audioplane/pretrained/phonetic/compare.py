@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audioplane.audio.activity import speech_frames
 from audioplane.audio.encoder import AudioEncoder
 from audioplane.audio.features import Features
 from audioplane.audio.pretrain import lip_shapes, pretrain
@@ -135,7 +136,8 @@ class LipPredictor:
         with torch.no_grad():
             codes = self.encoder.all_codes(torch.from_numpy(self.features(audio, self.fps)))
         own = self.config
-        return own.emphasis * match_training_statistics(codes) if own.normalise == "voice" else codes
+        speech = speech_frames(audio, self.fps, len(codes))
+        return own.emphasis * match_training_statistics(codes, speech) if own.normalise == "voice" else codes
 
     def __call__(self, audio: NDArray[np.float32]) -> NDArray:
         """The opening of the lips predicted from a voice: (T,)."""

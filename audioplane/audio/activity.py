@@ -1,0 +1,45 @@
+"""When somebody speaks in a recording, and when there is only silence or a long pause."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+
+from audioplane.audio.mel import ACTIVE_DB, PIECE, SAMPLE_RATE, STEP
+
+SILENT_DB = -60.0  # of full scale: a step that is quieter is silent, however quiet the recording
+PAUSE = 20  # steps before and after a voice that still belong to speech: its short pauses
+
+
+def speech_steps(samples: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Which steps of 20 ms belong to speech, short pauses included.
+
+    A step is voiced where it is within `ACTIVE_DB` of the loudest and above `SILENT_DB`; speech are the voiced steps
+    and those that are at most `PAUSE` from one.
+
+    Args:
+        samples: (n,) 16 kHz.
+        count: of steps; step i is centred at sample 320 i.
+
+    Returns:
+        (count,).
+    """
+    power = np.zeros(count)
+    for first in range(0, count, PIECE):  # hours of squares would be large
+        steps = min(PIECE, count - first)
+        a = first * STEP - STEP // 2
+        piece = samples[max(a, 0) : a + steps * STEP]
+        squares = np.zeros(steps * STEP)
+        squares[max(-a, 0) : max(-a, 0) + len(piece)] = np.square(piece, dtype=np.float64)
+        power[first : first + steps] = squares.reshape(steps, STEP).mean(axis=1)
+    loudness = 10.0 * np.log10(power + 1e-12)
+    voiced = loudness > max(loudness.max() - ACTIVE_DB, SILENT_DB)
+    return maximum_filter1d(voiced, 2 * PAUSE + 1, mode="constant")
+
+
+def speech_frames(samples: NDArray[np.float32], fps: float, count: int) -> NDArray[np.bool_]:
+    """Which of `count` video frames show speech, see `speech_steps`: (count,)."""
+    steps = speech_steps(samples, len(samples) // STEP + 2)
+    middles = np.round((np.arange(count) + 0.5) / fps * SAMPLE_RATE / STEP).astype(int)
+    return steps[np.minimum(middles, len(steps) - 1)]

@@ -1,0 +1,289 @@
+"""Hidden states of the first blocks of OpenAI's Whisper, as features of a voice, every 20 ms.
+
+The encoder of Whisper (Radford et al. 2022) turns 100 steps of log-mel a second into 50 states a second: two
+convolutions, then transformer blocks over pieces of up to 30 s. What its first blocks say about a voice predicts real
+people's lips better than log-mel or the phonetic network do (`pretrained/whisper/MODEL_CARD.md`). The two convolutions
+and the first two blocks of tiny.en ship with audioplane in 8 bits; other models are read by `whisper_files`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audioplane.audio.activity import speech_steps
+from audioplane.audio.augmentation import augment_spectrogram
+from audioplane.audio.mel import SAMPLE_RATE, Statistics
+from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
+from audioplane.errors import UserError
+from audioplane.runtime import weights
+
+HOP, WINDOW = 160, 400  # of Whisper's spectrogram, samples
+HEAD = 64  # channels of one attention head, in every Whisper
+FILE = "whisper.safetensors"
+LONGEST = 1500  # states of one piece, 30 s: as many positions as Whisper was trained with
+PIECE, OVERLAP = 750, 250  # states of the pieces that a recording is cut into, and how many two neighbours share
+MEL_DB = 40.0  # of one unit of Whisper's spectrogram
+LOUDEST, MOST_GAIN = 1.5, 1.0  # of a levelled spectrogram, in its units: largest value, most amplification
+PRIOR_STEPS = 100  # weight of a subject's own statistics where another voice is standardised
+
+
+def whisper_mel(samples: NDArray[np.float32], bands: int = 80) -> NDArray[np.float32]:
+    """Whisper's log-mel spectrogram, as `whisper.log_mel_spectrogram` computes it.
+
+    Args:
+        samples: (n,) 16 kHz.
+        bands: 80; 128 for large-v3.
+
+    Returns:
+        (n // 160, bands); step i is centred at sample 160 i. Logarithms to base 10, at most 8 below the largest of the
+        recording, plus 4, over 4.
+    """
+    samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
+    spectrum = torch.stft(torch.from_numpy(samples), WINDOW, HOP, window=torch.hann_window(WINDOW), return_complex=True)
+    power = torch.from_numpy(_filters(bands)) @ spectrum[:, :-1].abs().square()
+    log = power.clamp_min(1e-10).log10()
+    return ((torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0).T.contiguous().numpy()
+
+
+@functools.cache
+def _filters(bands: int) -> NDArray[np.float32]:
+    return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=WINDOW, n_mels=bands)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over (B, T, C)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = width // HEAD
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, states: Tensor) -> Tensor:
+        def split(values: Tensor) -> Tensor:
+            return values.unflatten(2, (self.heads, HEAD)).transpose(1, 2)
+
+        mixed = functional.scaled_dot_product_attention(
+            split(self.query(states)), split(self.key(states)), split(self.value(states))
+        )
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """A transformer block: attention, then two layers a step."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attn, self.attn_ln, self.mlp_ln = Attention(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, states: Tensor) -> Tensor:
+        states = states + self.attn(self.attn_ln(states))
+        return states + self.mlp(self.mlp_ln(states))
+
+
+class WhisperEncoder(nn.Module):
+    """The beginning of Whisper's encoder, named as in openai/whisper's `AudioEncoder`.
+
+    Args:
+        bands: of the spectrogram. width: channels. blocks: how many.
+    """
+
+    positions: Tensor
+
+    def __init__(self, bands: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.bands, self.width = bands, width
+        self.conv1 = nn.Conv1d(bands, width, 3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
+        self.register_buffer("positions", sinusoids(LONGEST, width), persistent=False)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """`whisper_mel` of pieces (B, 2 T, bands), at most 30 s, to the last block's states (B, T, width)."""
+        states = functional.gelu(self.conv2(functional.gelu(self.conv1(mel.transpose(1, 2)))))
+        states = states.transpose(1, 2)
+        states = states + self.positions[: states.shape[1]]
+        for block in self.blocks:
+            states = block(states)
+        return states
+
+
+def sinusoids(length: int, channels: int) -> Tensor:
+    """Whisper's fixed positions: (length, channels)."""
+    rates = torch.exp(-math.log(10_000) / (channels // 2 - 1) * torch.arange(channels // 2))
+    angles = torch.arange(length)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+@dataclass(frozen=True)
+class WhisperFeatures:
+    """A Whisper encoder, and what is kept of its states.
+
+    Attributes:
+        encoder: up to the block whose states are read.
+        projection: (C, width) and (C,), what states are multiplied by and what is then added; None keeps them all. That
+            of the file that ships keeps what hardly depends on where in a piece a state lies
+            (`pretrained.whisper.projection`).
+    """
+
+    encoder: WhisperEncoder
+    projection: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of a whole recording (n,) at 16 kHz: (ceil(n / 320), C); step i is centred at sample 320 i."""
+        return self.of_mel(level(whisper_mel(samples, self.encoder.bands)))
+
+    @torch.no_grad()
+    def of_mel(self, mel: NDArray[np.float32], first: int = 0) -> NDArray[np.float32]:
+        """Features of a spectrogram (2 n, bands): (n, C).
+
+        It is cut into overlapping pieces, and where two overlap, one is faded into the other.
+
+        Args:
+            mel: see `whisper_mel`, with its `level`.
+            first: so many states before the spectrogram's start the first piece would start.
+        """
+        mel = np.pad(mel, ((0, len(mel) % 2), (0, 0)), mode="edge")
+        count = len(mel) // 2
+        total, weight = torch.zeros(count, self.encoder.width), torch.zeros(count, 1)
+        for start in range(-first, count, PIECE - OVERLAP):
+            low, high = max(start, 0), min(start + PIECE, count)
+            if high > low:
+                fade = _fade()[low - start : high - start, None]
+                total[low:high] += fade * self.encoder(torch.from_numpy(mel[None, 2 * low : 2 * high]))[0]
+                weight[low:high] += fade
+            if high == count:
+                break
+        states = total / weight
+        if self.projection is not None:
+            states = functional.linear(states, *self.projection)
+        return states.numpy()
+
+
+def _fade() -> Tensor:
+    """The weight of each state of a piece where it overlaps with others: (PIECE,)."""
+    place = torch.arange(PIECE) + 0.5
+    return (torch.minimum(place, PIECE - place) / OVERLAP).clamp_max(1.0)
+
+
+def level(mel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Whisper's spectrogram as if its loudest value were `LOUDEST`; what is nearly silent becomes no louder than that.
+
+    So a quiet recording gives the features of a loud one, and silence those of a pause.
+    """
+    gain = min(LOUDEST - float(mel.max()), MOST_GAIN)
+    return np.maximum(mel + gain, LOUDEST - 2.0)
+
+
+@functools.cache
+def load(model: str = "", block: int = 2) -> WhisperFeatures:
+    """An encoder up to one of its blocks, read once.
+
+    Args:
+        model: a file or folder that `whisper_files.read_encoder` reads; "whisper-base" for what `audioplane fetch` got;
+            "" for what ships.
+        block: whose states are wanted; 1 is the first.
+
+    Raises:
+        UserError: there is no such file, or it has fewer blocks.
+    """
+    if model:
+        path = weights.require(model) if model in weights.REGISTRY else Path(model).expanduser()
+        tensors = read_encoder(path)
+    else:
+        with as_file(files("audioplane.audio") / FILE) as path:
+            tensors = read_encoder(path)
+    if count_blocks(tensors) < block:
+        which = f"{path}" if model else "the Whisper that ships"
+        raise UserError(f"audio.block is {block}, but {which} has {count_blocks(tensors)} blocks; name another model")
+    width, bands = tensors["conv1.weight"].shape[:2]
+    encoder = WhisperEncoder(bands, width, block)
+    try:
+        encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"{path} does not hold weights of Whisper ({str(error).splitlines()[0]}); {ADVICE}") from error
+    own = f"projection.{block}"
+    projection = (tensors[f"{own}.weight"], tensors[f"{own}.bias"]) if f"{own}.weight" in tensors else None
+    return WhisperFeatures(encoder.eval().requires_grad_(False), projection)
+
+
+def standardise_states(
+    states: NDArray[np.float32], speech: NDArray[np.bool_], prior: Statistics | None = None, prior_only: bool = False
+) -> tuple[NDArray[np.float32], Statistics]:
+    """States relative to what the same voice's usually are.
+
+    Args:
+        states: (n, C).
+        speech: (n,), the steps whose mean and spread count; see `activity.speech_steps`.
+        prior: mean and spread of another recording, which count as two further seconds.
+        prior_only: standardise by it alone.
+
+    Returns:
+        the states (n, C), and the mean and spread that were used, (C,) each.
+    """
+    mean, spread = np.zeros(states.shape[1]), np.ones(states.shape[1])
+    if speech.sum() > 1:
+        mean, spread = states[speech].mean(axis=0), states[speech].std(axis=0)
+    if prior is not None:
+        own = 0.0 if prior_only else speech.sum() / (speech.sum() + PRIOR_STEPS)
+        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
+    spread = np.maximum(spread, 1e-3)
+    return ((states - mean) / spread).astype(np.float32), (mean, spread)
+
+
+def extract(
+    samples: NDArray[np.float32],
+    features: WhisperFeatures | None = None,
+    prior: Statistics | None = None,
+    prior_only: bool = False,
+) -> tuple[NDArray[np.float32], Statistics]:
+    """Features of a whole recording, standardised by the voice.
+
+    Args:
+        samples: (n,) 16 kHz.
+        features: default those that ship.
+        prior, prior_only: see `standardise_states`.
+
+    Returns:
+        (ceil(n / 320), C); step i is centred at sample 320 i. The mean and spread that were used.
+    """
+    states = (load() if features is None else features)(samples)
+    return standardise_states(states, speech_steps(samples, len(states)), prior, prior_only)
+
+
+def augmented(
+    samples: NDArray[np.float32], features: WhisperFeatures, copies: int, strength: float, seed: int
+) -> NDArray[np.float32]:
+    """Standardised features of augmented copies of a recording, with pieces that begin elsewhere.
+
+    Args:
+        samples: (n,) 16 kHz.
+        features: of an encoder.
+        copies: how many.
+        strength: of the augmentation (`augmentation.augment_spectrogram`).
+        seed: of the augmentation.
+
+    Returns:
+        (copies, ceil(n / 320), C).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mel = torch.from_numpy(whisper_mel(samples, features.encoder.bands))[None]
+    found = []
+    for _ in range(copies):
+        copy = augment_spectrogram(MEL_DB * mel, strength, generator)[0].numpy() / MEL_DB
+        first = int(torch.randint(PIECE - OVERLAP, (1,), generator=generator))
+        states = features.of_mel(level(copy), first)
+        found.append(standardise_states(states, speech_steps(samples, len(states)))[0])
+    return np.stack(found)

@@ -1,0 +1,1 @@
+"""How the Whisper front end that ships was cut from OpenAI's tiny.en, and what was measured; see `MODEL_CARD.md`."""
