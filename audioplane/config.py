@@ -198,6 +198,12 @@ class ScheduleConfig:
     )
     checkpoint_every: int = ours(500, "iterations between checkpoints", low=1, high=ITERATIONS)
     preview_every: int = ours(500, "iterations between preview pictures; 0 for none", high=ITERATIONS)
+    foreign_expression: float = ours(
+        0.25,
+        "share of the iterations in which the mouth is learned under an expression that is not its frame's: eyes and "
+        "brows then leave it alone",
+        high=1.0,
+    )
     cache_mib: int = ours(600, "memory for decoded frames, MiB", high=10000000)
 
 

@@ -90,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     voice, mark = _voice(args.voice, args.audio_track), not args.no_mark
     expression = _expression(args.expression, args.expression_fps, head)
+    if args.expression != "none" and (head.own_range is None or not head.own_range.is_captured):
+        print("eyes and brows keep still: this head was trained without an expression", file=sys.stderr)
     head.speak(voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample, expression)
     print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0

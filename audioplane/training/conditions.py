@@ -14,7 +14,8 @@ from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config
 from audioplane.methods.base import Method
 from audioplane.methods.types import Condition
-from audioplane.motion.own_range import OwnRange, columns
+from audioplane.motion.own_range import CONTROLS, OwnRange, columns
+from audioplane.runtime import seeds
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
@@ -84,6 +85,23 @@ class Conditions:
         """The condition of frame t."""
         expression = None if self.expressions is None else self.expressions[t]
         return Condition(self.audio_code(method, t), self.time(t), expression)
+
+    def foreign_expression(self, iteration: int) -> Tensor | None:
+        """An expression that is not the frame's own, in `schedule.foreign_expression` of the iterations; else None.
+
+        Mouth and eyes of a short film go together by chance, and a method would learn it: looking aside would open the
+        mouth. Half of these expressions are another frame's, half are steered anywhere within the person's range.
+        """
+        own, train, config = self.own_range, self.subject.train, self.config
+        if own is None or self.expressions is None or not own.is_captured:
+            return None
+        generator = seeds.draws(config.seed, seeds.EXPRESSIONS, iteration)
+        if generator.random() >= config.schedule.foreign_expression:
+            return None
+        if generator.random() < 0.5:
+            return self.expressions[train[int(generator.integers(len(train)))]]
+        shares = generator.uniform(-1.0, 1.0, (1, len(CONTROLS)))
+        return torch.from_numpy(own.standardise(own.steered(shares))[0]).to(self.expressions)
 
 
 def expression_track(subject: Subject, names: Sequence[str]) -> np.ndarray:

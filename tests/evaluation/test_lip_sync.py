@@ -92,3 +92,60 @@ def test_why_a_clip_cannot_be_scored():
     assert lip_sync.missing(25.0, 50) == ""
     assert "these have 1.96 s" in lip_sync.missing(25.0, 49)
     assert "these are 30" in lip_sync.missing(30.0, 500)
+
+
+def mouths(opening: np.ndarray, width: np.ndarray, thick: np.ndarray, drop: np.ndarray) -> np.ndarray:
+    """(T, 20, 2) of lips with these measures, one a frame; y down."""
+    made = np.zeros((len(opening), 20, 2))
+    made[:, 0, 0], made[:, 6, 0] = -width / 2, width / 2
+    for upper, lower in ((13, 19), (14, 18), (15, 17)):
+        made[:, upper, 1], made[:, lower, 1] = -opening / 2, opening / 2
+    made[:, 3, 1] = -opening / 2 - thick / 2
+    made[:, [8, 9, 10], 1] = (opening / 2 + thick / 2)[:, None]
+    made[..., 1] += drop[:, None]
+    return made
+
+
+def test_each_movement_is_its_own():
+    generator = np.random.default_rng(0)
+    parts = {name: generator.uniform(1, 2, 200) for name in ("opening", "width", "thick", "drop")}
+    found = lip_sync.mouth_movements(mouths(**parts))
+    np.testing.assert_allclose(found["opening"], parts["opening"])
+    np.testing.assert_allclose(found["width"], parts["width"])
+    np.testing.assert_allclose(found["pucker"], parts["thick"] / parts["width"])
+    np.testing.assert_allclose(found["jaw"], parts["opening"] / 2 + parts["thick"] / 2 + parts["drop"])
+
+
+def test_movements_are_compared_with_truth_and_ceiling():
+    generator = np.random.default_rng(0)
+    parts = {name: generator.uniform(1, 2, 400) for name in ("opening", "width", "thick", "drop")}
+    truth = mouths(**parts)
+    damped = mouths(**{**parts, "width": 1.5 + 0.4 * (parts["width"] - 1.5), "opening": generator.uniform(1, 2, 400)})
+    truth[::50] = np.nan
+    found = lip_sync.movement_agreement(damped, truth, mouths(**parts))
+    assert found["width"]["r"] == pytest.approx(1.0)
+    assert found["width"]["amplitude"] == pytest.approx(0.4, abs=0.01)
+    assert abs(found["opening"]["r"]) < 0.2
+    assert all(row["ceiling r"] == pytest.approx(1.0) for row in found.values())
+
+
+def test_closing_tells_shut_lips_from_open_ones():
+    apart = np.full(300, 5.0)
+    sounds = list(range(20, 300, 20))
+    apart[sounds] = 0.0
+    assert lip_sync.closing(apart, sounds) == pytest.approx(0.0)
+    assert lip_sync.closing(apart, [t + 2 for t in sounds]) == pytest.approx(0.0), "two frames late is near enough"
+    assert lip_sync.closing(apart, [t + 8 for t in sounds]) == pytest.approx(1.0, abs=0.1)
+    assert np.isnan(lip_sync.closing(apart, []))
+    assert np.isnan(lip_sync.closing(np.ones(50), [10]))
+
+
+def test_bilabials_are_found_by_sound():
+    from audioplane.synthetic.voice import load_voice
+
+    ship = load_voice("english_b")
+    found = np.array(lip_sync.bilabial_frames(ship.audio[:320_000], 25.0, 500)) / 25 + 0.02
+    spoken = [(p.start, p.end) for p in ship.phonemes if p.end < 20 and p.ipa[:1] in "pbm"]
+    hits = [any(start - 0.06 <= t <= end + 0.06 for start, end in spoken) for t in found]
+    assert len(hits) > 0.3 * len(spoken)
+    assert np.mean(hits) > 0.7
