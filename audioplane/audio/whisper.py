@@ -141,6 +141,11 @@ class WhisperFeatures:
     encoder: WhisperEncoder
     projection: tuple[Tensor, Tensor] | None = None
 
+    @property
+    def channels(self) -> int:
+        """C of the features."""
+        return self.encoder.width if self.projection is None else len(self.projection[1])
+
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of a whole recording (n,) at 16 kHz: (ceil(n / 320), C); step i is centred at sample 320 i."""
         return self.of_mel(level(whisper_mel(samples, self.encoder.bands)))
