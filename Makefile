@@ -10,7 +10,7 @@ KEY := $(shell { cat pyproject.toml requirements.lock; $(PYTHON) -VV; pwd; } | c
 READY := $(VENV)/ready-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint format notebooks lab bench lock sbom clean
+.PHONY: help setup reproduce test lint format notebooks lab bench torture lock sbom clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -42,6 +42,9 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 bench: $(READY)  ## speed and memory, as tables
 	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done
+
+torture: $(READY)  ## try to break everything: bad commands, damaged files, kills, full disks (an hour)
+	$(BIN)/python -m tests.reliability.torture --table build/torture.md
 
 lock: $(READY)  ## renew requirements.lock after a change of the dependencies (UPGRADE=1: to the newest versions)
 	$(BIN)/python -m pip install --quiet uv

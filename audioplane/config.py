@@ -123,6 +123,8 @@ class MethodSpec:
         title: for people. paper: whom to cite, short.
         model: "module:class" of its `methods.base.Method`, or the class.
         presets: smoke, demo, paper -> settings "path=value" on top of what all methods share.
+        in_tables: settings of all rows that re-run a table of the paper, on top of the preset: what is not the paper's
+            is off there, unless a row says otherwise.
         tables: "module:name" of its tables, a dict name -> `experiments.tables.Table`; "" for none.
         computed: name -> "module:function" of tables that are computed, not run: () -> data frame.
         figures: "module:name" of its paper's figures, a dict name -> function of a `paper_figures.Context`.
@@ -136,6 +138,7 @@ class MethodSpec:
     model: Any
     presets: Mapping[str, Sequence[str]]
     tables: str = ""
+    in_tables: Sequence[str] = ()
     computed: Mapping[str, str] = field(default_factory=dict)
     figures: str = ""
     numbers: str = ""
@@ -185,6 +188,7 @@ class LossConfig:
     )
     perceptual_weight: float = paper("Sec. IV-A, as lambda_LPIPS", 0.05, "weight of the perceptual term")
     mouth_weight: float = ours(5.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
+    eyes_weight: float = ours(5.0, "extra weight of eyes and brows in L1, fine stage, where an expression drives them")
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,12 @@ class ScheduleConfig:
     )
     checkpoint_every: int = ours(500, "iterations between checkpoints", low=1, high=ITERATIONS)
     preview_every: int = ours(500, "iterations between preview pictures; 0 for none", high=ITERATIONS)
+    foreign_expression: float = ours(
+        0.25,
+        "share of the iterations in which the mouth is learned under an expression that is not its frame's: eyes and "
+        "brows then leave it alone",
+        high=1.0,
+    )
     cache_mib: int = ours(600, "memory for decoded frames, MiB", high=10000000)
 
 

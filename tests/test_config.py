@@ -34,6 +34,18 @@ def test_the_papers_numbers() -> None:
     assert [paper.get(path) for path in weights] == [0.05, 0.1, 0.2]
 
 
+def test_what_is_not_the_papers_is_off_in_its_preset_and_its_tables() -> None:
+    from audioplane.experiments.tables import every, jobs
+
+    assert preset("demo").get("method.expression") is True
+    assert preset("paper").get("method.expression") is False
+    for name, table in every().items():
+        told = {row.name for row in table.rows if row.settings and "method.expression=true" in row.settings}
+        for (row, _, _), job in jobs(table, "demo", 1).items():
+            if job.config.method.NAME == registry.DEFAULT:
+                assert job.config.get("method.expression") == (row in told), (name, row)
+
+
 @METHODS
 def test_every_field_can_be_set_by_text(method: str) -> None:
     config = preset("demo", method)

@@ -32,6 +32,9 @@ VARIANTS = {
         (),
         ("method.field=tri_plane",),
         ("method.field=six_planes",),
+        ("method.expression=true",),
+        ("method.field=tri_plane", "method.expression=true"),
+        ("method.field=six_planes", "method.expression=true"),
         ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
         ("method.saliency=false", "audio.fine_rate=1e-3"),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from audioplane.subject import blendshapes
+
 FPS, RATE = 25.0, 16_000
 
 
@@ -25,6 +27,22 @@ class TinySubject:
         self.viewmats[:, 2, 3] = 0.6
         self.viewmats[:, 0, 3] = 0.004 * np.sin(times)
         self.landmarks = np.stack([self._landmarks(t) for t in range(frames)]).astype(np.float32)
+        self.blendshapes: np.ndarray | None = self._blendshapes(times)
+        self.closed = self.blendshapes[:, blendshapes.index("eyeBlinkLeft")]
+
+    def _blendshapes(self, times: np.ndarray) -> np.ndarray:
+        """Two blinks, a look to the image right, and brows that rise."""
+        weights = np.zeros((len(times), blendshapes.COUNT), np.float32)
+        closed = np.exp(-(((times[:, None] - [0.8, 2.2]) / 0.08) ** 2)).sum(axis=1)
+        tracks = {
+            "eyeBlink": closed,
+            "eyeLookOut": 0.3 * (np.sin(2 * times) > 0),
+            "browOuterUp": 0.2 * np.sin(times) ** 2,
+        }
+        for name, track in tracks.items():
+            for side in ("Left", "Right") if name != "eyeLookOut" else ("Left",):
+                weights[:, blendshapes.index(name + side)] = track
+        return weights
 
     def _grid(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         at = (np.arange(self.width) + 0.5 - self.width / 2) / (self.width / 2)
@@ -50,11 +68,18 @@ class TinySubject:
         x, y = self._grid(t)
         return (x / 0.35) ** 2 + ((y - 0.35) / 0.25) ** 2 < 1
 
+    def eyes_mask(self, t: int) -> np.ndarray:
+        x, y = self._grid(t)
+        return (np.abs(x) < 0.4) & (np.abs(y + 0.25) < 0.15)
+
     def frame(self, t: int) -> np.ndarray:
         x, y = self._grid(t)
         skin = np.stack([0.8 - 0.3 * y, 0.6 - 0.2 * y, 0.5 + 0.2 * x], axis=-1)
         image = np.where(self.head_mask(t)[..., None], skin, self.without_head(t) / 255)
         image = np.where(self.mouth_mask(t)[..., None], [0.3, 0.05, 0.08], image)
+        x, y = self._grid(t)
+        eyes = ((np.abs(x) - 0.25) / 0.12) ** 2 + ((y + 0.2) / 0.1) ** 2 < 1.0 - self.closed[t]
+        image = np.where(eyes[..., None], [0.9, 0.9, 0.95], image)
         return (np.clip(image, 0, 1) * 255).astype(np.uint8)
 
     def without_head(self, t: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from audioplane.audio.mel import ACTIVE_DB, SAMPLE_RATE, STEP
+from audioplane.audio.mel import ACTIVE_DB, PIECE, SAMPLE_RATE, STEP
 
 SILENT_DB = -60.0  # of full scale: a step that is quieter is silent, however quiet the recording
 PAUSE = 20  # steps before and after a voice that still belong to speech: its short pauses
@@ -25,8 +25,14 @@ def speech_steps(samples: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
     Returns:
         (count,).
     """
-    squares = np.pad(np.square(samples, dtype=np.float64), (STEP // 2, max(STEP, count * STEP - len(samples))))
-    power = squares[: count * STEP].reshape(count, STEP).mean(axis=1)
+    power = np.zeros(count)
+    for first in range(0, count, PIECE):  # hours of squares would be large
+        steps = min(PIECE, count - first)
+        a = first * STEP - STEP // 2
+        piece = samples[max(a, 0) : a + steps * STEP]
+        squares = np.zeros(steps * STEP)
+        squares[max(-a, 0) : max(-a, 0) + len(piece)] = np.square(piece, dtype=np.float64)
+        power[first : first + steps] = squares.reshape(steps, STEP).mean(axis=1)
     loudness = 10.0 * np.log10(power + 1e-12)
     voiced = loudness > max(loudness.max() - ACTIVE_DB, SILENT_DB)
     return maximum_filter1d(voiced, 2 * PAUSE + 1, mode="constant")

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.config import AudioConfig
 from audioplane.deform.mlp import linear
+
+
+class Windows(Protocol):
+    """Feature windows (T, window, C): a tensor, or what computes the windows of frames when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, frames: Tensor) -> Tensor: ...
 
 
 class Convolution(nn.Module):
@@ -102,13 +112,14 @@ class AudioEncoder(nn.Module):
         weights = scores.softmax(dim=-1).view(*groups.shape[:-2], 1, self.neighbours)
         return (groups * weights).sum(dim=-1)
 
-    def all_codes(self, windows: Tensor, piece: int = 512) -> Tensor:
+    def all_codes(self, windows: Windows, piece: int = 512) -> Tensor:
         """a of every frame (T, code) of a whole voice; the ends are continued by their first and last frame."""
-        padded = pad(windows, self.neighbours)
-        count = len(windows)
-        return torch.cat(
-            [self(padded[start : min(start + piece, count) + self.neighbours - 1]) for start in range(0, count, piece)]
-        )
+        count, before = len(windows), self.neighbours // 2
+        found = []
+        for start in range(0, count, piece):
+            frames = torch.arange(start, min(start + piece, count) + self.neighbours - 1) - before
+            found.append(self(windows[frames.clamp(0, count - 1)]))
+        return torch.cat(found)
 
     def drop_by(self, generator: torch.Generator | None) -> None:
         """Switches dropout on with a generator, off with None."""

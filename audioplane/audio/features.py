@@ -9,18 +9,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audioplane.audio.front_ends import DEFAULT_NETWORKS, PHONETIC, WHISPER, load_network
-from audioplane.audio.mel import STEP, Statistics, log_mel, standardise, standardise_by
+from audioplane.audio.mel import LONG, STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
 from audioplane.media.sound import check_audio as check_audio
 from audioplane.media.sound import load_audio as load_audio
 from audioplane.runtime import arrays
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audioplane.audio.phonetic import FeatureSteps
 
 
 def count_frames(samples: np.ndarray, fps: float) -> int:
@@ -71,6 +76,44 @@ class AugmentedCopies:
 
     steps: np.ndarray
     places: np.ndarray
+
+
+@dataclass(frozen=True)
+class StepsBeside:
+    """Two kinds of features of one voice side by side, (n, C) each, in slices as they are asked for."""
+
+    first: FeatureSteps | np.ndarray
+    second: FeatureSteps | np.ndarray
+
+    def __len__(self) -> int:
+        return min(len(self.first), len(self.second))
+
+    def __getitem__(self, steps: slice) -> np.ndarray:
+        return np.concatenate([self.first[steps], self.second[steps]], axis=1)
+
+
+@dataclass(frozen=True)
+class LazyWindows:
+    """Windows of a long voice, cut out of its steps for the frames that are asked for.
+
+    Attributes:
+        steps: (n, C), computed when they are asked for.
+        places: (T, window), the steps of each frame's window.
+    """
+
+    steps: FeatureSteps | StepsBeside | np.ndarray
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, frames: Tensor) -> Tensor:
+        """The windows of some frames: (k, window, C) float32."""
+        import torch
+
+        places = self.places[frames.numpy()]
+        first, last = int(places.min()), int(places.max()) + 1
+        return torch.from_numpy(self.steps[first:last][places - first])
 
 
 class Features:
@@ -142,6 +185,30 @@ class Features:
         else:
             steps = self._network_steps(_padded(samples, before + FIELD // 2))
         return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
+
+    def windows(self, samples: np.ndarray, fps: float, model: str = "") -> LazyWindows | Tensor:
+        """As a call; windows of a long voice are cut, and its phonetic features computed, when they are asked for.
+
+        Args:
+            samples: (n,) 16 kHz. fps: of the video. model: DeepSpeech only: this voice's own .npy.
+        """
+        import torch
+
+        kind = self.config.features
+        if kind not in (*PHONETIC, *WHISPER) or len(samples) <= LONG * STEP:
+            return torch.from_numpy(self(samples, fps, model=model))
+        from audioplane.audio.phonetic import FeatureSteps
+
+        before, frames = half_step(self.config.window), count_frames(samples, fps)
+        found: list[FeatureSteps | np.ndarray] = []
+        if kind in WHISPER:
+            found.append(self._whisper_steps(_padded(samples, before), own_voice=False))
+        if kind in PHONETIC:
+            prior_only, prior = self.config.normalise == "subject", _last(self.statistics, mel_bands(self.config))
+            found.append(FeatureSteps(samples, PHONETIC[kind], prior, prior_only, before))
+        steps = found[0] if len(found) == 1 else StepsBeside(found[0], found[1])
+        places = window_places(len(steps), frames, fps, self.config.window, -before / STEP)
+        return LazyWindows(steps, places)
 
     def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
         """Log-mel, standardised: (steps, bands)."""

@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.audio.mel import ACTIVE_DB, RANGE_DB, SAMPLE_RATE, STEP, log_mel, standardise, standardise_by
+from audioplane.audio.mel import (
+    ACTIVE_DB,
+    LONG,
+    PIECE,
+    RANGE_DB,
+    SAMPLE_RATE,
+    STEP,
+    log_mel,
+    standardise,
+    standardise_by,
+)
 from audioplane.errors import UserError
 from audioplane.runtime import tensors
 
@@ -212,13 +222,67 @@ def extract(
         the network's output, ceil(n / 320) steps or one more; the statistics that were used (None if causal).
     """
     network = shipped()[variant] if network is None else network
-    steps = log_mel(samples, BANDS)
-    if network.variant == "causal":
-        return network.predict(RunningStandardiser(network.usual.numpy())(steps)), None
-    if prior_only and prior is not None:
-        return network.predict(standardise_by(steps, prior)), prior
-    mel, statistics = standardise(steps, prior)
+    mel, statistics = _standardised(samples, network, prior, prior_only)
     return network.predict(mel), statistics
+
+
+def _standardised(
+    samples: NDArray[np.float32],
+    network: PhoneticNetwork,
+    prior: tuple[NDArray, NDArray] | None,
+    prior_only: bool,
+    before: int = 0,
+) -> tuple[NDArray[np.float32], tuple[NDArray, NDArray] | None]:
+    """A network's input (n, BANDS) for a voice, with so many samples of silence in front, and its statistics."""
+    if network.variant == "causal":
+        steps, running = log_mel(samples, BANDS, before), RunningStandardiser(network.usual.numpy())
+        if len(steps) <= LONG:
+            return running(steps), None
+        for start in range(0, len(steps), PIECE):
+            steps[start : start + PIECE] = running(steps[start : start + PIECE])
+        return steps, None
+    if prior_only and prior is not None:
+        return standardise_by(log_mel(samples, BANDS, before), prior), prior
+    return standardise(log_mel(samples, BANDS, before), prior)
+
+
+class FeatureSteps:
+    """`PhoneticOutput.features` of a voice, computed in pieces where they are asked for.
+
+    Args:
+        samples: (n,) 16 kHz. variant, prior, prior_only: see `extract`. before: samples of silence to put in front.
+    """
+
+    def __init__(
+        self,
+        samples: NDArray[np.float32],
+        variant: str,
+        prior: tuple[NDArray, NDArray] | None = None,
+        prior_only: bool = False,
+        before: int = 0,
+    ) -> None:
+        self.network = shipped()[variant]
+        self.mel, _ = _standardised(samples, self.network, prior, prior_only, before)
+        self.margins = PAST, REACH if variant == "centred" else AHEAD["causal"]
+        self._known: dict[int, NDArray[np.float32]] = {}
+
+    def __len__(self) -> int:
+        return len(self.mel)
+
+    def __getitem__(self, steps: slice) -> NDArray[np.float32]:
+        """The features of some steps, (k, C); faster in rising order."""
+        first, last = steps.start // PIECE, (steps.stop - 1) // PIECE
+        self._known = {number: self._known.get(number, None) for number in range(first, last + 1)}  # type: ignore[misc]
+        for number, known in self._known.items():
+            if known is None:
+                self._known[number] = self._piece(number * PIECE, min((number + 1) * PIECE, len(self)))
+        joined = np.concatenate(list(self._known.values())) if last > first else self._known[first]
+        return joined[steps.start - first * PIECE : steps.stop - first * PIECE]
+
+    def _piece(self, start: int, stop: int) -> NDArray[np.float32]:
+        low = max(0, start - self.margins[0])
+        found = self.network.predict(self.mel[low : stop + self.margins[1]]).features
+        return found[start - low : stop - low]
 
 
 def augmented(samples: NDArray[np.float32], variant: str, copies: int, strength: float, seed: int) -> NDArray:

@@ -8,9 +8,12 @@ things inside `run`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
@@ -38,6 +41,9 @@ COMMANDS = {
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
 """A full disk, a full pipe that does not wait, a place that is read-only."""
 
+NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "out of memory")
+"""What torch and threads say in a RuntimeError when the memory is short."""
+
 DESCRIPTION = "Talking heads from Gaussian splatting: papers of the field, re-run from scratch."
 
 
@@ -49,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         parser, modules = _parser(list(COMMANDS))
     args = parser.parse_args(arguments)
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):  # file names may be no UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
+    interrupts = _Interrupts()
     try:
         status = modules[args.command].run(args)
         if sys.stdout is not None:
@@ -58,24 +67,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"audioplane {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\naudioplane {args.command}: interrupted", file=sys.stderr)
-        return 130
+        return _interrupted(args.command)
     except BrokenPipeError:  # the reader (`| head`) has gone
         _let_go_of_output()
         return 1
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+    except (MemoryError, RuntimeError) as error:
+        if interrupts.came:
+            return _interrupted(args.command)
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
             raise
-        _let_go_of_output()
-        place = f"{error.filename} " if error.filename else "the output "
-        print(f"audioplane {args.command}: {place}cannot be written: {os.strerror(error.errno)}", file=sys.stderr)
+        print(f"audioplane {args.command}: there is not enough memory for this; take less of it", file=sys.stderr)
         return 1
+    except OSError as error:
+        if interrupts.came:
+            return _interrupted(args.command)
+        if error.errno is None:  # raised by a program, not by the system
+            raise
+        if not error.filename:
+            _let_go_of_output()
+        place = f"{error.filename} " if error.filename else "the output "
+        what = f"{place}cannot be {'written' if error.errno in CANNOT_WRITE else 'used'}: {os.strerror(error.errno)}"
+        with contextlib.suppress(OSError, ValueError):  # standard error may be closed too
+            print(f"audioplane {args.command}: {what}", file=sys.stderr)
+        return 1
+    except Exception:
+        if interrupts.came:
+            return _interrupted(args.command)
+        raise
+
+
+class _Interrupts:
+    """Remembers whether Ctrl-C came: libraries turn the exception that it is into others."""
+
+    def __init__(self) -> None:
+        self.came = False
+        ours = threading.current_thread() is threading.main_thread()
+        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+def _interrupted(command: str) -> int:
+    print(f"\naudioplane {command}: interrupted", file=sys.stderr)
+    return 130
 
 
 def _let_go_of_output() -> None:
     """Keeps the interpreter from complaining once more while it shuts down."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(commands: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:

@@ -109,6 +109,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     """What `report` found, for the terminal."""
     protocol, measures, late = found["protocol"], found["measures"], found.get("shifted")
     out = [f"protocol '{protocol['name']}': {protocol['about']}"]
+    if protocol.get("expression", "none") != "none":
+        out.append(f"expression: {protocol['expression']}")
     if "subject_size" in found:
         own, given = ("{} x {}".format(*found[key]) for key in ("size", "subject_size"))
         out.append(f"measured at {own}, the size that the head was trained at; the Subject's {given} were resized")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioplane import registry
 from audioplane.errors import UserError
-from audioplane.runtime import clone, files
+from audioplane.runtime import clone, files, limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,8 +124,9 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     every = [*tables.computed(), *tables.every()]
     named = [name for name in args.only if name.rpartition("/")[2].startswith("table")]
     beginnings = [name for name in args.only if name not in named and name != "all"]
-    if args.seeds < 1 or (args.jobs is not None and args.jobs < 1):
-        raise UserError("--seeds and --jobs are 1 or more")
+    limits.between("--seeds", args.seeds, 1, 1000)
+    if args.jobs is not None:
+        limits.between("--jobs", args.jobs, 1, 1024)
     if args.subject is not None:
         named = named or ["table2", "table3", "table4"]
         wrong = [name for name in named if name not in ("table2", "table3", "table4")]

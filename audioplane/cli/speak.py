@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from audioplane.inference.talking_head import TalkingHead
+
 NAME = "speak"
 HELP = "make a video of a trained head that speaks a recording"
 
@@ -43,8 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="test",
         help="head poses: test (of the held-out frames), still, or natural (generated) (default: test)",
     )
+    parser.add_argument(
+        "--expression",
+        default="natural",
+        metavar="HOW",
+        help="eyes and brows: natural (blinks, gaze and brows that go with the voice), none (a still gaze), a capture "
+        "(.csv of Live Link Face, .npy of frames x 52 blendshapes, or a film of a face), or another RUN, whose filmed "
+        "expression is taken; captures are brought into this person's range (default: natural)",
+    )
+    parser.add_argument(
+        "--expression-fps",
+        type=float,
+        default=0.0,
+        metavar="FPS",
+        help="frames a second of the capture (default: by its time codes; for .npy the head's)",
+    )
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
-    parser.add_argument("--seed", type=int, default=0, help="of the natural poses (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of natural poses and expression (default: 0)")
     parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
     parser.add_argument("--features", default="", help="for heads trained on DeepSpeech features: this voice's .npy")
     parser.add_argument(
@@ -72,9 +89,35 @@ def run(args: argparse.Namespace) -> int:
     head = TalkingHead.load(args.run, sparse=not args.dense)
     started = time.monotonic()
     voice, mark = _voice(args.voice, args.audio_track), not args.no_mark
-    head.speak(voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample)
+    expression = _expression(args.expression, args.expression_fps, head)
+    if args.expression != "none" and (head.own_range is None or not head.own_range.is_captured):
+        print("eyes and brows keep still: this head was trained without an expression", file=sys.stderr)
+    head.speak(voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample, expression)
     print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0
+
+
+def _expression(how: str, fps: float, head: TalkingHead) -> str | np.ndarray:
+    """What `--expression` names: a word that the head knows, or a capture (T, 52) at the head's frame rate."""
+    from audioplane.errors import UserError
+    from audioplane.inference.talking_head import EXPRESSIONS, TalkingHead
+    from audioplane.motion import captures
+
+    if fps < 0 or fps > 1000:
+        raise UserError(f"--expression-fps is a number of frames a second, not {fps:g}")
+    if how in EXPRESSIONS:
+        return how
+    path = Path(how)
+    if not path.exists():
+        raise UserError(f"--expression is {', '.join(EXPRESSIONS)}, a capture or a run; there is no file {path}")
+    if path.is_dir() or path.suffix == ".safetensors":
+        return TalkingHead.load(path).filmed_expression(head.fps)
+    if path.suffix.lower() in captures.SUFFIXES:
+        return captures.read_capture(path, head.fps, fps)
+    from audioplane.preprocess.expressions import expression_of_film
+
+    weights, filmed = expression_of_film(path)
+    return captures.at_rate(weights, fps or filmed, head.fps)
 
 
 def _voice(name: Path, track: int) -> Path | np.ndarray:

@@ -95,7 +95,7 @@ def _check_free(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     from audioplane.inference.talking_head import TalkingHead
-    from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard
+    from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard, forget_after
     from audioplane.training.trainer import Trainer
 
     callbacks = [Progress(), Scalars(args.out), Previews(args.out)]
@@ -106,6 +106,9 @@ def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     print(
         f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr
     )
+    if trainer.conditions.own_range is not None and not trainer.conditions.own_range.is_captured:
+        print(f"{subject.name} has no blendshapes: eyes and brows of this head will keep still", file=sys.stderr)
+    forget_after(args.out, trainer.iteration)
     trainer.run()
     head = TalkingHead.export(trainer, args.out / "head.safetensors")
     print(

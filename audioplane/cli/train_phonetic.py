@@ -50,11 +50,18 @@ def run(args: argparse.Namespace) -> int:
     from audioplane.audio import phonetic
     from audioplane.errors import UserError
     from audioplane.pretrained.phonetic import data, examine, recordings, training
+    from audioplane.runtime import limits
 
     asked = {name: getattr(args, name) for name in ("clips", "seconds", "steps") if getattr(args, name) is not None}
     settings = replace(training.Settings(), seed=args.seed, **asked)
-    if settings.clips < 2 or settings.seconds < 2 or settings.steps < 20 or args.jobs < 1:
-        raise UserError("--clips and --seconds must be 2 or more, --steps 20 or more, --jobs 1 or more")
+    for name, value, low, high in (
+        ("--clips", settings.clips, 2, 100_000),
+        ("--seconds", settings.seconds, 2, 3600),
+        ("--steps", settings.steps, 20, 10_000_000),
+        ("--jobs", args.jobs, 1, 1024),
+        ("--seed", args.seed, 0, 2**63 - 1),
+    ):
+        limits.between(name, value, low, high)
     if args.out.suffix != ".safetensors" or not args.out.parent.is_dir():
         raise UserError(f"--out must name a .safetensors in a folder that exists, not {args.out}")
     films = recordings.list_files(args.grid, (".mpg",)) if args.grid else []

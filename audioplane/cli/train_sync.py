@@ -31,11 +31,18 @@ def run(args: argparse.Namespace) -> int:
     from audioplane.errors import UserError
     from audioplane.metrics.syncnet import scorers
     from audioplane.pretrained.syncnet import data, examine, training
+    from audioplane.runtime import limits
 
     asked = {name: getattr(args, name) for name in ("people", "seconds", "steps") if getattr(args, name) is not None}
     settings = replace(training.Settings(), seed=args.seed, **asked)
-    if settings.people < 2 or settings.seconds < 2 or settings.steps < 1 or args.jobs < 1:
-        raise UserError("--people must be 2 or more, --seconds 2 or more, --steps and --jobs 1 or more")
+    for name, value, low, high in (
+        ("--people", settings.people, 2, 10_000),
+        ("--seconds", settings.seconds, 2, 3600),
+        ("--steps", settings.steps, 1, 10_000_000),
+        ("--jobs", args.jobs, 1, 1024),
+        ("--seed", args.seed, 0, 2**63 - 1),
+    ):
+        limits.between(name, value, low, high)
     if args.out.suffix != ".safetensors" or not args.out.parent.is_dir():
         raise UserError(f"--out must name a .safetensors in a folder that exists, not {args.out}")
     mouths = data.make(range(settings.people), settings.seconds, args.jobs, print)

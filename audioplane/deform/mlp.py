@@ -81,7 +81,7 @@ class DeformationMLP(nn.Module):
         Audio-Plane, Eq. 11 and 12 (journal).
 
         Args:
-            static: S, (N, W), float32 or bfloat16. gain: (W,) or None for 1. extra: (E,) or None.
+            static: S, (N, W), float32 or bfloat16. gain: (W,) or None for 1. extra: (E,) or None for zeros.
 
         Returns:
             offsets (N, P), dynamism d (N, 1) in (0, 1).
@@ -106,6 +106,7 @@ class DeformationMLP(nn.Module):
         weight, bias = self.first.weight, self.first.bias
         if extra is not None:
             bias = bias + weight[:, self.width :] @ extra
+        if self.extra:
             weight = weight[:, : self.width]
         return weight if gain is None else weight * gain, bias
 

@@ -24,9 +24,10 @@ from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.evaluation.frame_measures import NAN, REGIONS, Row, measure_frame, place_of, rectangle_measures
 from audioplane.evaluation.protocols import Protocol
+from audioplane.metrics.eyes import blink_f1, events
 from audioplane.metrics.face import closure
 from audioplane.metrics.image import psnr, ssim_map
-from audioplane.metrics.mouth import MouthReader, best_lag, correlation, opening
+from audioplane.metrics.mouth import EyeReader, MouthReader, best_lag, correlation, opening
 from audioplane.runtime.threads import in_parallel
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Evaluation:
     late; None where no lag has a correlation) compare the opening read from the renders with the true one;
     `opening_amplitude` is the ratio of their standard deviations, both read; `lip_error` is the mean distance in mm of
     the 20 mouth landmarks read from the renders to the true ones. `ceiling_*`: the same readings of the true frames.
+
+    `eyes_*`: PSNR and SSIM over eyes and brows. `eye_correlation` and `eye_amplitude` compare the opening of the lids
+    as those of the lips; `blink_f1` the blinks (`metrics.eyes`). None where the truth shows no eyes, or never blinks.
 
     `psnr`, `ssim`, `ms_ssim`, `haarpsi`, `gmsd`: over the protocol's region, and what is not defined there (MS-SSIM of
     a small region) is None. `closure`: accuracy at bilabials and open vowels (`metrics.face.closure`), where the sounds
@@ -71,6 +75,13 @@ class Evaluation:
     gmsd: float | None = None
     closure: float | None = None
     ceiling_closure: float | None = None
+    eyes_psnr: float | None = None
+    eyes_ssim: float | None = None
+    eye_correlation: float | None = None
+    eye_amplitude: float | None = None
+    blink_f1: float | None = None
+    ceiling_eye_correlation: float | None = None
+    ceiling_blink_f1: float | None = None
     protocol: str = PROTOCOL
 
     def to_dict(self) -> dict[str, float | int | str | None]:
@@ -118,19 +129,48 @@ def evaluate_all(
     except ValueError as error:
         raise UserError(f"{subject.name} cannot be measured: {error}; give a longer clip") from error
 
-    def work(moment: tuple[int, Callable[[], list[NDArray]]]) -> tuple[list[Row], list[NDArray]]:
+    def work(moment: tuple[int, Callable[[], list[NDArray]]]) -> tuple[list[Row], list[NDArray], list[float]]:
         t, look = moment
         true, *pictures = look()
         place = place_of(subject, t, true, protocol)
-        return [measure_frame(p, true, place) for p in pictures], [reader(p, t) for p in (true, *pictures)]
+        rows, shown = [measure_frame(p, true, place) for p in pictures], (true, *pictures)
+        return rows, [reader(p, t) for p in shown], [reader.eyes(p, t) for p in shown]
 
     measured = list(in_parallel(work, _moments(subject, renders, frames, protocol)))
-    read = np.stack([shapes for _, shapes in measured], axis=1)
-    truth = reader.truth(subject)[frames.start : frames.stop : frames.step]
+    read = np.stack([shapes for _, shapes, _ in measured], axis=1)
+    lids = np.array([openings for _, _, openings in measured]).T
+    kept = slice(frames.start, frames.stop, frames.step)
+    truth, true_lids = reader.truth(subject)[kept], reader.eyes.truth(subject)[kept]
     return [
-        _summary(subject, frames, [rows[k] for rows, _ in measured], shapes, read[0], truth, protocol)
+        _summary(
+            subject,
+            frames,
+            [rows[k] for rows, *_ in measured],
+            shapes,
+            read[0],
+            truth,
+            protocol,
+            _eyes(reader.eyes, lids[k + 1], lids[0], true_lids),
+        )
         for k, shapes in enumerate(read[1:])
     ]
+
+
+def _eyes(reader: EyeReader, read: NDArray, ceiling: NDArray, truth: NDArray) -> dict[str, float | None]:
+    """Measures of lid openings (T,) in metres: read from renders, from the true frames, and true."""
+    known = np.isfinite(truth)
+    found: dict[str, float | None] = {}
+    for name, values in (("", read), ("ceiling_", ceiling)):
+        value = correlation(values, truth) if known.sum() > 2 else NAN
+        found[f"{name}eye_correlation"] = None if np.isnan(value) else value
+        found[f"{name}blink_f1"] = None
+        if reader.threshold is not None and reader.true_threshold is not None:
+            true = events(truth, reader.true_threshold)
+            seen = events(np.where(known, values, np.nan), reader.threshold)
+            found[f"{name}blink_f1"] = blink_f1(seen, true)
+    spread = float(ceiling[known].std()) if known.any() else 0.0
+    found["eye_amplitude"] = float(read[known].std()) / spread if found["eye_correlation"] is not None else None
+    return found
 
 
 def _summary(
@@ -141,8 +181,12 @@ def _summary(
     ceiling: NDArray,
     truth: NDArray,
     protocol: Protocol,
+    eyes: dict[str, float | None],
 ) -> tuple[Evaluation, dict[str, NDArray]]:
-    """From a render's rows and its lips, the lips read from the truth, and the true lips, (T, 20, 2) metres each."""
+    """From a render's rows and its lips, the lips read from the truth, and the true lips, (T, 20, 2) metres each.
+
+    `eyes`: what was measured of them.
+    """
     series = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     means = {name: _mean(values) for name, values in series.items()}
     arrays = {name: values for name, values in series.items() if name in REGIONS or not np.isnan(means[name])}
@@ -165,6 +209,7 @@ def _summary(
         closure=_closure(subject, lips, frames),
         ceiling_closure=_closure(subject, arrays["opening_ceiling"], frames),
         protocol=protocol.name,
+        **eyes,  # type: ignore[arg-type]
         **{name: mean if name in REGIONS or not np.isnan(mean) else None for name, mean in means.items()},  # type: ignore[arg-type]
     ), arrays
 

@@ -20,6 +20,7 @@ Row = dict[str, float]
 Boxed = tuple[slice, slice]
 NAN = float("nan")
 REGIONS = ("head_psnr", "head_ssim", "mouth_psnr", "mouth_ssim")
+EYES = ("eyes_psnr", "eyes_ssim")
 RECTANGLES = ("ms_ssim", "haarpsi", "gmsd")
 
 
@@ -28,7 +29,7 @@ class Place:
     """Where a frame is measured; None where there is no such place, in a frame without a face.
 
     Attributes:
-        regions: masks (H, W) of the truth's head and mouth.
+        regions: masks (H, W) of the truth's head, mouth, and eyes and brows.
         around: a box about all that is measured, with room for SSIM's window.
         region: of the protocol. box: its rectangle.
     """
@@ -41,7 +42,7 @@ class Place:
 
 def place_of(subject: Subject, t: int, true: NDArray, protocol: Protocol) -> Place:
     h, w = true.shape[:2]
-    head, mouth = subject.head_mask(t)[:h, :w], subject.motion_mask(t)[:h, :w]
+    head, mouth, eyes = (mask(t)[:h, :w] for mask in (subject.head_mask, subject.motion_mask, subject.eyes_mask))
     wanted = head | mouth
     box: Boxed | None = (slice(0, h), slice(0, w))
     if protocol.region == "head":
@@ -51,7 +52,8 @@ def place_of(subject: Subject, t: int, true: NDArray, protocol: Protocol) -> Pla
         box = protocols.mouth_box(marks, h, w) if np.isfinite(marks).all() else None
     if protocol.region != "head" and box is not None:
         wanted[box] = True
-    regions = {"head": head if head.any() else None, "mouth": mouth if mouth.any() else None}
+    known = {"head": head, "mouth": mouth, "eyes": eyes & wanted}
+    regions = {name: mask if mask.any() else None for name, mask in known.items()}
     return Place(regions, _around(wanted) if wanted.any() else None, protocol.region, box)
 
 

@@ -13,6 +13,7 @@ from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import Speed, measure
+from audioplane.training.conditions import expression_track
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -50,16 +51,27 @@ def evaluate_head(
 
 
 def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
-    """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own."""
+    """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own.
+
+    A head that is driven by an expression is given the frame's own, as its pose.
+    """
     audio = np.roll(subject.audio, round(shift * 16_000))
-    codes = head.encode(audio)
+    codes, faces = head.encode(audio), captured(head, subject)
     last = len(codes) - 1
 
     def render(t: int) -> np.ndarray:
-        behind = None if protocol.pasted == "nothing" else subject.without_head(t)
-        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, time_in_clip(subject, t))
+        behind, at = None if protocol.pasted == "nothing" else subject.without_head(t), time_in_clip(subject, t)
+        face = None if faces is None else faces[t]
+        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, at, face)
 
     return render
+
+
+def captured(head: TalkingHead, subject: Subject) -> NDArray | None:
+    """The subject's expression in every frame, (T, E) weights; None where there is none, or the head takes none."""
+    if not head.expression_names or subject.blendshapes is None:
+        return None
+    return expression_track(subject, head.expression_names)
 
 
 def time_in_clip(subject: Subject, t: int) -> float:
@@ -72,12 +84,13 @@ def head_speed(head: TalkingHead, subject: Subject) -> Speed:
 
     Sound is encoded, and what lies behind the head is read from its file, before the clock runs.
     """
-    codes, frames = head.encode(subject.audio), spaced(subject.test, TIMED_FRAMES)
+    codes, frames, faces = head.encode(subject.audio), spaced(subject.test, TIMED_FRAMES), captured(head, subject)
     behind = subject.without_head(frames[0])
 
     def draw(k: int) -> object:
         t = frames[k]
         code = codes[min(t, len(codes) - 1)]
-        return head.render(code, subject.viewmats[t], behind, subject.width, time_in_clip(subject, t))
+        face = None if faces is None else faces[t]
+        return head.render(code, subject.viewmats[t], behind, subject.width, time_in_clip(subject, t), face)
 
     return measure(draw, len(frames), TIMED, head.cloud.means.device)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,19 +17,22 @@ from audioplane.audio.features import load_audio
 from audioplane.errors import UserError
 from audioplane.evaluation import inspection, lip_sync
 from audioplane.evaluation.evaluate import Render, compare, spaced
-from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer, time_in_clip
+from audioplane.evaluation.heads import SHIFT, captured, evaluate_head, head_speed, renderer, time_in_clip
 from audioplane.evaluation.networks import by_networks
 from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
 from audioplane.media.videos import Film, Pair, at_rate
+from audioplane.metrics.eyes import blink_statistics
 from audioplane.metrics.face import aue, deformation, iou, lmd
 from audioplane.metrics.syncnet.scorers import FPS, Scorer
 from audioplane.runtime.threads import in_parallel
+from audioplane.subject import blendshapes
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
+OWN_EXPRESSION = "each frame's own blendshapes of eyes and brows, as its pose"
 TRUTH_FRAMES = 100  # of the held-out ones, at which vertices are compared
 
 
@@ -52,7 +54,7 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
         "subject": subject.name,
         "size": [subject.width, subject.height],
         **({} if given is subject else {"subject_size": [given.width, given.height]}),
-        "protocol": protocol.to_dict(),
+        "protocol": protocol.to_dict() | {"expression": "none" if captured(head, subject) is None else OWN_EXPRESSION},
         "measures": summary.to_dict(),
         "shifted": {"seconds": SHIFT, **late.to_dict()},
         "sync": sync_of_head(subject, draw, Scorer.best_here() if neural else [Scorer.built_in()]),
@@ -81,14 +83,16 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
     lips = subject.vertex_groups.get("lips")
     if lips is None or subject.vertices(frames[0]) is None:
         return None
-    codes = head.encode(subject.audio)
-    clouds = [head.deform(codes[t], time_in_clip(subject, t)) for t in frames]
+    codes, faces = head.encode(subject.audio), captured(head, subject)
+    face = lambda t: None if faces is None else faces[t]  # noqa: E731
+    clouds = [head.deform(codes[t], time_in_clip(subject, t), face(t)) for t in frames]
     points = np.stack([cloud.means.numpy() for cloud in clouds])
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])
     shown = [t for t in frames[:: max(1, len(frames) // 20)] if subject.motion_mask(t).any()]
-    maps = [inspection.frame_picture(head, codes[t], subject.viewmats[t]).dynamism for t in shown]
-    overlaps = [iou(g.numpy(), subject.motion_mask(t)) for g, t in zip(maps, shown, strict=True) if g is not None]
+    maps = [inspection.frame_picture(head, codes[t], subject.viewmats[t], face(t)).dynamism for t in shown]
+    masks = [subject.motion_mask(t) | (subject.eyes_mask(t) & (faces is not None)) for t in shown]
+    overlaps = [iou(g.numpy(), mask) for g, mask in zip(maps, masks, strict=True) if g is not None]
     try:
         moved = asdict(deformation(points, weights, vertices, lips))
     except ValueError as error:
@@ -160,8 +164,22 @@ def faces_of_films(films: Pair) -> dict[str, Any]:
         "lmd_face": lmd(ours, true, "face"),
         "aue_lower": aue(our_shapes[both], true_shapes[both]),
         "aue_upper": aue(our_shapes[both], true_shapes[both], "upper"),
+        **blinks_of_films(our_shapes, true_shapes),
         "sync": sync_of_films(films, [marks for marks, _ in tracks]),
     }
+
+
+def blinks_of_films(ours: NDArray, truth: NDArray) -> dict[str, Any]:
+    """Blinks a minute, their seconds below half open and their depth, of blendshapes (T, 52) of two films."""
+    found: dict[str, Any] = {}
+    chosen = [blendshapes.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+    for name, shapes in (("pred", ours), ("ref", truth)):
+        lids = shapes[:, chosen].mean(axis=1)
+        rest = float(np.median(lids))
+        seen = blink_statistics((lids - rest) / max(1.0 - rest, 1e-3), FPS, least=0.35)
+        found |= {f"{name}_blink_rate": seen.rate, f"{name}_blink_seconds": seen.duration}
+        found[f"{name}_blink_closure"] = seen.closure
+    return found
 
 
 def sync_of_films(films: Pair, landmarks: Sequence[NDArray]) -> dict[str, Any]:
@@ -194,15 +212,10 @@ def follow(film: Film) -> tuple[NDArray, NDArray]:
         UserError: MediaPipe's files are missing, or there is no face.
     """
     try:
-        from audioplane.preprocess import landmarks as finding
+        from audioplane.preprocess.expressions import follow_film
+        from audioplane.preprocess.landmarks import ibug
     except ImportError as error:
         raise UserError(f"finding faces in a film is not possible here ({error})") from error
-    finder = finding.landmarker("mediapipe")
-    first = next((boxes[0] for boxes in map(finder.detect, islice(at_rate(film.path), 25)) if boxes), None)
-    if first is None:
-        raise UserError(f"no face was found in the first second of {film.path}")
-    most = int(np.ceil(film.seconds * FPS)) + 2  # the pictures end before that
-    expected = np.tile([first.x, first.y, first.size], (most, 1))
-    track = finding.follow(at_rate(film.path), finder, expected, lambda _: None)
+    track = follow_film(film.path)
     assert track.blendshapes is not None  # the mesh always gives them
-    return finding.ibug(track.points)[..., :2], track.blendshapes
+    return ibug(track.points)[..., :2], track.blendshapes

@@ -89,6 +89,10 @@ class ResizedSubject(Subject):
         """What speech moves in frame t: H x W bool."""
         return self._mask(self.original.motion_mask(t))
 
+    def eyes_mask(self, t: int) -> np.ndarray:
+        """Eyes and brows of frame t: H x W bool."""
+        return self._mask(self.original.eyes_mask(t))
+
     def depth(self, t: int) -> np.ndarray | None:
         """Distance in frame t: H x W float32 metres, 0 where unknown; or None. Distances are not mixed."""
         depth = self.original.depth(t)

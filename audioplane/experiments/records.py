@@ -13,10 +13,11 @@ import math
 import platform
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.runtime import documents, files
 
@@ -135,16 +136,32 @@ def name(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def identity(config: Config, clip: dict[str, Any], driven: dict[str, Any] | None) -> str:
+    """What a run is asked: its settings, and the clips that it learns and is judged on."""
+    return name(json.loads(config.to_json()), clip, driven)
+
+
 def read_all(folder: Path) -> dict[str, Record]:
-    """The records of a folder by identity; files of other versions are passed over."""
+    """The records of a folder by identity; files of other versions are passed over.
+
+    A setting that was added since has its default in an older record: the question stays the same.
+    """
     found: dict[str, Record] = {}
     for path in sorted(folder.glob("*.json")):
         try:
             record = Record.load(path)
         except ValueError:
             continue
+        record = replace(record, identity=_identity_today(record))
         found[record.identity] = record
     return found
+
+
+def _identity_today(record: Record) -> str:
+    try:
+        return identity(Config.from_json(json.dumps(record.config)), record.clip, record.driven)
+    except (UserError, TypeError, KeyError, AttributeError):  # of settings that are gone, or no settings at all
+        return record.identity
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:

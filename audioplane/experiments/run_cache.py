@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,30 +84,14 @@ def _config(folder: Path) -> str:
 def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[Callback]) -> None:
     from audioplane.inference.export import export
     from audioplane.metrics.speed import device_name
-    from audioplane.training.callbacks import Scalars
+    from audioplane.training.callbacks import Scalars, forget_after
     from audioplane.training.trainer import Trainer
 
     folder.mkdir(parents=True, exist_ok=True)
     resume = (folder / STATE).is_file()
     trainer = Trainer(config, subject, folder, [*callbacks, Scalars(folder, every=10)], resume=resume)
-    _forget(folder / "scalars.jsonl", trainer.iteration)
+    forget_after(folder, trainer.iteration)
     trainer.run()
     trainer.facts["device"] = device_name(trainer.device)
     export(trainer, folder / HEAD)
     (folder / STATE).unlink(missing_ok=True)  # only resuming needs it, and it is the larger part
-
-
-def _forget(scalars: Path, iteration: int) -> None:
-    """Drops what was noted after the checkpoint: those iterations come again."""
-    if scalars.is_file():
-        rows = scalars.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if row.endswith("\n") and -1 < _iteration(row) < iteration]
-        files.write_text(scalars, "".join(kept))
-
-
-def _iteration(row: str) -> int:
-    """The iteration that a row of scalars is of; -1 where it is damaged."""
-    try:
-        return int(json.loads(row)["iteration"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return -1

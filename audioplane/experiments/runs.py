@@ -18,7 +18,7 @@ from audioplane.evaluation.evaluate import spaced
 from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer
 from audioplane.evaluation.networks import lpips
 from audioplane.evaluation.resized import at_size_of
-from audioplane.experiments.records import Record, name, rounded, today, versions
+from audioplane.experiments.records import Record, identity, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
 from audioplane.runtime import cache, device, files, weights
@@ -91,18 +91,6 @@ class Clip:
         return synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
 
 
-LATER = {"audio": {"block": 2}}
-"""Settings that are younger than committed records, and the value that stands for what those were run with."""
-
-
-def _settings(config: Config) -> dict[str, Any]:
-    """Every setting, as it was kept before those of `LATER` came, where they change nothing."""
-    tree = json.loads(config.to_json())
-    for group, settings in LATER.items():
-        tree[group] = {key: value for key, value in tree[group].items() if settings.get(key, ...) != value}
-    return tree
-
-
 @dataclass(frozen=True)
 class Job:
     """One run: `config` learns `clip` and is judged on its held-out part, or on all of `driven`."""
@@ -113,7 +101,7 @@ class Job:
 
     @property
     def identity(self) -> str:
-        return name(_settings(self.config), self.clip.to_dict(), self.driven and self.driven.to_dict())
+        return identity(self.config, self.clip.to_dict(), self.driven and self.driven.to_dict())
 
     def code(self) -> str:
         """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""

@@ -118,8 +118,8 @@ class Table:
         """The run of a cell; None where there is none: no code, or a method that no voice drives."""
         if row.settings is None or (column.voice and not row.audio_driven):
             return None
-        base, (seconds, size, driven) = preset(preset_name, row.method or self.method), LENGTHS[preset_name]
-        base = base.replace(*BASE)
+        method, (seconds, size, driven) = row.method or self.method, LENGTHS[preset_name]
+        base = preset(preset_name, method).replace(*BASE, *registry.spec(method).in_tables)
         if subject is not None:
             seconds, size = subject.seconds, base.schedule.size or subject.size
         clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)

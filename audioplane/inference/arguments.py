@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audioplane.errors import UserError
 from audioplane.media.sound import check_audio, load_audio
+from audioplane.subject import blendshapes
 
 LARGEST = 4096  # pixels
 
@@ -51,6 +52,26 @@ def numbers(value: Any, shape: tuple[int, ...], name: str) -> Tensor:
     if not np.isfinite(given).all():
         raise UserError(f"{name}: contains NaN or infinity")
     return torch.from_numpy(given.astype(np.float32))
+
+
+def capture(value: Any, name: str) -> np.ndarray:
+    """Captured blendshapes: (T, 52) float64.
+
+    Raises:
+        UserError: another shape, no frames, NaN, or weights far outside of [0, 1].
+    """
+    given = array(value, name)
+    if given.ndim != 2 or given.shape[1] != blendshapes.COUNT or not len(given):
+        raise UserError(
+            f"{name}: expected ARKit's weights, (frames, {blendshapes.COUNT}), received an array of shape {given.shape}"
+        )
+    if not np.issubdtype(given.dtype, np.number) or not np.isfinite(given).all():
+        raise UserError(f"{name}: expected numbers, found NaN, infinity or texts")
+    if given.min() < -0.5 or given.max() > 1.5:
+        raise UserError(
+            f"{name}: expected weights in [0, 1], received {given.min():.3g} to {given.max():.3g} (percentages?)"
+        )
+    return np.clip(given.astype(np.float64), 0.0, 1.0)
 
 
 def size(value: Any) -> int:

@@ -24,7 +24,9 @@ from audioplane.methods.base import Method
 from audioplane.runtime import documents, pictures, tensors
 from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
+from audioplane.subject.parts import crooked
 from audioplane.training import checkpoint
+from audioplane.training.conditions import expression_track
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
@@ -50,7 +52,7 @@ class About:
     height: Side
     box: tuple[Metres, Metres, Metres, Annotated[float, Meta(gt=0, le=1000)]]
     channels: Annotated[int, Meta(ge=1, le=100_000)]
-    iteration: Annotated[int, Meta(ge=0)] = 0
+    iteration: Annotated[int, Meta(ge=0, le=10**12)] = 0
     facts: dict[str, Any] | None = None
 
 
@@ -64,6 +66,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     with torch.no_grad():
         codes = method.encoder.all_codes(windows)
     state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
+    if method.expression:
+        track = expression_track(subject, method.expression)[train.start : train.stop]
+        state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
     rest = rest_code(codes.cpu()[train.start : train.stop], subject.landmarks[train.start : train.stop])
     if rest is not None:
         state["rest"] = rest
@@ -142,6 +147,10 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
             rows = found[f"rows/{name}"]
             state[name] = checkpoint.fill_rows(torch.zeros_like(table), rows, state[name], f"{what}: {name}")
     method.load_state_dict(state)
+    if method.expression:
+        track = tensors.check(found, "expression", (None, len(method.expression)), what, checkpoint.ADVICE)
+        if not len(track):
+            raise UserError(f"{what} has no expression of its training; {checkpoint.ADVICE}")
     lost = next((name for name, t in state.items() if not bool(torch.isfinite(t.double()).all())), None)
     if lost is not None:
         raise UserError(f"{what}: {lost} has NaN or infinite numbers; {checkpoint.ADVICE}")
@@ -162,15 +171,22 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
     size = statistics_size(config.audio, about["channels"])
     if size:
         want("statistics", 2, size)
+    want("test_viewmats", None, 4, 4)
     if not len(want("viewmats", None, 4, 4)) or not len(want("codes", None, config.audio.code)):
         raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")
+    if any(crooked(found[name].numpy()).any() for name in ("viewmats", "test_viewmats")):
+        raise UserError(f"{what} has a camera that is no rotation; {checkpoint.ADVICE}")
     if "rest" in found:
         want("rest", config.audio.code)
     torso, ends = want("torso", None, dtype=torch.uint8), want("torso_ends", None, dtype=torch.int64)
-    want("test_viewmats", len(ends) - 1 if len(ends) else None, 4, 4)
     edges = [0, *ends.tolist()]
-    if len(edges) < 2 or edges != sorted(edges) or edges[-1] != len(torso):
-        raise UserError(f"{what}: torso_ends does not divide torso; {checkpoint.ADVICE}")
+    if (
+        len(edges) < 2
+        or len(found["test_viewmats"]) != len(ends) - 1
+        or edges != sorted(edges)
+        or edges[-1] != len(torso)
+    ):
+        raise UserError(f"{what}: torso_ends does not divide torso into one picture a camera; {checkpoint.ADVICE}")
     for start, stop in itertools.pairwise(edges):
         if pictures.picture_size(torso[start:stop].numpy().tobytes()) != (about["height"], about["width"]):
             raise UserError(f"{what} has a torso that is no picture of the head's size; {checkpoint.ADVICE}")

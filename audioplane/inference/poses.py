@@ -20,6 +20,22 @@ def typical(viewmats: np.ndarray) -> int:
     return int(np.square((flat - flat.mean(axis=0)) / spread).sum(axis=1).argmin())
 
 
+def yaw_and_pitch(views: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """How poses are turned away from the typical one, degrees.
+
+    Args:
+        views: (T, 4, 4). seen: (S, 4, 4) of which one is the typical.
+
+    Returns:
+        (T, 2): yaw to the image right, pitch up.
+    """
+    from scipy.spatial.transform import Rotation
+
+    middle = seen[typical(seen), :3, :3].astype(np.float64)
+    turns = np.degrees(Rotation.from_matrix(views[:, :3, :3] @ middle.T).as_rotvec())
+    return np.stack([-turns[:, 1], -turns[:, 0]], axis=1)
+
+
 def natural_poses(viewmats: np.ndarray, count: int, fps: float, seed: int, extent: float = 0.8) -> np.ndarray:
     """Smooth seeded head motion around the typical pose, as large as the subject's own.
 

@@ -28,8 +28,12 @@ from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
 from audioplane.methods.types import Condition
+from audioplane.motion.captures import at_rate
+from audioplane.motion.natural import natural_expression
+from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians
+from audioplane.subject import blendshapes
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
@@ -37,6 +41,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 POSES = ("test", "still", "natural")
+EXPRESSIONS = ("natural", "none")
+NO_EXPRESSION = (
+    "this head's eyes and brows cannot be driven: it was trained without an expression; train it with the preset demo "
+    "on a Subject that has blendshapes"
+)
 FADE = 9  # frames in which lips close where speech ends
 FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 
@@ -71,7 +80,10 @@ class TalkingHead:
         self.K, self.viewmats = extras["K"], extras["viewmats"]
         statistics = extras.get("statistics")
         self.features = Features(self.config.audio, None if statistics is None else tuple(statistics.numpy()))
-        known = [self.condition(code) for code in extras["codes"]] if sparse else []
+        self.own_range = None
+        if method.expression:
+            self.own_range = OwnRange.fit(extras["expression"].numpy(), method.expression)
+        known = self._known_conditions() if sparse else []
         self.branches = {name: FoldedBranch(branch, known) for name, branch in method.named()}
 
     # Files
@@ -94,7 +106,8 @@ class TalkingHead:
         from audioplane.inference.export import KIND, rebuild
 
         path = Path(path)
-        tensors, about = checkpoint.load(path / "head.safetensors" if path.is_dir() else path)
+        path = path / "head.safetensors" if path.is_dir() else path
+        tensors, about = checkpoint.load(path)
         if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
         try:
@@ -122,21 +135,61 @@ class TalkingHead:
         """Whether everything but one small matrix a frame is computed once."""
         return all(branch.static is not None for branch in self.branches.values())
 
-    def condition(self, audio_code: Tensor, time: float = 0.0) -> Condition:
+    def condition(
+        self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None
+    ) -> Condition:
         """What drives a frame.
 
         Args:
             audio_code: (code,) from `encode`. time: within the training clip; only fields over time ask for it.
+            expression: (E,) weights of `expression_names`; None for the person's rest pose. Heads that take none
+                ignore it.
+
+        Raises:
+            UserError: an expression of another shape.
         """
-        return Condition(audio_code, time)
+        if self.own_range is None:
+            return Condition(audio_code, time)
+        weights = self.own_range.rest if expression is None else expression
+        given = arguments.numbers(weights, (len(self.expression_names),), "expression")
+        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())))
+
+    @property
+    def expression_names(self) -> Sequence[str]:
+        """Blendshapes that drive it beside the voice; none where the voice is all."""
+        return self.method.expression
+
+    def filmed_expression(self, fps: float) -> np.ndarray:
+        """The expression of the frames that it learned from, for another head: (T, 52) at a frame rate.
+
+        Raises:
+            UserError: the head takes none.
+        """
+        if self.own_range is None or not self.own_range.is_captured:
+            raise UserError(NO_EXPRESSION)
+        track = self.extras["expression"].numpy().astype(np.float64)
+        weights = np.zeros((len(track), blendshapes.COUNT))
+        weights[:, [blendshapes.index(name) for name in self.expression_names]] = track
+        return at_rate(weights, self.fps, fps)
+
+    def _known_conditions(self) -> list[Condition]:
+        """Of the training frames: every few of them, and those in which a blendshape goes farthest."""
+        codes = self.extras["codes"]
+        if self.own_range is None:
+            return [self.condition(code) for code in codes]
+        track = self.extras["expression"]
+        every = -(-len(track) // len(codes))
+        pairs = [(code, track[min(k * every, len(track) - 1)]) for k, code in enumerate(codes)]
+        farthest = {int(t) for t in track.argmax(dim=0)}
+        pairs += [(codes[min(t // every, len(codes) - 1)], track[t]) for t in sorted(farthest)]
+        return [self.condition(code, expression=weights) for code, weights in pairs]
 
     @_exact
-    def deform(self, audio_code: Tensor, time: float = 0.0) -> Gaussians:
+    def deform(self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None) -> Gaussians:
         """The cloud of a frame, of all branches, G' = G + d Delta G (Audio-Plane, Eq. 13); arguments of `condition`."""
-        return Gaussians.joined(list(self._deformed(audio_code, time).values()))
+        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression)).values()))
 
-    def _deformed(self, audio_code: Tensor, time: float) -> dict[str, Gaussians]:
-        condition = self.condition(audio_code, time)
+    def _deformed(self, condition: Condition) -> dict[str, Gaussians]:
         return {name: branch.deform(condition) for name, branch in self.branches.items()}
 
     # From sound to pictures
@@ -156,6 +209,8 @@ class TalkingHead:
             UserError: a voice that cannot be spoken, or a sample where features come from a file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
+        if features and self.config.audio.features != "deepspeech":
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
@@ -163,8 +218,7 @@ class TalkingHead:
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
             audio = np.concatenate([sample, space, audio])
-        windows = torch.from_numpy(self.features(audio, self.fps, model=features))
-        codes = self.method.encoder.all_codes(windows)
+        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
         own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
             codes = own.emphasis * match_training_statistics(codes, speech)
@@ -178,13 +232,14 @@ class TalkingHead:
         behind: np.ndarray | None = None,
         size: int = 0,
         time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
     ) -> np.ndarray:
         """One picture.
 
         Args:
             audio_code: (code,) from `encode`. viewmat: (4, 4) camera-from-head.
             behind: (H, W, 3) uint8; default the still torso. size: width in pixels; 0 for the trained one.
-            time: within the training clip; only six planes use it.
+            time, expression: as for `condition`.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -195,7 +250,11 @@ class TalkingHead:
         width, height, K = self._camera(size)
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
-        picture = self.method.compose(self._deformed(audio_code, time), view, K, width, height)
+        condition = self.condition(audio_code, time, expression)
+        try:
+            picture = self.method.compose(self._deformed(condition), view, K, width, height)
+        except ValueError as error:  # the rasterizer refuses NaN
+            raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:
             behind = self._torso(0, width, height)
         behind = arguments.picture(behind, (height, width, 3), "behind")
@@ -229,14 +288,17 @@ class TalkingHead:
         mark: bool = True,
         features: str = "",
         sample: np.ndarray | None = None,
+        expression: str | np.ndarray = "natural",
+        steer: Sequence[float] = (),
     ) -> Iterator[np.ndarray]:
         """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
 
         Args:
             audio: (n,) 16 kHz mono float32.
             poses: "test" (the held-out clip, forth and back), "still", "natural", or viewmats (T, 4, 4).
-            size: width in pixels; 0 for the trained one. seed: of natural poses.
+            size: width in pixels; 0 for the trained one. seed: of natural poses and expression.
             mark: whether to write "synthetic" into a corner. features, sample: as for `encode`.
+            expression, steer: as for `expressions`.
 
         Yields:
             (H, W, 3) uint8 RGB.
@@ -244,16 +306,59 @@ class TalkingHead:
         codes = self.encode(audio, features, sample)
         width, height, _ = self._camera(size)
         views, torsos = self._poses(poses, len(codes), seed)
+        faces = self.expressions(audio, expression, seed, views, steer)
         stamp, still = mark_stamp(width), self._torso(0, width, height)
 
         def draw(t: int) -> np.ndarray:
             behind = self._torso(int(torsos[t]), width, height) if torsos[t] else still
-            image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1))
+            face = None if faces is None else faces[t]
+            image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1), face)
             if mark:
                 put_mark(image, stamp)
             return image
 
         yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
+
+    def expressions(
+        self,
+        audio: np.ndarray,
+        expression: str | np.ndarray = "natural",
+        seed: int = 0,
+        views: np.ndarray | None = None,
+        steer: Sequence[float] = (),
+    ) -> np.ndarray | None:
+        """Eyes and brows for every frame of a voice.
+
+        Args:
+            audio: (n,) 16 kHz mono. seed: of what is natural.
+            expression: "natural" (blinks, gaze and brows that go with the voice), "none" (the rest pose), or a capture
+                (S, 52) of `audioplane.subject.blendshapes.NAMES` at the head's frame rate, of any face: it is brought
+                into this person's range, and runs back and forth where the voice is longer.
+            views: (T, 4, 4) camera-from-head of the frames; eyes make good for the head's turns.
+            steer: shares, -1 to 1, of `audioplane.motion.own_range.CONTROLS` that are added to every frame.
+
+        Returns:
+            (T, E) weights of `expression_names`; None for a head that takes none, which then keeps its eyes still.
+
+        Raises:
+            UserError: a capture for a head that takes none, or no such expression.
+        """
+        count, own = count_frames(audio, self.fps), self.own_range
+        if isinstance(expression, str) and expression not in EXPRESSIONS:
+            raise UserError(f"expression is one of {', '.join(EXPRESSIONS)}, or a capture, not '{expression}'")
+        if own is None or not own.is_captured:
+            if not isinstance(expression, str):
+                raise UserError(NO_EXPRESSION)
+            return None
+        if not isinstance(expression, str):
+            given = arguments.capture(expression, "expression")
+            found = own.adopt(given)[head_poses.back_and_forth(count, len(given))]
+        elif expression == "none":
+            found = np.tile(own.rest, (count, 1))
+        else:
+            head = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
+            found = natural_expression(own, audio, count, self.fps, seed, head)
+        return own.clip(found + own.steered(np.asarray([steer])) - own.rest) if len(steer) else found
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
@@ -282,6 +387,7 @@ class TalkingHead:
         mark: bool = True,
         features: str = "",
         sample: str | Path | None = None,
+        expression: str | np.ndarray = "natural",
     ) -> Path:
         """Makes a film of the head speaking a voice.
 
@@ -297,7 +403,7 @@ class TalkingHead:
         """
         audio = arguments.voice(voice)
         more = None if sample is None else arguments.voice(sample, "sample")
-        pictures = self.frames(audio, poses, size, seed, mark, features, more)
+        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
 
@@ -338,4 +444,4 @@ def close_lips(codes: Tensor, speech: np.ndarray, rest: Tensor | None) -> Tensor
     return torch.lerp(rest, codes, torch.from_numpy(spoken)[:, None])
 
 
-__all__: Sequence[str] = ["POSES", "TalkingHead"]
+__all__: Sequence[str] = ["EXPRESSIONS", "POSES", "TalkingHead"]

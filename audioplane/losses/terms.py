@@ -37,46 +37,74 @@ class PixelTerms:
     Attributes:
         image: (H, W, 3), the picture over the sample's background. target: (H, W, 3); where the sample's is not known
         the picture is its own target, so that no term pulls there. l1: weighted. mask: L_mask, or None without a
-        dynamism map. error: mean squared error over the head's pixels, without a gradient.
+        dynamism map; eyes_mask: its part at eyes and brows, where they count as moving. error: mean squared error over
+        the head's pixels, without a gradient.
     """
 
     image: Tensor
     target: Tensor
     l1: Tensor
     mask: Tensor | None
+    eyes_mask: Tensor | None
     error: Tensor
 
 
-def pixel_terms(picture: Picture, sample: Sample, mouth_weight: float, margin: float = 0.0) -> PixelTerms:
+def pixel_terms(
+    picture: Picture,
+    sample: Sample,
+    mouth_weight: float,
+    margin: float = 0.0,
+    eyes_weight: float = 0.0,
+    eyes_margin: float | None = None,
+) -> PixelTerms:
     """Weighted L1 and mask loss of a picture, and what other terms need.
 
     Audio-Plane, Eq. 15 and the first term of Eq. 16 (journal).
 
     Args:
         picture: rendered. sample: of the same size.
-        mouth_weight: further weight of the moving region in L1. margin: tolerance of L_mask.
+        mouth_weight, eyes_weight: further weights in L1 of what speech moves, and of eyes and brows.
+        margin: tolerance of L_mask. eyes_margin: the same at eyes and brows; None: they should hold still.
     """
-    channels = picture.channels
+    channels, settings = picture.channels, (mouth_weight, margin, eyes_weight, eyes_margin)
     if channels.device.type != "cpu" or channels.dtype != torch.float32:
-        return pixel_terms_plain(picture, sample, mouth_weight, margin)
-    image, target, l1, mask, error = _PixelTerms.apply(channels, picture.alpha, sample, mouth_weight, margin)
-    return PixelTerms(image, target, l1, mask if channels.shape[-1] == 4 else None, error)
+        return pixel_terms_plain(picture, sample, *settings)
+    image, target, l1, mask, eyes_mask, error = _PixelTerms.apply(channels, picture.alpha, sample, settings)
+    has_map = channels.shape[-1] == 4
+    parts = (mask if has_map else None, eyes_mask if has_map and eyes_margin is not None else None)
+    return PixelTerms(image, target, l1, *parts, error)
 
 
-def pixel_terms_plain(picture: Picture, sample: Sample, mouth_weight: float, margin: float) -> PixelTerms:
+def pixel_terms_plain(
+    picture: Picture,
+    sample: Sample,
+    mouth_weight: float,
+    margin: float,
+    eyes_weight: float = 0.0,
+    eyes_margin: float | None = None,
+) -> PixelTerms:
     """`pixel_terms` in plain torch: the slow twin, any device."""
     image = picture.over(sample.background)
     target = torch.where(sample.known[..., None], sample.target, image.detach())
-    l1 = weighted_l1(image, target, 1.0 + mouth_weight * sample.motion)
-    mask = None if picture.dynamism is None else margin_loss(picture.dynamism, sample.motion, margin)
+    l1 = weighted_l1(image, target, 1.0 + mouth_weight * sample.motion + eyes_weight * sample.eyes)
+    mask = eyes_mask = None
+    if picture.dynamism is not None:
+        apart = torch.zeros_like(sample.eyes) if eyes_margin is None else sample.eyes * (1.0 - sample.motion)
+        away = (sample.motion + apart - picture.dynamism).abs()
+        mask = (functional.relu(away - margin) * (1.0 - apart)).mean()
+        eyes_mask = None if eyes_margin is None else (functional.relu(away - eyes_margin) * apart).mean()
     square = (image.detach() - sample.target).square() * sample.head[..., None]
-    return PixelTerms(image, target, l1, mask, square.sum() / (3.0 * sample.head.sum()).clamp_min(1.0))
+    return PixelTerms(image, target, l1, mask, eyes_mask, square.sum() / (3.0 * sample.head.sum()).clamp_min(1.0))
 
 
 class _PixelTerms(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, channels: Tensor, alpha: Tensor, sample: Sample, mouth_weight: float, margin: float
+        ctx: Any,
+        channels: Tensor,
+        alpha: Tensor,
+        sample: Sample,
+        settings: tuple[float, float, float, float | None],
     ) -> tuple[Tensor, ...]:
         from audioplane.losses import pixel_kernels as kernels
 
@@ -86,36 +114,37 @@ class _PixelTerms(torch.autograd.Function):
         expect("target", sample.target, (height, width, 3))
         expect("background", sample.background, (3,) if sample.background.dim() == 1 else (height, width, 3))
         expect("known", sample.known, (height, width), torch.bool)
-        for name in ("head", "motion"):
+        for name in ("head", "motion", "eyes"):
             expect(name, getattr(sample, name), (height, width))
         inputs = [t.detach().contiguous().numpy() for t in (channels, alpha)]
         own = _rows_of(sample.background, width)
         image, target = (channels.new_empty(height, width, 3) for _ in range(2))
-        sums = np.empty((height, 4), "f4")
-        weights = (np.float32(mouth_weight), np.float32(margin))
+        sums = np.empty((height, 5), "f4")
+        weights = tuple(np.float32(-1.0 if value is None else value) for value in settings)
         rows = threads.split(height, 2 * torch.get_num_threads())
-        given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion)]
+        given = [t.numpy() for t in (sample.target, sample.known, sample.head, sample.motion, sample.eyes)]
         threads.run(kernels.compare, rows, *inputs, own, *given, *weights, image.numpy(), target.numpy(), sums)
-        l1, mask, error, head = sums.sum(axis=0, dtype=np.float64)
-        ctx.save_for_backward(image, target, channels, sample.background, sample.motion)
+        l1, mask, eyes_mask, error, head = sums.sum(axis=0, dtype=np.float64)
+        ctx.save_for_backward(image, target, channels, sample.background, sample.motion, sample.eyes)
         ctx.rows, ctx.pixels, ctx.weights = rows, height * width, weights
         values = [
             torch.tensor(x, dtype=torch.float32)
-            for x in (l1 / (3 * ctx.pixels), mask / ctx.pixels, error / max(3.0 * head, 1.0))
+            for x in (l1 / (3 * ctx.pixels), mask / ctx.pixels, eyes_mask / ctx.pixels, error / max(3.0 * head, 1.0))
         ]
-        ctx.mark_non_differentiable(target, values[2])
+        ctx.mark_non_differentiable(target, values[3])
         return image, target, *values
 
     @staticmethod
     def backward(
-        ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, _error: Tensor
+        ctx: Any, v_image: Tensor, _target: Tensor, v_l1: Tensor, v_mask: Tensor, v_eyes_mask: Tensor, _error: Tensor
     ) -> tuple[Any, ...]:
         from audioplane.losses import pixel_kernels as kernels
 
-        image, target, channels, background, motion = (t.detach() for t in ctx.saved_tensors)
+        image, target, channels, background, motion, eyes = (t.detach() for t in ctx.saved_tensors)
         v_channels = torch.empty_like(channels, memory_format=torch.contiguous_format)
         v_alpha = channels.new_empty(*v_image.shape[:2], 1)
-        scales = (np.float32(float(v_l1) / (3 * ctx.pixels)), np.float32(float(v_mask) / ctx.pixels))
+        pulls = (float(v_l1) / 3, float(v_mask), float(v_eyes_mask))
+        scales = tuple(np.float32(pull / ctx.pixels) for pull in pulls)
         threads.run(
             kernels.spread,
             ctx.rows,
@@ -124,13 +153,14 @@ class _PixelTerms(torch.autograd.Function):
             channels.contiguous().numpy(),
             _rows_of(background, image.shape[1]),
             motion.numpy(),
+            eyes.numpy(),
             *ctx.weights,
             v_image.contiguous().numpy(),
             *scales,
             v_channels.numpy(),
             v_alpha.numpy(),
         )
-        return v_channels, v_alpha, None, None, None
+        return v_channels, v_alpha, None, None
 
 
 def _rows_of(background: Tensor, width: int) -> np.ndarray:

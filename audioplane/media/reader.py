@@ -23,6 +23,7 @@ from audioplane.media.container import DAMAGE, exact, moving_pictures, opened, r
 from audioplane.media.interlacing import progressive
 from audioplane.media.orientation import Orientation
 from audioplane.media.sound import Sound, Track
+from audioplane.runtime import limits
 
 LEADS = (2, 12, 40)  # seconds before a moment at which a key frame is sought: filters shall have settled by then, and
 # some containers lead to a place after which the next key frame is far
@@ -181,6 +182,11 @@ class MediaReader:
                     time = frame.pts * exact(frame.time_base) - self.first
                 if time < 0 or (last is not None and time <= last):  # a timestamp that goes back says nothing
                     continue
+                if last is not None and time - last > limits.limit("film_gap_seconds"):
+                    what = f"{self.path} shows no new picture for {float(time - last):.0f} s at {float(last):.2f} s"
+                    raise limits.exceeded(what, "film_gap_seconds")
+                if time > 3600 * limits.limit("film_hours"):
+                    raise limits.exceeded(f"{self.path} is longer than {float(time / 3600):.1f} hours", "film_hours")
                 duration = getattr(frame, "duration", None)
                 last = time
                 yield Shown(time, duration * exact(frame.time_base) if duration else usual, frame)

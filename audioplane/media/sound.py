@@ -17,18 +17,19 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.media.container import DAMAGE, check_file, exact, moving_pictures, opened, reason
+from audioplane.runtime import limits
 
 log = logging.getLogger("audioplane")
 
 SAMPLE_RATE = 16_000
 GAP = Fraction(1, 20)  # seconds by which sound may be off its timestamps before it is moved
-FARTHEST = 3600  # seconds that a timestamp may leap
 RATES = (1_000, 6_000_000)  # samples a second that sound can have
 SILENT = 1e-3  # of full scale: the loudest sample of what has no voice in it
 ACTIVE = 1e-2  # share of the loudest channel's power that makes another count
 CANCELLED = 0.4  # share of the loudest channel's power below which the mean of channels loses something
 LOUDEST = 1.5  # of arrays that are samples in [-1, 1]; a resampled or mixed one may reach a little beyond 1
 INTEGER = 64.0  # floats beyond that are integers that were never divided
+BLOCK = 1 << 24  # samples
 FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
 
 
@@ -271,13 +272,18 @@ def _piece(frame: Any) -> _Piece:
 
 def decode_track(path: Path, index: int) -> DecodedTrack:
     """Decodes a track once and says what it holds; a fault is told, not raised."""
-    decoded = DecodedTrack()
+    decoded, length = DecodedTrack(), Fraction(0)
     try:
         for piece in _pieces(path, index):
             if not RATES[0] <= piece.rate <= RATES[1]:
                 decoded.fault = f"has a rate of {piece.rate} samples a second; export it again at 16000 or more"
                 break
             decoded.add(piece)
+            length += Fraction(piece.samples.shape[1], piece.rate)
+            if length > 3600 * limits.limit("sound_hours"):
+                decoded.fault = (
+                    f"is longer than {limits.limit('sound_hours'):g} hours; see {limits.VARIABLE}, sound_hours"
+                )
             if decoded.fault:
                 break
     except DAMAGE as error:
@@ -346,7 +352,7 @@ def read(path: Path, number: int = 0, origin: Fraction | None = None) -> Line:
     for words in notes:
         log.warning("%s: %s", path, words)
     about = Sound(samples[:0], rate, len(weights), track.codec, start, track.number, notes)
-    return Line(np.clip(samples, -1, 1), begin, about)
+    return Line(np.clip(samples, -1, 1, out=samples), begin, about)
 
 
 def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -> tuple[np.ndarray, int, float, int]:
@@ -355,7 +361,7 @@ def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -
     Returns:
         samples (n,) float32; the number of the first, from moment 0; the seconds at which it begins; the file's rate.
     """
-    runs: list[tuple[Fraction, list[np.ndarray]]] = []
+    runs: list[tuple[Fraction, _Collected]] = []
     converter: _Resampler | None = None
     end, start, first_rate = Fraction(0), None, 0
     for piece in _pieces(path, index):
@@ -365,18 +371,22 @@ def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -
         time = end if piece.time is None else piece.time - origin
         if start is None:
             start, end, first_rate = time, time, piece.rate
-        if abs(time - end) > FARTHEST:
-            raise UserError(f"{path}: the times of its sound leap by {float(time - end):.0f} s; export it again")
+        if abs(time - end) > limits.limit("film_gap_seconds"):
+            raise limits.exceeded(
+                f"{path}: the times of its sound leap by {float(time - end):.0f} s", "film_gap_seconds"
+            )
+        if end > 3600 * limits.limit("sound_hours"):
+            raise limits.exceeded(f"{path} has more than {float(end / 3600):.2f} hours of sound", "sound_hours")
         if converter is None or converter.rate != piece.rate or abs(time - end) >= GAP:
             if converter is not None:  # timestamps are rounded: only a true gap moves the sound
                 runs[-1][1].append(converter(mono[:0], True))
             converter, end = _Resampler(piece.rate), time
-            runs.append((time, []))
+            runs.append((time, _Collected()))
         runs[-1][1].append(converter(mono))
         end += Fraction(len(mono), piece.rate)
     if converter is not None:
         runs[-1][1].append(converter(np.zeros(0, np.float32), True))
-    laid = [(round(time * SAMPLE_RATE), np.concatenate(parts)) for time, parts in runs]
+    laid = [(round(time * SAMPLE_RATE), parts.joined()) for time, parts in runs]
     if len(laid) == 1:
         return laid[0][1], laid[0][0], float(start or 0), first_rate
     begin = min((at for at, _ in laid), default=0)
@@ -391,6 +401,40 @@ def _mix(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if len(samples) != len(weights):
         return samples.mean(0) * np.float32(weights.sum())
     return weights @ samples
+
+
+class _Collected:
+    """Samples that come piece by piece and are joined once, without ever lying in memory twice.
+
+    Blocks are so large that the system takes each back as soon as it is copied.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[np.ndarray] = []
+        self._used = BLOCK
+
+    def append(self, samples: np.ndarray) -> None:
+        while len(samples):
+            if self._used == BLOCK:
+                self._blocks.append(np.empty(BLOCK, np.float32))
+                self._used = 0
+            piece = samples[: BLOCK - self._used]
+            self._blocks[-1][self._used : self._used + len(piece)] = piece
+            self._used += len(piece)
+            samples = samples[len(piece) :]
+
+    def __len__(self) -> int:
+        return max(len(self._blocks) - 1, 0) * BLOCK + (self._used if self._blocks else 0)
+
+    def joined(self) -> np.ndarray:
+        """All of them, (n,) float32; nothing is kept."""
+        whole, at = np.empty(len(self), np.float32), 0
+        self._blocks.reverse()
+        while self._blocks:
+            block = self._blocks.pop()[: len(whole) - at]
+            whole[at : at + len(block)] = block
+            at += len(block)
+        return whole
 
 
 class _Resampler:
@@ -477,9 +521,9 @@ def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
         )
     if len(samples) == 0:
         raise UserError(f"{name} is empty; record at least a few milliseconds")
-    if not np.isfinite(samples).all():
+    peak = max(float(samples.max()), -float(samples.min()))  # without a copy: hours of sound are large
+    if not np.isfinite(peak):
         raise UserError(f"{name} contains NaN or infinite samples; export it again")
-    peak = float(np.abs(samples).max())
     if peak > LOUDEST:
         raise UserError(
             f"{name} reaches {peak:.6g}, samples lie in [-1, 1]: divide 16-bit integers by 32768, others by their peak"

@@ -143,10 +143,10 @@ def _as_709(picture: np.ndarray) -> Any:
 def _write_sound(out: Any, sound: Any, format: str, audio: np.ndarray, rate: int) -> None:
     import av
 
-    samples = np.clip(audio, -1.0, 1.0).astype(np.float32)
     size = sound.codec_context.frame_size or 1024
-    for start in range(0, len(samples), size):
-        block = av.AudioFrame.from_ndarray(samples[None, start : start + size], format=format, layout="mono")
+    for start in range(0, len(audio), size):
+        samples = np.clip(audio[start : start + size], -1.0, 1.0).astype(np.float32)
+        block = av.AudioFrame.from_ndarray(samples[None], format=format, layout="mono")
         block.sample_rate, block.pts, block.time_base = rate, start, Fraction(1, rate)
         out.mux(sound.encode(block))
     out.mux(sound.encode())

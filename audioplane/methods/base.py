@@ -74,8 +74,8 @@ class Branch(nn.Module):
         return None
 
     def vector(self, condition: Condition) -> Tensor:
-        """All of a frame that reaches this branch, v (K,); see `wiring`."""
-        return condition.audio
+        """All of a frame that reaches this branch, v (K,); see `wiring`. The expression, if any, stands at its end."""
+        return joined(condition.audio, condition.expression)
 
     def modulation(self, vector: Tensor) -> Modulation:
         """Gain and extra vector of a frame, from its v."""
@@ -128,8 +128,6 @@ class Method(nn.Module):
     """
 
     branch_names: Sequence[str] = ("head",)
-    expression: Sequence[str] = ()
-    """Blendshapes that a condition's `expression` holds, in this order."""
 
     def __init__(
         self, config: Config, clouds: Mapping[str, Gaussians], box: Box, channels: int, generator: torch.Generator
@@ -142,6 +140,11 @@ class Method(nn.Module):
         )
 
     # What a method says
+
+    @property
+    def expression(self) -> Sequence[str]:
+        """Blendshapes that a condition's `expression` holds, in this order; none for methods that take none."""
+        return ()
 
     def make_branch(self, name: str, cloud: Gaussians, generator: torch.Generator) -> Branch:
         """The branch `name` over its canonical cloud."""
@@ -172,11 +175,19 @@ class Method(nn.Module):
         from audioplane.losses.terms import pixel_terms
 
         own = self.config.loss
-        pixels = pixel_terms(picture, sample, own.mouth_weight if stage.deforms else 0.0)
+        mouth, eyes = self.region_weights(stage)
+        pixels = pixel_terms(picture, sample, mouth, eyes_weight=eyes)
         terms = {"l1": Term(pixels.l1)}
         if perceptual is not None:
             terms["perceptual"] = Term(perceptual(pixels.image, pixels.target), own.perceptual_weight)
         return Losses(terms, pixels.error)
+
+    def region_weights(self, stage: Stage) -> tuple[float, float]:
+        """Further weights in L1 of what speech moves, and of eyes and brows where an expression drives them."""
+        own = self.config.loss
+        if not stage.deforms:
+            return 0.0, 0.0
+        return own.mouth_weight, own.eyes_weight if self.expression else 0.0
 
     def compose(self, clouds: Mapping[str, Gaussians], viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
         """The picture of deformed clouds: by default all of them in one pass."""
@@ -231,6 +242,11 @@ class Method(nn.Module):
     def rows_read(self) -> dict[str, Tensor]:
         """Name -> rows, see `Branch.rows_read`."""
         return {f"branches.{name}.{own}": rows for name, b in self.named() for own, rows in b.rows_read().items()}
+
+
+def joined(audio: Tensor, expression: Tensor | None) -> Tensor:
+    """A frame's vector v: what of the sound reaches a branch, then the expression."""
+    return audio if expression is None else torch.cat([audio, expression])
 
 
 def two_stages(config: Config, branches: Sequence[str]) -> tuple[Stage, ...]:

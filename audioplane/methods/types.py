@@ -8,6 +8,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+UPPER_FACE: tuple[str, ...] = (
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "eyeBlinkLeft",
+    "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft",
+    "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft",
+    "eyeWideRight",
+)  # fmt: skip
+"""Blendshapes (ARKit's names) of eyes and brows: what a voice does not tell."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -16,7 +24,8 @@ class Condition:
     Attributes:
         audio: a, the audio code, (code,).
         time: of the frame in the training clip, 0 to 1; beyond the clip it may lie outside.
-        expression: weights of the blendshapes that the method asks for, or None.
+        expression: weights of the blendshapes that the method takes (`Method.expression`), in spreads from the person's
+            rest pose, (E,); None for the rest pose.
         pose: rotation vector and translation of the head, (6,), or None.
     """
 
@@ -86,7 +95,8 @@ class Sample:
 
     Attributes:
         index: t. target: (H, W, 3), the head over `background`. background: (3,) or (H, W, 3).
-        known: (H, W) bool, where the target can be trusted. head, motion: (H, W) float masks.
+        known: (H, W) bool, where the target can be trusted. head, motion, eyes: (H, W) float masks of the head, of what
+        speech moves, and of eyes and brows.
     """
 
     index: int
@@ -95,11 +105,12 @@ class Sample:
     known: Tensor
     head: Tensor
     motion: Tensor
+    eyes: Tensor
 
     def to(self, device: torch.device) -> Sample:
         if device.type == "cpu":
             return self
-        names = ("target", "background", "known", "head", "motion")
+        names = ("target", "background", "known", "head", "motion", "eyes")
         return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
 
 

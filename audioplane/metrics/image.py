@@ -215,7 +215,7 @@ def haarpsi(picture: Picture, truth: Picture) -> float:
         ]
         add((alike(means[0][0], means[1][0]) + alike(means[0][1], means[1][1])) / 2, (weights[0] + weights[1]) / 2)
     share = total / weight_sum if weight_sum > 0 else 1 / (1 + math.exp(-4.2))
-    return (math.log(share / (1 - share)) / 4.2) ** 2
+    return min((math.log(share / (1 - share)) / 4.2) ** 2, 1.0)  # not above it by rounding
 
 
 def _yiq_halved(x: NDArray) -> list[NDArray]:

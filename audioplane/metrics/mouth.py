@@ -16,17 +16,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from audioplane.metrics.eyes import half_closed, lid_opening
 from audioplane.metrics.image import Picture, as_float
 from audioplane.runtime.threads import in_parallel
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
-NOSE_BASE, MOUTH = 33, slice(48, 68)  # iBUG numbers
+NOSE_BRIDGE, NOSE_BASE, MOUTH = 27, 33, slice(48, 68)  # iBUG numbers
 UPPER_INNER, LOWER_INNER = [61, 62, 63], [67, 66, 65]
 CROP = (20, 28)  # rows, columns of the crop that is read
 BOX = (0.088, 0.068)  # width and height in metres of what it shows ...
 BELOW = 0.030  # ... around a point so far below the base of the nose, in head coordinates
+EYES_CROP, EYES_BOX = (16, 40), (0.115, 0.046)  # the same of both eyes, around the bridge of the nose
 
 
 def correlation(a: NDArray, b: NDArray) -> float:
@@ -81,44 +83,60 @@ def opening(mouth: NDArray) -> NDArray:
 
 @dataclass(frozen=True)
 class MouthFrame:
-    """Where the mouth region lies in each frame: crop centres (T, 2) pixels and pixels a metre (T,)."""
+    """Where a region lies in each frame: crop centres (T, 2) pixels and pixels a metre (T,).
+
+    Attributes:
+        box: width and height in metres of what a crop shows. size: its rows and columns.
+    """
 
     centres: NDArray[np.float64]
     scale: NDArray[np.float64]
+    box: tuple[float, float] = BOX
+    size: tuple[int, int] = CROP
 
     @classmethod
     def follow(cls, subject: Subject) -> MouthFrame:
-        """The point below the nose that moves with the head alone, seen by each frame's camera.
+        """The mouth: a point below the base of the nose, which speech hardly moves."""
+        return cls(*cls._seen(subject, NOSE_BASE, BELOW))
 
-        The base of the nose is triangulated from its landmark in all training frames (all, where none is for training):
-        speech hardly moves it.
+    @classmethod
+    def follow_eyes(cls, subject: Subject) -> MouthFrame:
+        """Both eyes, around the bridge of the nose."""
+        return cls(*cls._seen(subject, NOSE_BRIDGE, 0.0), EYES_BOX, EYES_CROP)
+
+    @staticmethod
+    def _seen(subject: Subject, mark: int, below: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Centres and scale of a point that moves with the head alone, `below` a landmark, seen by each frame's camera.
+
+        The landmark is triangulated over all training frames (all, where none is for training).
         """
         views, K = subject.viewmats.astype(np.float64), subject.K.astype(np.float64)
         rows, P = [], K @ views[:, :3]
         for t in subject.train or range(subject.num_frames):
-            u, v = subject.landmarks[t, NOSE_BASE]
+            u, v = subject.landmarks[t, mark]
             if np.isfinite(u):
                 rows += [u * P[t, 2] - P[t, 0], v * P[t, 2] - P[t, 1]]
         A = np.array(rows)
-        point = np.linalg.lstsq(A[:, :3], -A[:, 3], rcond=None)[0] + [0.0, BELOW, 0.0]
+        point = np.linalg.lstsq(A[:, :3], -A[:, 3], rcond=None)[0] + [0.0, below, 0.0]
         seen = np.einsum("tij,j->ti", P, np.append(point, 1.0))
-        return cls(seen[:, :2] / seen[:, 2:], K[0, 0] / seen[:, 2])
+        return seen[:, :2] / seen[:, 2:], K[0, 0] / seen[:, 2]
 
     def crop(self, picture: Picture, t: int) -> NDArray[np.float64]:
-        """The mouth region of frame t as a flat vector of CROP pixels."""
-        width, height = BOX[0] * self.scale[t], BOX[1] * self.scale[t]
+        """The region of frame t as a flat vector of `size` pixels."""
+        (rows_out, columns_out), (width, height) = self.size, self.scale[t] * np.asarray(self.box)
         left, top = self.centres[t] - [width / 2, height / 2]
-        blur = max(width / CROP[1], 1.0) / 2
+        blur = max(width / columns_out, 1.0) / 2
         # Only what the crop sees is smoothed: the box, the blur's reach around it, and no more of the picture.
         reach = int(np.ceil(4 * blur)) + 2
         rows = _around(top, top + height, reach, picture.shape[0])
         columns = _around(left, left + width, reach, picture.shape[1])
         smooth = cv2.GaussianBlur(as_float(picture[rows, columns]), (0, 0), blur)
-        warp = np.array([[width / CROP[1], 0, left], [0, height / CROP[0], top]], np.float64)
-        warp[:, 2] += [0.5 * width / CROP[1] - 0.5, 0.5 * height / CROP[0] - 0.5]  # between pixel centres
+        warp = np.array([[width / columns_out, 0, left], [0, height / rows_out, top]], np.float64)
+        warp[:, 2] += [0.5 * width / columns_out - 0.5, 0.5 * height / rows_out - 0.5]  # between pixel centres
         warp[:, 2] -= [columns.start, rows.start]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        crop = cv2.warpAffine(smooth, warp, (CROP[1], CROP[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        shape = (columns_out, rows_out)
+        crop = cv2.warpAffine(smooth, warp, shape, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(crop, np.float64).ravel()
 
     def to_metres(self, landmarks: NDArray) -> NDArray[np.float64]:
@@ -132,6 +150,49 @@ def _around(low: float, high: float, reach: int, size: int) -> slice:
     return slice(max(0, min(start, size - reach)), min(size, max(stop, reach)))
 
 
+class Ridge:
+    """Ridge regression by its dual, for many more pixels than pictures.
+
+    Args:
+        pixels: (n, P). targets: (n, K). strength: of the penalty, as a share of the mean variance.
+    """
+
+    def __init__(self, pixels: NDArray, targets: NDArray, strength: float) -> None:
+        self._mean_pixels, self._mean = pixels.mean(0), targets.mean(0)
+        centred = pixels - self._mean_pixels
+        gram = centred @ centred.T
+        penalty = strength * np.trace(gram) / len(gram)
+        self._weights = centred.T @ np.linalg.solve(gram + penalty * np.eye(len(gram)), targets - self._mean)
+
+    def __call__(self, pixels: NDArray) -> NDArray[np.float64]:
+        """(..., P) -> (..., K)."""
+        return (pixels - self._mean_pixels) @ self._weights + self._mean
+
+
+class EyeReader:
+    """Reads how far the lids are apart off pictures of one subject, as `MouthReader` reads the lips.
+
+    Attributes:
+        true_threshold, threshold: opening in metres at which the lids are half closed, by the landmarks and as it is
+            read; None where the training frames show no blink.
+    """
+
+    def __init__(self, subject: Subject, place: MouthFrame, times: list[int], pixels: NDArray, strength: float) -> None:
+        self.place = place
+        opening = self.truth(subject)[times]
+        self._ridge = Ridge(pixels, opening[:, None], strength)
+        self.true_threshold = half_closed(opening)
+        self.threshold = half_closed(self._ridge(pixels)[:, 0])
+
+    def __call__(self, picture: Picture, t: int) -> float:
+        """The opening in metres that a picture of frame t's pose shows."""
+        return float(self._ridge(self.place.crop(picture, t))[0])
+
+    def truth(self, subject: Subject) -> NDArray[np.float64]:
+        """The true opening of all frames, by their landmarks: (T,) metres."""
+        return lid_opening(subject.landmarks) / self.place.scale
+
+
 class MouthReader:
     """Reads mouth landmarks off pictures of one subject.
 
@@ -139,6 +200,9 @@ class MouthReader:
         subject: whose training frames are learnt from.
         every: one in so many of them.
         strength: of the ridge penalty, as a share of the mean variance.
+
+    Attributes:
+        eyes: the same for the lids, learnt from the same frames.
     """
 
     def __init__(self, subject: Subject, every: int = 3, strength: float = 0.01) -> None:
@@ -146,23 +210,26 @@ class MouthReader:
         times = [t for t in subject.train[::every] if np.isfinite(subject.landmarks[t]).all()]
         if len(times) < 20:
             raise ValueError(f"subject: expected at least 20 training frames with landmarks, found {len(times)}")
-        pixels = np.stack(list(in_parallel(lambda t: self.place.crop(subject.frame(t), t), times)))
+        around_eyes = MouthFrame.follow_eyes(subject)
+
+        def crops(t: int) -> tuple[NDArray, NDArray]:
+            frame = subject.frame(t)
+            return self.place.crop(frame, t), around_eyes.crop(frame, t)
+
+        mouths, eyes = (np.stack(found) for found in zip(*in_parallel(crops, times), strict=True))
         shapes = self.place.to_metres(subject.landmarks)[times].reshape(len(times), -1)
-        self._mean_pixels, self._mean_shape = pixels.mean(0), shapes.mean(0)
-        centred = pixels - self._mean_pixels
-        gram = centred @ centred.T
-        penalty = strength * np.trace(gram) / len(gram)
-        duals = np.linalg.solve(gram + penalty * np.eye(len(gram)), shapes - self._mean_shape)
-        self._weights = centred.T @ duals
+        self._ridge = Ridge(mouths, shapes, strength)
+        self.eyes = EyeReader(subject, around_eyes, times, eyes, strength)
 
     def __call__(self, picture: Picture, t: int) -> NDArray[np.float64]:
         """Mouth landmarks (20, 2) in metres that a picture of frame t's pose shows."""
-        return ((self.place.crop(picture, t) - self._mean_pixels) @ self._weights + self._mean_shape).reshape(20, 2)
+        return self._ridge(self.place.crop(picture, t)).reshape(20, 2)
 
     def on(self, subject: Subject) -> MouthReader:
         """The same reader for another clip of the same person."""
         other = copy.copy(self)
-        other.place = MouthFrame.follow(subject)
+        other.place, other.eyes = MouthFrame.follow(subject), copy.copy(self.eyes)
+        other.eyes.place = MouthFrame.follow_eyes(subject)
         return other
 
     def truth(self, subject: Subject) -> NDArray[np.float64]:

@@ -57,6 +57,8 @@ _ALL = (
     Metric("head_ssim", "head SSIM", "", 4, UP, "ssim"),
     Metric("mouth_psnr", "mouth PSNR", "dB", 2, UP),
     Metric("mouth_ssim", "mouth SSIM", "", 4, UP),
+    Metric("eyes_psnr", "eyes and brows PSNR", "dB", 2, UP),
+    Metric("eyes_ssim", "eyes and brows SSIM", "", 4, UP),
     Metric("psnr", "PSNR", "dB", 2, UP),
     Metric("ssim", "SSIM", "", 4, UP),
     Metric("ms_ssim", "MS-SSIM", "", 4, UP),
@@ -80,6 +82,12 @@ _ALL = (
     Metric("lmd_face", "LMD, face", "%", 2, DOWN),
     Metric("aue_lower", "AUE, lower", "", 3, DOWN),
     Metric("aue_upper", "AUE, upper", "", 3, DOWN),
+    # Lids, read off the pictures.
+    Metric("eye_correlation", "eye opening r", "", 3, UP),
+    Metric("eye_amplitude", "eye amplitude", "", 2),
+    Metric("blink_f1", "blink F1", "", 2, UP),
+    Metric("ceiling_eye_correlation", "eye opening r of the truth", "", 3),
+    Metric("ceiling_blink_f1", "blink F1 of the truth", "", 2),
     # Lip sync: of the clip, of its frames, and of its controls.
     Metric("lse_c", "LSE-C", "", 3, UP, "syncnet"),
     Metric("lse_d", "LSE-D", "", 3, DOWN),

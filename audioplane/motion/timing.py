@@ -62,9 +62,6 @@ def speech_timing(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: fl
     second, on a third of the stressed syllables.
     """
     pauses = find_pauses(phonemes, seconds)
-    long = [(max(a, 0.0), min(b, seconds)) for a, b in pauses if b - a >= 0.28]
-    borders = [0.0, *(edge for pause in long for edge in pause), seconds]
-    phrases = [(a, b) for a, b in zip(borders[::2], borders[1::2], strict=True) if b - a > 0.05]
     vowels = [p for p in phonemes if p.stress == 2 and any(letter in VOWELS for letter in p.ipa)]
     at = [min(len(loudness) - 1, round(0.5 * (p.start + p.end) * TRACK_RATE)) for p in vowels]
     weight = np.array([loudness[i] * np.sqrt(p.duration / 0.1) for i, p in zip(at, vowels, strict=True)])
@@ -74,7 +71,48 @@ def speech_timing(phonemes: Sequence[Phoneme], loudness: np.ndarray, seconds: fl
     for i, middle in enumerate(middles):
         if weight[i] >= weight[np.abs(middles - middle) < 0.45].max():
             accents.append(Accent(float(middle), float(np.clip(weight[i] / max(top, 1e-6), 0, 1))))
-    return Timing(seconds, tuple(pauses), tuple(phrases), tuple(accents))
+    return Timing(seconds, tuple(pauses), _phrases(pauses, seconds), tuple(accents))
+
+
+def timing_of_sound(audio: np.ndarray, seconds: float, rate: int = 16_000) -> Timing:
+    """The timing of an utterance of which only the sound is known.
+
+    It pauses where the sound is 26 dB below its loud parts, and accents its loudest places, about one a second.
+
+    Args:
+        audio: (n,) mono. seconds: length of the timing. rate: samples a second.
+    """
+    loudness = _loudness(audio, round(seconds * TRACK_RATE) + 1, rate)
+    top = float(np.percentile(loudness, 95)) if len(audio) else 0.0
+    voiced = loudness > max(0.05 * top, 1e-4)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], voiced, [False]]).astype(np.int8))) / TRACK_RATE
+    starts, ends = edges[::2], edges[1::2]
+    # Silence at both ends goes beyond them, as in `find_pauses`.
+    gaps = zip([-1.0, *ends], [*starts, seconds + 1.0], strict=True)
+    pauses = [(float(a), float(b)) for a, b in gaps if b - a >= PAUSE]
+    accents = []
+    for i in np.flatnonzero((loudness[1:-1] >= loudness[:-2]) & (loudness[1:-1] > loudness[2:]) & voiced[1:-1]) + 1:
+        reach = round(0.45 * TRACK_RATE)
+        if loudness[i] >= loudness[max(i - reach, 0) : i + reach + 1].max():
+            accents.append(Accent(i / TRACK_RATE, float(np.clip(loudness[i] / max(top, 1e-6), 0, 1))))
+    return Timing(seconds, tuple(pauses), _phrases(pauses, seconds), tuple(accents))
+
+
+def _loudness(audio: np.ndarray, count: int, rate: int) -> np.ndarray:
+    """Root mean square of a sound at `TRACK_RATE`, over about 0.05 s: (count,); silence beyond its end."""
+    step = rate // TRACK_RATE
+    padded = np.zeros(count * step)
+    given = np.asarray(audio, np.float64)[: len(padded)]
+    padded[: len(given)] = given
+    power = np.square(padded).reshape(count, step).mean(axis=1)
+    return np.sqrt(np.maximum(gaussian_filter1d(power, 0.025 * TRACK_RATE, mode="constant"), 0))
+
+
+def _phrases(pauses: Sequence[tuple[float, float]], seconds: float) -> tuple[tuple[float, float], ...]:
+    """Speech between pauses of 0.28 s and more."""
+    long = [(max(a, 0.0), min(b, seconds)) for a, b in pauses if b - a >= 0.28]
+    borders = [0.0, *(edge for pause in long for edge in pause), seconds]
+    return tuple((a, b) for a, b in zip(borders[::2], borders[1::2], strict=True) if b - a > 0.05)
 
 
 def find_pauses(phonemes: Sequence[Phoneme], seconds: float) -> list[tuple[float, float]]:
@@ -94,6 +132,16 @@ def smooth_noise(count: int, time_scale: float, rng: np.random.Generator) -> np.
     white = rng.standard_normal(count + 2 * margin)
     scale = np.sqrt(2 * np.sqrt(np.pi) * sigma)  # restores unit variance after the filter
     return gaussian_filter1d(white, sigma, truncate=4.0)[margin:-margin] * scale
+
+
+def sample(track: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """A track (n,) or (n, k) at `TRACK_RATE`, linearly interpolated at `times` in seconds."""
+    place = np.clip(times * TRACK_RATE, 0, len(track) - 1)
+    low = np.minimum(place.astype(int), len(track) - 2)
+    share = place - low
+    if track.ndim == 2:
+        share = share[:, None]
+    return track[low] * (1 - share) + track[low + 1] * share
 
 
 def bump(times: np.ndarray, start: float, rise: float, hold: float, fall: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from audioplane.plots.audio_features import audio_code, opening_by_sound, phonetic_output, predicted_opening
 from audioplane.plots.basic import side_by_side, training
 from audioplane.plots.comparison import DotPanel, margin_heads, methods, table_dots
+from audioplane.plots.error_budget import error_budget
 from audioplane.plots.field import attention, deformation, factors, memory, planes
 from audioplane.plots.measures import confidence_by_length, differences, renderings, sensitivity, sync_curves
 from audioplane.plots.overview import overview
@@ -22,6 +23,7 @@ __all__ = [
     "deformation",
     "differences",
     "dynamism",
+    "error_budget",
     "factors",
     "head_rotation",
     "held_out_frames",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from audioplane.runtime import limits
 FAULTS = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError, RecursionError, MemoryError),
     *(SyntaxError, NotImplementedError, RuntimeError, IndexError, zipfile.BadZipFile, zlib.error),
+    tokenize.TokenError,
 )
 """What numpy and zipfile raise of damaged files."""
 ADVICE = "copy or make it again"

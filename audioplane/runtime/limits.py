@@ -77,6 +77,16 @@ def exceeded(what: str, name: str) -> UserError:
     return UserError(f"{what}, more than the limit {name}={limit(name):g} allows; if it is meant, set {VARIABLE}")
 
 
+def between(name: str, value: float, low: float, high: float) -> None:
+    """Refuses a number outside of its bounds, and what is no number.
+
+    Raises:
+        UserError: it is; says which bounds it has.
+    """
+    if not low <= value <= high:
+        raise UserError(f"{name} lies between {low:g} and {high:g}, not {value}")
+
+
 def check_frames(frames: int, what: str) -> None:
     """Refuses a Subject of more frames than the limit.
 

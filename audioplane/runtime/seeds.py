@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 POINTS, CLOUD, WEIGHTS, PRETRAINING = 1, 2, 3, 4
 """Purposes of `generator`: where Gaussians start, how they look, networks, the encoder's pre-training."""
-FRAMES, BACKGROUNDS = 101, 202
-"""Purposes of `draws`: the order of the frames of an epoch, the background of an iteration."""
+FRAMES, BACKGROUNDS, EXPRESSIONS = 101, 202, 303
+"""Purposes of `draws`: the order of the frames of an epoch, the background and the expression of an iteration."""
 
 
 def generator(seed: int, purpose: int) -> torch.Generator:

@@ -254,9 +254,7 @@ def _check_cameras(path: Path, manifest: Manifest, name: str) -> Iterator[Proble
         where = _frames(bad) if bad else "the intrinsics"
         yield Problem(ERROR, name, f"NaN or infinite numbers in {where}", track)
         return
-    rotation = viewmats[:, :3, :3]
-    crooked = np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max((1, 2)) > 1e-3
-    crooked |= np.linalg.det(rotation) < 0
+    crooked = parts.crooked(viewmats)
     if crooked.any():
         bad = np.flatnonzero(crooked).tolist()
         yield Problem(ERROR, name, f"{_frames(bad)}: the pose is not a rotation", track)

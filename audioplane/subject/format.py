@@ -145,7 +145,7 @@ def read_manifest(path: Path) -> Manifest:
     values = documents.read(file, dict[str, Any], AGAIN)
     if values.get("format") != FORMAT:
         raise UserError(f"{file} is not a Subject's manifest (its format is {str(values.get('format'))[:80]!r})")
-    if values.get("version") != VERSION:
+    if type(values.get("version")) is not int or values["version"] != VERSION:
         raise UserError(
             f"{path} has format version {str(values.get('version'))[:80]}, this program reads version {VERSION}; "
             "make the Subject again, or use the audioplane that made it"

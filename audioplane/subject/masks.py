@@ -18,9 +18,14 @@ OUTER_LIPS = range(48, 60)
 INNER_LIPS = range(60, 68)
 CHIN = range(6, 11)
 NOSE_BRIDGE, CHIN_TIP = 27, 8
+BROWS_AND_EYES = ((range(17, 22), range(36, 42)), (range(22, 27), range(42, 48)))
 
 MOTION_REACH = 0.14
 """How far the motion mask reaches beyond the lips and the chin, as a share of the face's height."""
+
+
+EYES_REACH = 0.06
+"""How far the mask of eyes and brows reaches beyond their hulls, as a share of the face's height."""
 
 
 def face_height(landmarks: np.ndarray) -> float:
@@ -92,6 +97,22 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     if not np.isfinite(height_of_face):
         height_of_face = 0.5 * float(np.sqrt(head.sum()))
     return grow(seed, MOTION_REACH * height_of_face) & head
+
+
+def eyes_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:
+    """Eyes and brows: the hull of each eye with its brow, dilated, and never beyond the head.
+
+    Args:
+        label: H x W label picture. landmarks: 68 x 2 pixels, or None: nothing is known of the eyes.
+        height_of_face: `face_height` of the clip, pixels.
+
+    Returns:
+        H x W bool; empty where the landmarks or the face's height are not known.
+    """
+    if landmarks is None or not (np.isfinite(landmarks).all() and np.isfinite(height_of_face)):
+        return np.zeros(label.shape, bool)
+    hulls = [fill_hull(landmarks[[*brow, *eye]], *label.shape) for brow, eye in BROWS_AND_EYES]
+    return grow(hulls[0] | hulls[1], EYES_REACH * height_of_face) & (label >= HAIR)
 
 
 def lips_mask(subject: Subject, t: int) -> np.ndarray:

@@ -46,7 +46,7 @@ def open_pack(folder: Path, name: str, manifest: Manifest) -> PackReader:
 
 
 def check_headers(folder: Path, manifest: Manifest) -> None:
-    """Looks at the headers of all arrays and of the sound.
+    """Looks at the headers of all arrays and of the sound, and at the still pictures.
 
     Raises:
         UserError: one is not what the manifest implies.
@@ -55,6 +55,8 @@ def check_headers(folder: Path, manifest: Manifest) -> None:
     for name in manifest.parts:
         if name == "audio.flac":
             audio_length(folder, manifest)
+        elif name.endswith(".png"):
+            still(folder, name, manifest)
         elif name.endswith(".npy"):
             arrays.check_npy(folder / name, expected(name, manifest))
         elif name.endswith(".npz"):
@@ -84,11 +86,22 @@ def expected_members(name: str, manifest: Manifest) -> tuple[dict[str, Expected]
 
 
 def cameras(folder: Path, manifest: Manifest, finite: bool = True) -> dict[str, np.ndarray]:
-    """K (3, 3) and viewmats (T, 4, 4), float32; `finite`: whether NaN is refused."""
+    """K (3, 3) and viewmats (T, 4, 4), float32; `finite`: whether NaN and what is no rotation is refused."""
     wanted, _ = expected_members("cameras.npz", manifest)
     wanted = {name: Expected(one.shape, one.kinds, finite) for name, one in wanted.items()}
     found = arrays.read_npz(folder / "cameras.npz", wanted, None)
-    return {name: values.astype(np.float32) for name, values in found.items()}
+    cameras = {name: values.astype(np.float32) for name, values in found.items()}
+    if finite and crooked(cameras["viewmats"]).any():
+        raise UserError(f"{folder / 'cameras.npz'}: a pose is not a rotation; track the head again")
+    return cameras
+
+
+def crooked(viewmats: np.ndarray) -> np.ndarray:
+    """Which of some poses (T, 4, 4) are no rotation and translation: (T,) bool."""
+    rotation = viewmats[:, :3, :3].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        off = np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max((1, 2), initial=0)
+        return ~(off <= 1e-3) | ~(np.linalg.det(rotation) > 0) | (viewmats[:, 3] != (0, 0, 0, 1)).any(1)
 
 
 def landmarks(folder: Path, manifest: Manifest) -> np.ndarray:

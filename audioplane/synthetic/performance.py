@@ -13,7 +13,7 @@ from audioplane.motion.body import Body, body
 from audioplane.motion.expression import expression
 from audioplane.motion.gaze import gaze, look_shapes
 from audioplane.motion.swing import swing
-from audioplane.motion.timing import TRACK_RATE, Timing, speech_timing
+from audioplane.motion.timing import TRACK_RATE, Timing, sample, speech_timing
 from audioplane.subject import blendshapes
 from audioplane.subject.phonemes import Phoneme
 from audioplane.synthetic.articulation import Articulation, articulate
@@ -117,7 +117,7 @@ def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0) -> 
     moves = body(timing, _generator(spec, seed, "body"))
     times = (np.arange(frames) + 0.5) / fps
     shapes, extras = _faces(spec, seed, articulation, timing, moves, times)
-    head = _sample(moves.head, times)
+    head = sample(moves.head, times)
     return Performance(
         audio=script.audio,
         phonemes=script.phonemes,
@@ -126,10 +126,10 @@ def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0) -> 
         blendshapes=shapes,
         extras=extras,
         head_pose=(head - head.mean(axis=0)).astype(np.float32),
-        torso_pose=_sample(moves.torso, times).astype(np.float32),
-        hair_swing=_sample(swing(moves.head, TRACK_RATE), times).astype(np.float32),
-        breath=_sample(moves.breath, times).astype(np.float32),
-        opening=_sample(articulation.aperture, times).astype(np.float32),
+        torso_pose=sample(moves.torso, times).astype(np.float32),
+        hair_swing=sample(swing(moves.head, TRACK_RATE), times).astype(np.float32),
+        breath=sample(moves.breath, times).astype(np.float32),
+        opening=sample(articulation.aperture, times).astype(np.float32),
     )
 
 
@@ -145,12 +145,12 @@ def _faces(
         weights[:, blendshapes.index(name)] += track
 
     for name, track in expression(timing, _generator(spec, seed, "expression")).items():
-        add(name, _sample(track, times))
+        add(name, sample(track, times))
     nod, turn = np.degrees(moves.head[:, 0]), np.degrees(moves.head[:, 1])
     looking = gaze(timing, np.stack([-turn, -nod], axis=1), _generator(spec, seed, "gaze"))
-    for name, track in look_shapes(_sample(looking, times)).items():
+    for name, track in look_shapes(sample(looking, times)).items():
         add(name, track)
-    lids = _sample(blinks(timing, _generator(spec, seed, "blinks")), times)
+    lids = sample(blinks(timing, _generator(spec, seed, "blinks")), times)
     for side, lid in (("Left", lids[:, 0]), ("Right", lids[:, 1])):
         # Lids follow the gaze down; squint and wide eyes give way to the blink.
         follow = 0.35 * weights[:, blendshapes.index("eyeLookDown" + side)]
@@ -163,13 +163,3 @@ def _faces(
 def _generator(spec: SpeakerSpec, seed: int, process: str) -> np.random.Generator:
     """One stream a process, so that a change in one leaves the others as they are."""
     return np.random.default_rng([seed, spec.identity_seed, zlib.crc32(process.encode())])
-
-
-def _sample(track: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """A track (n,) or (n, k) at `TRACK_RATE`, linearly interpolated at `times`."""
-    place = np.clip(times * TRACK_RATE, 0, len(track) - 1)
-    low = np.minimum(place.astype(int), len(track) - 2)
-    share = place - low
-    if track.ndim == 2:
-        share = share[:, None]
-    return track[low] * (1 - share) + track[low + 1] * share

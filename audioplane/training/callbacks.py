@@ -76,6 +76,23 @@ class Scalars:
         pass
 
 
+def forget_after(folder: Path, iteration: int) -> None:
+    """Drops what a run has noted of `iteration` and later ones, before these come (again)."""
+    path = folder / "scalars.jsonl"
+    if path.is_file():
+        rows = path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
+        kept = [row for row in rows if row.endswith("\n") and -1 < _iteration(row) < iteration]
+        files.write_text(path, "".join(kept))
+
+
+def _iteration(row: str) -> int:
+    """The iteration that a row of scalars is of; -1 where it is damaged."""
+    try:
+        return int(json.loads(row)["iteration"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return -1
+
+
 class Previews:
     """Writes a strip of truth, rendering and dynamism map for two training and two held-out frames."""
 

@@ -52,7 +52,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     found, texts = tensors.read(Path(path), ADVICE)
     about = documents.parse(texts.get("audioplane", "{}"), dict[str, Any], str(path), ADVICE)
-    if about.get("format") != FORMAT:
+    if type(about.get("format")) is not int or about["format"] != FORMAT:
         shown = str(about.get("format"))[:40]
         raise UserError(f"{path} has format {shown}, this version reads {FORMAT}; train again")
     return found, about

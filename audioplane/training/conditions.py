@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config
 from audioplane.methods.base import Method
 from audioplane.methods.types import Condition
+from audioplane.motion.own_range import CONTROLS, OwnRange, columns
+from audioplane.runtime import seeds
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
@@ -29,6 +32,8 @@ class Conditions:
     Attributes:
         features: of the voice, with its statistics. windows: (T, window, C), what the encoder takes.
         codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
+        own_range: of the training frames' expression. expressions: (T, E) of every frame as the method takes them. Both
+            None for a method that takes none.
     """
 
     def __init__(self, subject: Subject, config: Config) -> None:
@@ -37,6 +42,8 @@ class Conditions:
         windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
         self.windows = torch.from_numpy(windows)
         self.codes: Tensor | None = None
+        self.own_range: OwnRange | None = None
+        self.expressions: Tensor | None = None
 
     def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
         """Teaches the method's encoder the lip shapes of the training frames; returns facts for the record."""
@@ -54,6 +61,10 @@ class Conditions:
         """Moves the windows to a device and, with a frozen encoder, computes the codes of all frames once."""
         self.windows = self.windows.to(device)
         self.codes = None
+        if method.expression:
+            track, train = expression_track(self.subject, method.expression), self.subject.train
+            self.own_range = OwnRange.fit(track[train.start : train.stop], method.expression)
+            self.expressions = torch.from_numpy(self.own_range.standardise(track)).to(device)
         if self.config.audio.fine_rate == 0.0:
             with torch.no_grad():
                 self.codes = method.encoder.all_codes(self.windows)
@@ -72,4 +83,35 @@ class Conditions:
 
     def __call__(self, method: Method, t: int) -> Condition:
         """The condition of frame t."""
-        return Condition(self.audio_code(method, t), self.time(t))
+        expression = None if self.expressions is None else self.expressions[t]
+        return Condition(self.audio_code(method, t), self.time(t), expression)
+
+    def foreign_expression(self, iteration: int) -> Tensor | None:
+        """An expression that is not the frame's own, in `schedule.foreign_expression` of the iterations; else None.
+
+        Mouth and eyes of a short film go together by chance, and a method would learn it: looking aside would open the
+        mouth. Half of these expressions are another frame's, half are steered anywhere within the person's range.
+        """
+        own, train, config = self.own_range, self.subject.train, self.config
+        if own is None or self.expressions is None or not own.is_captured:
+            return None
+        generator = seeds.draws(config.seed, seeds.EXPRESSIONS, iteration)
+        if generator.random() >= config.schedule.foreign_expression:
+            return None
+        if generator.random() < 0.5:
+            return self.expressions[train[int(generator.integers(len(train)))]]
+        shares = generator.uniform(-1.0, 1.0, (1, len(CONTROLS)))
+        return torch.from_numpy(own.standardise(own.steered(shares))[0]).to(self.expressions)
+
+
+def expression_track(subject: Subject, names: Sequence[str]) -> np.ndarray:
+    """Captured blendshapes by name: (T, E) float32.
+
+    A frame whose face was lost has the median of the others; a subject without blendshapes has zeros.
+    """
+    if subject.blendshapes is None:
+        return np.zeros((subject.num_frames, len(names)), np.float32)
+    track = columns(subject.blendshapes, names).astype(np.float32)
+    known = np.isfinite(subject.landmarks).all(axis=(1, 2)) & np.isfinite(track).all(axis=1)
+    track[~known] = np.median(track[known], axis=0) if known.any() else 0.0
+    return track

@@ -31,7 +31,7 @@ class Frame:
 
     Attributes:
         index: t. image: (H, W, 3). behind: (H, W, 3), the subject without its head. masks: (H, W), bit 0 the head,
-        bit 1 the moving region, bit 2 the ring around the head's outline.
+        bit 1 the moving region, bit 2 the ring around the head's outline, bit 3 eyes and brows.
     """
 
     index: int
@@ -69,11 +69,15 @@ class FrameCache:
     def _decode(self, t: int) -> Frame:
         if self.larger is not None:
             large = self.larger[t]
-            return self._shrink(t, large.image, large.behind, large.masks & 1, (large.masks >> 1) & 1)
+            bits = [(large.masks >> bit) & 1 for bit in (0, 1, 3)]
+            return self._shrink(t, large.image, large.behind, *bits)
         subject = self.subject
-        return self._shrink(t, subject.frame(t), subject.without_head(t), subject.head_mask(t), subject.motion_mask(t))
+        masks = (subject.head_mask(t), subject.motion_mask(t), subject.eyes_mask(t))
+        return self._shrink(t, subject.frame(t), subject.without_head(t), *masks)
 
-    def _shrink(self, t: int, image: np.ndarray, behind: np.ndarray, head: np.ndarray, motion: np.ndarray) -> Frame:
+    def _shrink(
+        self, t: int, image: np.ndarray, behind: np.ndarray, head: np.ndarray, motion: np.ndarray, eyes: np.ndarray
+    ) -> Frame:
         import cv2
 
         size = (self.width, self.height)
@@ -86,9 +90,11 @@ class FrameCache:
         soft = shrink(head.astype(np.uint8) * 255)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RING + 1, 2 * RING + 1))
         ring = (cv2.dilate(soft, disc) > 0) & (cv2.erode(soft, disc) < 255)
-        moving = shrink(motion.astype(np.uint8) * 255) > 127
-        masks = (soft > 127).astype(np.uint8) | (moving.astype(np.uint8) << 1) | (ring.astype(np.uint8) << 2)
-        return Frame(t, shrink(image), shrink(behind), masks)
+        moving, seeing = (shrink(mask.astype(np.uint8) * 255) > 127 for mask in (motion, eyes))
+        bits = np.zeros(soft.shape, np.uint8)
+        for bit, mask in enumerate((soft > 127, moving, ring, seeing)):
+            bits |= mask.astype(np.uint8) << bit
+        return Frame(t, shrink(image), shrink(behind), bits)
 
 
 def order(frames: range, seed: int, start: int = 0) -> Iterator[int]:
@@ -121,7 +127,8 @@ def prepare(frame: Frame, iteration: int, seed: int, background: str) -> Sample:
         color = seeds.draws(seed, seeds.BACKGROUNDS, iteration).random(3, dtype=np.float32)
         behind, known = torch.from_numpy(color), ~ring
         target = torch.where(head[..., None] > 0, image, behind)
-    return Sample(frame.index, target, behind, known, head, ((masks & 2) > 0).float())
+    motion, eyes = ((masks & bit > 0).float() for bit in (2, 8))
+    return Sample(frame.index, target, behind, known, head, motion, eyes)
 
 
 def samples(

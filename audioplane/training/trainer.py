@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from audioplane import registry
 from audioplane.config import Config
@@ -148,8 +149,10 @@ class Trainer:
         """Frame t as the method has it now, or its static head."""
         return self._render(self.cache, t, deforms)
 
-    def _render(self, cache: FrameCache, t: int, deforms: bool) -> Picture:
+    def _render(self, cache: FrameCache, t: int, deforms: bool, expression: Tensor | None = None) -> Picture:
         condition = self.conditions(self.method, t) if deforms else None
+        if condition is not None and expression is not None:
+            condition = replace(condition, expression=expression)
         view, K = cache.viewmats[t].to(self.device), cache.K.to(self.device)
         return self.method.render(condition, view, K, cache.width, cache.height)
 
@@ -161,9 +164,14 @@ class Trainer:
         """
         config, at = self.config, self.method.position(self.iteration)
         self.optimizers.set_rates(at, config.optim)
-        sample = sample.to(self.device)
+        sample, expression = sample.to(self.device), None
+        if at.stage.deforms:
+            expression = self.conditions.foreign_expression(self.iteration)
+        if expression is not None:  # its picture is known where the expression moves nothing
+            sample = replace(sample, known=sample.known & (sample.motion > 0))
         try:
-            picture = self._render(self.caches[self.size(self.iteration)], sample.index, at.stage.deforms)
+            cache = self.caches[self.size(self.iteration)]
+            picture = self._render(cache, sample.index, at.stage.deforms, expression)
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
         losses = self.method.losses(picture, sample, at.stage, self.perceptual)

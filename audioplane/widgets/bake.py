@@ -20,6 +20,7 @@ from audioplane.evaluation import inspection
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.poses import typical
 from audioplane.methods.types import Modulation, Wiring
+from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.widgets.page import jpeg
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def bake_head(head: TalkingHead) -> Packed:
         arrays of N Gaussians, of which the first M move, P numbers each, W features, H1 + H2 first units (each padded
         to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head;
         `static` (M, W); the networks; `gain_index`, `extra_index`, of the wiring; `handles`, rows of all of them;
-        `mean_vector`, over the training voice; for colours, of all N, `still_dynamism`, `still_moved` (mm), `density`
-        (Gaussians a cm^3), `strength` (N, groups), root mean square of each group of S; `behind`, the torso as JPEG;
-        `palette` (256, 3).
+        `mean_vector`, over the training voice, at rest; where an expression drives the head, `controls` (C, 2, E), what
+        each of `own_range.CONTROLS` adds to the end of a vector at its two ends, and `bounds` (2, E); for colours, of
+        all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3), `strength` (N, groups), root mean
+        square of each group of S; `behind`, the torso as JPEG; `palette` (256, 3).
     """
     from matplotlib import colormaps
 
@@ -103,7 +105,20 @@ def bake_head(head: TalkingHead) -> Packed:
             arrays |= own
             facts |= more
             arrays["mean_vector"] = vectors(head, head.extras["codes"]).mean(0).numpy()
+            steering, facts["controls"] = _controls(head)
+            arrays |= steering
     return pack(arrays, facts)
+
+
+def _controls(head: TalkingHead) -> tuple[dict[str, NDArray], list[dict[str, Any]]]:
+    """What a person may steer of the expression, in the units of a vector."""
+    own = head.own_range
+    if own is None or not own.is_captured:
+        return {}, []
+    ends = np.stack([own.up, own.down], axis=1) / own.spread
+    bounds = np.stack([own.low - own.rest, own.high - own.rest]) / own.spread
+    facts = [{"title": TITLES[name], "least": -1 if own.down[c].any() else 0} for c, name in enumerate(CONTROLS)]
+    return {"controls": ends.astype(np.float32), "bounds": bounds.astype(np.float32)}, facts
 
 
 def spoken_branch(head: TalkingHead) -> FoldedBranch:
@@ -167,27 +182,32 @@ def _wired(wiring: Wiring, width: int) -> tuple[dict[str, NDArray], dict[str, An
     return arrays, {"power": wiring.power, "handles": handles}
 
 
-def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still") -> Packed:
+def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still", expression: str | NDArray = "natural") -> Packed:
     """What a browser needs for one voice.
 
     Args:
         head: which speaks. audio: (n,) 16 kHz mono float32. poses: "still" or "natural".
+        expression: as for `TalkingHead.expressions`.
 
     Returns:
         arrays `vectors` (T, K) float32, v of each frame (`methods.base.Branch.vector`); `sound`, Ogg Opus; `views`
         (T, 16), empty where the head keeps still.
     """
     codes = head.encode(audio)
-    views = head._poses(poses, len(codes), 0)[0].reshape(-1, 16) if poses == "natural" else np.zeros((0, 16))
-    arrays = {"vectors": vectors(head, codes).numpy(), "views": views.astype(np.float32), "sound": encode_sound(audio)}
+    poses_of = head._poses(poses, len(codes), 0)[0]
+    spoken = vectors(head, codes, head.expressions(audio, expression, 0, poses_of)).numpy()
+    views = poses_of.reshape(-1, 16) if poses == "natural" else np.zeros((0, 16))
+    arrays = {"vectors": spoken, "views": views.astype(np.float32), "sound": encode_sound(audio)}
     return pack(arrays, {"frames": len(codes), "fps": head.fps, "seconds": len(audio) / SAMPLE_RATE})
 
 
 @torch.no_grad()
-def vectors(head: TalkingHead, codes: Tensor) -> Tensor:
-    """v of each of audio codes (T, code): (T, K)."""
+def vectors(head: TalkingHead, codes: Tensor, expressions: NDArray | None = None) -> Tensor:
+    """v of each of audio codes (T, code), with expressions (T, E) or at rest: (T, K)."""
     branch = spoken_branch(head).branch
-    return torch.stack([branch.vector(head.condition(code)) for code in codes])
+    faces = [None] * len(codes) if expressions is None else expressions
+    conditions = [head.condition(code, expression=face) for code, face in zip(codes, faces, strict=True)]
+    return torch.stack([branch.vector(condition) for condition in conditions])
 
 
 def encode_sound(audio: NDArray) -> NDArray:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
 from audioplane.errors import UserError
-from audioplane.inference.talking_head import POSES, TalkingHead
+from audioplane.inference.poses import typical
+from audioplane.inference.talking_head import EXPRESSIONS, POSES, TalkingHead
 from audioplane.media.writer import write_video
+from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.runtime import cache, files
 from audioplane.synthetic import typed_voice
 from audioplane.synthetic.voice import load_voice, voice_names
@@ -56,6 +58,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self.film, self.label = b"", "A trained head speaks a voice of your choice; this needs a running kernel."
         self._build()
         first = self._head()
+        self._show_face()
         self.still = page.png(first.render(first.extras["codes"].mean(0), first.viewmats[0]))
         super().__init__(
             [
@@ -66,6 +69,8 @@ class Driver(page.WithStill, ipywidgets.VBox):
                 self.text,
                 self.language,
                 self.poses,
+                self.eyes,
+                ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face]),
                 ipywidgets.HBox([self.speak, self.progress]),
                 self.status,
                 self.screen,
@@ -95,6 +100,29 @@ class Driver(page.WithStill, ipywidgets.VBox):
             [("as in the test clip", "test"), ("natural", "natural"), ("still", "still")],
             "how the head moves",
         )
+        self.eyes = menu(
+            "eyes",
+            [("natural: blinks, gaze and brows", "natural"), ("still", "none")],
+            "what eyes and brows do, in a head that was trained with them",
+        )
+        self.controls = [
+            ipywidgets.FloatSlider(
+                value=0.0,
+                min=0.0 if name == "blink" else -1.0,
+                max=1.0,
+                step=0.05,
+                description=TITLES[name],
+                layout=WIDE,
+                style={"description_width": "140px"},
+                tooltip="added to what eyes and brows do by themselves",
+                continuous_update=False,
+            )
+            for name in CONTROLS
+        ]
+        self.face = ipywidgets.Image(format="png", layout={"width": "192px"})
+        for control in self.controls:
+            control.observe(self._show_face, "value")
+        self.who.observe(self._show_face, "value")
         self.speak = ipywidgets.Button(description="Speak", button_style="primary", tooltip="make the film")
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')
@@ -106,12 +134,26 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self.save.on_click(lambda _: self._attempt(self._save))
         self._show_source()
         assert {value for _, value in self.poses.options} == set(POSES)
+        assert {value for _, value in self.eyes.options} == set(EXPRESSIONS)
 
     def _show_source(self, _: Any = None) -> None:
         parts = {"ships": [self.voices], "file": [self.file], "text": [self.text, self.language]}
         for source, controls in parts.items():
             for control in controls:
                 control.layout.display = None if source == self.source.value else "none"
+
+    def _show_face(self, _: Any = None) -> None:
+        """The head at rest, its eyes and brows as the sliders have them; what it does not follow is switched off."""
+        head = self._head()
+        own = head.own_range if head.own_range is not None and head.own_range.is_captured else None
+        for control in (self.eyes, *self.controls):
+            control.disabled = own is None
+        face = None if own is None else own.steered(np.array([self._steer()]))[0]
+        view = head.viewmats[typical(head.viewmats.numpy())]
+        self.face.value = page.png(head.render(head.extras["codes"].mean(0), view, expression=face))
+
+    def _steer(self) -> tuple[float, ...]:
+        return tuple(control.value for control in self.controls)
 
     def run(self) -> None:
         """What the button does."""
@@ -157,7 +199,8 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self._say(f"{count} frames ...")
 
         def counted() -> Iterator[NDArray]:
-            for t, frame in enumerate(head.frames(audio, str(self.poses.value))):
+            poses, eyes, steer = str(self.poses.value), str(self.eyes.value), self._steer()
+            for t, frame in enumerate(head.frames(audio, poses, expression=eyes, steer=steer)):
                 if t % 10 == 9:
                     self.progress.value = t + 1
                 yield frame

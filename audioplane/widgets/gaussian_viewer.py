@@ -37,6 +37,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         head: trained. audio: (n,) 16 kHz mono float32 to speak, or None.
         poses: "still" or "natural". size: width on the page, CSS pixels.
         color: one of `COLORS`. shape: one of `SHAPES`.
+        expression: of eyes and brows while it speaks: "natural", "none" or a capture (`TalkingHead.expressions`).
 
     Attributes:
         frame: shown. picked: number of the picked Gaussian in `head.cloud`, -1 for none. Both follow the page.
@@ -64,11 +65,12 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         size: int = 420,
         color: str = "appearance",
         shape: str = "splats",
+        expression: str | NDArray = "natural",
     ) -> None:
         self.head = head
         baked, talk = bake_head(head), {}
         if audio is not None:
-            talk = self._talk(audio, poses)
+            talk = self._talk(audio, poses, expression)
         image = _still(head)
         super().__init__(
             head_facts=baked.facts,
@@ -81,14 +83,15 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             **talk,
         )
 
-    def speak(self, audio: NDArray, poses: str = "still") -> None:
+    def speak(self, audio: NDArray, poses: str = "still", expression: str | NDArray = "natural") -> None:
         """Gives the head another voice.
 
         Args:
             audio: (n,) 16 kHz mono float32. poses: "still", or "natural" for a moving head.
+            expression: of eyes and brows, as for `TalkingHead.expressions`.
         """
         with self.hold_sync():
-            for name, value in self._talk(audio, poses).items():
+            for name, value in self._talk(audio, poses, expression).items():
                 setattr(self, name, value)
             self.frame = 0
 
@@ -110,13 +113,13 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         values = {name: getattr(self, name) for name in names}
         return page.save(path, f"{self.head_facts['name']} speaks (synthetic)", CODE, values, self.still, self.label)
 
-    def _talk(self, audio: NDArray, poses: str) -> dict[str, Any]:
+    def _talk(self, audio: NDArray, poses: str, expression: str | NDArray) -> dict[str, Any]:
         if poses not in ("still", "natural"):
             raise ValueError(f"poses are 'still' or 'natural' in the viewer, not {poses!r}")
         if why_not(self.head):
             return {}  # the widget says why
         audio = voice(audio, "audio")
-        packed = bake_talk(self.head, audio, poses)
+        packed = bake_talk(self.head, audio, poses, expression)
         return {"talk_facts": packed.facts, "talk_data": packed.data}
 
 

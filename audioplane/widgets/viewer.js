@@ -23,7 +23,8 @@ class Viewer {
     this.model = model;
     this.facts = model.get("head_facts");
     this.parts = unpack(this.facts, model.get("head_data"));
-    this.state = { frame: 0, yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0, level: 0, row: 0, amount: 0, picked: -1 };
+    this.state = { frame: 0, yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0, level: 0, row: 0, amount: 0, picked: -1,
+      controls: (this.facts.controls ?? []).map(() => 0) };
     this.style = model.get("shape");
     this.color = model.get("color");
     this.torso = true;
@@ -79,7 +80,7 @@ class Viewer {
       make("p", {}, "Click a Gaussian to see what it is."));
     this.panel = make("div", { class: "ap-panel" },
       labelled("colour", this.colorChoice), this.legend, labelled("drawn as", this.styleChoice),
-      labelled("torso (front view)", this.torsoChoice), ...this.steering(), this.details);
+      labelled("torso (front view)", this.torsoChoice), ...this.steering(), ...this.faceControls(), this.details);
     this.playButton = make("button", { type: "button", class: "ap-play", onclick: () => this.toggle() }, "Play");
     this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "time",
       oninput: (event) => this.seek(Number(event.target.value)),
@@ -108,6 +109,22 @@ class Viewer {
     this.steerWords = make("output", {}, "");
     return [make("fieldset", {}, make("legend", {}, "steer the audio prototypes"), labelled("level", level),
       labelled("prototype", row), labelled("attention to it", amount), this.steerWords)];
+  }
+
+  /** Sliders of eyes and brows, which add to what the head does by itself. */
+  faceControls() {
+    const { controls = [] } = this.facts;
+    if (!controls.length) return [];
+    this.controlSliders = controls.map(({ title, least }, c) => make("input", { type: "range", min: least, max: 1,
+      step: 0.01, value: 0, "aria-label": title, oninput: (event) => this.setControl(c, Number(event.target.value)) }));
+    const rows = controls.map(({ title }, c) => labelled(title, this.controlSliders[c]));
+    return [make("fieldset", {}, make("legend", {}, "eyes and brows"), ...rows)];
+  }
+
+  setControl(c, value) {
+    this.state.controls[c] = value;
+    this.controlSliders[c].value = value;
+    this.move();
   }
 
   listen() {
@@ -359,7 +376,21 @@ class Viewer {
   codeAt(frame) {
     const { level, row, amount } = this.state, mean = this.parts.mean_vector.data, size = mean.length;
     const own = this.talk ? this.talk.parts.vectors.data.subarray(frame * size, (frame + 1) * size) : mean;
-    return amount ? this.steered(own, level, row, amount) : own;
+    return this.expressed(amount ? this.steered(own, level, row, amount) : own);
+  }
+
+  /** A vector with the face's sliders added to its end, which is the expression, within what was seen. */
+  expressed(vector) {
+    const { controls: values } = this.state, { controls, bounds } = this.parts;
+    if (!values.some((value) => value)) return vector;
+    const size = bounds.shape[1], first = vector.length - size, out = Float32Array.from(vector);
+    for (let e = 0; e < size; e++) {
+      values.forEach((value, c) => {
+        out[first + e] += Math.abs(value) * controls.data[(2 * c + (value < 0 ? 1 : 0)) * size + e];
+      });
+      out[first + e] = Math.max(bounds.data[e], Math.min(bounds.data[size + e], out[first + e]));
+    }
+    return out;
   }
 
   /** The part of a vector that a handle holds, moved towards one of its rows. */
@@ -383,7 +414,8 @@ class Viewer {
   /** Moves the Gaussians to the frame's code and draws. */
   move() {
     if (!this.field?.count) return this.draw();
-    this.cloud.move(this.talk || this.state.amount ? this.field.all(this.codeAt(this.state.frame)) : null);
+    const isSteered = this.state.amount || this.state.controls.some((value) => value);
+    this.cloud.move(this.talk || isSteered ? this.field.all(this.codeAt(this.state.frame)) : null);
     this.draw();
   }
 

@@ -185,6 +185,21 @@ def test_features_beside_each_other_are_those_that_they_are_alone(normalise: str
     assert statistics_size(both.config, both(other, 25.0).shape[-1]) == len(both.statistics[0])
 
 
+@pytest.mark.parametrize("kind", ["whisper", "whisper-phonetic", "phonetic"])
+def test_windows_of_a_long_voice_are_those_of_a_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audioplane.audio import features as module
+
+    voice = (0.1 * np.random.default_rng(0).standard_normal(60_123)).astype(np.float32)
+    features = Features.fit(AudioConfig(features=kind), tone(2.0))
+    whole = features(voice, 25.0)
+    monkeypatch.setattr(module, "LONG", 50)
+    lazy = features.windows(voice, 25.0)
+    assert isinstance(lazy, module.LazyWindows)
+    assert len(lazy) == len(whole)
+    for frames in (torch.arange(len(whole)), torch.tensor([3, 4, 5]), torch.tensor([len(whole) - 1])):
+        np.testing.assert_allclose(lazy[frames].numpy(), whole[frames.numpy()], atol=1e-4)
+
+
 def test_deepspeech_files(tmp_path: Path) -> None:
     windows = np.random.default_rng(0).standard_normal((10, 16, 29)).astype(np.float32)
     np.save(tmp_path / "aud_ds.npy", windows)

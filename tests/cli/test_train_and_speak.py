@@ -11,9 +11,12 @@ import pytest
 from audioplane.cli import speak, train
 from audioplane.config import Config, preset
 from audioplane.errors import UserError
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.subject import Subject
+from audioplane.training.trainer import Trainer
 from tests.cli.commands import call
 from tests.subject_cases import make_case, write_case
-from tests.tiny_run import TINY
+from tests.tiny_run import TINY, awaken
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,48 @@ def test_bad_voices_and_poses_are_refused(run: Path, tmp_path: Path) -> None:
         call(speak, str(run), str(tmp_path / "none.wav"), "--out", out, "--poses", "wild")
     with pytest.raises(UserError, match="--size"):
         call(speak, str(run), str(tmp_path / "none.wav"), "--out", out, "--size", "-3")
+
+
+def test_it_speaks_with_every_expression(subject: Path, tmp_path: Path) -> None:
+    """Natural by default, none, captures of other rates, and another run; each makes another film."""
+    import soundfile
+
+    folder, voice = tmp_path / "blinking", tmp_path / "voice.wav"
+    trainer = Trainer(TINY.replace("method.expression=true"), Subject.open(subject), folder)
+    trainer.run()
+    awaken(trainer)
+    TalkingHead.export(trainer, folder / "head.safetensors")
+    soundfile.write(voice, 0.1 * np.random.default_rng(0).standard_normal(32_000), 16_000)
+    weights = np.random.default_rng(1).random((40, 52))
+    np.save(tmp_path / "take.npy", weights)
+    ways = {
+        "default": [],
+        "natural": ["--expression", "natural"],
+        "none": ["--expression", "none"],
+        "array": ["--expression", str(tmp_path / "take.npy"), "--expression-fps", "30"],
+        "run": ["--expression", str(folder)],
+    }
+    films = {}
+    for name, told in ways.items():
+        film = tmp_path / f"{name}.mp4"
+        assert call(speak, str(folder), str(voice), "--out", str(film), "--poses", "still", "--dense", *told) == 0
+        films[name] = film.read_bytes()
+    assert films["default"] == films["natural"]
+    assert len(set(films.values())) == 4
+
+
+def test_bad_expressions_are_refused(run: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "take.npy", np.zeros((40, 51)))
+    np.save(tmp_path / "good.npy", np.zeros((40, 52)))
+    told = [str(run), "english_drive", "--out", str(tmp_path / "x.mp4"), "--expression"]
+    for how, words in {
+        "wild": "natural, none, a capture or a run",
+        str(tmp_path / "take.npy"): "expected",
+        str(tmp_path / "good.npy"): "trained without an expression",
+        str(run): "trained without an expression",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            call(speak, *told, how)
+    with pytest.raises(UserError, match="--expression-fps"):
+        call(speak, *told, str(tmp_path / "good.npy"), "--expression-fps", "-1")
+    assert not (tmp_path / "x.mp4").exists()

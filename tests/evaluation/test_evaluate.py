@@ -133,3 +133,41 @@ def test_a_clip_without_any_face_says_so():
     subject = Lost(lost=tuple(range(80, 120)))
     with pytest.raises(UserError, match="none of the 40 frames of tiny-0"):
         evaluate(subject, subject.frame)
+
+
+class Blinking(TinySubject):
+    """Lids whose landmarks close with the eyes of the picture."""
+
+    def __init__(self) -> None:
+        super().__init__(200, size=96)
+        self.train, self.test = range(140), range(140, 200)
+        self.closed = np.clip(
+            np.exp(-(((np.arange(200)[:, None] - [30, 70, 110, 150, 180]) / 2.0) ** 2)).sum(axis=1), 0, 1
+        )
+        for eye, x in ((36, -0.25), (42, 0.25)):
+            across = np.array([-0.12, -0.06, 0.06, 0.12, 0.06, -0.06])
+            up = np.array([0, 0.1, 0.1, 0, -0.1, -0.1])
+            for t in range(200):
+                shape = np.stack([x + across, -0.2 - up * (1 - self.closed[t])], axis=1)
+                self.landmarks[t, eye : eye + 6] = (shape * 0.5 + 0.5) * self.width
+        self.landmarks[:, 27] = np.array([0.5, 0.4]) * self.width
+
+
+def test_eyes_are_read_off_the_pictures() -> None:
+    subject = Blinking()
+    right, _ = evaluate(subject, lambda t: subject.frame(t))
+    assert right.blink_f1 == right.ceiling_blink_f1 == 1.0
+    assert right.eye_correlation == pytest.approx(right.ceiling_eye_correlation)
+    assert right.eye_amplitude == pytest.approx(1.0)
+    assert right.eye_correlation > 0.9
+    assert right.eyes_psnr == np.inf
+    staring, series = evaluate(subject, lambda t: subject.frame(145))
+    assert staring.blink_f1 == 0.0
+    assert abs(staring.eye_correlation or 0.0) < 0.3
+    assert np.median(series["eyes_psnr"]) < 40
+    masks = [subject.eyes_mask(t) & (subject.head_mask(t) | subject.motion_mask(t)) for t in subject.test]
+    wrong, series = evaluate(subject, lambda t: np.roll(subject.frame(t), 1, axis=0))
+    for k, t in enumerate(subject.test):
+        expected = psnr(np.roll(subject.frame(t), 1, axis=0), subject.frame(t), masks[k])
+        assert series["eyes_psnr"][k] == pytest.approx(expected, rel=1e-12)
+    assert wrong.eyes_psnr == pytest.approx(series["eyes_psnr"].mean())

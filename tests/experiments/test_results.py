@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audioplane import registry as methods
 from audioplane.config import preset
 from audioplane.experiments import records
 from audioplane.experiments.records import Record
@@ -242,7 +243,7 @@ def test_shared_cells_are_one_run():
 
 
 def test_a_row_differs_from_the_preset_only_in_what_it_names():
-    base = json.loads(preset("demo").to_json())
+    base = json.loads(preset("demo").replace(*methods.spec(methods.DEFAULT).in_tables).to_json())
     for (row, _, _), job in jobs(find("table3"), "demo", 1).items():
         config = json.loads(job.config.to_json())
         changed = {
@@ -281,3 +282,16 @@ def test_a_claim_knows_which_way_is_better():
     cell = ("a", "b")
     assert Claim("", cell, cell, "head_psnr").higher_is_better
     assert not Claim("", cell, cell, "sync_distance").higher_is_better
+
+
+def test_a_record_keeps_its_place_when_a_setting_is_added(tmp_path):
+    """The setting's default is what the record was run with; with another value it would be another question."""
+    job = next(iter(jobs(find("table2"), "smoke", 1).values()))
+    older = replace(record(job, 30.0), identity="of an older version")
+    for group, name in (("method", "expression"), ("loss", "eyes_weight")):
+        older.config[group].pop(name)
+    older.save(tmp_path)
+    assert list(records.read_all(tmp_path)) == [job.identity]
+    older.config["method"]["gone"] = 1
+    older.save(tmp_path)
+    assert list(records.read_all(tmp_path)) == ["of an older version"]

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch.nn import functional
@@ -5,6 +7,7 @@ from torch.nn import functional
 from audioplane.config import LossConfig
 from audioplane.errors import UserError
 from audioplane.losses.terms import (
+    PixelTerms,
     margin_loss,
     perceptual_loss,
     pixel_terms,
@@ -66,14 +69,33 @@ def test_margin_loss_by_hand() -> None:
     assert float(margin_loss(m, m, 0.0)) == 0.0
 
 
+@pytest.mark.parametrize("terms_of", [pixel_terms, pixel_terms_plain])
+def test_eyes_and_brows_have_their_own_margin_and_weight(terms_of: Callable[..., PixelTerms]) -> None:
+    """Of a picture of four pixels: still, mouth, eyes, and both (which counts as mouth)."""
+    motion, eyes = torch.tensor([[0.0, 1.0, 0.0, 1.0]]), torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    channels = torch.zeros(1, 4, 4)
+    channels[..., 3] = torch.tensor([0.5, 0.4, 0.6, 0.9])
+    ones = torch.ones(1, 4)
+    sample = Sample(0, torch.full((1, 4, 3), 0.3), torch.zeros(3), ones > 0, ones, motion, eyes)
+    picture = Picture(channels, torch.ones(1, 4, 1), {})
+    apart = terms_of(picture, sample, 5.0, 0.2, 2.0, 0.1)
+    assert float(apart.l1) == pytest.approx(0.3 * (1 + 6 + 3 + 8) / 4)
+    assert float(apart.mask) == pytest.approx((0.3 + 0.4 + 0 + 0) / 4)
+    assert float(apart.eyes_mask) == pytest.approx((0.4 - 0.1) / 4)
+    still = terms_of(picture, sample, 5.0, 0.2)
+    assert still.eyes_mask is None
+    assert float(still.mask) == pytest.approx((0.3 + 0.4 + 0.4 + 0) / 4)
+
+
 def test_weighted_l1() -> None:
     image, target = torch.zeros(2, 2, 3), torch.ones(2, 2, 3)
     assert float(weighted_l1(image, target)) == 1.0
     assert float(weighted_l1(image, target, torch.tensor([[4.0, 0.0], [0.0, 0.0]]))) == 1.0
 
 
+@pytest.mark.parametrize("eyes", [(), (3.0,), (3.0, 0.1)])
 @pytest.mark.parametrize(("flat", "has_map"), [(True, True), (False, True), (False, False)])
-def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool) -> None:
+def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool, eyes: tuple[float, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
     height, width = 19, 23
     draw = lambda *size: torch.rand(*size, generator=generator)  # noqa: E731
@@ -84,13 +106,14 @@ def test_pixel_terms_and_gradients_are_the_twins(flat: bool, has_map: bool) -> N
         draw(height, width, 3),
         draw(3) if flat else draw(height, width, 3),
         draw(height, width) > 0.3,
-        (draw(height, width) > 0.5).float(),
-        (draw(height, width) > 0.5).float(),
+        *((draw(height, width) > 0.5).float() for _ in range(3)),
     )
     weights, found = draw(height, width, 3), []
-    for terms in (pixel_terms(picture, sample, 5.0, 0.2), pixel_terms_plain(picture, sample, 5.0, 0.2)):
-        loss = 2.0 * terms.l1 + (terms.image * weights).mean() + (0.0 if terms.mask is None else 3.0 * terms.mask)
+    for terms in (pixel_terms(picture, sample, 5.0, 0.2, *eyes), pixel_terms_plain(picture, sample, 5.0, 0.2, *eyes)):
+        loss = 2.0 * terms.l1 + (terms.image * weights).mean()
+        loss = loss + sum(3.0 * mask for mask in (terms.mask, terms.eyes_mask) if mask is not None)
         gradients = torch.autograd.grad(loss, (layers, alpha))
+        assert (terms.eyes_mask is not None) == (has_map and len(eyes) == 2)
         assert [terms.target.requires_grad, terms.error.requires_grad] == [False, False]
         assert (terms.mask is not None) == has_map
         found.append([terms.image, terms.target, terms.error, loss, *gradients])

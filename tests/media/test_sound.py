@@ -11,7 +11,6 @@ import pytest
 import soundfile
 
 from audioplane.errors import UserError
-from audioplane.media import sound
 from audioplane.media.reader import MediaReader
 from audioplane.media.sound import check_audio, load_audio, resample
 from audioplane.media.writer import write_video
@@ -260,7 +259,7 @@ def test_resampling_neither_aliases_nor_shifts() -> None:
 
 
 def test_a_leap_of_hours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "FARTHEST", 5)
+    monkeypatch.setenv("AUDIOPLANE_LIMITS", "film_gap_seconds=5")
     soundfile.write(tmp_path / "a.wav", voice(1), 16_000)
     leap = r"asetpts='if(gte(T,0.5),PTS+16000*20,PTS)'"
     ffmpeg("-i", tmp_path / "a.wav", "-af", leap, "-c:a", "pcm_s16le", tmp_path / "a.mkv")

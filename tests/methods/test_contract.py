@@ -19,11 +19,14 @@ import torch
 import audioplane
 from audioplane import registry
 from audioplane.config import preset
+from audioplane.errors import UserError
 from audioplane.evaluation import inspection
+from audioplane.evaluation.heads import captured
 from audioplane.inference import folding
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.splat.gaussians import Gaussians
+from audioplane.subject import blendshapes
 from audioplane.training.dataset import samples
 from audioplane.training.trainer import CHECKPOINT, Trainer
 from tests.tiny_run import Keeper, awaken, every_variant, same, state, tiny
@@ -101,12 +104,14 @@ def test_folded_is_unfolded(variant: Sequence[str], tmp_path: Path) -> None:
         for t in (0, 33, 89):
             condition = trainer.conditions(trainer.method, t)
             unfolded = Gaussians.joined([branch.deform(condition) for branch in trainer.method.each()])
-            folded = head.deform(codes[t], condition.time)
+            face = captured(head, trainer.subject)
+            own = None if face is None else face[t]
+            folded = head.deform(codes[t], condition.time, own)
             assert (folded.means - head.cloud.means).abs().max() > 1e-4, "something moves"
             torch.testing.assert_close(folded.pack(), unfolded.pack(), atol=2e-3, rtol=2e-3)
             expected = trainer.render(t).over(torch.zeros(3)).clamp(0, 1).numpy()
             black = np.zeros((head.height, head.width, 3), np.uint8)
-            got = head.render(codes[t], trainer.cache.viewmats[t], black, time=condition.time)
+            got = head.render(codes[t], trainer.cache.viewmats[t], black, time=condition.time, expression=own)
             assert np.abs(got / 255 - expected).max() < 0.5 / 255 + 2e-3
 
 
@@ -122,6 +127,10 @@ def test_the_wiring_is_the_modulation(variant: Sequence[str]) -> None:
             assert (a is None) == (b is None)
             if a is not None and b is not None:
                 torch.testing.assert_close(a, b)
+        if trainer.method.expression:
+            face = trainer.conditions(trainer.method, 7).expression
+            assert face is not None
+            assert torch.equal(vector[-len(trainer.method.expression) :], face), "it stands at the vector's end"
         for handle in branch.wiring().handles:
             assert handle.first + handle.rows.shape[1] <= len(vector)
 
@@ -165,6 +174,50 @@ def test_only_the_rows_that_are_read_travel(variant: Sequence[str], tmp_path: Pa
     moved, weight = inspection.movement(again, again.extras["codes"][:2])
     assert moved.shape == (2, len(again.cloud), 3)
     assert weight.shape == (2, len(again.cloud))
+
+
+@EVERY
+def test_an_expression_moves_what_takes_one(variant: Sequence[str], tmp_path: Path) -> None:
+    """Of two expressions a head makes two clouds, and rests in its person's rest pose; without one nothing changes."""
+    trainer = trained(variant)
+    awaken(trainer)
+    head = TalkingHead.export(trainer, tmp_path / "head.safetensors")
+    code, subject = head.extras["codes"][0], trainer.subject
+    rest = head.deform(code).pack()
+    if not head.expression_names:
+        assert head.own_range is None
+        assert head.expressions(subject.audio) is None
+        with pytest.raises(UserError, match="trained without an expression"):
+            head.expressions(subject.audio, subject.blendshapes)
+        return
+    own = head.own_range
+    assert own is not None
+    assert torch.equal(head.deform(code, expression=own.rest).pack(), rest)
+    closed = own.steered(np.array([[1.0, 0, 0, 0]]))[0]
+    assert (head.deform(code, expression=closed).pack() - rest).abs().max() > 1e-3
+    with pytest.raises(UserError, match="expression: "):
+        head.deform(code, expression=closed[:-1])
+    filmed = head.expressions(subject.audio, subject.blendshapes)
+    assert filmed is not None
+    assert filmed.shape == (subject.num_frames, len(head.expression_names))
+    lid = filmed[:, list(head.expression_names).index("eyeBlinkLeft")]
+    assert np.corrcoef(lid, subject.blendshapes[:, blendshapes.index("eyeBlinkLeft")])[0, 1] > 0.99
+    natural = [head.expressions(subject.audio, seed=seed) for seed in (0, 0, 1)]
+    assert np.array_equal(natural[0], natural[1])
+    assert not np.array_equal(natural[0], natural[2])
+
+
+@EVERY
+def test_a_subject_without_blendshapes_makes_a_head_that_speaks_with_still_eyes(
+    variant: Sequence[str], tmp_path: Path
+) -> None:
+    subject = TinySubject()
+    subject.blendshapes = None
+    trainer = Trainer(tiny(*variant), subject)
+    trainer.run()
+    head = TalkingHead.export(trainer, tmp_path / "head.safetensors")
+    assert head.expressions(subject.audio) is None
+    assert head.render(head.extras["codes"][0], head.viewmats[0]).shape == (40, 40, 3)
 
 
 def test_gaussians_that_rest_keep_their_mean_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,14 +285,15 @@ def test_the_browser_moves_what_python_moves(
         page.wait_for_function("document.querySelector('.ap-status').textContent.includes('cannot speak')")
         return
     page.wait_for_function("document.querySelector('canvas')?.viewer?.cloud")
-    codes = head.encode(voice)
+    codes, faces = head.encode(voice), head.expressions(voice)
     for t in (0, 9, 21):
         page.evaluate(f"document.querySelector('canvas').viewer.seek({t})")
         rows, order = page.evaluate(
             "(v => [Array.from(v.cloud.rows), Array.from(v.parts.order.data)])(document.querySelector('canvas').viewer)"
         )
         mine = np.array(rows).reshape(len(order), -1)
-        expected = head.deform(codes[t]).pack().numpy()[np.array(order, int)]
+        face = None if faces is None else faces[t]
+        expected = head.deform(codes[t], expression=face).pack().numpy()[np.array(order, int)]
         assert np.abs(expected - head.cloud.pack().numpy()[np.array(order, int)]).max() > 0.01
         assert np.abs(mine - expected)[:, :3].max() < 1e-4
         assert np.abs(mine - expected).max() < 2e-2

@@ -124,10 +124,11 @@ def pixel_losses(flat: bool) -> Case:
     given = {"channels": _rand(12, 15, 4), "alpha": _rand(12, 15, 1), "background": background}
     given |= {"target": _rand(12, 15, 3, seed=1), "known": _rand(12, 15) > 0.2}
     given |= {"head": (_rand(12, 15) > 0.3).float(), "motion": (_rand(12, 15) > 0.5).float()}
+    given |= {"eyes": (_rand(12, 15, seed=2) > 0.5).float()}
 
     def call(**g: Tensor) -> Sequence[Any]:
-        own = Sample(0, *(g[name] for name in ("target", "background", "known", "head", "motion")))
-        return list(vars(pixel_terms(Picture(g["channels"], g["alpha"], {}), own, 5.0, 0.2)).values())
+        own = Sample(0, *(g[name] for name in ("target", "background", "known", "head", "motion", "eyes")))
+        return list(vars(pixel_terms(Picture(g["channels"], g["alpha"], {}), own, 5.0, 0.2, 3.0, 0.1)).values())
 
     return given, call
 

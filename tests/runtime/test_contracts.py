@@ -98,10 +98,10 @@ def test_layers_of_other_widths_are_refused(name: str) -> None:
 
 def test_pictures_of_another_size_are_refused() -> None:
     grid = torch.zeros(8, 9)
-    whole = Sample(0, torch.zeros(8, 9, 3), torch.zeros(3), grid > 0, grid, grid)
+    whole = Sample(0, torch.zeros(8, 9, 3), torch.zeros(3), grid > 0, grid, grid, grid)
     pixel_terms(Picture(torch.zeros(8, 9, 3), torch.zeros(8, 9, 1), {}), whole, 1.0, 0.1)
     short = {"target": torch.zeros(7, 9, 3), "background": torch.zeros(7, 9, 3), "known": grid[1:] > 0}
-    for name, tensor in {**short, "head": grid[1:], "motion": grid[:, 1:]}.items():
+    for name, tensor in {**short, "head": grid[1:], "motion": grid[:, 1:], "eyes": grid[:, 1:]}.items():
         one = Sample(**{**vars(whole), name: tensor})
         with pytest.raises(ValueError, match=name):
             pixel_terms(Picture(torch.zeros(8, 9, 3), torch.zeros(8, 9, 1), {}), one, 1.0, 0.1)

@@ -241,6 +241,44 @@ for _ in range(20):
     assert (tmp_path / "counter").read_text() == "60"
 
 
+def test_a_lock_leaves_nothing(tmp_path: Path) -> None:
+    with files.lock(tmp_path / "x"):
+        assert [path.name for path in tmp_path.iterdir()] == [".x.lock"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    program = """
+import sys
+from audioplane.errors import UserError
+from audioplane.runtime import files
+try:
+    with files.run_folder(sys.argv[1]):
+        raise SystemExit(3)
+except UserError as error:
+    assert "another process is working in" in str(error), error
+    raise SystemExit(2)
+"""
+    with files.run_folder(tmp_path / "run") as folder:
+        (folder / "x").write_text("x")
+        other = start(program, folder)
+        other.communicate()
+        assert other.returncode == 2
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["x"]
+    other = start(program, tmp_path / "run")
+    other.communicate()
+    assert other.returncode == 3
+
+
+def test_a_folder_in_which_nothing_was_written_is_removed_again(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for path in (tmp_path / "a" / "b" / "run", tmp_path / "there" / "run"):
+        with pytest.raises(KeyError), files.run_folder(path):
+            raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert not list((tmp_path / "there").iterdir())
+
+
 # The rule
 
 RENAMES = ("rename", "renames")

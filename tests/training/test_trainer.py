@@ -135,7 +135,7 @@ def sample(motion: torch.Tensor, background: torch.Tensor | None = None) -> tupl
     target = torch.rand(12, 12, 3, generator=generator)
     behind = torch.rand(3, generator=generator) if background is None else background
     ones = torch.ones(12, 12)
-    return picture, Sample(0, target, behind, ones > 0, ones, motion)
+    return picture, Sample(0, target, behind, ones > 0, ones, motion, 0 * ones)
 
 
 def untrained(config: Config) -> Method:

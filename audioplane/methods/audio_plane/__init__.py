@@ -13,9 +13,10 @@ SPEC = MethodSpec(
     model="audioplane.methods.audio_plane.model:AudioPlaneMethod",
     presets={
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
-        "demo": ("method.bf16=true",),
+        "demo": ("method.bf16=true", "method.expression=true"),
     },
     tables="audioplane.methods.audio_plane.paper.tables:TABLES",
+    in_tables=("method.expression=false",),
     computed={"table1": "audioplane.methods.audio_plane.paper.inspection:memory_table"},
     figures="audioplane.methods.audio_plane.paper.figures:FIGURES",
     numbers="audioplane.methods.audio_plane.paper",

@@ -39,6 +39,9 @@ class AudioPlaneConfig(MethodConfig):
     saliency: bool = paper("Table II", True, "saliency splatting; false: d = 1 and no mask loss (w/o SS)")
     margin: float = paper("Sec. IV-A", 0.2, "tolerance between dynamism map and mask (Eq. 15)", high=1.0)
     mask_weight: float = paper("Sec. IV-A", 0.1, "lambda_mask, weight of the mask loss (Eq. 17)")
+    expression: bool = ours(False, "whether blendshapes of eyes and brows drive the head beside the sound")
+    eyes_margin: float = ours(0.2, "with expression: tolerance of the mask loss at eyes and brows", high=1.0)
+    eyes_mask_weight: float = ours(0.1, "with expression: weight of the mask loss at eyes and brows")
 
 
 _OLD_FIELD = (

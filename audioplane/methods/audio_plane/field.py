@@ -41,11 +41,14 @@ class AudioPlane(nn.Module):
         code: size of `audio`.
         outputs: P, numbers in a Gaussian's offset.
         generator: of the initial values.
+        expression: E, blendshapes that D1 and D2 see beside the features (ours); 0 is the paper.
     """
 
     time_dependent = False
 
-    def __init__(self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator, expression: int = 0
+    ) -> None:
         super().__init__()
         self.config = config
         features, sizes = config.features, [s * config.resolution for s in range(1, config.levels + 1)]
@@ -61,27 +64,37 @@ class AudioPlane(nn.Module):
             self.score_hidden = linear(code, config.hidden, generator)
             self.scores = nn.ModuleList(linear(config.hidden, size, generator) for size in sizes)
         width = config.levels * features * (3 if config.fusion == "concat" else 1)
-        self.mlp = DeformationMLP(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+        sizes = (config.hidden, config.dynamism_hidden)
+        self.mlp = DeformationMLP(width, expression, outputs, *sizes, generator, config.bf16)
 
-    def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3) in [0, 1]^3 under `audio` (code,)."""
-        return self.modulate(self.static(points), audio)
+    def forward(
+        self, points: Tensor, audio: Tensor, time: float = 0.0, expression: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3) in [0, 1]^3.
+
+        Args:
+            audio: a, (code,). time: not used. expression: (E,), or None for the rest pose.
+        """
+        return self.modulate(self.static(points), audio, time, expression)
 
     def static(self, points: Tensor) -> Tensor:
         """Interp(P_ij) * f_k fused over (i, j, k): (N, W), free of audio. Paper: Eq. 10 (journal)."""
         return fuse(self.planes(points, short=self.mlp.bf16), self.config)
 
-    def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
+    def modulate(
+        self, static: Tensor, audio: Tensor, time: float = 0.0, expression: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""
-        return self.mlp(static, self.gain(audio))
+        return self.mlp(static, self.gain(audio), expression)
 
     def vector(self, audio: Tensor) -> Tensor:
         """f_a of every level, one behind the other: (levels x D,)."""
         return self.audio_code(audio).flatten()
 
     def modulation(self, vector: Tensor) -> Modulation:
-        """f_a's factor of every static feature; `vector` as from `vector`."""
-        return Modulation(self.spread(vector.view(self.config.levels, -1)))
+        """f_a's factor of every static feature, and the expression; `vector` as from `vector`, then the expression."""
+        codes, rest = vector.split([self.config.levels * self.config.features, self.mlp.extra])
+        return Modulation(self.spread(codes.view(self.config.levels, -1)), rest if self.mlp.extra else None)
 
     def gain(self, audio: Tensor) -> Tensor:
         """The audio's factor of every static feature: (W,)."""
@@ -94,8 +107,9 @@ class AudioPlane(nn.Module):
         if self.config.fusion == "concat":
             places = places.expand(-1, 3, -1)
         handles = [Handle(f"s = {s + 1}", s * features, grid.detach()) for s, grid in enumerate(self.prototypes)]
-        power = 3 if self.config.fusion == "multiply" else 1
-        return Wiring(places.reshape(-1).tolist(), None, power, handles)
+        power, first = 3 if self.config.fusion == "multiply" else 1, levels * features
+        extra = range(first, first + self.mlp.extra) if self.mlp.extra else None
+        return Wiring(places.reshape(-1).tolist(), extra, power, handles)
 
     def spread(self, audio_code: Tensor) -> Tensor:
         """f_a (levels, D) at each of its places in the features: (W,). Paper: Eq. 8 and 10 (journal)."""

@@ -17,7 +17,7 @@ KINDS: dict[str, type[AudioPlane] | type[TriPlane] | type[SixPlanes]] = {
 }
 
 
-def build(config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> Field:
+def build(config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator, expression: int = 0) -> Field:
     """The field that `config.field` names.
 
     Args:
@@ -25,5 +25,6 @@ def build(config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Ge
         code: size of the audio code.
         outputs: numbers in a Gaussian's offset.
         generator: of the initial values.
+        expression: blendshapes that drive the field beside the sound; 0 is the paper.
     """
-    return KINDS[config.field](config, code, outputs, generator)
+    return KINDS[config.field](config, code, outputs, generator, expression)

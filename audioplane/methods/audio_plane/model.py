@@ -19,8 +19,8 @@ from audioplane.deform.mlp import DeformationMLP
 from audioplane.losses.terms import Perceptual, pixel_terms
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.fields import build
-from audioplane.methods.base import Branch, Method, offset_units
-from audioplane.methods.types import Condition, Deformed, Losses, Modulation, Sample, Stage, Term, Wiring
+from audioplane.methods.base import Branch, Method, joined, offset_units
+from audioplane.methods.types import UPPER_FACE, Condition, Deformed, Losses, Modulation, Sample, Stage, Term, Wiring
 from audioplane.splat.gaussians import Box, Gaussians, Picture
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class AudioPlaneBranch(Branch):
         scales = (own.position_scale, own.rotation_scale, own.scaling_scale, own.opacity_scale, own.color_scale)
         super().__init__(cloud, box, offset_units(box.half, bands, *scales))
         self.own = own
-        self.field = build(own, config.audio.code, len(self.units), generator)
+        expression = len(UPPER_FACE) if own.expression else 0
+        self.field = build(own, config.audio.code, len(self.units), generator, expression)
 
     @property
     def mlp(self) -> DeformationMLP:  # type: ignore[override] - the field's, not a second module
@@ -55,8 +56,8 @@ class AudioPlaneBranch(Branch):
         return None if self.field.time_dependent else self.field.static(self.points())  # type: ignore[operator]
 
     def vector(self, condition: Condition) -> Tensor:
-        """f_a of every level (levels x D,); a itself without prototypes."""
-        return self.field.vector(condition.audio)
+        """f_a of every level (levels x D,), a itself without prototypes; then the expression."""
+        return joined(self.field.vector(condition.audio), condition.expression)
 
     def modulation(self, vector: Tensor) -> Modulation:
         return self.field.modulation(vector)
@@ -69,7 +70,7 @@ class AudioPlaneBranch(Branch):
 
         Paper: Eq. 5 (journal), F(G; a, x, y, z).
         """
-        offsets, dynamism = self.field(self.points(), condition.audio, condition.time)
+        offsets, dynamism = self.field(self.points(), condition.audio, condition.time, condition.expression)
         return Deformed(offsets, dynamism if self.own.saliency else None)
 
     def decode(self, static: Tensor, modulation: Modulation) -> Deformed:
@@ -100,21 +101,30 @@ class AudioPlaneBranch(Branch):
 class AudioPlaneMethod(Method):
     """Audio-Plane, its tri-plane and its six-plane baseline (`method.field`)."""
 
+    @property
+    def expression(self) -> Sequence[str]:
+        """Eyes and brows, where the config asks for them: our extension, the paper has none."""
+        return UPPER_FACE if settings(self.config).expression else ()
+
     def make_branch(self, name: str, cloud: Gaussians, generator: torch.Generator) -> AudioPlaneBranch:
         return AudioPlaneBranch(self.config, cloud, self.box, generator)
 
     def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
         """L1 and the perceptual term, and in the fine stage the mask loss.
 
-        Paper: Eq. 16 and 17 (journal).
+        Paper: Eq. 16 and 17 (journal). With an expression, m holds eyes and brows too, with a margin and a weight of
+        their own (ours).
         """
         loss, own = self.config.loss, settings(self.config)
-        pixels = pixel_terms(picture, sample, loss.mouth_weight if stage.deforms else 0.0, own.margin)
+        mouth, eyes = self.region_weights(stage)
+        pixels = pixel_terms(picture, sample, mouth, own.margin, eyes, own.eyes_margin if own.expression else None)
         terms = {"l1": Term(pixels.l1)}
         if perceptual is not None:
             terms["perceptual"] = Term(perceptual(pixels.image, pixels.target), loss.perceptual_weight)
         if stage.deforms and pixels.mask is not None:
             terms["mask"] = Term(pixels.mask, own.mask_weight)
+            if pixels.eyes_mask is not None:
+                terms["eyes_mask"] = Term(pixels.eyes_mask, own.eyes_mask_weight)
         return Losses(terms, pixels.error)
 
 

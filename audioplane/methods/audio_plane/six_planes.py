@@ -25,7 +25,9 @@ class SixPlanes(nn.Module):
 
     time_dependent = True
 
-    def __init__(self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator, expression: int = 0
+    ) -> None:
         super().__init__()
         self.config = config
         sizes = [s * config.resolution for s in range(1, config.levels + 1)]
@@ -36,12 +38,15 @@ class SixPlanes(nn.Module):
             for size in sizes
         )
         width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
-        self.mlp = DeformationMLP(width, 0, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+        sizes = (config.hidden, config.dynamism_hidden)
+        self.mlp = DeformationMLP(width, expression, outputs, *sizes, generator, config.bf16)
 
-    def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, points: Tensor, audio: Tensor, time: float = 0.0, expression: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Offsets (N, P) and dynamism (N, 1) at `points` (N, 3) in [0, 1]^3 and `time`, [0, 1] over the clip."""
         products = sample(points, self.planes.planes, self.lines_at(time), self.planes.layout, self.mlp.bf16)
-        return self.mlp(fuse(products, self.config))
+        return self.mlp(fuse(products, self.config), extra=expression)
 
     def lines_at(self, time: float) -> Tensor:
         """The planes over time cut at `time`: (line rows, D), between two moments linearly."""
@@ -58,7 +63,7 @@ class SixPlanes(nn.Module):
         return audio[:0]
 
     def modulation(self, vector: Tensor) -> Modulation:
-        return Modulation()
+        return self.wiring().modulation(vector)
 
     def wiring(self) -> Wiring:
-        return Wiring()
+        return Wiring(extra=range(self.mlp.extra)) if self.mlp.extra else Wiring()

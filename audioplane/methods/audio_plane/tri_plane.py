@@ -20,31 +20,39 @@ class TriPlane(nn.Module):
 
     time_dependent = False
 
-    def __init__(self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: AudioPlaneConfig, code: int, outputs: int, generator: torch.Generator, expression: int = 0
+    ) -> None:
         super().__init__()
         self.config = config
         self.planes = Planes(config.resolution, config.levels, config.features, generator, has_lines=False)
         width = config.levels * config.features * (3 if config.fusion == "concat" else 1)
-        self.mlp = DeformationMLP(width, code, outputs, config.hidden, config.dynamism_hidden, generator, config.bf16)
+        self.expression, sizes = expression, (config.hidden, config.dynamism_hidden)
+        self.mlp = DeformationMLP(width, code + expression, outputs, *sizes, generator, config.bf16)
 
-    def forward(self, points: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3) in [0, 1]^3 under `audio` (code,)."""
-        return self.modulate(self.static(points), audio)
+    def forward(
+        self, points: Tensor, audio: Tensor, time: float = 0.0, expression: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Offsets (N, P) and dynamism (N, 1) of Gaussians at `points` (N, 3); arguments as for `AudioPlane`."""
+        return self.modulate(self.static(points), audio, time, expression)
 
     def static(self, points: Tensor) -> Tensor:
         """Interp(P_ij), fused: (N, W)."""
         return fuse(self.planes(points, short=self.mlp.bf16), self.config)
 
-    def modulate(self, static: Tensor, audio: Tensor, time: float = 0.0) -> tuple[Tensor, Tensor]:
+    def modulate(
+        self, static: Tensor, audio: Tensor, time: float = 0.0, expression: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""
-        return self.mlp(static, extra=audio)
+        rest = audio.new_zeros(self.expression) if expression is None else expression
+        return self.mlp(static, extra=torch.cat([audio, rest]))
 
     def vector(self, audio: Tensor) -> Tensor:
         """a itself: (code,)."""
         return audio
 
     def modulation(self, vector: Tensor) -> Modulation:
-        """a beside every Gaussian's features."""
+        """a, and the expression, beside every Gaussian's features."""
         return Modulation(extra=vector)
 
     def wiring(self) -> Wiring:

@@ -10,12 +10,14 @@ import numpy as np
 from audioplane import plots
 from audioplane.config import preset as find_preset
 from audioplane.evaluation import user_study
+from audioplane.evaluation.error_budget import error_budget
 from audioplane.evaluation.heads import renderer
 from audioplane.experiments.paper_figures import Context
 from audioplane.experiments.tables import LENGTHS
 from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper import pipeline_trace
 from audioplane.methods.audio_plane.paper.prototypes import plane_of
+from audioplane.methods.audio_plane.paper.tables import OURS
 from audioplane.subject import sounds
 from audioplane.subject.masks import lips_mask
 
@@ -99,6 +101,15 @@ def fig7(context: Context) -> Figure:
     return plots.user_study(user_study.summary(ratings), user_study.agreement(ratings), methods)
 
 
+def where_the_error_lies(context: Context) -> Figure:
+    """The error of a head with and without an expression, region by region; ours."""
+    budgets = {}
+    for row in (FULL[1], OURS):
+        subject, head = context.speaking(FULL[0], row, FULL[2])
+        budgets[row] = error_budget(subject, renderer(head, subject))
+    return plots.error_budget(budgets)
+
+
 FIGURES: dict[str, Callable[[Context], Figure]] = {
     "fig1": fig1,
     "fig2": fig2,
@@ -107,6 +118,7 @@ FIGURES: dict[str, Callable[[Context], Figure]] = {
     "fig5": fig5,
     "fig6": fig6,
     "fig7": fig7,
+    "error_budget": where_the_error_lies,
 }
 
 

@@ -11,6 +11,7 @@ from audioplane.experiments.tables import Claim, Column, Row, Table
 
 TRI_PLANE = ("method.field=tri_plane", "method.saliency=false")
 SIX_PLANES = ("method.field=six_planes", "method.saliency=false")
+OURS, EXPRESSION = "with expression (ours)", ("method.expression=true",)
 
 PICTURES = (
     "head_psnr",
@@ -42,8 +43,9 @@ def _table2() -> Table:
         Row("+ SS", ("method.field=tri_plane",), "+ SS"),
         Row("+ AP", ("method.saliency=false",), "+ AP"),
         Row("+ AP & SS", (), "+ AP & SS"),
+        Row(OURS, EXPRESSION),
     )
-    base, ss, ap, full = ((row.name, "test set A") for row in rows[1:])
+    base, ss, ap, full = ((row.name, "test set A") for row in rows[1:5])
     claims = (
         *_compare("saliency splatting alone improves the baseline", ss, base, PSNR, SYNC),
         *_compare("the Audio-Plane alone improves the baseline", ap, base, PSNR, SYNC),
@@ -128,6 +130,7 @@ def _table5() -> Table:
         Row("six-planes over time", SIX_PLANES, audio_driven=False),
         Row("tri-plane + audio", TRI_PLANE),
         Row("Audio-Plane", (), "Audio-Plane"),
+        Row(f"Audio-Plane {OURS}", EXPRESSION),
         *(Row(method, None, method) for method in names),
     )
     columns = (Column("test set A", "adam", paper="A"), Column("test set B", "beth", paper="B"))

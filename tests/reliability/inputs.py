@@ -1,0 +1,105 @@
+"""One small valid input of each kind, which cases copy and damage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from tests.media.films import encode, scene
+from tests.subject.test_ad_nerf import make_folder
+from tests.subject_cases import make_case, write_case
+from tests.tiny_run import TINY
+
+RATE = 16_000
+
+
+def settings() -> list[str]:
+    """Arguments of `audioplane train` for the shortest run that passes through every part of training."""
+    from audioplane.config import preset
+
+    changes = {path: value for path, (value, _) in TINY.differences(preset("smoke")).items()}
+    return ["--preset", "smoke", "--set", *(f"{path}={value}" for path, value in changes.items())]
+
+
+def voice(path: Path, seconds: float = 0.5, rate: int = RATE) -> Path:
+    import soundfile
+
+    times = np.arange(int(seconds * rate)) / rate
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * 220 * times) * (1 + np.sin(2 * np.pi * 3 * times)) / 2, rate)
+    return path
+
+
+def make(folder: Path) -> Path:
+    """Makes subject, run, voice, film, cloud, other layout, ratings in `folder`; the run by training."""
+    import torch
+
+    from audioplane.config import preset
+    from audioplane.evaluation import user_study
+    from audioplane.inference.export import export
+    from audioplane.splat.gaussians import random_gaussians
+    from audioplane.splat.ply import save_ply
+    from audioplane.subject import Subject
+    from audioplane.training.callbacks import Scalars
+    from audioplane.training.trainer import Trainer
+
+    folder.mkdir(parents=True)
+    write_case(folder / "subject", make_case(60, 32))
+    subject = Subject.open(folder / "subject")
+    (folder / "run").mkdir()
+    config = preset("smoke").replace(*settings()[3:])
+    trainer = Trainer(config, subject, folder / "run", [Scalars(folder / "run", every=5)], device="cpu")
+    trainer.run()
+    export(trainer, folder / "run" / "head.safetensors")
+    voice(folder / "voice.wav")
+    encode(folder / "film.mp4", scene(30), "-pix_fmt", "yuv420p")
+    points = torch.rand(50, 3, generator=torch.Generator().manual_seed(0))
+    save_ply(random_gaussians(points, 0.01, 1, torch.Generator().manual_seed(1)), folder / "cloud.ply")
+    make_folder(folder / "nerf")
+    rating = {"participant": "p", "identity": "adam", "position": 0, "rating": 3}
+    rows = [rating | {"method": m, "criterion": c} for m in ("a", "b") for c in user_study.CRITERIA]
+    user_study.append(folder / "ratings.csv", rows)
+    record(folder / "record.json")
+    return folder
+
+
+def record(path: Path) -> None:
+    """A record of a run."""
+    values = {
+        "identity": "f3f7ba4d48ce",
+        "key": "01e3380eed85",
+        "code": "d4145adb0bb9",
+        "config": {"seed": 0, "schedule": {"size": 64, "coarse": 5, "fine": 5}, "loss": {"perceptual": "dssim"}},
+        "clip": {"speaker": "adam", "seconds": 4.0, "size": 64},
+        "driven": None,
+        "versions": {"audioplane": "0", "torch": "0"},
+        "device": "cpu",
+        "made": "2026-01-01",
+        "seconds": {"train": 1.0, "evaluate": 1.0},
+        "facts": {},
+        "measures": {"protocol": "paper", "head_psnr": 30.0},
+        "series": {"psnr": [1.0, None, 2.0]},
+    }
+    path.write_text(json.dumps(values))
+
+
+def copy(good: Path, names: tuple[str, ...], folder: Path) -> None:
+    """Copies some of the valid inputs to a new folder."""
+    folder.mkdir(parents=True)
+    for name in names:
+        if (good / name).is_dir():
+            shutil.copytree(good / name, folder / name)
+        else:
+            shutil.copy2(good / name, folder / name)
+
+
+def accept(subject: Path, part: str) -> None:
+    """Writes a changed part's size and hash into the manifest, so that what it holds is looked at."""
+    import hashlib
+
+    manifest = json.loads((subject / "manifest.json").read_text())
+    data = (subject / part).read_bytes()
+    manifest["parts"][part] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (subject / "manifest.json").write_text(json.dumps(manifest))

@@ -1,0 +1,71 @@
+"""What drives a frame: its own expression, and now and then another's, under which only the mouth is learned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from audioplane.methods.types import UPPER_FACE
+from audioplane.subject import blendshapes
+from audioplane.training.conditions import expression_track
+from audioplane.training.dataset import samples
+from audioplane.training.trainer import Trainer
+from tests.tiny_run import tiny
+from tests.tiny_subject import TinySubject
+
+
+def trainer(*settings: str) -> Trainer:
+    return Trainer(tiny("audio_plane", *settings), TinySubject())
+
+
+def test_a_frame_has_its_own_expression_in_spreads_from_rest() -> None:
+    run = trainer("method.expression=true")
+    own, subject = run.conditions.own_range, run.subject
+    assert own is not None
+    found = run.conditions(run.method, 20).expression
+    assert found is not None
+    lid = UPPER_FACE.index("eyeBlinkLeft")
+    closed = subject.blendshapes[20, blendshapes.index("eyeBlinkLeft")]
+    assert float(found[lid]) == pytest.approx((closed - own.rest[lid]) / own.spread[lid], abs=1e-5)
+    assert closed > 0.9
+    assert trainer().conditions(run.method, 20).expression is None
+
+
+def test_a_lost_face_has_the_usual_expression() -> None:
+    subject = TinySubject()
+    subject.landmarks[20] = np.nan
+    track = expression_track(subject, UPPER_FACE)
+    assert track[20, UPPER_FACE.index("eyeBlinkLeft")] < 0.1
+    assert np.isfinite(track).all()
+
+
+def test_a_share_of_the_iterations_has_another_expression_the_same_each_time() -> None:
+    run = trainer("method.expression=true", "schedule.foreign_expression=0.3")
+    found = [run.conditions.foreign_expression(k) for k in range(600)]
+    given = [one for one in found if one is not None]
+    assert 0.24 < len(given) / 600 < 0.36
+    again = run.conditions.foreign_expression(next(k for k, one in enumerate(found) if one is not None))
+    assert torch.equal(again, given[0])
+    own = run.conditions.own_range
+    assert own is not None
+    low, high = own.standardise(own.low), own.standardise(own.high)
+    assert all((low <= one.numpy()).all() and (one.numpy() <= high).all() for one in given)
+    lids = torch.stack(given)[:, UPPER_FACE.index("eyeBlinkLeft")]
+    assert float(lids.max()) > 0.9 * high[UPPER_FACE.index("eyeBlinkLeft")], "closed eyes are among them"
+    assert trainer().conditions.foreign_expression(0) is None
+    assert trainer("method.expression=true", "schedule.foreign_expression=0").conditions.foreign_expression(3) is None
+
+
+def test_under_another_expression_only_the_mouth_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer("method.expression=true", "schedule.foreign_expression=1")
+    run.iteration = run.config.schedule.coarse
+    seen = []
+    losses = run.method.losses
+    monkeypatch.setattr(
+        run.method, "losses", lambda picture, sample, *rest: seen.append(sample) or losses(picture, sample, *rest)
+    )
+    for sample in samples(run.cache, run.subject.train, run.config.schedule, 0, 0, 2):
+        run.step(sample)
+        assert torch.equal(seen[-1].known, sample.known & (sample.motion > 0))
+        assert 0 < int(seen[-1].known.sum()) < sample.known.numel() / 2
