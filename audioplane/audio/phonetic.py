@@ -221,6 +221,7 @@ def extract(
     Returns:
         the network's output, ceil(n / 320) steps or one more; the statistics that were used (None if causal).
     """
+    tensors.check_default_dtype()
     network = shipped()[variant] if network is None else network
     mel, statistics = _standardised(samples, network, prior, prior_only)
     return network.predict(mel), statistics

@@ -29,9 +29,13 @@ def composite(rgb: np.ndarray, alpha: np.ndarray, behind: np.ndarray) -> np.ndar
         (H, W, 3) uint8.
 
     Raises:
-        ValueError: they are not of one size.
+        ValueError: they are not of one size or of another type.
     """
-    if not (rgb.shape == behind.shape == (*alpha.shape[:2], 3)):  # the compiled loop does not look
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or alpha.shape not in (rgb.shape[:2], (*rgb.shape[:2], 1)):
+        raise ValueError(f"rgb, alpha: expected (H, W, 3) and (H, W, 1), received {rgb.shape} and {alpha.shape}")
+    if rgb.dtype != np.float32 or alpha.dtype != np.float32:
+        raise ValueError(f"rgb, alpha: expected float32, received {rgb.dtype} and {alpha.dtype}")
+    if rgb.shape != behind.shape:
         raise ValueError(f"behind: expected {rgb.shape} like the head's picture, received {behind.shape}")
     if behind.dtype != np.uint8:
         raise ValueError(f"behind: expected uint8 in [0, 255], received {behind.dtype}")

@@ -31,6 +31,7 @@ from audioplane.methods.types import Condition
 from audioplane.motion.captures import at_rate
 from audioplane.motion.natural import natural_expression
 from audioplane.motion.own_range import OwnRange
+from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians
 from audioplane.subject import blendshapes
@@ -55,6 +56,7 @@ def _exact(function: F) -> F:
 
     @wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
+        check_default_dtype()
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             return function(*args, **kwargs)
 

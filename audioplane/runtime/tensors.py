@@ -90,3 +90,17 @@ def check(
     if found.dtype.is_floating_point and not bool(torch.isfinite(found).all()):
         raise UserError(f"{what}: {name} has NaN or infinite numbers; {advice}")
     return found
+
+
+def check_default_dtype() -> None:
+    """Networks and heads are made and run in float32, the default of torch.
+
+    Raises:
+        UserError: `torch.set_default_dtype` has set another.
+    """
+    dtype = torch.get_default_dtype()
+    if dtype != torch.float32:
+        raise UserError(
+            f"torch's default type is {str(dtype).removeprefix('torch.')}, audioplane computes in float32: call "
+            "torch.set_default_dtype(torch.float32) before training, loading a head or speaking"
+        )

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import expect, indices
 from audioplane.splat.simd import (
     LANES,
     absolute,
@@ -374,6 +375,32 @@ class _Composite(torch.autograd.Function):
         return *shaped, v_backgrounds, None, None, None, None, None
 
 
+def _check(means2d: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, backgrounds: Tensor) -> None:
+    expect("backgrounds", backgrounds, (None, None))
+    lead = tuple(opacities.shape)
+    expect("opacities", opacities, lead)
+    for name, tensor, last in (
+        ("means2d", means2d, 2),
+        ("conics", conics, 3),
+        ("colors", colors, backgrounds.shape[1]),
+    ):
+        expect(name, tensor, (*lead, last))
+
+
+def _check_pairs(pairs: Pairs, count: int, tiles: int) -> None:
+    listed = len(pairs.flatten_ids)
+    for name, wanted in (("footprints", count), ("starts", count + 1), ("offsets", tiles + 1), ("slots", listed)):
+        if len(getattr(pairs, name)) != wanted:
+            raise ValueError(
+                f"pairs.{name}: expected {wanted} of {count} Gaussians and {tiles} tiles, received "
+                f"{len(getattr(pairs, name))}; see tiles.intersect"
+            )
+    indices("pairs.flatten_ids", pairs.flatten_ids, count)
+    for name in ("offsets", "starts"):
+        indices(f"pairs.{name}", getattr(pairs, name), listed + 1)
+    indices("pairs.slots", pairs.slots, listed)
+
+
 def composite(
     means2d: Tensor,
     conics: Tensor,
@@ -398,5 +425,10 @@ def composite(
 
     Returns:
         colours (I, height, width, D) and alphas (I, height, width, 1).
+
+    Raises:
+        ValueError: sizes or types that do not fit, or lists of other Gaussians, images or tiles.
     """
+    _check(means2d, conics, colors, opacities, backgrounds)
+    _check_pairs(pairs, opacities.numel(), len(backgrounds) * -(-width // tile_size) * -(-height // tile_size))
     return _Composite.apply(means2d, conics, colors, opacities, backgrounds, pairs, width, height, tile_size, absgrad)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import expect
 from audioplane.splat.projection import BLOCK
 
 MAX_DEGREE = 3
@@ -197,8 +198,21 @@ def evaluate(degree: int, coeffs: Tensor, means: Tensor, viewmats: Tensor, radii
 
     Returns:
         (C, N, 3) values, before 3DGS's shift by 0.5 and clamp.
+
+    Raises:
+        ValueError: sizes or types that do not fit.
     """
     if coeffs.dim() == 3:
         coeffs = coeffs[None]
+    count, cameras = len(means), len(viewmats)
+    expect("means", means, (count, 3))
+    expect("viewmats", viewmats, (cameras, 4, 4))
+    expect("radii", radii, (cameras, count, 2), torch.int32)
+    expect("coeffs", coeffs, (None, count, None, 3))
+    if degree not in range(MAX_DEGREE + 1) or coeffs.shape[2] < (degree + 1) ** 2 or len(coeffs) not in (1, cameras):
+        raise ValueError(
+            f"coeffs: expected (degree + 1)^2 or more of degree 0 to {MAX_DEGREE} for 1 or {cameras} cameras, received "
+            f"{tuple(coeffs.shape)} and degree {degree}"
+        )
     centres = torch.inverse(viewmats)[:, :3, 3]
     return _Harmonics.apply(coeffs, means, centres, radii, degree)  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import expect
 
 ALPHA_THRESHOLD = 1.0 / 255.0  # a Gaussian fainter than this at a pixel does not touch it
 BLOCK = 1024  # Gaussians whose camera gradients are added up together: fixed, so that threads do not matter
@@ -371,7 +372,16 @@ def project(
     Returns:
         radii (C, N, 2) int32 pixels, (0, 0) where nothing is to be drawn; means2d (C, N, 2) pixels; depths (C, N);
         conics (C, N, 3), the upper triangle of the inverse 2D covariance; compensations (C, N) or None.
+
+    Raises:
+        ValueError: sizes or types that do not fit.
     """
+    count, cameras = len(means), len(viewmats)
+    for name, tensor, size in (("means", means, 3), ("quats", quats, 4), ("scales", scales, 3)):
+        expect(name, tensor, (count, size))
+    expect("opacities", opacities, (count,))
+    expect("viewmats", viewmats, (cameras, 4, 4))
+    expect("Ks", Ks, (cameras, 3, 3))
     means2d, depths, conics, compensations, radii = _Project.apply(
         means, quats, scales, viewmats, opacities, Ks, lens, antialiased
     )

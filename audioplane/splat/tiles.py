@@ -18,6 +18,7 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import expect, indices
 
 LOG2_E = math.log2(math.e)
 LOG2_255 = math.log2(255.0)
@@ -220,6 +221,32 @@ class Pairs:
     tiles_per_gauss: NDArray[np.int32]  # (M,)
 
 
+def _check(
+    means2d: Tensor,
+    conics: Tensor,
+    opacities: Tensor,
+    radii: Tensor,
+    depths: Tensor,
+    images: NDArray[np.int32],
+    n_images: int,
+) -> None:
+    lead = tuple(opacities.shape)
+    for name, tensor, last in (("means2d", means2d, (2,)), ("conics", conics, (3,)), ("depths", depths, ())):
+        expect(name, tensor, (*lead, *last))
+    expect("opacities", opacities, lead)
+    expect("radii", radii, (*lead, 2), torch.int32)
+    if images.dtype != np.int32 or images.shape != (opacities.numel(),):
+        raise ValueError(f"images: expected int32 ({opacities.numel()},), received {images.dtype} {images.shape}")
+    indices("images", images, n_images)
+    seen = radii[..., 0] != 0
+    ellipses = (conics[..., 0] > 0) & (conics[..., 2] > 0)  # False for NaN
+    if not bool((ellipses | ~seen).all()):
+        raise ValueError("conics: expected a > 0 and c > 0 wherever the radius is not 0")
+    for name, tensor in (("means2d", means2d), ("conics", conics), ("opacities", opacities)):
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name}: holds NaN or infinity; expected finite values")
+
+
 def intersect(
     means2d: Tensor,
     conics: Tensor,
@@ -236,8 +263,13 @@ def intersect(
 
     Args:
         means2d: (..., 2) pixels, M in all. conics: (..., 3). opacities, depths: (...). radii: (..., 2) int32.
-        images: (M,) the image each entry belongs to, in [0, n_images).
+        images: (M,) int32, the image each entry belongs to, in [0, n_images).
+        width, height, tile_size: pixels. n_images: how many there are.
+
+    Raises:
+        ValueError: sizes or types that do not fit, an image that there is not, or an entry in sight without an ellipse.
     """
+    _check(means2d, conics, opacities, radii, depths, images, n_images)
     flat = (means2d.reshape(-1, 2), conics.reshape(-1, 3), opacities.reshape(-1), radii.reshape(-1, 2))
     arrays = [t.detach().contiguous().numpy() for t in flat]
     count = len(images)

@@ -35,8 +35,15 @@ class MotionBasis:
         self.count = 0
 
     def add(self, vertices: np.ndarray) -> None:
-        """Appends one frame: V x 3 positions, metres."""
-        offsets = np.asarray(vertices, np.float32) - self._rest
+        """Appends one frame: V x 3 positions, metres.
+
+        Raises:
+            ValueError: another number of vertices than at rest, NaN or infinity.
+        """
+        vertices = np.asarray(vertices, np.float32)
+        if vertices.shape != self._rest.shape:  # fewer would be spread over all
+            raise ValueError(f"vertices: expected {self._rest.shape} as at rest, received {vertices.shape}")
+        offsets = vertices - self._rest
         if not np.isfinite(offsets).all():
             raise ValueError(f"vertices of frame {self.count} contain NaN or infinite positions")
         self._waiting.append(offsets.reshape(-1))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import indices
 from audioplane.synthetic.raster import depth_map
 
 BLUR = 7  # texels: width of the box that softens a shadow's edge
@@ -90,7 +91,13 @@ def windows(depth: np.ndarray) -> np.ndarray:
 
 
 def shadow_map(points: np.ndarray, faces: np.ndarray, casters: np.ndarray, frame: ShadowFrame) -> np.ndarray:
-    """`windows` (3, size, size) of the depth of faces[casters] from the key light, metres or UNSHADOWED."""
+    """`windows` (3, size, size) of the depth of faces[casters] from the key light, metres or UNSHADOWED.
+
+    Raises:
+        ValueError: a face or vertex is named that there is not.
+    """
+    indices("faces", faces.reshape(-1), len(points))
+    indices("casters", casters, len(faces))
     seen = np.empty(points.shape)
     _to_frame(points, frame.rows, seen)
     depth = np.full((frame.size, frame.size), UNSHADOWED, np.float32)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from audioplane.runtime.contracts import indices
 from audioplane.synthetic.raster import Visibility, project, rasterize, vertex_normals
 
 LIGHTS = (((-0.45, -0.55, -0.7), 0.75), ((0.8, -0.1, -0.6), 0.25), ((0.5, -0.6, 0.6), 0.3))
@@ -47,6 +48,7 @@ def preview_mesh(
     vertices, faces = mesh if isinstance(mesh, tuple) else (mesh.vertices, mesh.faces)
     vertices = np.asarray(vertices, np.float64)
     faces = np.ascontiguousarray(faces, np.int32)
+    indices("faces", faces.reshape(-1), len(vertices))
     albedo = np.asarray(getattr(mesh, "albedo", None) if not isinstance(mesh, tuple) else None)
     if albedo.shape != vertices.shape:
         albedo = np.full(vertices.shape, 0.72)

@@ -11,6 +11,7 @@ import torch
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import indices
 from audioplane.synthetic import materials as m
 from audioplane.synthetic.lights import Lights, ShadowFrame, contact, shadow_frame, shadow_map, studio
 from audioplane.synthetic.materials import Material, Paint
@@ -50,6 +51,21 @@ class Surface(Protocol):
     flow: np.ndarray
     coverage: np.ndarray
     torso_weight: np.ndarray
+
+
+def _check(surface: Surface, faces: np.ndarray) -> None:
+    """Raises ValueError for a mesh that the compiled renderer would read beyond."""
+    corners, triangles = len(surface.rest), len(faces)
+    if faces.ndim != 2 or faces.shape[1] != 3:
+        raise ValueError(f"faces: expected (F, 3), received {faces.shape}")
+    indices("faces", faces.reshape(-1), corners)
+    for wanted, names in ((triangles, ("materials", "labels")), (corners, PER_CORNER)):
+        for name in names:
+            if len(getattr(surface, name)) != wanted:
+                raise ValueError(f"{name}: expected {wanted} rows, received {len(getattr(surface, name))}")
+
+
+PER_CORNER = ("rest", "uv", "albedo", "occlusion", "roughness", "flow", "coverage", "torso_weight")
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,7 @@ class Scene:
         self._faces = np.ascontiguousarray(surface.faces, np.int32)
         self._materials = np.ascontiguousarray(surface.materials, np.int32)
         self._labels = np.ascontiguousarray(surface.labels, np.uint8)
+        _check(surface, self._faces)
         index = np.arange(len(self._faces), dtype=np.int32)
         self._torso = index[self._labels == TORSO_LABEL]
         self._head = self._hair_last(index[self._labels != TORSO_LABEL])
@@ -206,8 +223,11 @@ class Scene:
 
     def _placed(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """Camera-space corners (V, 3) and the shader's columns with what moves filled in."""
-        points, columns = np.empty((len(pose.vertices), 3)), self._columns.copy()
         flow = self.surface.flow if pose.gaze is None else pose.gaze
+        for name, array in (("vertices", pose.vertices), ("gaze", flow)):
+            if np.shape(array) != (len(self._columns), 3):
+                raise ValueError(f"{name}: expected ({len(self._columns)}, 3), received {np.shape(array)}")
+        points, columns = np.empty((len(pose.vertices), 3)), self._columns.copy()
         place(
             np.asarray(pose.vertices, np.float32),
             np.asarray(flow, np.float32),

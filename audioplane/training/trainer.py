@@ -25,7 +25,7 @@ from audioplane.errors import UserError
 from audioplane.losses.terms import perceptual_loss
 from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample
-from audioplane.runtime import files, seeds
+from audioplane.runtime import files, seeds, tensors
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
@@ -77,7 +77,8 @@ class Trainer:
         resume: go on from the folder's checkpoint.
 
     Raises:
-        UserError: the subject cannot be trained on, or the checkpoint is of another run.
+        UserError: the subject cannot be trained on, the checkpoint is of another run, or torch's default type is not
+            float32.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Trainer:
         device: str | torch.device | None = None,
         resume: bool = False,
     ) -> None:
+        tensors.check_default_dtype()
         check(subject, config)
         self.config, self.subject, self.callbacks = config, subject, list(callbacks)
         self.folder = None if folder is None else Path(folder)

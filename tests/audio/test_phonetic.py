@@ -192,7 +192,7 @@ def test_masking_hides_something_but_not_all() -> None:
     assert 0.02 < hidden.float().mean() < 0.6
 
 
-@pytest.mark.parametrize("kind", ["phonetic", "whisper"])
+@pytest.mark.parametrize("kind", ["phonetic", "whisper", "whisper-phonetic"])
 def test_augmented_copies_differ_and_fit_the_windows(kind: str) -> None:
     own = dataclasses.replace(AudioConfig(), features=kind)
     samples = voice(2.0)

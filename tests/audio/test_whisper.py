@@ -45,6 +45,13 @@ def test_log_mel_is_whispers() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_log_mel_in_pieces_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = voice(3.01)
+    whole = whisper_mel(samples)
+    monkeypatch.setattr(whisper, "MEL_PIECE", 70)
+    np.testing.assert_allclose(whisper_mel(samples), whole, atol=1e-5)
+
+
 def test_attention_is_the_softmax_of_scaled_products() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

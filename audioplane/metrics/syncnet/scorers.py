@@ -78,6 +78,7 @@ class Scorer:
         Returns:
             (T - 4, D).
         """
+        tensors.check_default_dtype()
         count, codes, crops = len(landmarks), [], []
         if self.network.sizes is COMPACT:
             warps = mouth_warps(landmarks)
@@ -96,6 +97,7 @@ class Scorer:
     @torch.no_grad()
     def embed_audio(self, audio: NDArray[np.floating], count: int) -> NDArray[np.float32]:
         """Codes (count, D) of the sounds of windows 0 to count - 1 of a voice (n,) at 16 kHz."""
+        tensors.check_default_dtype()
         cepstra = mfcc(audio)
         missing = 4 * (count - 1) + COLUMNS - len(cepstra)
         if missing > 0:
@@ -154,6 +156,7 @@ def load_built_in(path: Path) -> SyncNet:
     Raises:
         UserError: it is no such file.
     """
+    tensors.check_default_dtype()
     network = SyncNet(COMPACT)
     found, _ = tensors.read(path, "train one with `audioplane train-sync`")
     try:

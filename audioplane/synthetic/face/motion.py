@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import indices
 from audioplane.synthetic.face.jaw import Hinge
 
 # Degrees the eyeball turns at weight 1: in, out, up, down.
@@ -67,6 +68,20 @@ class Rig:
     bound_weight: np.ndarray
     bound_scale: np.ndarray
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for indices that the compiled step would follow out of the mesh."""
+        vertices, pairs, runs = len(self.rest), len(self.lip_pairs), len(self.index)
+        for name in ("index", "lid_index", "eye_index", "jaw_index", "tongue_index", "bite_index", "lip_pairs"):
+            indices(name, np.ravel(getattr(self, name)), vertices)
+        for name in ("lip_index", "bound_index", "bound_to"):
+            indices(name, np.ravel(getattr(self, name)), vertices)
+        for name, stop in (("starts", runs + 1), ("lid_eye", 2), ("eye_of", 2), ("lip_pair", pairs)):
+            indices(name, getattr(self, name), stop)
+        for name, others in _ALIKE.items():
+            for other in others:
+                if len(getattr(self, other)) != len(getattr(self, name)):
+                    raise ValueError(f"{other}: expected as many rows as {name}, {len(getattr(self, name))}")
+
     def run(self, weights: np.ndarray, jaw: np.ndarray, gaze: np.ndarray, extras: np.ndarray, out: np.ndarray) -> None:
         """Writes the moved vertices (V, 3) to `out`.
 
@@ -78,6 +93,11 @@ class Rig:
             extras: (2,) tongue's tip raised, lower lip at the upper teeth; 0 to 1.
             out: (V, 3) float32 or float64, contiguous.
         """
+        wanted = {"weights": (len(self.starts) - 1,), "jaw": (4,), "gaze": (2, 2), "extras": (2,)}
+        given = {"weights": weights, "jaw": jaw, "gaze": gaze, "extras": extras, "out": out}
+        for name, shape in {**wanted, "out": self.rest.shape}.items():
+            if given[name].shape != shape:
+                raise ValueError(f"{name}: expected {shape}, received {given[name].shape}")
         h = self.hinge
         _move(
             weights, jaw, gaze, extras, self.rest, self.starts, self.index, self.delta,
@@ -88,6 +108,19 @@ class Rig:
             self.lip_pairs, self.lip_index, self.lip_pair, self.lip_share,
             self.bound_index, self.bound_to, self.bound_weight, self.bound_scale, out,
         )  # fmt: skip
+
+
+_ALIKE = {
+    "index": ("delta",),
+    "lid_index": ("lid_eye", "lid_radius"),
+    "eye_index": ("eye_of",),
+    "jaw_index": ("jaw_open", "jaw_sealed"),
+    "tongue_index": ("tongue_share", "tongue_up"),
+    "bite_index": ("bite_share",),
+    "lip_index": ("lip_pair", "lip_share"),
+    "bound_index": ("bound_to", "bound_weight", "bound_scale"),
+}
+"""Arrays of a `Rig` that go row by row with another."""
 
 
 @compiled()

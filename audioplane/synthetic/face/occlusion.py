@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from audioplane.runtime.compiled import compiled
+from audioplane.runtime.contracts import indices
 
 _SIZE = 192
 
@@ -27,7 +28,14 @@ def ambient(
         vertices: (V, 3) millimetres. normals: (V, 3) unit.
         faces: (F, 3). casters: (n,) indices of the faces that block.
         bias: millimetres that a vertex is lifted along its normal before it is tested.
+
+    Raises:
+        ValueError: a face or vertex is named that there is not, or there are not as many normals as vertices.
     """
+    if vertices.shape != normals.shape:
+        raise ValueError(f"normals: expected {vertices.shape} like the vertices, received {normals.shape}")
+    indices("faces", faces.reshape(-1), len(vertices))
+    indices("casters", casters, len(faces))
     seen, total = np.zeros(len(vertices)), np.full(len(vertices), 1e-9)
     lifted = vertices + bias * normals
     blockers = np.ascontiguousarray(faces[casters])
