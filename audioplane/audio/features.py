@@ -46,9 +46,14 @@ def window_places(steps: int, frames: int, fps: float, window: int, first: float
     Returns:
         (T, window) indices.
     """
-    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
-    start = np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
+    start = window_starts(frames, fps, window, first)
     return np.clip(start[:, None] + np.arange(window), 0, steps - 1)
+
+
+def window_starts(frames: int, fps: float, window: int, first: float) -> np.ndarray:
+    """The first step of each frame's window, (T,), before the ends are continued; arguments of `window_places`."""
+    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
+    return np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
 
 
 def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int, first: float) -> np.ndarray:
@@ -98,20 +103,22 @@ class LazyWindows:
 
     Attributes:
         steps: (n, C), computed when they are asked for.
-        places: (T, window), the steps of each frame's window.
+        starts: (T,), see `window_starts`. window: steps of each.
     """
 
     steps: FeatureSteps | StepsBeside | np.ndarray
-    places: np.ndarray
+    starts: np.ndarray
+    window: int
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.starts)
 
     def __getitem__(self, frames: Tensor) -> Tensor:
         """The windows of some frames: (k, window, C) float32."""
         import torch
 
-        places = self.places[frames.numpy()]
+        starts = self.starts[frames.numpy()]
+        places = np.clip(starts[:, None] + np.arange(self.window), 0, len(self.steps) - 1)
         first, last = int(places.min()), int(places.max()) + 1
         return torch.from_numpy(self.steps[first:last][places - first])
 
@@ -207,8 +214,8 @@ class Features:
             prior_only, prior = self.config.normalise == "subject", _last(self.statistics, mel_bands(self.config))
             found.append(FeatureSteps(samples, PHONETIC[kind], prior, prior_only, before))
         steps = found[0] if len(found) == 1 else StepsBeside(found[0], found[1])
-        places = window_places(len(steps), frames, fps, self.config.window, -before / STEP)
-        return LazyWindows(steps, places)
+        starts = window_starts(frames, fps, self.config.window, -before / STEP)
+        return LazyWindows(steps, starts, self.config.window)
 
     def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
         """Log-mel, standardised: (steps, bands)."""
