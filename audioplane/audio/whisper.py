@@ -223,7 +223,8 @@ def load(model: str = "", block: int = 2) -> WhisperFeatures:
         which = f"{path}" if model else "the Whisper that ships"
         raise UserError(f"audio.block is {block}, but {which} has {count_blocks(tensors)} blocks; name another model")
     width, bands = tensors["conv1.weight"].shape[:2]
-    encoder = WhisperEncoder(bands, width, block)
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights globally
+        encoder = WhisperEncoder(bands, width, block)
     try:
         encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
     except (KeyError, RuntimeError) as error:
@@ -296,7 +297,7 @@ def augmented(
     mel = torch.from_numpy(whisper_mel(samples, features.encoder.bands))[None]
     found = []
     for _ in range(copies):
-        copy = augment_spectrogram(MEL_DB * mel, strength, generator)[0].numpy() / MEL_DB
+        copy = (augment_spectrogram(MEL_DB * mel, strength, generator)[0] / MEL_DB).numpy()
         first = int(torch.randint(PIECE - OVERLAP, (1,), generator=generator))
         states = features.of_mel(level(copy), first)
         found.append(standardise_states(states, speech_steps(samples, len(states)))[0])
