@@ -57,13 +57,13 @@ class Settings:
 def stack_windows(frames: NDArray[np.uint8]) -> torch.Tensor:
     """Grey crops (T, S, S) to windows of five (T - 4, 1, 5, S, S), float32."""
     views = np.lib.stride_tricks.sliding_window_view(frames, FRAMES, axis=0)  # (T - 4, S, S, 5)
-    return torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2)))[:, None].float()
+    return torch.from_numpy(np.array(views.transpose(0, 3, 1, 2)))[:, None].float()
 
 
 def stack_columns(cepstra: NDArray, count: int) -> torch.Tensor:
     """Cepstra (columns, 13) to the windows of `count` frames: (count, 1, 13, 20), float32."""
     views = np.lib.stride_tricks.sliding_window_view(cepstra, COLUMNS, axis=0)  # (n, 13, 20)
-    return torch.from_numpy(np.ascontiguousarray(views[::4][:count], np.float32))[:, None]
+    return torch.from_numpy(np.array(views[::4][:count], np.float32))[:, None]
 
 
 def train(
