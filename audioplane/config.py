@@ -53,11 +53,12 @@ class AudioConfig:
     """From sound to the code `a` (Audio-Plane, Sec. III-C)."""
 
     features: str = ours(
-        "phonetic",
+        "whisper-phonetic",
         "per-frame features; the paper uses deepspeech",
+        "whisper-phonetic",
+        "whisper",
         "phonetic",
         "phonetic-causal",
-        "whisper",
         "mel",
         "wav2vec2",
         "hubert",
@@ -68,7 +69,12 @@ class AudioConfig:
         "Whisper: a folder or file of another one, or whisper-base (empty: the one that ships); folder or hub name of "
         "the wav2vec2/HuBERT network; the .npy of DeepSpeech features",
     )
-    block: int = ours(2, "Whisper's encoder block whose states are the features; one ships for 2 alone", low=1, high=32)
+    block: int = ours(
+        2,
+        "Whisper's encoder block whose states are the features; two ship, with a projection for the second",
+        low=1,
+        high=32,
+    )
     mel_bands: int = ours(64, "bands of the log-mel spectrogram", low=8, high=256)
     window: int = paper("Sec. III-C", 16, "feature steps seen by one frame's encoder", low=2, high=64)
     filter: int = paper(

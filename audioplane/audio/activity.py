@@ -35,7 +35,7 @@ def speech_steps(samples: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
         power[first : first + steps] = squares.reshape(steps, STEP).mean(axis=1)
     loudness = 10.0 * np.log10(power + 1e-12)
     voiced = loudness > max(loudness.max() - ACTIVE_DB, SILENT_DB)
-    return maximum_filter1d(voiced, 2 * PAUSE + 1, mode="constant")
+    return np.asarray(maximum_filter1d(voiced, 2 * PAUSE + 1, mode="constant"), bool)
 
 
 def speech_frames(samples: NDArray[np.float32], fps: float, count: int) -> NDArray[np.bool_]:

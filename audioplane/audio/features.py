@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audioplane.audio.front_ends import DEFAULT_NETWORKS, PHONETIC, WHISPER, load_network
 from audioplane.audio.mel import LONG, STEP, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
@@ -45,9 +46,14 @@ def window_places(steps: int, frames: int, fps: float, window: int, first: float
     Returns:
         (T, window) indices.
     """
-    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
-    start = np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
+    start = window_starts(frames, fps, window, first)
     return np.clip(start[:, None] + np.arange(window), 0, steps - 1)
+
+
+def window_starts(frames: int, fps: float, window: int, first: float) -> np.ndarray:
+    """The first step of each frame's window, (T,), before the ends are continued; arguments of `window_places`."""
+    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
+    return np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
 
 
 def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int, first: float) -> np.ndarray:
@@ -78,25 +84,41 @@ class AugmentedCopies:
 
 
 @dataclass(frozen=True)
+class StepsBeside:
+    """Two kinds of features of one voice side by side, (n, C) each, in slices as they are asked for."""
+
+    first: FeatureSteps | np.ndarray
+    second: FeatureSteps | np.ndarray
+
+    def __len__(self) -> int:
+        return min(len(self.first), len(self.second))
+
+    def __getitem__(self, steps: slice) -> np.ndarray:
+        return np.concatenate([self.first[steps], self.second[steps]], axis=1)
+
+
+@dataclass(frozen=True)
 class LazyWindows:
     """Windows of a long voice, cut out of its steps for the frames that are asked for.
 
     Attributes:
         steps: (n, C), computed when they are asked for.
-        places: (T, window), the steps of each frame's window.
+        starts: (T,), see `window_starts`. window: steps of each.
     """
 
-    steps: FeatureSteps
-    places: np.ndarray
+    steps: FeatureSteps | StepsBeside | np.ndarray
+    starts: np.ndarray
+    window: int
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.starts)
 
     def __getitem__(self, frames: Tensor) -> Tensor:
         """The windows of some frames: (k, window, C) float32."""
         import torch
 
-        places = self.places[frames.numpy()]
+        starts = self.starts[frames.numpy()]
+        places = np.clip(starts[:, None] + np.arange(self.window), 0, len(self.steps) - 1)
         first, last = int(places.min()), int(places.max()) + 1
         return torch.from_numpy(self.steps[first:last][places - first])
 
@@ -121,12 +143,18 @@ class Features:
             config: kind, window and model.
             samples: (n,) 16 kHz, the subject's voice.
         """
-        bands, padded = statistics_bands(config), _padded(samples, half_step(config.window))
-        if config.features == "whisper":
+        padded = _padded(samples, half_step(config.window))
+        found = []
+        if config.features in WHISPER:
             from audioplane.audio import whisper
 
-            return cls(config, whisper.extract(padded, whisper.load(config.model, config.block))[1])
-        return cls(config, standardise(log_mel(padded, bands))[1] if bands else None)
+            found.append(whisper.extract(padded, whisper.load(config.model, config.block))[1])
+        if mel_bands(config):
+            found.append(standardise(log_mel(padded, mel_bands(config)))[1])
+        if not found:
+            return cls(config)
+        means, spreads = zip(*found, strict=True)
+        return cls(config, (np.concatenate(means), np.concatenate(spreads)))
 
     def __call__(
         self, samples: np.ndarray, fps: float, frames: int | None = None, model: str = "", own_voice: bool = False
@@ -149,10 +177,13 @@ class Features:
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
-        if self.statistics is None and (statistics_bands(self.config) or self.config.features == "whisper"):
+        if self.statistics is None and (mel_bands(self.config) or self.config.features in WHISPER):
             raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
         before = half_step(self.config.window)
-        if self.config.features in PHONETIC:
+        if self.config.features == "whisper-phonetic":
+            padded = _padded(samples, before)
+            steps = _beside(self._whisper_steps(padded, own_voice), self._phonetic_steps(padded, own_voice))
+        elif self.config.features in PHONETIC:
             steps = self._phonetic_steps(_padded(samples, before), own_voice)
         elif self.config.features == "whisper":
             steps = self._whisper_steps(_padded(samples, before), own_voice)
@@ -163,7 +194,7 @@ class Features:
         return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
 
     def windows(self, samples: np.ndarray, fps: float, model: str = "") -> LazyWindows | Tensor:
-        """As a call; phonetic features of a long voice are computed when their windows are asked for.
+        """As a call; windows of a long voice are cut, and its phonetic features computed, when they are asked for.
 
         Args:
             samples: (n,) 16 kHz. fps: of the video. model: DeepSpeech only: this voice's own .npy.
@@ -171,15 +202,20 @@ class Features:
         import torch
 
         kind = self.config.features
-        if kind not in PHONETIC or len(samples) <= LONG * STEP:
+        if kind not in (*PHONETIC, *WHISPER) or len(samples) <= LONG * STEP:
             return torch.from_numpy(self(samples, fps, model=model))
         from audioplane.audio.phonetic import FeatureSteps
 
         before, frames = half_step(self.config.window), count_frames(samples, fps)
-        prior_only = self.config.normalise == "subject"
-        steps = FeatureSteps(samples, PHONETIC[kind], self.statistics, prior_only, before)
-        places = window_places(len(steps), frames, fps, self.config.window, -before / STEP)
-        return LazyWindows(steps, places)
+        found: list[FeatureSteps | np.ndarray] = []
+        if kind in WHISPER:
+            found.append(self._whisper_steps(_padded(samples, before), own_voice=False))
+        if kind in PHONETIC:
+            prior_only, prior = self.config.normalise == "subject", _last(self.statistics, mel_bands(self.config))
+            found.append(FeatureSteps(samples, PHONETIC[kind], prior, prior_only, before))
+        steps = found[0] if len(found) == 1 else StepsBeside(found[0], found[1])
+        starts = window_starts(frames, fps, self.config.window, -before / STEP)
+        return LazyWindows(steps, starts, self.config.window)
 
     def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
         """Log-mel, standardised: (steps, bands)."""
@@ -194,7 +230,7 @@ class Features:
         from audioplane.audio.phonetic import extract
 
         prior_only = self.config.normalise == "subject"
-        prior = None if own_voice else self.statistics
+        prior = None if own_voice else _last(self.statistics, mel_bands(self.config))
         return extract(samples, PHONETIC[self.config.features], prior, prior_only)[0].features
 
     def _whisper_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
@@ -203,7 +239,8 @@ class Features:
 
         features = whisper.load(self.config.model, self.config.block)
         prior_only = self.config.normalise == "subject"
-        return whisper.extract(samples, features, None if own_voice else self.statistics, prior_only)[0]
+        prior = None if own_voice else _first(self.statistics, features.channels)
+        return whisper.extract(samples, features, prior, prior_only)[0]
 
     def augmented_copies(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> AugmentedCopies | None:
         """The same voice as if from other people, rooms and recorders; phonetic features and Whisper's only.
@@ -220,17 +257,19 @@ class Features:
         own, before = self.config, half_step(self.config.window)
         if own.augment == 0.0:
             return None
-        if own.features == "whisper":
+        padded, found = _padded(samples, before), []
+        if own.features in WHISPER:
             from audioplane.audio import whisper
 
-            features = whisper.load(own.model, own.block)
-            steps = whisper.augmented(_padded(samples, before), features, COPIES, own.augment, seed)
-        elif own.features in PHONETIC:
+            network = whisper.load(own.model, own.block)
+            found.append(whisper.augmented(padded, network, COPIES, own.augment, seed))
+        if own.features in PHONETIC:
             from audioplane.audio.phonetic import augmented
 
-            steps = augmented(_padded(samples, before), PHONETIC[own.features], COPIES, own.augment, seed)
-        else:
+            found.append(augmented(padded, PHONETIC[own.features], COPIES, own.augment, seed))
+        if not found:
             return None
+        steps = found[0] if len(found) == 1 else _beside(*found)
         return AugmentedCopies(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
@@ -262,58 +301,42 @@ def _padded(samples: np.ndarray, before: int) -> np.ndarray:
     return np.pad(samples, (before, 0)) if before else samples
 
 
-def statistics_bands(config: AudioConfig) -> int:
-    """How many bands have statistics of the subject's voice; 0 for features that need none."""
+def _beside(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Two kinds of features (..., steps, C) of one voice side by side; the longer one's last step is left out."""
+    count = min(first.shape[-2], second.shape[-2])
+    return np.concatenate([first[..., :count, :], second[..., :count, :]], axis=-1)
+
+
+def _first(statistics: Statistics | None, channels: int) -> Statistics | None:
+    return None if statistics is None else (statistics[0][:channels], statistics[1][:channels])
+
+
+def _last(statistics: Statistics | None, channels: int) -> Statistics | None:
+    return None if statistics is None or not channels else (statistics[0][-channels:], statistics[1][-channels:])
+
+
+def mel_bands(config: AudioConfig) -> int:
+    """How many bands of log-mel have statistics of the subject's voice; 0 for features that need none."""
     from audioplane.audio.phonetic import BANDS
 
-    return {"mel": config.mel_bands, "phonetic": BANDS}.get(config.features, 0)
+    return {"mel": config.mel_bands, "phonetic": BANDS, "whisper-phonetic": BANDS}.get(config.features, 0)
+
+
+def statistics_size(config: AudioConfig, channels: int) -> int:
+    """How many numbers have statistics of the subject's voice, of features with so many channels; 0 for none.
+
+    Those of Whisper's states come first, then those of log-mel, which the phonetic features begin with.
+    """
+    from audioplane.audio import phonetic
+
+    if config.features not in WHISPER:
+        return mel_bands(config)
+    beside = phonetic.BANDS + phonetic.EMBEDDING + len(phonetic.TRACKS) if config.features in PHONETIC else 0
+    return max(1, channels - beside) + mel_bands(config)
 
 
 COPIES = 8  # augmented copies of a voice that an encoder learns from
-PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal"}
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
-DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
-
-
-FRONT_ENDS = {
-    "whisper": "states of Whisper tiny.en's block 2, which ships",
-    "phonetic": "log-mel and the phonetic network, which ships",
-    "phonetic-causal": "log-mel and the causal phonetic network, which ships",
-    "mel": "log-mel",
-    "wav2vec2": f"states of {DEFAULT_NETWORKS['wav2vec2']}, by transformers",
-    "hubert": f"states of {DEFAULT_NETWORKS['hubert']}, by transformers",
-    "deepspeech": "DeepSpeech features from a .npy",
-}
-
-
-def describe_features(config: AudioConfig) -> str:
-    """What makes the audio features of a config, in a few words."""
-    if config.features == "whisper" and config.model:
-        return f"states of block {config.block} of the Whisper at {config.model}"
-    if config.model and config.features in DEFAULT_NETWORKS:
-        return f"states of {config.model}, by transformers"
-    return FRONT_ENDS[config.features]
-
-
-def load_network(name: str) -> Any:
-    """A wav2vec2 or HuBERT from a local folder or the hub.
-
-    Raises:
-        UserError: transformers is not installed, or the weights are not to be had.
-    """
-    try:
-        from transformers import AutoModel  # type: ignore[import-not-found]
-    except ImportError:
-        raise UserError(
-            "audio.features 'wav2vec2' and 'hubert' need the package transformers: pip install transformers, or set "
-            "audio.features=mel"
-        ) from None
-    try:
-        return AutoModel.from_pretrained(name).eval()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"the network '{name}' could not be loaded ({error}); set audio.model to its local folder"
-        ) from error
 
 
 def load_deepspeech(path: str, frames: int, window: int) -> np.ndarray:

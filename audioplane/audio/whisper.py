@@ -29,6 +29,7 @@ from audioplane.errors import UserError
 from audioplane.runtime import weights
 
 HOP, WINDOW = 160, 400  # of Whisper's spectrogram, samples
+MEL_PIECE = 12_000  # steps of it that are computed at once: two minutes
 HEAD = 64  # channels of one attention head, in every Whisper
 FILE = "whisper.safetensors"
 LONGEST = 1500  # states of one piece, 30 s: as many positions as Whisper was trained with
@@ -50,10 +51,15 @@ def whisper_mel(samples: NDArray[np.float32], bands: int = 80) -> NDArray[np.flo
         recording, plus 4, over 4.
     """
     samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
-    spectrum = torch.stft(torch.from_numpy(samples), WINDOW, HOP, window=torch.hann_window(WINDOW), return_complex=True)
-    power = torch.from_numpy(_filters(bands)) @ spectrum[:, :-1].abs().square()
-    log = power.clamp_min(1e-10).log10()
-    return ((torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0).T.contiguous().numpy()
+    padded = torch.from_numpy(np.pad(samples, WINDOW // 2, mode="reflect"))
+    filters, window = torch.from_numpy(_filters(bands)), torch.hann_window(WINDOW)
+    log = torch.empty(len(samples) // HOP, bands)
+    for start in range(0, len(log), MEL_PIECE):
+        stop = min(start + MEL_PIECE, len(log))
+        piece = padded[start * HOP : (stop - 1) * HOP + WINDOW]
+        power = torch.stft(piece, WINDOW, HOP, window=window, center=False, return_complex=True).abs().square()
+        log[start:stop] = (filters @ power).clamp_min_(1e-10).log10_().T
+    return log.clamp_min_(log.max() - 8.0).add_(4.0).div_(4.0).numpy()
 
 
 @functools.cache
@@ -141,6 +147,11 @@ class WhisperFeatures:
     encoder: WhisperEncoder
     projection: tuple[Tensor, Tensor] | None = None
 
+    @property
+    def channels(self) -> int:
+        """C of the features."""
+        return self.encoder.width if self.projection is None else len(self.projection[1])
+
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of a whole recording (n,) at 16 kHz: (ceil(n / 320), C); step i is centred at sample 320 i."""
         return self.of_mel(level(whisper_mel(samples, self.encoder.bands)))
@@ -155,21 +166,24 @@ class WhisperFeatures:
             mel: see `whisper_mel`, with its `level`.
             first: so many states before the spectrogram's start the first piece would start.
         """
-        mel = np.pad(mel, ((0, len(mel) % 2), (0, 0)), mode="edge")
-        count = len(mel) // 2
-        total, weight = torch.zeros(count, self.encoder.width), torch.zeros(count, 1)
-        for start in range(-first, count, PIECE - OVERLAP):
+        if len(mel) % 2:
+            mel = np.pad(mel, ((0, 1), (0, 0)), mode="edge")
+        count, step, fades = len(mel) // 2, PIECE - OVERLAP, _fade()[:, None]
+        found = np.empty((count, self.channels), np.float32)
+        total, weight = torch.zeros(PIECE, self.encoder.width), torch.zeros(PIECE, 1)  # of the states from `start` on
+        for start in range(-first, count, step):
             low, high = max(start, 0), min(start + PIECE, count)
-            if high > low:
-                fade = _fade()[low - start : high - start, None]
-                total[low:high] += fade * self.encoder(torch.from_numpy(mel[None, 2 * low : 2 * high]))[0]
-                weight[low:high] += fade
+            here = slice(low - start, high - start)
+            total[here] += fades[here] * self.encoder(torch.from_numpy(mel[None, 2 * low : 2 * high]))[0]
+            weight[here] += fades[here]
+            done = count if high == count else max(start + step, 0)
+            known = slice(low - start, done - start)
+            states = total[known] / weight[known]
+            found[low:done] = states if self.projection is None else functional.linear(states, *self.projection)
             if high == count:
                 break
-        states = total / weight
-        if self.projection is not None:
-            states = functional.linear(states, *self.projection)
-        return states.numpy()
+            total, weight = (torch.cat([some[step:], torch.zeros_like(some[:step])]) for some in (total, weight))
+        return found
 
 
 def _fade() -> Tensor:
@@ -209,7 +223,8 @@ def load(model: str = "", block: int = 2) -> WhisperFeatures:
         which = f"{path}" if model else "the Whisper that ships"
         raise UserError(f"audio.block is {block}, but {which} has {count_blocks(tensors)} blocks; name another model")
     width, bands = tensors["conv1.weight"].shape[:2]
-    encoder = WhisperEncoder(bands, width, block)
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights globally
+        encoder = WhisperEncoder(bands, width, block)
     try:
         encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
     except (KeyError, RuntimeError) as error:
@@ -282,7 +297,7 @@ def augmented(
     mel = torch.from_numpy(whisper_mel(samples, features.encoder.bands))[None]
     found = []
     for _ in range(copies):
-        copy = augment_spectrogram(MEL_DB * mel, strength, generator)[0].numpy() / MEL_DB
+        copy = (augment_spectrogram(MEL_DB * mel, strength, generator)[0] / MEL_DB).numpy()
         first = int(torch.randint(PIECE - OVERLAP, (1,), generator=generator))
         states = features.of_mel(level(copy), first)
         found.append(standardise_states(states, speech_steps(samples, len(states)))[0])

@@ -105,7 +105,7 @@ def _named(found: Any) -> dict[str, Tensor]:
         if "decoder" in name or not isinstance(tensor, Tensor):
             continue
         parts = name.removeprefix("model.").removeprefix("encoder.").split(".")
-        own = ".".join(_FROM_HUGGING_FACE.get(part, part) for part in parts)
+        own = ".".join(str(_FROM_HUGGING_FACE.get(part, part)) for part in parts)
         if re.match(r"conv[12]\.|blocks\.|projection\.", own):
             kept[own] = tensor
     return kept

@@ -153,7 +153,7 @@ def _kernels() -> dict[str, Any]:
 
 def _audio() -> dict[str, str]:
     """The audio features of a run without other settings, and what makes them."""
-    from audioplane.audio.features import describe_features
+    from audioplane.audio.front_ends import describe_features
     from audioplane.config import AudioConfig
 
     own = AudioConfig()

@@ -174,10 +174,10 @@ def _write_computed(table: pd.DataFrame, name: str, out: Path | None) -> None:
     """Prints a table that no runs are needed for, and writes it as Markdown, CSV and LaTeX."""
     from audioplane.experiments import table_text
 
-    text = table_text.pipe_table(table)
+    text = table_text.pipe_table(table.astype(object).where(table.notna(), ""))
     print(f"\n{text}")
     if out is not None:
-        latex = table.to_latex(float_format="%.2f", escape=True)
+        latex = table.to_latex(float_format="%.2f", na_rep="", escape=True)
         table_text.save({"md": text + "\n", "csv": table.to_csv(), "tex": latex}, name, out)
 
 

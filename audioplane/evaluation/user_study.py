@@ -103,7 +103,7 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
         if row["criterion"] not in CRITERIA or row["rating"] not in range(SCALE[0], SCALE[1] + 1):
             raise ValueError(f"rating: expected 1 to 6 on one of {', '.join(CRITERIA)}; received {row}")
     path, added = Path(path), io.StringIO(newline="")
-    csv.writer(added).writerows([row[name] for name in COLUMNS] for row in rows)
+    csv.writer(added).writerows([_plain(row[name]) for name in COLUMNS] for row in rows)
     with files.lock(path):
         known = path.read_bytes() if path.exists() else (",".join(COLUMNS) + "\r\n").encode()
         files.write_bytes(path, known + added.getvalue().encode())
@@ -139,6 +139,11 @@ def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFr
     if wrong.to_numpy().any():
         raise UserError(f"ratings are 1 to 6 on {', '.join(CRITERIA)}; not {ratings[wrong].iloc[0].to_dict()}")
     return ratings.drop_duplicates(["participant", "identity", "method", "criterion"], keep="last")
+
+
+def _plain(value: object) -> object:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _table(path: Path) -> pd.DataFrame:

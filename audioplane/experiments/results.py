@@ -259,8 +259,9 @@ class Result:
         return "\n\n".join([*table_text.markdown(self.layout()), self.caption(), verdicts])
 
     def latex(self) -> str:
-        """With booktabs; a table environment of its own."""
-        return table_text.latex(self.layout(), self.caption(), f"tab:{self.table.name}")
+        """A table environment of its own; LaTeX puts a number of its own before the paper's."""
+        caption = self.caption().replace("Table", "The paper's Table", 1)
+        return table_text.latex(self.layout(), caption, f"tab:{self.table.name}")
 
     def save(self, folder: Path) -> list[Path]:
         """Writes the table as Markdown, CSV (one line a number) and LaTeX, under what users type for it."""

@@ -15,9 +15,11 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audioplane.errors import UserError
 from audioplane.experiments import records as recording
 from audioplane.experiments.films import films_of
 from audioplane.experiments.records import Record
@@ -25,7 +27,7 @@ from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job, find, forget, run, with_speed
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
-from audioplane.runtime import cache, clone, files
+from audioplane.runtime import cache, clone, documents, files
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Report, Trainer
@@ -252,6 +254,14 @@ class _Note:
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Progress:
+    """A note of `_Note`: how much of a training is done, 0 to 1, and the PSNR of its head, dB."""
+
+    share: float
+    psnr: float
+
+
 class _Progress:
     """A bar over all runs, with a line for each that ended."""
 
@@ -284,11 +294,11 @@ class _Progress:
         notes = []
         for path in self.folder.glob("*.json"):
             try:
-                notes.append(json.loads(path.read_text()))
-            except (OSError, json.JSONDecodeError):  # it has just ended
+                notes.append(documents.read(path, Progress, "it is written anew"))
+            except UserError:  # it has just ended
                 continue
-        self._bar.n = self._ended + sum(0.95 * note["share"] for note in notes)
-        self._bar.set_postfix_str(", ".join(f"{note['share']:.0%} {note['psnr']:.1f} dB" for note in notes))
+        self._bar.n = self._ended + sum(0.95 * note.share for note in notes)
+        self._bar.set_postfix_str(", ".join(f"{note.share:.0%} {note.psnr:.1f} dB" for note in notes))
 
     def close(self) -> None:
         self._bar.close()

@@ -7,6 +7,7 @@ Several test sets stand below each other: twenty columns fit no page.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 OURS, PAPER = "ours", "paper"
 BOLD = "font-weight: bold"
 SYMBOLS = {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}  # that not every LaTeX has as letters
+UPRIGHT = 8  # columns of numbers that a page holds upright; more are turned by a quarter
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,10 @@ def styled(cells: Sequence[Cell], name: str) -> Styler:
 
 
 def latex(cells: Sequence[Cell], caption: str, label: str) -> str:
-    """With booktabs. Every text is escaped by pandas."""
+    """For the packages booktabs, adjustbox and rotating. Every text is escaped by pandas.
+
+    A wide table lies on its side, and no table is wider than its page.
+    """
     from pandas.io.formats.style import Styler
 
     table, bold = frame(cells), _bold(cells)
@@ -96,10 +101,19 @@ def latex(cells: Sequence[Cell], caption: str, label: str) -> str:
         multicol_align="c",
         multirow_align="naive",
         position_float="centering",
+        environment="sidewaystable" if table.shape[1] > UPRIGHT else None,
         caption=_escaped(caption),
         label=label,
     )
-    return _symbols(text)
+    return _symbols(_fitted(text))
+
+
+def _fitted(text: str) -> str:
+    """A LaTeX table with signs of minus, and scaled down to the width of its page where it is wider."""
+    begin, end = r"\begin{tabular}", r"\end{tabular}"
+    text = re.sub(r"(?<=[&s] )-(?=\d)", r"$-$", text)  # a minus, not a hyphen; after a cell's beginning or \bfseries
+    text = text.replace(begin, "\\begin{adjustbox}{max width=\\linewidth}\n" + begin)
+    return text.replace(end, end + "\n\\end{adjustbox}")
 
 
 def _escaped(text: str) -> str:

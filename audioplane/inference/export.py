@@ -14,7 +14,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from audioplane import registry
-from audioplane.audio.features import statistics_bands
+from audioplane.audio.features import statistics_size
 from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
 from audioplane.errors import UserError
@@ -168,11 +168,9 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
         return tensors.check(found, name, shape, what, checkpoint.ADVICE, dtype)
 
     want("K", 3, 3)
-    if "rest" in found:
-        want("rest", config.audio.code)
-    bands = about["channels"] if config.audio.features == "whisper" else statistics_bands(config.audio)
-    if bands:
-        want("statistics", 2, bands)
+    size = statistics_size(config.audio, about["channels"])
+    if size:
+        want("statistics", 2, size)
     want("test_viewmats", None, 4, 4)
     if not len(want("viewmats", None, 4, 4)) or not len(want("codes", None, config.audio.code)):
         raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")

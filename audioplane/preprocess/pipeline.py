@@ -42,10 +42,10 @@ def prepare(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists already; give a new folder, or remove it first")
     if name:
-        check_name(name, "--name")
+        check_name(f"{name}-00" if split else name, "--name")  # pieces are numbered
     work = Preparation(video, settings, progress)
     look = work.look()
-    box, name = crop(look.seen.main, work.source.width, work.source.height), name or as_name(video.stem, "speaker")
+    box, name = crop(look.seen.main, work.source.width, work.source.height), name or as_name(video.stem[:70], "speaker")
     if not split:
         if settings.train * FPS >= look.count:
             raise UserError(f"--train {settings.train:g} leaves nothing to hold out of {look.count / FPS:.1f} s")

@@ -257,6 +257,7 @@ def check(subject: Subject, config: Config) -> None:
         raise UserError(
             f"subject '{subject.name}' has {len(subject.train)} training frames; it takes {config.audio.filter}"
         )
+    _ = subject.landmarks  # damaged ones are refused here, not after minutes of work
     used = subject.viewmats[subject.train.start : subject.train.stop]
     if not (np.isfinite(used).all() and np.isfinite(subject.K).all()):
         raise UserError(f"subject '{subject.name}' has NaN in its cameras; check it with `audioplane subject check`")

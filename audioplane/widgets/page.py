@@ -107,4 +107,5 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
 
 
 def _inside_script(json_text: str) -> str:
-    return json_text.replace("</", "<\\/")
+    """JSON that ends no script and begins no comment, whatever its texts hold."""
+    return json_text.replace("<", "\\u003c")

@@ -12,6 +12,7 @@ from audioplane.audio.features import (
     half_step,
     load_audio,
     load_deepspeech,
+    statistics_size,
 )
 from audioplane.audio.mel import log_mel
 from audioplane.config import AudioConfig
@@ -127,7 +128,7 @@ def test_loudness_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("normalise", ["voice", "subject"])
-@pytest.mark.parametrize("kind", ["mel", "phonetic", "phonetic-causal", "whisper"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "phonetic-causal", "whisper", "whisper-phonetic"])
 def test_features_do_not_depend_on_the_order_of_calls(kind: str, normalise: str) -> None:
     config, own = AudioConfig(features=kind, normalise=normalise), tone(2.0)
     others = [tone(1.0, pitch=pitch) for pitch in (200.0, 900.0)]
@@ -138,7 +139,7 @@ def test_features_do_not_depend_on_the_order_of_calls(kind: str, normalise: str)
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper", "whisper-phonetic"])
 def test_features_that_were_not_fitted_refuse_to_guess(kind: str) -> None:
     with pytest.raises(ValueError, match=r"Features\.fit"):
         Features(AudioConfig(features=kind))(tone(1.0), 25.0)
@@ -166,6 +167,37 @@ def test_every_threshold_of_the_spectrogram_has_an_effect(name: str, monkeypatch
     monkeypatch.setattr(mel, name, 0.5 * getattr(mel, name))
     assert np.abs(mel.standardise(steps)[0] - before).max() > 0.01
     assert not hasattr(mel, "FLOOR_DB"), "it had none"
+
+
+@pytest.mark.parametrize("normalise", ["voice", "subject"])
+def test_features_beside_each_other_are_those_that_they_are_alone(normalise: str) -> None:
+    own, other = tone(2.0), tone(1.3, pitch=250.0)
+    both, *alone = (
+        Features.fit(AudioConfig(features=kind, normalise=normalise), own)
+        for kind in ("whisper-phonetic", "whisper", "phonetic")
+    )
+    for voice, is_own in ((own, True), (other, False)):
+        first, second = (features(voice, 25.0, own_voice=is_own) for features in alone)
+        np.testing.assert_array_equal(both(voice, 25.0, own_voice=is_own), np.concatenate([first, second], axis=2))
+    again = Features(both.config, both.statistics)
+    np.testing.assert_array_equal(both(other, 25.0), again(other, 25.0))
+    assert both.statistics is not None
+    assert statistics_size(both.config, both(other, 25.0).shape[-1]) == len(both.statistics[0])
+
+
+@pytest.mark.parametrize("kind", ["whisper", "whisper-phonetic", "phonetic"])
+def test_windows_of_a_long_voice_are_those_of_a_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audioplane.audio import features as module
+
+    voice = (0.1 * np.random.default_rng(0).standard_normal(60_123)).astype(np.float32)
+    features = Features.fit(AudioConfig(features=kind), tone(2.0))
+    whole = features(voice, 25.0)
+    monkeypatch.setattr(module, "LONG", 50)
+    lazy = features.windows(voice, 25.0)
+    assert isinstance(lazy, module.LazyWindows)
+    assert len(lazy) == len(whole)
+    for frames in (torch.arange(len(whole)), torch.tensor([3, 4, 5]), torch.tensor([len(whole) - 1])):
+        np.testing.assert_allclose(lazy[frames].numpy(), whole[frames.numpy()], atol=1e-4)
 
 
 def test_deepspeech_files(tmp_path: Path) -> None:

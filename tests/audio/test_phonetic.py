@@ -192,7 +192,7 @@ def test_masking_hides_something_but_not_all() -> None:
     assert 0.02 < hidden.float().mean() < 0.6
 
 
-@pytest.mark.parametrize("kind", ["phonetic", "whisper"])
+@pytest.mark.parametrize("kind", ["phonetic", "whisper", "whisper-phonetic"])
 def test_augmented_copies_differ_and_fit_the_windows(kind: str) -> None:
     own = dataclasses.replace(AudioConfig(), features=kind)
     samples = voice(2.0)
@@ -229,3 +229,21 @@ def test_an_encoder_learns_from_augmented_copies_at_the_right_frames() -> None:
     design = np.concatenate([codes, np.ones((400, 1))], axis=1)[100:350]
     read = design @ np.linalg.lstsq(design, opening[100:350], rcond=None)[0]
     assert correlation(read, opening[100:350].astype(np.float64)) > 0.95
+
+
+@pytest.mark.parametrize("variant", ["centred", "causal"])
+def test_features_in_pieces_are_those_at_once(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audioplane.audio import mel, phonetic
+
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.uniform(0, 0.3, 40), 4000)
+    voice = (loud * rng.standard_normal(len(loud))).clip(-1, 1).astype(np.float32)
+    whole = phonetic.FeatureSteps(voice, variant, before=160)
+    wanted = whole[slice(0, len(whole))]
+    for module in (mel, phonetic):
+        monkeypatch.setattr(module, "LONG", 200)
+        monkeypatch.setattr(module, "PIECE", 130)
+    found = phonetic.FeatureSteps(voice, variant, before=160)
+    assert len(found) == len(whole)
+    for piece in (slice(0, len(whole)), slice(125, 270), slice(3, 4), slice(len(whole) - 1, len(whole))):
+        np.testing.assert_allclose(found[piece], wanted[piece], atol=2e-3)

@@ -45,6 +45,13 @@ def test_log_mel_is_whispers() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_log_mel_in_pieces_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = voice(3.01)
+    whole = whisper_mel(samples)
+    monkeypatch.setattr(whisper, "MEL_PIECE", 70)
+    np.testing.assert_allclose(whisper_mel(samples), whole, atol=1e-5)
+
+
 def test_attention_is_the_softmax_of_scaled_products() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -82,6 +89,12 @@ def test_what_ships_is_small() -> None:
         whisper.load("", 3)
 
 
+def test_loading_leaves_the_global_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    whisper.load.__wrapped__()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("samples", [1, 300, 8_000, 40_123])
 def test_any_length_gives_finite_windows(samples: int) -> None:
     own = voice(3.0)[:samples]
@@ -103,7 +116,7 @@ def test_features_hardly_depend_on_where_pieces_begin() -> None:
 
     def moved_by(own: WhisperFeatures) -> float:
         first = own(samples)
-        late = own(np.concatenate([np.zeros(delay * 320, np.float32), samples]))[delay:]
+        late = own(np.concatenate([np.zeros(delay * 320, np.float32), samples]).astype(np.float32))[delay:]
         inner = slice(100, 1900)
         return float((first - late)[inner].std() / first[inner].std(axis=0).mean())
 

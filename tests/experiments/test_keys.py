@@ -198,5 +198,5 @@ def test_defaults_that_moved_on_do_not_hide_the_records_of_tables() -> None:
     assert dataclasses.replace(job, config=job.config.replace("audio.block=1")).identity != job.identity
     known = read_all(PACKAGE.parent / "records" / "demo")
     assert known
-    found = [job for key in ("table2", "table3", "table4") for job in tables.jobs(tables.find(key), "demo", 3).values()]
+    found = [job for key in ("table3", "table4") for job in tables.jobs(tables.find(key), "demo", 3).values()]
     assert all(job.identity in known for job in found)

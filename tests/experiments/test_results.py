@@ -159,6 +159,18 @@ def test_letters_that_mean_something_to_latex_are_escaped():
     assert strange.replace("|", r"\|") in found.markdown()
 
 
+def test_no_table_is_wider_than_its_page():
+    wide, narrow = (result(name, {row: -30.0}).latex() for name, row in (("table2", "+ SS"), ("table7", "English (M)")))
+    assert wide.startswith(r"\begin{sidewaystable}")
+    assert narrow.startswith(r"\begin{table}")
+    for text in (wide, narrow):
+        scaled = re.search(r"\\begin\{adjustbox\}\{max width=\\linewidth\}\n(.*)\n\\end\{adjustbox\}", text, re.DOTALL)
+        assert scaled
+        assert scaled[1].startswith(r"\begin{tabular}")
+        assert scaled[1].endswith(r"\end{tabular}")
+    assert "& $-$30.00" in wide
+
+
 def test_speed_that_was_timed_beside_other_runs_is_left_out():
     found = result("table5", {"Audio-Plane": 30.0})
     assert "FPS: timed beside other runs" in found.caption()

@@ -222,17 +222,18 @@ def test_a_track_is_taken_where_it_is_asked_for(tmp_path: Path) -> None:
 # Times
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.mov"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.mov", "a.webm"])
 @pytest.mark.parametrize("late", [0.2, -0.12])
 def test_sound_keeps_its_time_beside_the_pictures(tmp_path: Path, name: str, late: float) -> None:
     own = np.zeros(32_000, np.float32)
     own[16_000:16_400] = 0.7
-    write_video(tmp_path / "v.mp4", scene(50), 25)
+    pictures, codec = ("v.webm", "libopus") if name.endswith("webm") else ("v.mp4", "aac")
+    write_video(tmp_path / pictures, scene(50), 25)
     soundfile.write(tmp_path / "a.wav", own, 16_000)
-    order = ("-itsoffset", late, "-i", tmp_path / "a.wav", "-i", tmp_path / "v.mp4")
+    order = ("-itsoffset", late, "-i", tmp_path / "a.wav", "-i", tmp_path / pictures)
     if late < 0:
-        order = ("-i", tmp_path / "a.wav", "-itsoffset", -late, "-i", tmp_path / "v.mp4")
-    ffmpeg(*order, "-map", "1:v", "-map", "0:a", "-c:v", "copy", "-c:a", "aac", tmp_path / name)
+        order = ("-i", tmp_path / "a.wav", "-itsoffset", -late, "-i", tmp_path / pictures)
+    ffmpeg(*order, "-map", "1:v", "-map", "0:a", "-c:v", "copy", "-c:a", codec, tmp_path / name)
     for got in (load_audio(tmp_path / name), MediaReader.open(tmp_path / name).sound().samples):
         assert np.argmax(np.abs(got) > 0.35) / 16_000 == pytest.approx(1 + late, abs=0.004)
 

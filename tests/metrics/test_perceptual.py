@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -129,3 +130,20 @@ def test_brisque_runs_on_the_file_that_is_found(empty_home, monkeypatch):
     values = [perceptual.brisque(smooth(side=64)) for _ in range(2)]
     assert values[0] == values[1]
     assert math.isfinite(values[0])
+
+
+def test_fid_of_alike_frames_is_that_of_their_features(monkeypatch):
+    """A stand-in for the network: 200 features of 2,048, of frames of one clip."""
+    perceptual.import_piq()
+    from piq.feature_extractors import fid_inception
+
+    generator = np.random.default_rng(0)
+    slow = generator.standard_normal((200, 8)) @ generator.standard_normal((8, 2048))
+    features = 0.3 + 0.02 * slow + 0.005 * generator.standard_normal((200, 2048))
+    clip = torch.from_numpy(features.astype(np.float32))
+    monkeypatch.setattr(weights, "require", lambda _: Path("none"))
+    monkeypatch.setattr(fid_inception, "InceptionV3", torch.nn.Identity)
+    monkeypatch.setattr(perceptual, "_inception", lambda _, pictures: clip + 0.01 * float(pictures[0].mean()))
+    dark, light = ([np.full((4, 4, 3), level)] * 60 for level in (0.0, 1.0))
+    assert f"{perceptual.fid(dark, dark):.2f}" == "0.00"
+    assert perceptual.fid(light, dark) == pytest.approx(2048 * 0.01**2, rel=1e-4)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 SECONDS, MEMORY = 20, 2 * 2**30
-PATIENCE = 90.0  # seconds by the clock, where others use the machine too: `SECONDS` are of the processor
+PATIENCE = 300.0  # seconds by the clock, where others use the machine too: `SECONDS` are of the processor
 GUARD = 6 * 2**30  # of address space beyond what is there already: a command beyond `MEMORY` shall not hurt the machine
 NOTHING: Mapping[str, str] = MappingProxyType({})
 TRACEBACK = 70  # exit status of a child that ended in a traceback

@@ -30,6 +30,9 @@ def test_numbers_between_bounds_and_no_others() -> None:
 
 
 def test_the_page_has_every_limit(repository: Path) -> None:
-    page = (repository / "docs" / "reliability.md").read_text(encoding="utf-8")
+    place = repository / "docs" / "reliability.md"
+    if not place.exists():
+        pytest.skip("the documents are not here, as in a source distribution")
+    page = place.read_text(encoding="utf-8")
     for one in limits.TABLE.values():
         assert f"| `{one.name}` | {one.value:g} | {one.about} |" in page

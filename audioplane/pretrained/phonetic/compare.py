@@ -39,8 +39,10 @@ FEATURE_KINDS = {
     "log-mel": preset("demo").replace(
         "audio.features=mel", "audio.dropout=0.2", "audio.augment=0.6"
     ),  # what suits it best
-    "phonetic": preset("demo"),
+    "phonetic": preset("demo").replace("audio.features=phonetic"),
     "causal phonetic": preset("demo").replace("audio.features=phonetic-causal"),
+    "Whisper": preset("demo").replace("audio.features=whisper"),
+    "Whisper and phonetic": preset("demo").replace("audio.features=whisper-phonetic"),
 }
 LAGS = range(-6, 7)  # frames among which the best lag is sought
 VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
@@ -256,7 +258,8 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     over_voices = values.groupby(["speaker", "kind", "features", "seed"])[["shown", "a second late"]].mean()
     means, spreads = (over_voices.groupby(["speaker", "kind", "features"]).agg(how) for how in ("mean", "std"))
     texts = means["shown"].map("{:.2f}".format) + " ± " + spreads["shown"].map("{:.2f}".format)
-    table = texts.unstack("features")[list(FEATURE_KINDS)]
+    table = texts.unstack("features")
+    table = table[[name for name in FEATURE_KINDS if name in table]]
     control = means["a second late"].unstack("features")["phonetic"].round(2)
     return table.assign(**{"phonetic, a second late": control})
 
