@@ -18,7 +18,7 @@ def compare(start, stop, channels, alpha, background, target, known, head, motio
     a negative `eyes_margin`: eyes and brows should hold still. `image` and `goal` are overwritten.
     """
     zero, one = np.float32(0.0), np.float32(1.0)
-    whole, use_map = background.shape[0] > 1, channels.shape[2] > 3
+    whole, use_map = background.shape[0] * background.shape[1] > 1, channels.shape[2] > 3
     for y in range(start, stop):
         l1 = mask = eyes_mask = error = inside = zero
         for x in range(channels.shape[1]):
@@ -48,7 +48,7 @@ def spread(start, stop, image, goal, channels, background, motion, eyes, mouth_w
            eyes_margin, v_image, v_l1, v_mask, v_eyes_mask, v_channels, v_alpha):  # fmt: skip
     """Gradients of rows [start, stop); `v_l1` and the masks' are those of the sums, `v_image` that of the image."""
     zero, one = np.float32(0.0), np.float32(1.0)
-    whole, use_map = background.shape[0] > 1, channels.shape[2] > 3
+    whole, use_map = background.shape[0] * background.shape[1] > 1, channels.shape[2] > 3
     for y in range(start, stop):
         for x in range(image.shape[1]):
             own = background[y, x] if whole else background[0, 0]
