@@ -17,7 +17,7 @@ class Windows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, frames: Tensor) -> Tensor: ...
+    def __getitem__(self, frames: Tensor, /) -> Tensor: ...
 
 
 class Convolution(nn.Module):
@@ -112,7 +112,7 @@ class AudioEncoder(nn.Module):
         weights = scores.softmax(dim=-1).view(*groups.shape[:-2], 1, self.neighbours)
         return (groups * weights).sum(dim=-1)
 
-    def all_codes(self, windows: Windows, piece: int = 512) -> Tensor:
+    def all_codes(self, windows: Tensor | Windows, piece: int = 512) -> Tensor:
         """a of every frame (T, code) of a whole voice; the ends are continued by their first and last frame."""
         count, before = len(windows), self.neighbours // 2
         found = []

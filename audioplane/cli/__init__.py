@@ -55,8 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         parser, modules = _parser(list(COMMANDS))
     args = parser.parse_args(arguments)
-    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):  # file names may be no UTF-8
-        sys.stdout.reconfigure(errors="backslashreplace")
+    output: Any = sys.stdout
+    if hasattr(output, "reconfigure"):  # file names may be no UTF-8
+        output.reconfigure(errors="backslashreplace")
     interrupts = _Interrupts()
     try:
         status = modules[args.command].run(args)
