@@ -1,0 +1,176 @@
+"""Mutation testing: what share of small changes of the source do the tests notice?
+
+    pip install --target /tmp/mutants cosmic-ray
+    CI=true PYTHONPATH=.:/tmp/mutants .venv/bin/python benchmarks/mutants.py --minutes 30
+
+cosmic-ray finds the places and makes the changes. Of all mutants a seeded random sample is tried, as many as the time
+allows; each in a process of its own, forked from one that has imported the libraries, in which the one module is
+replaced: nothing on disk changes. It is judged by the tests that `JUDGES` names. What cannot change a result is left
+out: annotations, the texts of errors, decorators; so is what any run would notice, such as a shift of floats by bits;
+and compiled kernels, which each mutant would compile anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.machinery
+import importlib.util
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+JUDGES = {
+    "metrics/face.py": "metrics/test_face.py metrics/test_face_properties.py",
+    "metrics/image.py": "metrics/test_metrics.py metrics/test_image_properties.py",
+    "metrics/mouth.py": "metrics/test_metrics.py metrics/test_series_properties.py",
+    "metrics/statistics.py": "metrics/test_series_properties.py metrics/test_statistics.py",
+    "metrics/sync.py": "metrics/test_series_properties.py metrics/test_syncnet.py",
+    "metrics/syncnet/crops.py": "metrics/test_crops_properties.py metrics/test_syncnet.py",
+    "metrics/syncnet/mfcc.py": "metrics/test_series_properties.py metrics/test_syncnet.py",
+    "splat/gaussians.py": "splat/test_gaussians_properties.py splat/test_gaussians.py",
+    "splat/reference.py": "splat/test_gaussians_properties.py splat/test_rasterization.py",
+    "training/checkpoint.py": "training/test_data_properties.py training/test_checkpoint.py",
+    "training/dataset.py": "training/test_data_properties.py",
+    "training/densify.py": "training/test_data_properties.py",
+}
+LIBRARIES = (
+    "audioplane numpy scipy.stats scipy.ndimage scipy.signal scipy.spatial cv2 torch numba pytest skimage.metrics"
+)
+LEFT_OUT = ("core/RemoveDecorator",)
+ALIKE = ({"Add", "Sub", "Mul", "Div", "FloorDiv"}, {"BitAnd", "BitOr", "BitXor"})
+"""Binary operators that are replaced by each other."""
+LIMIT = 600
+"""Seconds after which a mutant counts as noticed: it runs forever."""
+
+
+def silent_lines(source: str) -> set[int]:
+    """Lines of annotations and of `raise`: what no test of a result can see."""
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        parts: list[Any] = [node] if isinstance(node, ast.Raise) else []
+        if isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation:
+            parts.append(node.annotation)
+        if isinstance(node, ast.FunctionDef) and node.returns:
+            parts.append(node.returns)
+        for part in parts:
+            found |= set(range(part.lineno, part.end_lineno + 1))
+    return found
+
+
+def is_plain(mutation: Any, silent: set[int]) -> bool:
+    """Whether a mutation is one that a test might miss."""
+    if mutation.operator_name in LEFT_OUT or mutation.start_pos[0] in silent:
+        return False
+    name, *operators = mutation.operator_name.split("_")
+    return not name.endswith("ReplaceBinaryOperator") or any(set(operators) <= kind for kind in ALIKE)
+
+
+def candidates(rooms: list[str], seed: int) -> list[Any]:
+    """Mutants of the rooms' files in a random order."""
+    from cosmic_ray.commands.init import _all_work_items  # type: ignore[import-not-found]
+
+    kept = []
+    for name in JUDGES:
+        path = ROOT / "audioplane" / name
+        if name.split("/")[0] in rooms:
+            silent = silent_lines(path.read_text(encoding="utf-8"))
+            mutations = [item.mutations[0] for item in _all_work_items([path], {})]
+            kept += [mutation for mutation in mutations if is_plain(mutation, silent)]
+    random.Random(seed).shuffle(kept)
+    return kept
+
+
+class Replaced(importlib.machinery.SourceFileLoader):
+    """Loads a module from a text instead of its file."""
+
+    def __init__(self, name: str, path: str, text: str) -> None:
+        super().__init__(name, path)
+        self.text = text
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self.text, self.path, "exec")
+
+
+def judge(path: Path, text: str) -> bool:
+    """Whether the tests of a file notice that it has another text; in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        spec = importlib.util.spec_from_loader(name, Replaced(name, str(path), text), origin=str(path))
+
+        class Finder:
+            @staticmethod
+            def find_spec(wanted: str, *_: Any) -> Any:
+                return spec if wanted == name else None
+
+        sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        tests = [f"tests/{test}" for test in JUDGES[path.relative_to(ROOT / "audioplane").as_posix()].split()]
+        os._exit(int(import_module("pytest").main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status != 0
+        time.sleep(0.2)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def mutated(mutation: Any, source: str) -> str:
+    import cosmic_ray.plugins  # type: ignore[import-not-found]
+    from cosmic_ray.mutating import mutate_code  # type: ignore[import-not-found]
+
+    operator = cosmic_ray.plugins.get_operator(mutation.operator_name)(**mutation.operator_args)
+    return mutate_code(source, operator, mutation.occurrence) or source
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    rooms = sorted({name.split("/")[0] for name in JUDGES})
+    parser.add_argument("--room", action="append", choices=rooms, help="default all")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    os.chdir(ROOT)
+    end, counts = time.monotonic() + 60 * given.minutes, Counter[bool]()
+    for library in LIBRARIES.split():
+        import_module(library)
+    chosen = given.room or rooms
+    for name in (name for name in JUDGES if name.split("/")[0] in chosen):
+        path = ROOT / "audioplane" / name
+        if judge(path, path.read_text(encoding="utf-8")):
+            sys.exit(f"the tests of {name} fail without any change: {JUDGES[name]}")
+    every = candidates(chosen, given.seed)
+    for mutation in every:
+        if time.monotonic() > end:
+            break
+        path = Path(mutation.module_path)
+        before = path.read_text(encoding="utf-8")
+        after = mutated(mutation, before)
+        pairs = enumerate(zip(before.splitlines(), after.splitlines(), strict=False), 1)
+        change = next((f"{line}: {a.strip()}  ->  {b.strip()}" for line, (a, b) in pairs if a != b), "")
+        if change:
+            noticed = judge(path, after)
+            counts[noticed] += 1
+            where, outcome = path.relative_to(ROOT).as_posix(), "noticed" if noticed else "survived"
+            print(json.dumps({"file": where, "outcome": outcome, "change": change}), flush=True)
+    tried = counts.total()
+    print(f"{tried} of {len(every)} mutants tried, {counts[True]} noticed ({100 * counts[True] / max(tried, 1):.0f} %)")
+
+
+if __name__ == "__main__":
+    main()
