@@ -31,8 +31,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 JUDGES = {
     "metrics/face.py": "metrics/test_face.py metrics/test_face_properties.py",
-    "metrics/image.py": "metrics/test_metrics.py metrics/test_image_properties.py",
-    "metrics/mouth.py": "metrics/test_metrics.py metrics/test_series_properties.py",
+    "metrics/image.py": "metrics/test_metrics.py metrics/test_image_properties.py reference/test_measures.py",
+    "metrics/mouth.py": "metrics/test_metrics.py metrics/test_series_properties.py evaluation/test_evaluate.py",
     "metrics/statistics.py": "metrics/test_series_properties.py metrics/test_statistics.py",
     "metrics/sync.py": "metrics/test_series_properties.py metrics/test_syncnet.py",
     "metrics/syncnet/crops.py": "metrics/test_crops_properties.py metrics/test_syncnet.py",

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import linalg, stats
 
-from audioplane.metrics.mouth import best_lag, correlation, opening
+from audioplane.metrics.mouth import BELOW, MouthFrame, best_lag, correlation, opening
 from audioplane.metrics.perceptual import frechet_distance
 from audioplane.metrics.statistics import (
     BETTER,
@@ -29,6 +29,7 @@ from audioplane.metrics.sync import roc_auc, score, shift_distances
 from audioplane.metrics.syncnet.mfcc import STEP, mfcc
 from audioplane.metrics.syncnet.scorers import CONTROL_SHIFTS, late
 from tests.strategies import arrays, few, generators, in_any_layout, rotation
+from tests.tiny_subject import TinySubject
 
 slopes = st.one_of(st.floats(0.01, 100), st.floats(-100, -0.01))
 
@@ -57,6 +58,32 @@ def test_a_lag_is_found_whatever_the_units_and_the_other_way_round(generator, la
     assert best_lag(later[::-1], truth[::-1]) == -lag
     found = best_lag(later, truth, most=2)
     assert abs(found) <= 2
+
+
+def test_three_frames_are_enough_for_a_lag_and_two_are_not():
+    truth = np.array([0.0, 2.0, 1.0])
+    assert best_lag(truth, truth, most=0) == 0
+    assert best_lag(truth[:2], truth[:2], most=0) is None
+
+
+@few
+@given(generators, st.floats(-0.02, 0.02))
+def test_the_mouths_place_is_seen_where_the_cameras_put_it(generator, x):
+    """The base of the nose is triangulated from its landmarks in several cameras; the crop lies a known way below."""
+    subject = TinySubject(frames=40)
+    nose = np.array([x, 0.01, -0.02])
+    subject.viewmats[:, :2, 3] = 0.05 * generator.standard_normal((40, 2))
+    views, K = subject.viewmats.astype(np.float64), subject.K.astype(np.float64)
+
+    def seen(point: np.ndarray) -> np.ndarray:
+        places = (views[:, :3, :3] @ point + views[:, :3, 3]) @ K.T
+        return places[:, :2] / places[:, 2:]
+
+    subject.landmarks[:, 33] = seen(nose)
+    place = MouthFrame.follow(subject)  # type: ignore[arg-type]
+    np.testing.assert_allclose(place.centres, seen(nose + np.array([0.0, BELOW, 0.0])), atol=0.05)
+    depth = (views[:, :3, :3] @ nose + views[:, :3, 3])[:, 2]
+    np.testing.assert_allclose(place.scale, K[0, 0] / depth, rtol=1e-2)
 
 
 @few

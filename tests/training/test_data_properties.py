@@ -126,12 +126,25 @@ def test_the_box_holds_the_head_and_its_points_lie_in_the_masks():
     assert np.abs(centre).max() < 0.02
     points = points_inside(subject, subject.train, centre, half, 200, torch.Generator().manual_seed(0))
     assert points.shape == (200, 3)
+    assert float((points - torch.tensor(centre)).abs().max()) > 0.6 * half, "not the box that is left without masks"
     assert bool(((points - torch.tensor(centre)).abs() <= half).all())
     seen = (points.numpy() @ subject.viewmats[40, :3, :3].T + subject.viewmats[40, :3, 3]) @ subject.K.T
     u, v = np.floor(seen[:, :2] / seen[:, 2:]).astype(int).T
     assert subject.head_mask(40)[v.clip(0, 39), u.clip(0, 39)].mean() > 0.9
     again = points_inside(subject, subject.train, centre, half, 200, torch.Generator().manual_seed(0))
     assert torch.equal(points, again)
+
+
+@pytest.mark.parametrize("away", [(0.03, 0.0), (-0.02, 0.04)])
+def test_the_box_follows_a_head_that_is_not_in_the_middle(away):
+    subject = TinySubject()
+    centre, half = head_box(subject, subject.train)
+    masks = [subject.head_mask(t) for t in range(subject.num_frames)]
+    subject.head_mask = lambda t: masks[t]  # type: ignore[method-assign]
+    subject.viewmats[:, :2, 3] -= np.float32(away)  # the same pictures, from cameras that stand elsewhere
+    moved, same = head_box(subject, subject.train)
+    np.testing.assert_allclose(moved, np.add(centre, [*away, 0.0]), atol=1e-4)
+    assert same == pytest.approx(half, rel=1e-3)
 
 
 def test_masks_that_never_overlap_leave_the_box_itself():
