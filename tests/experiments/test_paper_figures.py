@@ -100,11 +100,12 @@ def test_a_head_of_this_version_is_preferred_and_an_older_one_is_told(empty_home
     monkeypatch.setattr(Clip, "open", lambda clip: SimpleNamespace(digest="made up"))
     assert paper_figures.trained_head(job) is None
     own = run_cache.place("adam", "made up", job.config).name.removeprefix("adam-")
-    for key, config in (("older", job.config), ("other", job.config.replace(seed=7)), (own, job.config)):
+    older, other = "0" * 12, "1" * 12
+    for key, config in ((older, job.config), (other, job.config.replace(seed=7)), (own, job.config)):
         folder = cache.make("runs", f"adam-{key}")
         (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
-        assert (key == "older") == (paper_figures.trained_head(job) is None), "an unfinished run is none"
+        assert (key == older) == (paper_figures.trained_head(job) is None), "an unfinished run is none"
         (folder / run_cache.HEAD).write_bytes(b"")
         found = paper_figures.trained_head(job)
         assert found is not None
-        assert (found[0].parent.name, found[1]) == ((f"adam-{own}", True) if key == own else ("adam-older", False))
+        assert (found[0].parent.name, found[1]) == ((f"adam-{own}", True) if key == own else (f"adam-{older}", False))

@@ -15,7 +15,7 @@ from audioplane.experiments import records
 from audioplane.experiments.records import Record
 from audioplane.experiments.results import Result
 from audioplane.experiments.runs import Clip, Job
-from audioplane.experiments.tables import Claim, find, jobs
+from audioplane.experiments.tables import BASE, Claim, find, jobs
 from audioplane.methods.audio_plane.paper.tables import TABLES
 from audioplane.metrics import registry
 
@@ -255,7 +255,7 @@ def test_shared_cells_are_one_run():
 
 
 def test_a_row_differs_from_the_preset_only_in_what_it_names():
-    base = json.loads(preset("demo").replace(*methods.spec(methods.DEFAULT).in_tables).to_json())
+    base = json.loads(preset("demo").replace(*BASE, *methods.spec(methods.DEFAULT).in_tables).to_json())
     for (row, _, _), job in jobs(find("table3"), "demo", 1).items():
         config = json.loads(job.config.to_json())
         changed = {
