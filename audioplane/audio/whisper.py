@@ -27,6 +27,7 @@ from audioplane.audio.mel import SAMPLE_RATE, Statistics
 from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
 from audioplane.errors import UserError
 from audioplane.runtime import weights
+from audioplane.runtime.threads import in_parallel
 
 HOP, WINDOW = 160, 400  # of Whisper's spectrogram, samples
 MEL_PIECE = 12_000  # steps of it that are computed at once: two minutes
@@ -160,7 +161,8 @@ class WhisperFeatures:
     def of_mel(self, mel: NDArray[np.float32], first: int = 0) -> NDArray[np.float32]:
         """Features of a spectrogram (2 n, bands): (n, C).
 
-        It is cut into overlapping pieces, and where two overlap, one is faded into the other.
+        It is cut into overlapping pieces, and where two overlap, one is faded into the other. Each piece is computed on
+        one thread, so that the numbers do not depend on how many there are.
 
         Args:
             mel: see `whisper_mel`, with its `level`.
@@ -171,17 +173,25 @@ class WhisperFeatures:
         count, step, fades = len(mel) // 2, PIECE - OVERLAP, _fade()[:, None]
         found = np.empty((count, self.channels), np.float32)
         total, weight = torch.zeros(PIECE, self.encoder.width), torch.zeros(PIECE, 1)  # of the states from `start` on
-        for start in range(-first, count, step):
-            low, high = max(start, 0), min(start + PIECE, count)
+
+        def ends(start: int) -> tuple[int, int]:
+            return max(start, 0), min(start + PIECE, count)
+
+        @torch.no_grad()
+        def encoded(start: int) -> Tensor:
+            low, high = ends(start)
+            return self.encoder(torch.from_numpy(mel[None, 2 * low : 2 * high]))[0]
+
+        starts = [start for start in range(-first, count, step) if start == -first or start + OVERLAP < count]
+        for start, piece in zip(starts, in_parallel(encoded, starts), strict=True):
+            low, high = ends(start)
             here = slice(low - start, high - start)
-            total[here] += fades[here] * self.encoder(torch.from_numpy(mel[None, 2 * low : 2 * high]))[0]
+            total[here] += fades[here] * piece
             weight[here] += fades[here]
             done = count if high == count else max(start + step, 0)
             known = slice(low - start, done - start)
             states = total[known] / weight[known]
             found[low:done] = states if self.projection is None else functional.linear(states, *self.projection)
-            if high == count:
-                break
             total, weight = (torch.cat([some[step:], torch.zeros_like(some[:step])]) for some in (total, weight))
         return found
 
