@@ -91,9 +91,10 @@ def rasterization(
         opacity = (opacities * rho if antialiased else opacities)[order]
         alpha = (opacity[:, None, None] * strength).clamp(max=MAX_ALPHA)
         alpha = torch.where(alpha >= ALPHA_THRESHOLD, alpha, 0)
-        light = torch.cumprod(torch.cat([torch.ones_like(alpha[:1]), 1 - alpha]), 0)  # before each, then after all
+        whole = torch.ones(1, height, width, dtype=dtype)
+        light = torch.cumprod(torch.cat([whole, 1 - alpha]), 0)  # before each, then after all
         alpha = torch.where(light[1:] > MIN_LIGHT, alpha, 0)  # the first to leave less is not drawn, nor what follows
-        light = torch.cumprod(torch.cat([torch.ones_like(alpha[:1]), 1 - alpha]), 0)
+        light = torch.cumprod(torch.cat([whole, 1 - alpha]), 0)
         values = (colors if colors.dim() == 2 else colors[camera])[order]
         image = torch.einsum("nhw,nd->hwd", alpha * light[:-1], values)
         if backgrounds is not None:

@@ -91,6 +91,18 @@ def test_a_flat_picture_gives_a_flat_crop(grey, pixels):
     assert (crop == grey).all()
 
 
+@pytest.mark.parametrize("size", [1.0, 2.0, 4.0])
+def test_fine_stripes_of_a_large_face_come_out_gray(size):
+    """Pixels finer than the crop's are averaged, not picked."""
+    stripes = np.zeros((600, 600), np.uint8)
+    stripes[::2] = 255
+    warp = np.array([[size, 0, 300.0], [0, size, 300.0 - 73 * size]])
+    for pixels in (12, 25):
+        for picture in (stripes, stripes.T):
+            crop = cut_mouth(picture, warp, pixels=pixels)
+            assert np.abs(crop.astype(int) - 127).max() <= 8
+
+
 @few
 @given(faces, st.floats(0.2, 5), st.floats(-9, 9))
 def test_boxes_follow_the_face(landmarks, size, shift):

@@ -224,6 +224,21 @@ def test_the_twins_light_adds_up(seed, cameras):
     torch.testing.assert_close(flat, alpha.expand(cameras, 7, 9, 2))
 
 
+@few
+@given(seeds, st.floats(1.7, 2.3))
+def test_the_twin_draws_between_its_planes_alone(seed, plane):
+    s = scene(seed, 12, (9, 7), 1)
+    leaves = {name: t.detach() for name, t in s.leaves(torch.float64).items()}
+    size = {"Ks": s.Ks.double(), "width": 9, "height": 7}
+    depths = leaves["means"] @ leaves["viewmats"][0, 2, :3] + leaves["viewmats"][0, 2, 3]
+    for planes, kept in (({"far_plane": plane}, depths <= plane), ({"near_plane": plane}, depths >= plane)):
+        chosen = {name: t[kept] if len(t) == 12 else t for name, t in leaves.items()}
+        image, alpha = reference.rasterization(**leaves, **size, **planes)
+        alone, alone_alpha = reference.rasterization(**chosen, **size)
+        torch.testing.assert_close(image, alone)
+        torch.testing.assert_close(alpha, alone_alpha)
+
+
 # Pictures
 
 
