@@ -170,7 +170,8 @@ def _until(true: Callable[[], bool]) -> None:
 def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch):
     clip = Clip.of(folder)
     job = jobs(find("table2"), "smoke", 1, clip)["+ AP & SS", "test set A", 0]
-    record = replace(runs.run(Job(clip, TINY)), identity=job.identity)
+    asked = json.loads(job.config.to_json())
+    record = replace(runs.run(Job(clip, TINY)), identity=job.identity, config=asked)
     older = replace(record, key="0" * 12, code="older")
     older.save(tmp_path / "kept")
     result = runner._collect(
@@ -205,7 +206,7 @@ def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):
     ("arguments", "said"),
     [
         (["table9"], "there is no table 'table9'"),
-        (["table2", "--seeds", "0"], "--seeds and --jobs are 1 or more"),
+        (["table2", "--seeds", "0"], "--seeds lies between 1 and"),
         (["table5", "--subject", "x"], "not with table5"),
         (["table5", "--films", "nowhere"], "there is no folder nowhere"),
         (["table2", "--preset", "huge"], "no preset 'huge'"),
