@@ -1,7 +1,7 @@
 """Mutation testing: what share of small changes of the source do the tests notice?
 
-    pip install --target /tmp/mutants cosmic-ray
-    CI=true PYTHONPATH=.:/tmp/mutants .venv/bin/python benchmarks/mutants.py --minutes 30
+    pip install --target build/mutants cosmic-ray
+    CI=true PYTHONPATH=.:build/mutants .venv/bin/python benchmarks/mutants.py --minutes 30
 
 cosmic-ray finds the places and makes the changes. Of all mutants a seeded random sample is tried, as many as the time
 allows; each in a process of its own, forked from one that has imported the libraries, in which the one module is
