@@ -137,7 +137,7 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
     for name in kind.branch_names:
         prefix = f"branches.{name}.params."
         arrays = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
-        checkpoint.check_cloud(arrays, f"{what}: {name}")
+        checkpoint.check_cloud(arrays, f"{what}: {name}", kind.own_arrays(config, name))
         clouds[name] = from_parameters(arrays)
     *center, half = about["box"]
     box = Box((center[0], center[1], center[2]), half)
