@@ -24,7 +24,15 @@ SHARED = (
     "schedule.checkpoint_every=7",
     "schedule.preview_every=0",
 )
-SMALL = {"audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16")}
+SMALL = {
+    "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
+    "talking_gaussian": (
+        "method.resolution=8",
+        "method.hidden=16",
+        "method.mouth_initial=20",
+        "method.mouth_share=0.4",
+    ),
+}
 """Settings that make a method small."""
 
 VARIANTS = {
