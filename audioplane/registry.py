@@ -25,6 +25,7 @@ DEFAULT = "audio_plane"
 BUILT_IN = {
     "audio_plane": "audioplane.methods.audio_plane",
     "talking_gaussian": "audioplane.methods.talking_gaussian",
+    "degstalk": "audioplane.methods.degstalk",
 }
 
 

@@ -152,8 +152,6 @@ class Method(nn.Module):
         generator: of the initial weights.
     """
 
-    branch_names: Sequence[str] = ("head",)
-
     def __init__(
         self, config: Config, clouds: Mapping[str, Gaussians], box: Box, channels: int, generator: torch.Generator
     ) -> None:
@@ -177,6 +175,11 @@ class Method(nn.Module):
         return ()
 
     @classmethod
+    def branch_names(cls, config: Config) -> Sequence[str]:
+        """The branches, those in front first."""
+        return ("head",)
+
+    @classmethod
     def start(cls, config: Config, name: str) -> Start:
         """Where the cloud of a branch begins."""
         return Start(config.gaussians.initial, config.gaussians.cap)
@@ -192,7 +195,7 @@ class Method(nn.Module):
 
     def stages(self) -> tuple[Stage, ...]:
         """The parts of training: by default the static clouds, then what moves them."""
-        return two_stages(self.config, self.branch_names)
+        return two_stages(self.config, tuple(self.branches))
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """What is learned beside the clouds: "network", "tables" and "encoder".

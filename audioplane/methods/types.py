@@ -129,11 +129,13 @@ class Start:
     Attributes:
         initial: random points. cap: most Gaussians that it grows to.
         region: in which most masks agree that the points lie: "head", "hair" or "mouth".
+        may_vanish: whether a film may show nothing of it, such as hair.
     """
 
     initial: int
     cap: int
     region: str = "head"
+    may_vanish: bool = False
 
 
 @dataclass(frozen=True)

@@ -134,10 +134,12 @@ def sort_in_space(params: nn.ParameterDict, optimizers: Optimizers, normalised: 
     )
 
 
-def is_dead(cloud: Gaussians) -> str | None:
-    """Why a cloud can no longer learn, in words, or None."""
+def is_dead(cloud: Gaussians, may_vanish: bool = False) -> str | None:
+    """Why a cloud can no longer learn, in words, or None; one that `may_vanish` may be of what a film does not show."""
     if not cloud.is_finite():
         return "the cloud has NaN or infinite parameters"
+    if may_vanish:
+        return None
     if len(cloud) < 4 or float(torch.sigmoid(cloud.opacities).max()) < 0.02:
         return "the cloud is dead: nothing of it can be seen"
     return None

@@ -130,7 +130,7 @@ class Trainer:
 
     def _make_method(self) -> Method:
         kind = registry.load(registry.spec(self.config.method.NAME).model)
-        clouds = {name: self._first_cloud(kind.start(self.config, name)) for name in kind.branch_names}
+        clouds = {name: self._first_cloud(kind.start(self.config, name)) for name in kind.branch_names(self.config)}
         generator = seeds.generator(self.config.seed, seeds.WEIGHTS)
         return kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], generator)
 
@@ -216,7 +216,11 @@ class Trainer:
                 sort_in_space(params, self.optimizers.clouds[name], self.box.normalise(params["means"]))
 
     def _dead(self) -> str | None:
-        return next((why for branch in self.method.each() if (why := is_dead(branch.cloud.detach()))), None)
+        for name, branch in self.method.named():
+            why = is_dead(branch.cloud.detach(), self.method.start(self.config, name).may_vanish)
+            if why:
+                return why
+        return None
 
     def _stopped(self, why: str) -> str:
         kept = ""

@@ -7,7 +7,7 @@ L = L1 + w D-SSIM (+ w LPIPS in the second half of fusion)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from audioplane.splat.gaussians import Gaussians, Picture
 if TYPE_CHECKING:
     from audioplane.config import Config
 
+Window = Callable[[float], tuple[float, float]]
 COLOURS = ("sh0", "shN")
 SWEEPS = 8  # of the window of mouth openings over the face's motion stage
 WIDEST = 0.9  # quantile of the mouth openings from which its inside is seen at first
@@ -36,12 +37,18 @@ MOST_SCALE = 100.0  # of the mouth's terms, whose pixels are few
 class TwoBranches(Method):
     """What methods with a face and the inside of a mouth share: stages, the mouth's losses and the fusion's."""
 
-    branch_names = ("face", "mouth")
-
     @property
     def own(self) -> BranchesConfig:
         """The method's own settings."""
         return self.config.method  # type: ignore[return-value]
+
+    @classmethod
+    def branch_names(cls, config: Config) -> Sequence[str]:
+        return ("face", "mouth")
+
+    def shares(self) -> dict[str, float]:
+        """Of the iterations before fusion, by branch, in the order in which they learn."""
+        return {"face": 1.0 - self.own.mouth_share, "mouth": self.own.mouth_share}
 
     @classmethod
     def start(cls, config: Config, name: str) -> Start:
@@ -50,7 +57,7 @@ class TwoBranches(Method):
         assert isinstance(own, BranchesConfig)
         mouth = max(8, round(own.mouth_gaussians * cap))
         if name == "mouth":
-            return Start(min(own.mouth_initial, mouth), mouth, "mouth")
+            return Start(min(own.mouth_initial, mouth), mouth, "mouth", may_vanish=True)
         rest = max(8, cap - mouth)
         return Start(min(config.gaussians.initial, rest), rest)
 
@@ -61,22 +68,26 @@ class TwoBranches(Method):
         own, schedule = self.own, self.config.schedule
         whole = schedule.coarse + schedule.fine
         fusion = round(own.fuse_share * whole) if schedule.fine else 0
-        rest = whole - fusion
-        mouth = round(own.mouth_share * rest)
-        share = schedule.coarse / whole
-        return (
-            *self.branch_stages("face", rest - mouth, share, None, self.face_window()),
-            *self.branch_stages("mouth", mouth, share, lambda done: (WIDEST, 1.0), opening_downward),
-            *self.fusion_stages(fusion),
-        )
+        counts = {name: round(share * (whole - fusion)) for name, share in self.shares().items()}
+        counts["face"] += whole - fusion - sum(counts.values())
+        share, found = schedule.coarse / whole, []
+        for name, count in counts.items():
+            found += self.branch_stages(name, count, share)
+        return (*found, *self.fusion_stages(fusion))
 
-    def branch_stages(self, name: str, iterations: int, share: float, static, moving) -> tuple[Stage, ...]:
+    def openings(self, name: str) -> tuple[Window | None, Window | None]:
+        """Which frames a branch sees at rest and moving, as `Stage.opening`."""
+        if name == "mouth":
+            return (lambda done: (WIDEST, 1.0)), opening_downward
+        return None, self.face_window() if name == "face" else None
+
+    def branch_stages(self, name: str, iterations: int, share: float) -> tuple[Stage, ...]:
         """A branch at rest, then moving.
 
         Args:
             name: of the branch. iterations: of both. share: that is static.
-            static, moving: which frames they see, `Stage.opening`.
         """
+        static, moving = self.openings(name)
         first = round(share * iterations)
         trains = [f"tables-{name}", f"network-{name}", *["encoder"][: self.config.audio.fine_rate > 0.0]]
         small = bool(self.config.schedule.early_size)
@@ -94,7 +105,7 @@ class TwoBranches(Method):
             Stage("fusion, perceptual", iterations - half, arrays=arrays),
         )
 
-    def face_window(self):
+    def face_window(self) -> Window | None:
         """A window of mouth openings that moves upward, again and again; None where it holds all."""
         width = self.own.opening_window
         if width >= 1.0:
