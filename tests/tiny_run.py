@@ -24,7 +24,10 @@ SHARED = (
     "schedule.checkpoint_every=7",
     "schedule.preview_every=0",
 )
-SMALL = {"audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16")}
+SMALL = {
+    "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
+    "synctalk_pp": ("method.resolution=8", "method.features=8", "method.hidden=16", "method.canonical_hidden=16"),
+}
 """Settings that make a method small."""
 
 VARIANTS = {
@@ -37,7 +40,12 @@ VARIANTS = {
         ("method.field=six_planes", "method.expression=true"),
         ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
         ("method.saliency=false", "audio.fine_rate=1e-3"),
-    )
+    ),
+    "synctalk_pp": (
+        (),
+        ("method.fusion=multiply", "method.initialisation=none", "method.mask=none", "method.expression=none"),
+        ("method.initialisation=all", "method.expression=blink", "method.mask=loss", "method.pose=false"),
+    ),
 }
 """What contract tests try of a method beside its defaults."""
 
