@@ -182,7 +182,7 @@ def landmark_points(subject: Subject, frames: range) -> Tensor:
         np.concatenate([marks, np.ones((*marks.shape[:2], 1))], axis=2) @ np.linalg.inv(subject.K.astype(np.float64)).T
     )
     points = (rays * views[:, None, 2:3, 3] - views[:, None, :3, 3]) @ views[:, :3, :3]
-    known: np.ndarray = np.isfinite(points).all(axis=2)
+    known = np.asarray(np.isfinite(points).all(axis=2))
     found = np.full(points.shape[1:], np.nan)
     for k in np.flatnonzero(known.any(axis=0)):
         found[k] = np.median(points[known[:, k], k], axis=0)
