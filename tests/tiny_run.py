@@ -30,6 +30,7 @@ SMALL = {
     "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
     "talking_gaussian": BRANCHES,
     "degstalk": BRANCHES,
+    "synctalk_pp": ("method.resolution=8", "method.features=8", "method.hidden=16", "method.canonical_hidden=16"),
 }
 """Settings that make a method small."""
 
@@ -45,6 +46,11 @@ VARIANTS = {
         ("method.saliency=false", "audio.fine_rate=1e-3"),
     ),
     "degstalk": ((), ("method.embedding_place=after", "method.coefficients=all", "method.hair=false")),
+    "synctalk_pp": (
+        (),
+        ("method.fusion=multiply", "method.initialisation=none", "method.mask=none", "method.expression=none"),
+        ("method.initialisation=all", "method.expression=blink", "method.mask=loss", "method.pose=false"),
+    ),
 }
 """What contract tests try of a method beside its defaults."""
 

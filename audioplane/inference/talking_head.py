@@ -15,40 +15,30 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
 from audioplane.errors import UserError
-from audioplane.inference import arguments, compositing
+from audioplane.inference import arguments, compositing, expressions
 from audioplane.inference import poses as head_poses
+from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
+from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
-from audioplane.motion.captures import at_rate
-from audioplane.motion.natural import natural_expression
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians, splat
-from audioplane.subject import blendshapes
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
-POSES = ("test", "still", "natural")
-EXPRESSIONS = ("natural", "none")
-NO_EXPRESSION = (
-    "this head's eyes and brows cannot be driven: it was trained without an expression; train it with the preset demo "
-    "on a Subject that has blendshapes"
-)
-FADE = 9  # frames in which lips close where speech ends
-FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 
 
 def _exact(function: F) -> F:
@@ -138,7 +128,11 @@ class TalkingHead:
         return all(branch.static is not None for branch in self.branches.values())
 
     def condition(
-        self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None
+        self,
+        audio_code: Tensor,
+        time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
+        viewmat: np.ndarray | Tensor | None = None,
     ) -> Condition:
         """What drives a frame.
 
@@ -146,15 +140,17 @@ class TalkingHead:
             audio_code: (code,) from `encode`. time: within the training clip; only fields over time ask for it.
             expression: (E,) weights of `expression_names`; None for the person's rest pose. Heads that take none
                 ignore it.
+            viewmat: (4, 4) camera-from-head, for methods that the head's pose enters; None for the typical one.
 
         Raises:
             UserError: an expression of another shape.
         """
+        pose = None if viewmat is None else torch.from_numpy(pose_numbers(np.asarray(viewmat)))
         if self.own_range is None:
-            return Condition(audio_code, time)
+            return Condition(audio_code, time, None, pose)
         weights = self.own_range.rest if expression is None else expression
         given = arguments.numbers(weights, (len(self.expression_names),), "expression")
-        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())))
+        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())), pose)
 
     @property
     def expression_names(self) -> Sequence[str]:
@@ -167,29 +163,30 @@ class TalkingHead:
         Raises:
             UserError: the head takes none.
         """
-        if self.own_range is None or not self.own_range.is_captured:
-            raise UserError(NO_EXPRESSION)
-        track = self.extras["expression"].numpy().astype(np.float64)
-        weights = np.zeros((len(track), blendshapes.COUNT))
-        weights[:, [blendshapes.index(name) for name in self.expression_names]] = track
-        return at_rate(weights, self.fps, fps)
+        return expressions.filmed(self.own_range, self.extras.get("expression"), self.fps, fps)
 
     def _known_conditions(self) -> list[Condition]:
         """Of the training frames: every few of them, and those in which a blendshape goes farthest."""
-        codes = self.extras["codes"]
+        codes, count = self.extras["codes"], len(self.viewmats)
+        every = -(-count // len(codes))
+        frames = [min(k * every, count - 1) for k in range(len(codes))]
         if self.own_range is None:
-            return [self.condition(code) for code in codes]
+            return [self.condition(code, viewmat=self.viewmats[t]) for code, t in zip(codes, frames, strict=True)]
         track = self.extras["expression"]
-        every = -(-len(track) // len(codes))
-        pairs = [(code, track[min(k * every, len(track) - 1)]) for k, code in enumerate(codes)]
-        farthest = {int(t) for t in track.argmax(dim=0)}
-        pairs += [(codes[min(t // every, len(codes) - 1)], track[t]) for t in sorted(farthest)]
-        return [self.condition(code, expression=weights) for code, weights in pairs]
+        frames += sorted({int(t) for t in track.argmax(dim=0)})
+        own = [codes[min(t // every, len(codes) - 1)] for t in frames]
+        return [self.condition(a, 0.0, track[t], self.viewmats[t]) for a, t in zip(own, frames, strict=True)]
 
     @_exact
-    def deform(self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None) -> Gaussians:
+    def deform(
+        self,
+        audio_code: Tensor,
+        time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
+        viewmat: np.ndarray | Tensor | None = None,
+    ) -> Gaussians:
         """The cloud of a frame, of all branches, G' = G + d Delta G (Audio-Plane, Eq. 13); arguments of `condition`."""
-        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression)).values()))
+        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression, viewmat)).values()))
 
     def _deformed(self, condition: Condition) -> dict[str, Gaussians]:
         return {name: branch.deform(condition) for name, branch in self.branches.items()}
@@ -252,7 +249,7 @@ class TalkingHead:
         width, height, K = self._camera(size)
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
-        condition = self.condition(audio_code, time, expression)
+        condition = self.condition(audio_code, time, expression, view)
         try:
             layers = {n: splat(cloud, view, K, width, height) for n, cloud in self._deformed(condition).items()}
             picture = next(iter(layers.values())) if len(layers) == 1 else self.method.compose(layers)
@@ -346,39 +343,16 @@ class TalkingHead:
         Raises:
             UserError: a capture for a head that takes none, or no such expression.
         """
-        count, own = count_frames(audio, self.fps), self.own_range
-        if isinstance(expression, str) and expression not in EXPRESSIONS:
-            raise UserError(f"expression is one of {', '.join(EXPRESSIONS)}, or a capture, not '{expression}'")
-        if own is None or not own.is_captured:
-            if not isinstance(expression, str):
-                raise UserError(NO_EXPRESSION)
-            return None
-        if not isinstance(expression, str):
-            given = arguments.capture(expression, "expression")
-            found = own.adopt(given)[head_poses.back_and_forth(count, len(given))]
-        elif expression == "none":
-            found = np.tile(own.rest, (count, 1))
-        else:
-            head = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
-            found = natural_expression(own, audio, count, self.fps, seed, head)
-        return own.clip(found + own.steered(np.asarray([steer])) - own.rest) if len(steer) else found
+        turned = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
+        return expressions.of_voice(self.own_range, audio, self.fps, expression, seed, turned, steer)
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
-        still = np.zeros(count, dtype=int)
         if not isinstance(poses, str):
-            return arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy(), still
-        seen = self.viewmats.numpy()
-        if poses == "test":
-            if not len(self.extras["test_viewmats"]):
-                raise UserError("this head has no poses of a held-out clip; take --poses still or natural")
-            at = head_poses.back_and_forth(count, len(self.extras["test_viewmats"]))
-            return self.extras["test_viewmats"].numpy()[at], at + 1
-        if poses == "still":
-            return np.tile(seen[head_poses.typical(seen)], (count, 1, 1)), still
-        if poses == "natural":
-            return head_poses.natural_poses(seen, count, self.fps, seed), still
-        raise UserError(f"poses are one of {', '.join(POSES)}, not '{poses}'")
+            given = arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy()
+            return given, np.zeros(count, dtype=int)
+        seen, held_out = self.viewmats.numpy(), self.extras["test_viewmats"].numpy()
+        return head_poses.named(poses, count, self.fps, seed, seen, held_out)
 
     def speak(
         self,
@@ -409,42 +383,3 @@ class TalkingHead:
         pictures = self.frames(audio, poses, size, seed, mark, features, more, expression)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
-
-
-def match_training_statistics(codes: Tensor, speech: np.ndarray | None = None) -> Tensor:
-    """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
-
-    An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
-    would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
-    than twofold: a cough or a pause is not made speech.
-
-    Args:
-        codes: of every frame.
-        speech: (T,) of bool, the frames by which the voice is judged (`audio.activity.speech_frames`), so that silence
-            stays silence, with closed lips, and is not taken for the middle of all that a voice says. Default all.
-    """
-    judged = codes if speech is None else codes[torch.from_numpy(speech)]
-    if len(judged) == 0:
-        return codes
-    own = len(judged) / (len(judged) + FAMILIAR)
-    spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
-    return (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
-
-
-def close_lips(codes: Tensor, speech: np.ndarray, rest: Tensor | None) -> Tensor:
-    """Codes (T, code) that go over to that of closed lips where nobody speaks.
-
-    An encoder has hardly ever seen long silence: what it makes of it is chance, and lips would move in it.
-
-    Args:
-        codes: of every frame.
-        speech: (T,) of bool, see `audio.activity.speech_frames`; short pauses belong to speech, and stay as they are.
-        rest: (code,), the code of closed lips; None where a head has none.
-    """
-    if rest is None or speech.all():
-        return codes
-    spoken = uniform_filter1d(speech.astype(np.float32), FADE, mode="nearest")
-    return torch.lerp(rest, codes, torch.from_numpy(spoken)[:, None])
-
-
-__all__: Sequence[str] = ["EXPRESSIONS", "POSES", "TalkingHead"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -192,6 +193,21 @@ class Method(nn.Module):
     def make_branch(self, name: str, cloud: Gaussians, generator: torch.Generator) -> Branch:
         """The branch `name` over its canonical cloud."""
         raise NotImplementedError
+
+    def smoothed(self, track: np.ndarray) -> np.ndarray:
+        """Captured weights (T, E) of `expression` as the method reads them; by default as they are."""
+        return track
+
+    def observe(self, poses: Tensor, landmarks: Tensor) -> None:
+        """Is told once, before training, of the training frames.
+
+        Args:
+            poses: (T, 6), see `pose.pose_numbers`. landmarks: (68, 3) metres, where they are on the head; NaN for those
+                that no frame has.
+        """
+
+    def begin(self, stage: Stage) -> None:
+        """Is told before each iteration."""
 
     def stages(self) -> tuple[Stage, ...]:
         """The parts of training: by default the static clouds, then what moves them."""

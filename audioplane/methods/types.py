@@ -26,7 +26,7 @@ class Condition:
         time: of the frame in the training clip, 0 to 1; beyond the clip it may lie outside.
         expression: weights of the blendshapes that the method takes (`Method.expression`), in spreads from the person's
             rest pose, (E,); None for the rest pose.
-        pose: rotation vector and translation of the head, (6,), or None.
+        pose: of the head, (6,), see `pose.pose_numbers`; None for the typical one.
     """
 
     audio: Tensor

@@ -40,7 +40,7 @@ class Box:
 class Gaussians:
     """N Gaussians.
 
-    Audio-Plane, Eq. 2 (journal).
+    Audio-Plane, Eq. 2 (journal); SyncTalk++, Eq. 13.
 
     Attributes:
         means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of

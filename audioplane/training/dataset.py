@@ -191,6 +191,24 @@ def head_box(subject: Subject, frames: range, count: int = 24) -> tuple[tuple[fl
     return (float(x), float(y), 0.0), half
 
 
+def landmark_points(subject: Subject, frames: range) -> Tensor:
+    """Where the 68 landmarks are on the head: (68, 3) metres, the median over frames; NaN for those that no frame has.
+
+    Depth is not known: each lies where its ray meets the plane through the head's origin that faces the camera.
+    """
+    marks = np.asarray(subject.landmarks[frames.start : frames.stop], np.float64)
+    views = subject.viewmats[frames.start : frames.stop].astype(np.float64)
+    rays = (
+        np.concatenate([marks, np.ones((*marks.shape[:2], 1))], axis=2) @ np.linalg.inv(subject.K.astype(np.float64)).T
+    )
+    points = (rays * views[:, None, 2:3, 3] - views[:, None, :3, 3]) @ views[:, :3, :3]
+    known = np.asarray(np.isfinite(points).all(axis=2))
+    found = np.full(points.shape[1:], np.nan)
+    for k in np.flatnonzero(known.any(axis=0)):
+        found[k] = np.median(points[known[:, k], k], axis=0)
+    return torch.from_numpy(found.astype(np.float32))
+
+
 def points_inside(
     subject: Subject,
     frames: range,

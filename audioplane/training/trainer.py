@@ -30,7 +30,7 @@ from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.subject.masks import mouth_opening
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
-from audioplane.training.dataset import FrameCache, head_box, points_inside, samples
+from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
 
@@ -132,7 +132,10 @@ class Trainer:
         kind = registry.load(registry.spec(self.config.method.NAME).model)
         clouds = {name: self._first_cloud(kind.start(self.config, name)) for name in kind.branch_names(self.config)}
         generator = seeds.generator(self.config.seed, seeds.WEIGHTS)
-        return kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], generator)
+        method = kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], generator)
+        train = self.subject.train
+        method.observe(self.conditions.poses[train.start : train.stop], landmark_points(self.subject, train))
+        return method
 
     def _first_cloud(self, start: Start) -> Gaussians:
         box, seed, train, count = self.box, self.config.seed, self.subject.train, start.initial
@@ -174,6 +177,7 @@ class Trainer:
             UserError: the loss is not finite or a cloud is dead; the last checkpoint is good.
         """
         config, at = self.config, self.method.position(self.iteration)
+        self.method.begin(at.stage)
         self.optimizers.set_rates(at, config.optim)
         sample, expression = replace(sample.to(self.device), compared=self.conditions.compared_with(sample.index)), None
         if at.stage.deforms:

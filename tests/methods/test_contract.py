@@ -85,6 +85,7 @@ def test_gradients_are_finite_and_reach_all_that_the_stage_trains(variant: Seque
         silent = {names[id(p)] for p in (*params, *clouds)}
         frames = samples(trainer.cache, trainer.subject.train, trainer.config.schedule, 0, 0, 3)
         for sample in (replace(sample, iteration=7 * sample.iteration) for sample in frames):
+            trainer.method.begin(stage)
             trainer.method.zero_grad(set_to_none=True)
             picture = trainer._render(trainer.cache, sample.index, stage.deforms, None, stage.branches)
             sample = replace(sample, compared=trainer.conditions.compared_with(sample.index))
@@ -120,7 +121,7 @@ def test_folded_is_unfolded(variant: Sequence[str], tmp_path: Path) -> None:
             unfolded = Gaussians.joined([branch.deform(condition) for branch in trainer.method.each()])
             face = captured(head, trainer.subject)
             own = None if face is None else face[t]
-            folded = head.deform(codes[t], condition.time, own)
+            folded = head.deform(codes[t], condition.time, own, trainer.cache.viewmats[t])
             assert (folded.means - head.cloud.means).abs().max() > 1e-4, "something moves"
             torch.testing.assert_close(folded.pack(), unfolded.pack(), atol=2e-3, rtol=2e-3)
             expected = trainer.render(t).over(torch.zeros(3)).clamp(0, 1).numpy()

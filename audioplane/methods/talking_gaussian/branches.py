@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.deform.mlp import DeformationMLP, linear
-from audioplane.deform.planes import Planes
+from audioplane.deform.planes import Planes, rows_at
 from audioplane.methods.base import Branch, joined, offset_units
 from audioplane.methods.types import Condition, Deformed, Modulation, Wiring
 from audioplane.splat.gaussians import Box, Gaussians
@@ -73,14 +72,7 @@ class PlaneBranch(Branch):
         return {"planes.planes": self.planes.planes}
 
     def rows_read(self) -> dict[str, Tensor]:
-        from audioplane.deform import plane_kernels
-
-        points, layout = self.points().detach().cpu().numpy(), self.planes.layout
-        slots = np.full(len(self.planes.planes), -1, np.int32)
-        rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
-        corners = np.empty((len(layout), len(points), 4), np.int32)
-        plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
-        return {"planes.planes": torch.from_numpy((slots >= 0).nonzero()[0])}
+        return {"planes.planes": rows_at(self.points(), self.planes)}
 
 
 class Attention(nn.Module):
