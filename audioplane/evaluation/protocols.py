@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from audioplane.errors import UserError
 
 REGIONS = ("full", "head", "mouth box")
-PASTED = ("nothing", "torso", "hair and torso")
+PASTED = ("nothing", "torso", "hair and torso", "all but the face")
 
 
 def quality(codec: str) -> int:
@@ -42,7 +42,8 @@ class Protocol:
         region: "full" (the whole frame), "head" (pixels that are head in the truth) or "mouth box" (a square around the
             true mouth, as wide as the face is high). Measures that need rectangles see the region's box.
         pasted: what of the truth is pasted into the render: "nothing" (the method's own torso), "torso" (torso and
-            background) or "hair and torso".
+            background), "hair and torso", or "all but the face" (the rendered face in the true frame, with a blurred
+            edge: `inference.portrait`, edge "mask", which leaves the truth as it is).
         codec: "" for the arrays themselves, else how both sides are encoded and decoded again, such as
             "libx264 crf 10".
         crop: what is cut away before anything else: "none", or "even" (an odd last row or column, as encoders do).
@@ -93,6 +94,12 @@ _ALL = (
         "hair and torso",
         "libx264 crf 10",
         "even",
+    ),
+    Protocol(
+        "portrait",
+        "the whole frame, in which only the face is rendered, as SyncTalk and its successor deliver it",
+        "full",
+        "all but the face",
     ),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}

@@ -36,6 +36,7 @@ from audioplane.splat.gaussians import Gaussians
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
+    from audioplane.inference.portrait import Portrait
     from audioplane.training.trainer import Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -289,6 +290,7 @@ class TalkingHead:
         sample: np.ndarray | None = None,
         expression: str | np.ndarray = "natural",
         steer: Sequence[float] = (),
+        portrait: Portrait | None = None,
     ) -> Iterator[np.ndarray]:
         """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
 
@@ -298,11 +300,18 @@ class TalkingHead:
             size: width in pixels; 0 for the trained one. seed: of natural poses and expression.
             mark: whether to write "synthetic" into a corner. features, sample: as for `encode`.
             expression, steer: as for `expressions`.
+            portrait: puts the face into the frames of its source clip, in their size, poses and order.
 
         Yields:
             (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: what `encode` and `expressions` refuse; poses or a size that a portrait's frames do not have.
         """
         codes = self.encode(audio, features, sample)
+        if portrait is not None:
+            yield from self._portrait(portrait, codes, audio, poses, size, seed, mark, expression, steer)
+            return
         width, height, _ = self._camera(size)
         views, torsos = self._poses(poses, len(codes), seed)
         faces = self.expressions(audio, expression, seed, views, steer)
@@ -312,6 +321,38 @@ class TalkingHead:
             behind = self._torso(int(torsos[t]), width, height) if torsos[t] else still
             face = None if faces is None else faces[t]
             image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1), face)
+            if mark:
+                put_mark(image, stamp)
+            return image
+
+        yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
+
+    def _portrait(
+        self,
+        portrait: Portrait,
+        codes: Tensor,
+        audio: np.ndarray,
+        poses: str | np.ndarray,
+        size: int,
+        seed: int,
+        mark: bool,
+        expression: str | np.ndarray,
+        steer: Sequence[float],
+    ) -> Iterator[np.ndarray]:
+        subject = portrait.subject
+        if not isinstance(poses, str) or poses != "test" or size not in (0, subject.width):
+            raise UserError("a portrait has the poses and the size of its source clip; leave poses and size away")
+        if subject.name != self.about["name"]:
+            raise UserError(f"this head is of {self.about['name']}; the portrait's clip shows {subject.name}")
+        frames = subject.test.start + head_poses.back_and_forth(len(codes), len(subject.test))
+        faces = self.expressions(audio, expression, seed, subject.viewmats[frames], steer)
+        stamp = mark_stamp(subject.width)
+
+        def draw(k: int) -> np.ndarray:
+            t, face = int(frames[k]), None if faces is None else faces[k]
+            time = k / max(len(codes) - 1, 1)
+            whole = self.render(codes[k], subject.viewmats[t], subject.without_head(t), subject.width, time, face)
+            image = portrait.put(whole, t)
             if mark:
                 put_mark(image, stamp)
             return image
@@ -364,6 +405,7 @@ class TalkingHead:
         features: str = "",
         sample: str | Path | None = None,
         expression: str | np.ndarray = "natural",
+        portrait: Portrait | None = None,
     ) -> Path:
         """Makes a film of the head speaking a voice.
 
@@ -379,6 +421,6 @@ class TalkingHead:
         """
         audio = arguments.voice(voice)
         more = None if sample is None else arguments.voice(sample, "sample")
-        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression)
+        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression, (), portrait)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
