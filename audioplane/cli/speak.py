@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--portrait-edge",
         choices=("face", "mask"),
         default="face",
-        help="with --portrait: what is blurred, the face (as the paper has it) or its mask (as SyncTalk's code) (default: face)",
+        help="with --portrait: what is blurred, the face (the paper) or its mask (SyncTalk's code) (default: face)",
     )
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
     parser.add_argument("--seed", type=int, default=0, help="of natural poses and expression (default: 0)")
