@@ -37,6 +37,7 @@ KEPT = (
     "head_ssim",
     "mouth_psnr",
     "mouth_ssim",
+    "eyes_psnr",
     "lip_error",
     "opening",
     "opening_true",
