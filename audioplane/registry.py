@@ -25,6 +25,8 @@ DEFAULT = "audio_plane"
 BUILT_IN = {
     "audio_plane": "audioplane.methods.audio_plane",
     "synctalk_pp": "audioplane.methods.synctalk_pp",
+    "talking_gaussian": "audioplane.methods.talking_gaussian",
+    "degstalk": "audioplane.methods.degstalk",
 }
 
 

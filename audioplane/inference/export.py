@@ -134,10 +134,10 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
     state = {name.removeprefix("model/"): t for name, t in found.items() if name.startswith("model/")}
     kind = registry.load(registry.spec(config.method.NAME).model)
     clouds = {}
-    for name in kind.branch_names:
+    for name in kind.branch_names(config):
         prefix = f"branches.{name}.params."
         arrays = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
-        checkpoint.check_cloud(arrays, f"{what}: {name}")
+        checkpoint.check_cloud(arrays, f"{what}: {name}", kind.own_arrays(config, name))
         clouds[name] = from_parameters(arrays)
     *center, half = about["box"]
     box = Box((center[0], center[1], center[2]), half)

@@ -32,7 +32,7 @@ from audioplane.methods.types import Condition
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Gaussians
+from audioplane.splat.gaussians import Gaussians, splat
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
@@ -252,7 +252,8 @@ class TalkingHead:
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
         condition = self.condition(audio_code, time, expression, view)
         try:
-            picture = self.method.compose(self._deformed(condition), view, K, width, height)
+            layers = {n: splat(cloud, view, K, width, height) for n, cloud in self._deformed(condition).items()}
+            picture = next(iter(layers.values())) if len(layers) == 1 else self.method.compose(layers)
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:

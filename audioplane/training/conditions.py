@@ -35,6 +35,7 @@ class Conditions:
         codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
         own_range: of the training frames' expression. expressions: (T, E) of every frame as the method takes them. Both
             None for a method that takes none. poses: (T, 6), see `pose_numbers`.
+        compared: (T, B), weights of `Method.compared`, or None.
     """
 
     def __init__(self, subject: Subject, config: Config) -> None:
@@ -45,6 +46,7 @@ class Conditions:
         self.codes: Tensor | None = None
         self.own_range: OwnRange | None = None
         self.expressions: Tensor | None = None
+        self.compared: Tensor | None = None
         self.poses = torch.from_numpy(pose_numbers(subject.viewmats))
 
     def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
@@ -67,6 +69,8 @@ class Conditions:
             track, train = driving_track(self.subject, method), self.subject.train
             self.own_range = OwnRange.fit(track[train.start : train.stop], method.expression)
             self.expressions = torch.from_numpy(self.own_range.standardise(track)).to(device)
+        if method.compared and self.subject.blendshapes is not None:
+            self.compared = torch.from_numpy(expression_track(self.subject, method.compared)).to(device)
         if self.config.audio.fine_rate == 0.0:
             with torch.no_grad():
                 self.codes = method.encoder.all_codes(self.windows)
@@ -78,6 +82,10 @@ class Conditions:
         before = self.config.audio.filter // 2
         index = torch.arange(t - before, t - before + self.config.audio.filter).clamp(0, len(self.windows) - 1)
         return method.encoder(self.windows[index.to(self.windows.device)])[0]
+
+    def compared_with(self, t: int) -> Tensor | None:
+        """The weights that the losses of frame t compare with, (B,); None where the method or the subject has none."""
+        return None if self.compared is None else self.compared[t]
 
     def time(self, t: int) -> float:
         """Frame t within the training frames, 0 to 1."""
