@@ -30,6 +30,7 @@ SMALL = {
     "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
     "talking_gaussian": BRANCHES,
     "degstalk": BRANCHES,
+    "gaussian_talker": ("method.resolution=8", "method.features=8", "method.width=8", "method.hidden=16"),
     "synctalk_pp": ("method.resolution=8", "method.features=8", "method.hidden=16", "method.canonical_hidden=16"),
 }
 """Settings that make a method small."""

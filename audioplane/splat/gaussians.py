@@ -72,7 +72,7 @@ class Gaussians:
         return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
 
     def moved(self, displacement: Tensor) -> Gaussians:
-        """G + `displacement` (N, P), see `displacement`."""
+        """G + `displacement` (N, P), see `displacement` (DEGSTalk, Eq. 4 and 6)."""
         return Gaussians.unpack(self.pack() + displacement)
 
     @staticmethod
@@ -152,7 +152,7 @@ class Picture:
 
 
 def layered(layers: Mapping[str, Picture]) -> Picture:
-    """Pictures on each other, the first in front; dynamism maps stay with the layers.
+    """Pictures on each other, the first in front (DEGSTalk, Eq. 7); dynamism maps stay with the layers.
 
     Args:
         layers: name -> picture, of one size.

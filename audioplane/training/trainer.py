@@ -141,7 +141,10 @@ class Trainer:
         box, seed, train, count = self.box, self.config.seed, self.subject.train, start.initial
         generator = seeds.generator(seed, seeds.POINTS)
         points = points_inside(self.subject, train, box.center, box.half, count, generator, region=start.region)
-        spacing = box.half / count ** (1 / 3)
+        width = box.half
+        if start.region != "head":  # a small part of the box; how deep it lies is not known
+            width = min(width, float((points[:, :2].amax(dim=0) - points[:, :2].amin(dim=0)).mean()) / 2)
+        spacing = width / count ** (1 / 3)
         return random_gaussians(points, spacing, self.config.gaussians.sh_degree, seeds.generator(seed, seeds.CLOUD))
 
     # One step
