@@ -30,7 +30,8 @@ class Conditions:
         subject: whose voice. config: of the run.
 
     Attributes:
-        features: of the voice, with the statistics of its training frames. windows: (T, window, C), what the encoder takes.
+        features: of the voice, with the statistics of its training frames.
+        windows: (T, window, C), what the encoder takes.
         codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
         own_range: of the training frames' expression. expressions: (T, E) of every frame as the method takes them. Both
             None for a method that takes none.

@@ -46,10 +46,13 @@ class FrameCache:
     Args:
         subject: of the frames. size: width in pixels; 0 for the subject's own. mib: memory to use.
         larger: a cache of larger frames to shrink, which spares decoding them again.
+        narrow: whether the moving region is the narrow one, see `subject.masks`.
     """
 
-    def __init__(self, subject: Subject, size: int, mib: int, larger: FrameCache | None = None) -> None:
-        self.subject, self.larger = subject, larger
+    def __init__(
+        self, subject: Subject, size: int, mib: int, larger: FrameCache | None = None, narrow: bool = False
+    ) -> None:
+        self.subject, self.larger, self.narrow = subject, larger, narrow
         self.width = size or subject.width
         self.height = round(subject.height * self.width / subject.width)
         self.K = torch.from_numpy(subject.K.astype(np.float32)).clone()
@@ -72,7 +75,8 @@ class FrameCache:
             bits = [(large.masks >> bit) & 1 for bit in (0, 1, 3)]
             return self._shrink(t, large.image, large.behind, *bits)
         subject = self.subject
-        masks = (subject.head_mask(t), subject.motion_mask(t), subject.eyes_mask(t))
+        motion = subject.narrow_motion_mask(t) if self.narrow else subject.motion_mask(t)
+        masks = (subject.head_mask(t), motion, subject.eyes_mask(t))
         return self._shrink(t, subject.frame(t), subject.without_head(t), *masks)
 
     def _shrink(
@@ -169,6 +173,11 @@ def head_box(subject: Subject, frames: range, count: int = 24) -> tuple[tuple[fl
     half = float((high - low).max() / 2 * 1.1)
     x, y = (low + high) / 2
     return (float(x), float(y), 0.0), half
+
+
+def points_in_box(center: tuple[float, float, float], half: float, count: int, generator: torch.Generator) -> Tensor:
+    """`count` random points of a cube: (count, 3) metres. Audio-Plane, Sec. IV-A (journal)."""
+    return (torch.rand(count, 3, generator=generator) * 2 - 1) * half + torch.tensor(center)
 
 
 def points_inside(

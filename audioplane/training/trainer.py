@@ -22,14 +22,14 @@ from torch import Tensor
 from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
-from audioplane.losses.terms import perceptual_loss
+from audioplane.losses.terms import perceptual_loss, perceptual_name
 from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample
 from audioplane.runtime import files, seeds, tensors
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
-from audioplane.training.dataset import FrameCache, head_box, points_inside, samples
+from audioplane.training.dataset import FrameCache, head_box, points_in_box, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
 
@@ -98,6 +98,7 @@ class Trainer:
         self.iteration = 0
         self.facts: dict[str, Any] = {}  # what was found on the way, for the record
         self.perceptual = perceptual_loss(config.loss, self.device)
+        self.facts["perceptual"] = perceptual_name(config.loss)
         saved = state.load(self.folder / CHECKPOINT, config, subject) if resume and self.folder else None
         self._load_frames()
         self.conditions = Conditions(subject, config)
@@ -119,7 +120,8 @@ class Trainer:
 
     def _load_frames(self) -> None:
         own, subject = self.config.schedule, self.subject
-        self.cache = FrameCache(subject, own.size, own.cache_mib)
+        narrow = self.config.loss.motion_mask == "narrow"
+        self.cache = FrameCache(subject, own.size, own.cache_mib, narrow=narrow)
         self.caches = {own.size: self.cache}
         if own.early_size:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
@@ -135,7 +137,10 @@ class Trainer:
     def _first_cloud(self) -> Gaussians:
         own, box, seed = self.config.gaussians, self.box, self.config.seed
         generator = seeds.generator(seed, seeds.POINTS)
-        points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, generator)
+        if own.start == "box":
+            points = points_in_box(box.center, box.half, own.initial, generator)
+        else:
+            points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, generator)
         spacing = box.half / own.initial ** (1 / 3)
         return random_gaussians(points, spacing, own.sh_degree, seeds.generator(seed, seeds.CLOUD))
 
@@ -177,6 +182,8 @@ class Trainer:
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
         losses = self.method.losses(picture, sample, at.stage, self.perceptual)
+        for name in at.stage.densifies:
+            losses.terms.update(self.densifiers[name].regularisers(self.method.branch(name).params))
         loss = losses.total()
         for name in at.stage.densifies:
             self.densifiers[name].before_backward(at, picture.meta)

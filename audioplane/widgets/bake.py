@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
 NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
+BOUNDED = "speak in the browser: its offsets pass a tanh, which the page does not know"
 SEVERAL = "speak in the browser: it has several clouds, and the page draws one"
 
 
@@ -130,6 +131,8 @@ def why_not(head: TalkingHead) -> str:
     """Why a head cannot speak in the browser; "" where it can."""
     if len(head.branches) > 1:
         return SEVERAL
+    if not all(branch.branch.is_plain for branch in head.branches.values()):
+        return BOUNDED
     return "" if head.is_folded else NOT_FOLDED
 
 
