@@ -51,7 +51,7 @@ def test_opacities_are_reset_as_often_as_asked() -> None:
 
     class Look:
         def step(self, trainer: Trainer, report: object) -> None:
-            highest.append(float(torch.sigmoid(next(trainer.method.each()).params["opacities"]).max()))
+            highest.append(float(torch.sigmoid(next(trainer.method.each()).params["opacities"].detach()).max()))
 
         def close(self) -> None: ...
 
