@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio.features import SAMPLE_RATE
+from audioplane.audio.features import SAMPLE_RATE, voice_digest
 from audioplane.errors import UserError
 from audioplane.evaluation.heads import SHIFT, codes_late
 from audioplane.inference.codes import FAMILIAR, code_statistics, match_training_statistics
@@ -72,6 +72,13 @@ def deepspeech(tmp_path: Path) -> tuple[TinySubject, TalkingHead]:
     np.save(path, np.random.default_rng(0).standard_normal((subject.num_frames, 16, 29)).astype(np.float32))
     config = TINY.replace(audio__features="deepspeech", audio__model=str(path))
     return subject, exported(Trainer(config, subject), tmp_path)
+
+
+def test_a_voice_is_known_by_every_sample() -> None:
+    voice = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
+    other = voice.copy()
+    other[1234] = np.nextafter(other[1234], np.float32(9))
+    assert voice_digest(voice) == voice_digest(np.stack([voice, voice], axis=1)[:, 0]) != voice_digest(other)
 
 
 def test_features_in_a_file_are_of_one_voice(deepspeech: tuple[TinySubject, TalkingHead], tmp_path: Path) -> None:
