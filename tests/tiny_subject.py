@@ -76,6 +76,10 @@ class TinySubject:
         x, y = self._grid(t)
         return (x / 0.35) ** 2 + ((y - 0.35) / 0.25) ** 2 < 1
 
+    def narrow_motion_mask(self, t: int) -> np.ndarray:
+        x, y = self._grid(t)
+        return (x / 0.28) ** 2 + ((y - 0.35) / 0.18) ** 2 < 1
+
     def eyes_mask(self, t: int) -> np.ndarray:
         x, y = self._grid(t)
         return (np.abs(x) < 0.4) & (np.abs(y + 0.25) < 0.15)

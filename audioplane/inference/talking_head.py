@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
-from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
+from audioplane.audio.features import SAMPLE_RATE, Features, count_frames, voice_digest
 from audioplane.errors import UserError
 from audioplane.inference import arguments, compositing, expressions
 from audioplane.inference import poses as head_poses
@@ -206,11 +206,11 @@ class TalkingHead:
             (T, code), T = ceil of the audio's length in frames.
 
         Raises:
-            UserError: a voice that cannot be spoken, or a sample where features come from a file.
+            UserError: a voice that cannot be spoken; a sample, or no features of this voice, where they come from a
+                file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
-        if features and self.config.audio.features != "deepspeech":
-            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+        self._check_features(audio, features)
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
@@ -221,8 +221,23 @@ class TalkingHead:
         codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
         own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
-            codes = own.emphasis * match_training_statistics(codes, speech)
+            codes = match_training_statistics(codes, speech, self.extras.get("code_statistics"), own.emphasis)
         return close_lips(codes, speech, self.extras.get("rest"))[before:]
+
+    def _check_features(self, audio: np.ndarray, features: str) -> None:
+        """Refuses features in a file that are not those of the voice.
+
+        Raises:
+            UserError: DeepSpeech features of another sound, or for a head that takes none.
+        """
+        is_from_file = self.config.audio.features == "deepspeech"
+        if features and not is_from_file:
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+        if is_from_file and not features and voice_digest(audio) != self.about.get("voice"):
+            raise UserError(
+                "the features of this head lie in a file, and this sound is not the one that they are of; "
+                "give this sound's own .npy of DeepSpeech features (--features)"
+            )
 
     @_exact
     def render(

@@ -22,7 +22,7 @@ from torch import Tensor
 from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
-from audioplane.losses.terms import perceptual_loss
+from audioplane.losses.terms import perceptual_loss, perceptual_name
 from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample, Start
 from audioplane.runtime import files, seeds, tensors
@@ -30,7 +30,7 @@ from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.subject.masks import mouth_opening
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
-from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_inside, samples
+from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_in_box, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
 
@@ -99,6 +99,7 @@ class Trainer:
         self.iteration = 0
         self.facts: dict[str, Any] = {}  # what was found on the way, for the record
         self.perceptual = perceptual_loss(config.loss, self.device)
+        self.facts["perceptual"] = perceptual_name(config.loss)
         saved = state.load(self.folder / CHECKPOINT, config, subject) if resume and self.folder else None
         self._load_frames()
         self.conditions = Conditions(subject, config)
@@ -121,7 +122,8 @@ class Trainer:
 
     def _load_frames(self) -> None:
         own, subject = self.config.schedule, self.subject
-        self.cache = FrameCache(subject, own.size, own.cache_mib)
+        narrow = self.config.loss.motion_mask == "narrow"
+        self.cache = FrameCache(subject, own.size, own.cache_mib, narrow=narrow)
         self.caches = {own.size: self.cache}
         if own.early_size:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
@@ -140,7 +142,10 @@ class Trainer:
     def _first_cloud(self, start: Start) -> Gaussians:
         box, seed, train, count = self.box, self.config.seed, self.subject.train, start.initial
         generator = seeds.generator(seed, seeds.POINTS)
-        points = points_inside(self.subject, train, box.center, box.half, count, generator, region=start.region)
+        if start.region == "head" and self.config.gaussians.start == "box":
+            points = points_in_box(box.center, box.half, count, generator)
+        else:
+            points = points_inside(self.subject, train, box.center, box.half, count, generator, region=start.region)
         width = box.half
         if start.region != "head":  # a small part of the box; how deep it lies is not known
             width = min(width, float((points[:, :2].amax(dim=0) - points[:, :2].amin(dim=0)).mean()) / 2)
@@ -193,6 +198,8 @@ class Trainer:
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
         losses = self.method.losses(picture, sample, at.stage, self.perceptual)
+        for name in at.stage.densifies:
+            losses.terms.update(self.densifiers[name].regularisers(self.method.branch(name).params))
         loss = losses.total()
         for name in at.stage.densifies:
             self.densifiers[name].before_backward(at, layer_of(picture, name).meta)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
 NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
 OWN_WAY = "speak in the browser: it puts its clouds together in a way of its own"
+BOUNDED = "speak in the browser: its offsets pass a tanh, which the page does not know"
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,8 @@ def why_not(head: TalkingHead) -> str:
     """Why a head cannot speak in the browser; "" where it can."""
     if type(head.method).compose is not Method.compose:
         return OWN_WAY
+    if not all(branch.branch.is_plain for branch in head.branches.values()):
+        return BOUNDED
     return "" if head.is_folded else NOT_FOLDED
 
 
