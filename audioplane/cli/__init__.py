@@ -21,6 +21,7 @@ from typing import Any
 
 from audioplane import __version__
 from audioplane.errors import UserError
+from audioplane.runtime import memory
 
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
@@ -41,7 +42,10 @@ COMMANDS = {
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
 """A full disk, a full pipe that does not wait, a place that is read-only."""
 
-NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "out of memory")
+NO_MEMORY = (
+    *("can't allocate memory", "not enough memory", "can't start new thread", "out of memory", "bad_alloc"),
+    "could not create a primitive",
+)
 """What torch and threads say in a RuntimeError when the memory is short."""
 
 DESCRIPTION = "Talking heads from Gaussian splatting: papers of the field, re-run from scratch."
@@ -60,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.reconfigure(errors="backslashreplace")
     interrupts = _Interrupts()
     try:
+        memory.check_room()
         status = modules[args.command].run(args)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a full disk or pipe still becomes a sentence
