@@ -133,9 +133,11 @@ class Child:
         self.log, self.began = log, time.monotonic()
         log.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush(), sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # in the child until its command begins
         self.pid = os.fork()
         if self.pid == 0:
             _child(run, folder, log, environment, limited, place)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def signal(self, number: int) -> None:
         """Sends a signal to the child and all that it has started."""
@@ -190,6 +192,7 @@ def _child(
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             status = run()
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else int(error.code is not None)
