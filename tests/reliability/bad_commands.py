@@ -358,7 +358,7 @@ def wav(
         size = int(seconds * rate) if seconds else samples
         data = (np.sin(np.arange(size * channels) / 9) * 9000).astype("<i2").tobytes()
         block = channels * bits // 8
-        form = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) & 0xFFFFFFFF, block, bits)
+        form = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) & 0xFFFFFFFF, block & 0xFFFF, bits)
         told = claim or len(data)
         (folder / "voice.wav").write_bytes(
             b"RIFF" + struct.pack("<I", (told + 36) & 0xFFFFFFFF) + b"WAVEfmt " + struct.pack("<I", 16) + form
@@ -581,6 +581,7 @@ def _heads() -> Iterator[Case]:
             fine = (
                 name == "huge"
                 or (name == "short" and key in ("viewmats", "codes"))
+                or (name == "long" and key == "codes")  # a sample of those of the training, of any size
                 or ((name == "double" and "." in key) or (key == "mlp" and name == "double"))
             )
             yield Case(f"head tensor {key} {name}", SPEAKS, tensor(HEAD, key, change), SPEAK, fine)
