@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import torch
 
-from audioplane.runtime import files
+from audioplane.runtime import documents, files
 
 if TYPE_CHECKING:
     from audioplane.methods.types import Stage
@@ -79,7 +79,7 @@ class Scalars:
         row |= self._codes(trainer, report)
         row |= {"psnr": report.psnr, "gaussians": report.gaussians, "seconds": round(time.monotonic() - self._start, 3)}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(documents.finite(row)) + "\n")
 
     @torch.no_grad()
     def _codes(self, trainer: Trainer, report: Report) -> dict[str, float]:
