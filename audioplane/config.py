@@ -160,6 +160,9 @@ class GaussianConfig:
     densify_until: float = ours(0.85, "share of the coarse stage after which the cloud's size is fixed", high=1.0)
     densify_share: float = ours(0.3, "quota: share of Gaussians that is doubled each time", low=0.0, high=1.0)
     prune_opacity: float = ours(0.01, "quota: fainter Gaussians are replaced", high=1.0)
+    surface: bool = ours(
+        False, "start on a surface fitted to landmarks and outlines, and stay near it: for heads that turn"
+    )
     half_box: float = ours(0.0, "half side of the head's box in metres; 0 finds it from masks and cameras", high=10.0)
 
 
@@ -405,6 +408,8 @@ SHARED: dict[str, tuple[str, ...]] = {
         "schedule.cache_mib=4000",
     ),
     "demo": (
+        "gaussians.surface=true",
+        "gaussians.initial=2000",
         "schedule.coarse=700",
         "schedule.fine=2600",
         "schedule.size=256",

@@ -36,6 +36,15 @@ def yaw_and_pitch(views: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.stack([-turns[:, 1], -turns[:, 0]], axis=1)
 
 
+def turned_about(viewmat: np.ndarray, yaw: float, pitch: float = 0.0) -> np.ndarray:
+    """A pose turned about the head's middle, degrees to the image right and up: (4, 4) float32."""
+    from scipy.spatial.transform import Rotation
+
+    turned = np.array(viewmat, np.float64)
+    turned[:3, :3] = Rotation.from_euler("yx", [-yaw, -pitch], degrees=True).as_matrix() @ turned[:3, :3]
+    return turned.astype(np.float32)
+
+
 def natural_poses(viewmats: np.ndarray, count: int, fps: float, seed: int, extent: float = 0.8) -> np.ndarray:
     """Smooth seeded head motion around the typical pose, as large as the subject's own.
 

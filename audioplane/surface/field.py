@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,13 +23,16 @@ class Surface:
         center: (3,) metres, of the grid. half: half its side, metres.
         grid: (1, 4, S, S, S) float32 over z, y, x: distance in metres, positive outside, and the way out (x, y, z).
         landmarks: (68, 3) metres, the person's, as fitted.
-        seen: (N, 3) metres, points of it that the training frames show. colours: (N, 3), RGB there, 0 to 1.
     """
 
     center: tuple[float, float, float]
     half: float
     grid: Tensor
     landmarks: NDArray[np.float64]
+
+    def to(self, device: torch.device) -> Surface:
+        """The same on a device."""
+        return replace(self, grid=self.grid.to(device))
 
     def look(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Distance (N,) in metres, positive outside, and the way out (N, 3), of length 1, at `points` (N, 3).

@@ -10,7 +10,7 @@ import numpy as np
 from audioplane.errors import UserError
 from audioplane.synthetic.face import Face, Identity, sample_identity
 from audioplane.synthetic.face.model import RiggedFace
-from audioplane.synthetic.filming import AHEAD, Angles, Production, still_camera, turn
+from audioplane.synthetic.filming import AHEAD, Angles, Camera, Production, still_camera, turn
 from audioplane.synthetic.specs import SPEAKERS, SpeakerSpec, held_out_spec
 
 BACKENDS = ("ours", "ict")
@@ -96,11 +96,15 @@ def bring_together(
         freckles=identity.freckles,
         seed=spec.identity_seed,
     )
-    light = studio(-1.0 if spec.background_seed % 2 else 1.0)
-    light = light if around == AHEAD else light.turned(turn(around))
-    scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
+    lamps = studio(-1.0 if spec.background_seed % 2 else 1.0)
 
-    def camera(vertices: np.ndarray, head: np.ndarray, torso: np.ndarray, gaze: np.ndarray) -> Any:
-        return scene.render(Pose(vertices, head, torso, gaze))
+    def place(around: Angles) -> Camera:
+        light = lamps if around == AHEAD else lamps.turned(turn(around))
+        scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
 
-    return Production(spec.about, face, play, camera, room, around)
+        def camera(vertices: np.ndarray, head: np.ndarray, torso: np.ndarray, gaze: np.ndarray) -> Any:
+            return scene.render(Pose(vertices, head, torso, gaze))
+
+        return camera
+
+    return Production(spec.about, face, play, place(around), room, around, place)

@@ -129,14 +129,19 @@ Camera = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Picture]
 
 @dataclass(frozen=True)
 class Production:
-    """All that is filmed together."""
+    """All that is filmed together.
+
+    Attributes:
+        around: where `camera` stands. place: a camera at another place, under the same lamps.
+    """
 
     about: str
     actor: Actor
     play: Play
     camera: Camera
     background: np.ndarray
-    around: Angles = AHEAD
+    around: Angles
+    place: Callable[[Angles], Camera]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample
 from audioplane.runtime import files, seeds, tensors
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
+from audioplane.surface import fit
+from audioplane.surface.hold import Holder
+from audioplane.surface.start import first_cloud
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
 from audioplane.training.dataset import FrameCache, head_box, points_inside, samples
@@ -106,6 +109,7 @@ class Trainer:
         if saved is None:
             self.facts |= self.conditions.pretrain(self.method, seeds.generator(self.config.seed, seeds.PRETRAINING))
         self.method.to(self.device)
+        self.hold = None if self.surface is None else Holder(self.surface, self.device)
         self.optimizers = Optimizers(self.method, self.device)
         self.densifiers = {name: Densifier(config, self.box.half) for name in self.method.branches}
         if saved is not None:
@@ -125,6 +129,9 @@ class Trainer:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
         half = self.config.gaussians.half_box
         self.box = Box((0.0, 0.0, 0.0), half) if half else Box(*head_box(subject, subject.train))
+        self.surface = None
+        if self.config.gaussians.surface:
+            self.surface = fit(subject, subject.train, self.box.center, self.box.half)
 
     def _make_method(self) -> Method:
         kind = registry.load(registry.spec(self.config.method.NAME).model)
@@ -135,6 +142,9 @@ class Trainer:
     def _first_cloud(self) -> Gaussians:
         own, box, seed = self.config.gaussians, self.box, self.config.seed
         generator = seeds.generator(seed, seeds.POINTS)
+        if self.surface is not None:
+            frames = self.subject.train
+            return first_cloud(self.surface, self.subject, frames, own.initial, own.sh_degree, generator)
         points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, generator)
         spacing = box.half / own.initial ** (1 / 3)
         return random_gaussians(points, spacing, own.sh_degree, seeds.generator(seed, seeds.CLOUD))
@@ -196,10 +206,13 @@ class Trainer:
         return Report(self.iteration - 1, self.method.iterations, at.stage.name, named, psnr, count)
 
     def _change_clouds(self, at: Position, picture: Picture) -> None:
-        """Density control, and the order in space at the end of a stage that asks for it."""
+        """Density control, the hold of the surface, and the order in space at the end of a stage that asks for it."""
         for name in at.stage.densifies:
             params = self.method.branch(name).params
             self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, picture.meta)
+        if self.hold is not None:
+            for branch in self.method.each():
+                self.hold(branch.params)
         if at.iteration + 1 == at.stage.iterations:
             for name in at.stage.sorts:
                 params = self.method.branch(name).params
