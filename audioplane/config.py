@@ -409,7 +409,6 @@ SHARED: dict[str, tuple[str, ...]] = {
     ),
     "demo": (
         "gaussians.surface=true",
-        "gaussians.initial=2000",
         "schedule.coarse=700",
         "schedule.fine=2600",
         "schedule.size=256",

@@ -13,6 +13,7 @@ SHARED = (
     "audio.channels=8",
     "audio.code=6",
     "audio.pretrain_steps=4",
+    "gaussians.surface=false",
     "gaussians.initial=60",
     "gaussians.cap=120",
     "gaussians.densify_from=4",
@@ -37,6 +38,7 @@ VARIANTS = {
         ("method.field=six_planes", "method.expression=true"),
         ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
         ("method.saliency=false", "audio.fine_rate=1e-3"),
+        ("gaussians.surface=true", "gaussians.initial=30"),
     )
 }
 """What contract tests try of a method beside its defaults."""

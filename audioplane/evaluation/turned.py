@@ -1,13 +1,13 @@
 """Protocol `turned`: an embedded speaker's held-out moments, filmed anew from beyond the range that was trained.
 
-The performance is brought together again from the settings that the Subject was made with, and a frame filmed anew from
-its own camera must be the Subject's, byte for byte; then cameras go round. What each pixel shows was seen in training if
-its point in space is what some training frame shows there.
+The performance is brought together again from the settings that the Subject was made with, and a frame filmed anew
+from its own camera must be the Subject's, byte for byte; then cameras go round. What each pixel shows was seen in
+training if its point in space is what some training frame shows there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,13 @@ def production(subject: Subject) -> Production:
 def views(subject: Subject, beyond: Sequence[float], count: int = FRAMES) -> Iterator[View]:
     """Held-out moments of an embedded speaker, from either side, by so many degrees beyond the training range."""
     found, original = production(subject), getattr(subject, "original", subject)
+    assert found.place is not None
     train = subject.viewmats[subject.train.start : subject.train.stop]
     yaws = yaw_and_pitch(subject.viewmats, train)[:, 0]
-    low, high = yaws[subject.train.start : subject.train.stop].min(), yaws[subject.train.start : subject.train.stop].max()
+    low, high = (
+        yaws[subject.train.start : subject.train.stop].min(),
+        yaws[subject.train.start : subject.train.stop].max(),
+    )
     heads, torsos = rigid(found.play.head_pose), rigid(found.play.torso_pose)
     for t in spaced(subject.test, count):
         vertices, gaze = moved(found.actor, found.play, t), found.actor.gaze_flow(found.play.blendshapes[t])
@@ -91,7 +95,9 @@ def views(subject: Subject, beyond: Sequence[float], count: int = FRAMES) -> Ite
                 around = (found.around[0] + float(wanted - yaws[t]), found.around[1])
                 _, rest = still_camera(original.width, around)
                 seen = found.place(around)(vertices, rest @ heads[t], rest @ torsos[t], gaze)
-                yield _sized(View(t, degrees, rest @ heads[t], seen.rgb, seen.without_head, seen.label, seen.depth), subject)
+                yield _sized(
+                    View(t, degrees, rest @ heads[t], seen.rgb, seen.without_head, seen.label, seen.depth), subject
+                )
 
 
 def _sized(view: View, subject: Subject) -> View:
@@ -167,3 +173,36 @@ def of_head(head: TalkingHead, subject: Subject, beyond: Sequence[float]) -> dic
             **shape.summary(np.concatenate(errors[degrees]), np.concatenate(angles[degrees])),
         }
     return found
+
+
+def pictures(
+    heads: Mapping[str, TalkingHead], subject: Subject, yaws: Sequence[float], t: int | None = None
+) -> dict[str, list[NDArray[np.uint8]]]:
+    """One held-out moment with the head turned by `yaws` degrees from its typical pose: the truth, then each head.
+
+    Args:
+        heads: name -> head of the subject, at its size. subject: an embedded speaker. t: of the moment; default the
+            middle of the held-out part.
+
+    Returns:
+        name -> a picture for each of `yaws`, (H, W, 3).
+    """
+    found = production(subject)
+    assert found.place is not None
+    t = subject.test[len(subject.test) // 2] if t is None else t
+    own = yaw_and_pitch(subject.viewmats[t : t + 1], subject.viewmats[subject.train.start : subject.train.stop])[0, 0]
+    vertices, gaze = moved(found.actor, found.play, t), found.actor.gaze_flow(found.play.blendshapes[t])
+    head_pose, torso_pose = (rigid(track[t : t + 1])[0] for track in (found.play.head_pose, found.play.torso_pose))
+    shown: dict[str, list[NDArray[np.uint8]]] = {"truth": [], **{name: [] for name in heads}}
+    drawn = {name: (head.encode(subject.audio)[t], captured(head, subject)) for name, head in heads.items()}
+    for yaw in yaws:
+        around = (found.around[0] + float(yaw - own), found.around[1])
+        _, rest = still_camera(getattr(subject, "original", subject).width, around)
+        seen = found.place(around)(vertices, rest @ head_pose, rest @ torso_pose, gaze)
+        view = _sized(View(t, yaw, rest @ head_pose, seen.rgb, seen.without_head, seen.label, seen.depth), subject)
+        shown["truth"].append(view.picture)
+        for name, head in heads.items():
+            code, faces = drawn[name]
+            face, time = None if faces is None else faces[t], time_in_clip(subject, t)
+            shown[name].append(head.render(code, view.viewmat, view.without_head, subject.width, time, face))
+    return shown

@@ -69,7 +69,7 @@ def body(timing: Timing, rng: np.random.Generator) -> Body:
 
 
 def turned_widely(moves: Body, rng: np.random.Generator) -> Body:
-    """The same motion by one who looks around: slow turns to `WIDE`, yaw and pitch apart, there and back in 4 s or more.
+    """The same motion by one who looks around: slow turns to `WIDE`, yaw and pitch apart, there and back in 4 s or so.
 
     Yaw and pitch are sines whose speed wanders, so that every direction is reached for about as long.
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CROWN = np.array([0.0, -0.02, 0.01])  # metres; the skull grows and shrinks about it
 SMOOTHING = 1e-5  # of the warp that brings landmarks onto each other
 VIEWS = 12  # frames whose masks bound the surface
+LEAST = 0.02  # share of the box that a head fills at least; less is no fit
 AGREED = 0.8  # share of them that must call a place outside
 BINS = 72  # directions in which outlines are compared
 MOST = 1.6  # times the mean skull's radius that hair reaches
@@ -34,7 +35,7 @@ def fit(subject: Subject, frames: range, center: tuple[float, float, float], hal
         subject: whose. frames: to learn from. center, half: the head's box, metres.
 
     Returns:
-        the surface; None where the Subject's landmarks tell too little.
+        the surface; None where landmarks and masks tell too little of a head.
     """
     mean = mean_head()
     landmarks = in_space(subject, frames, mean)
@@ -45,6 +46,8 @@ def fit(subject: Subject, frames: range, center: tuple[float, float, float], hal
     points, normals = with_hair(points, normals, subject, t)
     places = nodes(center, half)
     found = np.maximum(distances(places, points, normals), outside(places, subject, frames))
+    if (found < 0).mean() < LEAST:
+        return None
     return Surface.of_distances(found, center, half, landmarks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,35 +18,48 @@ from audioplane.surface.fit import pixels_of, read
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
+DENSER = 2
 VIEWS = 12  # frames whose colours are averaged
 TRIED = 5  # random points for each one that is kept
 REACH = -0.5  # cosine to the mean view of the outermost points: what heads turned by 60 degrees show
 THICKNESS = 0.2  # of a Gaussian along the normal, times its breadth
 OPACITY = 2.2  # logit at the start
-FACING = 0.1  # cosine to the camera above which a point's colour is read
+FACING = 0.2  # cosine to the camera above which a point's colour is read
 HIDDEN = 0.012  # metres behind the nearest points of its pixel, from which a point is hidden
 MIRRORED = 0.012  # metres from a mirror image within which a point that frames show lends its colour
-RIM = 0.004  # metres from the outline within which colours are mixed with those behind
+RIM = 0.006  # metres from the outline within which colours are mixed with those behind
 BLOCK = 0.008  # metres, the pixels in which points hide each other
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Points of a surface, evenly apart.
+
+    Attributes:
+        points, normals: (N, 3). colours: (N, 3), RGB, 0 to 1. facing: (N,), cosine to the mean view where frames show
+        the point, 0 where they do not.
+    """
+
+    points: Tensor
+    normals: Tensor
+    colours: Tensor
+    facing: Tensor
 
 
 def first_cloud(
     surface: Surface, subject: Subject, frames: range, count: int, sh_degree: int, generator: torch.Generator
 ) -> Gaussians:
-    """`count` Gaussians on a surface.
+    """`DENSER` times `count` Gaussians on a surface: a surface needs more than a cloud to be closed.
 
     Args:
         surface: of the head. subject, frames: whose colours. sh_degree: of the harmonics; the higher ones are 0.
         generator: of the points.
     """
-    view = mean_view(subject, frames)
-    points, normals = spread(surface, view, count, generator)
-    colours = _colours(points, normals, surface, subject, frames)
-    breadth = 0.6 * _spacing(points)
-    scales = torch.log(breadth[:, None] * torch.tensor([1.0, 1.0, THICKNESS]))
-    sh = torch.zeros(count, (sh_degree + 1) ** 2, 3)
-    sh[:, 0] = (torch.from_numpy(colours).float() - 0.5) / SH0
-    return Gaussians(points, along(normals), scales, torch.full((count,), OPACITY), sh)
+    known = spread(surface, subject, frames, DENSER * count, generator)
+    scales = torch.log(0.6 * spacing(known.points)[:, None] * torch.tensor([1.0, 1.0, THICKNESS]))
+    sh = torch.zeros(len(scales), (sh_degree + 1) ** 2, 3)
+    sh[:, 0] = (known.colours - 0.5) / SH0
+    return Gaussians(known.points, along(known.normals), scales, torch.full((len(scales),), OPACITY), sh)
 
 
 def mean_view(subject: Subject, frames: range) -> NDArray[np.float64]:
@@ -54,12 +68,28 @@ def mean_view(subject: Subject, frames: range) -> NDArray[np.float64]:
     return out / np.linalg.norm(out)
 
 
-def spread(surface: Surface, view: NDArray, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """`count` points of a surface, evenly apart, that look at least a little towards `view` (3,); and their normals."""
+def spread(surface: Surface, subject: Subject, frames: range, count: int, generator: torch.Generator) -> Spread:
+    """`count` points of a surface, evenly apart, that look at least a little towards the frames' cameras."""
+    view = mean_view(subject, frames)
+    points, normals = _tried(surface, view, TRIED * count, generator)
+    places = points.double().numpy()
+    away, chosen, at = np.full(len(places), np.inf), np.empty(min(count, len(places)), int), 0
+    for n in range(len(chosen)):  # each the farthest from all before
+        chosen[n] = at
+        away = np.minimum(away, np.square(places - places[at]).sum(1))
+        at = int(away.argmax())
+    points, normals = points[chosen], normals[chosen]
+    colours, seen = _colours(points, normals, surface, subject, frames)
+    facing = np.where(seen, normals.double().numpy() @ view, 0.0)
+    return Spread(points, normals, torch.from_numpy(colours).float(), torch.from_numpy(facing).float())
+
+
+def _tried(surface: Surface, view: NDArray, wanted: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random points of a surface within `REACH` of a view, and their normals."""
     kept, normals = torch.empty(0, 3), torch.empty(0, 3)
-    center, wanted = torch.tensor(surface.center), TRIED * count
+    center = torch.tensor(surface.center)
     for _ in range(40):
-        tried = center + (torch.rand(40 * count, 3, generator=generator) * 2 - 1) * surface.half
+        tried = center + (torch.rand(8 * wanted, 3, generator=generator) * 2 - 1) * surface.half
         tried = surface.nearest(tried[surface.distance(tried).abs() < 0.006])
         distance, out = surface.look(tried)
         good = (distance.abs() < 5e-4) & (out @ torch.from_numpy(view).float() > REACH)
@@ -67,18 +97,10 @@ def spread(surface: Surface, view: NDArray, count: int, generator: torch.Generat
         kept, normals = torch.cat([kept, tried[good]]), torch.cat([normals, out[good]])
         if len(kept) >= wanted:
             break
-    kept, normals = kept[:wanted], normals[:wanted]
-    places = kept.double().numpy()
-    away, chosen = np.full(len(places), np.inf), np.empty(count, int)
-    at = 0
-    for n in range(count):  # each the farthest from all before
-        chosen[n] = at
-        away = np.minimum(away, np.square(places - places[at]).sum(1))
-        at = int(away.argmax())
-    return kept[chosen], normals[chosen]
+    return kept[:wanted], normals[:wanted]
 
 
-def _spacing(points: Tensor) -> Tensor:
+def spacing(points: Tensor) -> Tensor:
     """The distance of each point to its fourth neighbour, metres: (N,)."""
     from scipy.spatial import cKDTree
 
@@ -97,8 +119,8 @@ def along(normals: Tensor) -> Tensor:
 
 def _colours(
     points: Tensor, normals: Tensor, surface: Surface, subject: Subject, frames: range
-) -> NDArray[np.float64]:
-    """RGB of each point, 0 to 1: as frames show it, else as they show its mirror image or its neighbours."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """RGB of each point, 0 to 1: as frames show it, else as they show its mirror image or its neighbours; and which."""
     from scipy.spatial import cKDTree
 
     places, ways = points.double().numpy(), normals.double().numpy()
@@ -114,7 +136,7 @@ def _colours(
         weight += share
     known = weight > 0
     if not known.any():
-        return np.full((len(places), 3), 0.5)
+        return np.full((len(places), 3), 0.5), known
     colours = total / np.maximum(weight, 1e-9)[:, None]
     tree, own = cKDTree(places[known]), colours[known]
     middle = surface.landmarks[:, 0].mean()
@@ -122,7 +144,7 @@ def _colours(
     away, index = tree.query(mirrored[~known])
     _, beside = tree.query(places[~known])
     colours[~known] = np.where((away < MIRRORED)[:, None], own[index], own[beside])
-    return colours
+    return colours, known
 
 
 def _hidden(pixels: NDArray, depth: NDArray, subject: Subject) -> NDArray[np.bool_]:

@@ -140,8 +140,8 @@ class Production:
     play: Play
     camera: Camera
     background: np.ndarray
-    around: Angles
-    place: Callable[[Angles], Camera]
+    around: Angles = AHEAD
+    place: Callable[[Angles], Camera] | None = None
 
 
 @dataclass(frozen=True)

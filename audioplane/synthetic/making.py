@@ -67,7 +67,9 @@ def make(
     if turns not in TURNS:
         raise UserError(f"there are no turns {turns!r}; there are {', '.join(TURNS)}")
     mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
-    settings = Settings(name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh, *map(float, around), turns)
+    settings = Settings(
+        name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh, *map(float, around), turns
+    )
     if out is not None:
         return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
@@ -131,7 +133,15 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
         return tqdm(frames, total=count, desc=name, unit="frame", disable=not progress)
 
     with SubjectWriter(folder, name, size, size, licence=LICENCES[settings.backend], provenance=provenance) as writer:
-        film(writer, production.actor, production.play, production.camera, production.background, bar, around=production.around)
+        film(
+            writer,
+            production.actor,
+            production.play,
+            production.camera,
+            production.background,
+            bar,
+            around=production.around,
+        )
         boundary = production.play.train_frames
         writer.set_split((0, boundary), (boundary, count))
     return Subject.open(folder)

@@ -114,9 +114,7 @@ def perform(
     return act(spec, script, seed, fps, turns)
 
 
-def act(
-    spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0, turns: str = "speech"
-) -> Performance:
+def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0, turns: str = "speech") -> Performance:
     """Adds the motion to the words, whose audio is a whole number of frames long."""
     frames = round(len(script.audio) * fps / SAMPLE_RATE)
     seconds = frames / fps

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,10 +25,11 @@ from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.losses.terms import perceptual_loss
 from audioplane.methods.base import Method
-from audioplane.methods.types import Position, Sample
+from audioplane.methods.types import Position, Sample, Term
 from audioplane.runtime import files, seeds, tensors
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.surface import fit
+from audioplane.surface.beside import beside, is_due, weight
 from audioplane.surface.hold import Holder
 from audioplane.surface.start import first_cloud
 from audioplane.training import state
@@ -109,7 +111,10 @@ class Trainer:
         if saved is None:
             self.facts |= self.conditions.pretrain(self.method, seeds.generator(self.config.seed, seeds.PRETRAINING))
         self.method.to(self.device)
-        self.hold = None if self.surface is None else Holder(self.surface, self.device)
+        self.hold, self.beside = None, None
+        if self.surface is not None:
+            self.hold = Holder(self.surface, self.device)
+            self.beside = beside(self.surface, subject, subject.train, config.seed, self.device)
         self.optimizers = Optimizers(self.method, self.device)
         self.densifiers = {name: Densifier(config, self.box.half) for name in self.method.branches}
         if saved is not None:
@@ -187,6 +192,10 @@ class Trainer:
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
         losses = self.method.losses(picture, sample, at.stage, self.perceptual)
+        if self.beside is not None and is_due(at.stage.deforms, self.iteration):
+            condition = self.conditions(self.method, sample.index) if at.stage.deforms else None
+            term = self.beside.term(partial(self.method.render, condition), config.seed, self.iteration)
+            losses.terms["beside"] = Term(term, weight(self.iteration / self.method.iterations))
         loss = losses.total()
         for name in at.stage.densifies:
             self.densifiers[name].before_backward(at, picture.meta)
