@@ -17,7 +17,7 @@ from audioplane.inference.poses import turned_about, typical
 from audioplane.splat import rasterization
 from audioplane.splat.gaussians import Gaussians
 from audioplane.subject.masks import FACE
-from audioplane.surface import fit
+from audioplane.surface import Surface, fit
 from audioplane.training.dataset import head_box
 
 if TYPE_CHECKING:
@@ -98,6 +98,23 @@ def summary(errors: NDArray, angles: NDArray) -> dict[str, float]:
         "depth_90_mm": float(np.quantile(errors, 0.9, method="lower")) if known else float("nan"),
         "normals_median_degrees": float(np.median(angles)) if len(angles) else float("nan"),
     }
+
+
+def errors_of_surface(surface: Surface, subject: Subject, t: int) -> dict[str, float]:
+    """How far the true points of the face in frame t lie from a fitted surface: median and 90 %, mm.
+
+    Raises:
+        ValueError: the Subject has no true depth.
+    """
+    depth = subject.depth(t)
+    if depth is None:
+        raise ValueError(f"{subject.name} has no true depth")
+    rows, columns = np.nonzero((subject.label(t) == FACE) & (depth > 0))
+    rays = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))], 1) @ np.linalg.inv(subject.K.astype(np.float64)).T
+    view = subject.viewmats[t].astype(np.float64)
+    places = (rays * depth[rows, columns, None] - view[:3, 3]) @ view[:3, :3]
+    errors = 1e3 * surface.distance(torch.from_numpy(places).float()).abs().numpy()
+    return {"median_mm": float(np.median(errors)), "90_mm": float(np.quantile(errors, 0.9))}
 
 
 def clouds(head: TalkingHead, subject: Subject, frames: list[int]) -> list[Gaussians]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 NEIGHBOURS = 10  # oriented points that say where the surface is near a place
 FAR = 0.02  # metres; beyond, the distance to the nearest point is good enough
+BAND = 0.010  # metres about the surface in which the grid is exact
 CELLS = 88  # of a side of the grid
 
 
@@ -73,6 +75,20 @@ def nodes(center: tuple[float, float, float], half: float, cells: int = CELLS) -
     axes = [c + np.linspace(-half, half, cells) for c in center]
     z, y, x = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
     return np.stack([x, y, z], axis=-1)
+
+
+def on_grid(tell: Callable[[NDArray], NDArray], center: tuple[float, float, float], half: float) -> NDArray[np.float64]:
+    """Distances (S, S, S) at a grid's nodes: exact near the surface, between those of every other node elsewhere.
+
+    Args:
+        tell: places (..., 3) -> distances (...,).
+    """
+    from scipy.ndimage import zoom
+
+    rough = zoom(tell(nodes(center, half, CELLS // 2)), CELLS / (CELLS // 2), order=1, grid_mode=False)
+    near = np.abs(rough) < BAND
+    rough[near] = tell(nodes(center, half)[near])
+    return rough
 
 
 def distances(places: NDArray, points: NDArray, normals: NDArray) -> NDArray:

@@ -11,7 +11,7 @@ from scipy.interpolate import RBFInterpolator
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from audioplane.subject.masks import FACE, HAIR
-from audioplane.surface.field import Surface, distances, nodes
+from audioplane.surface.field import Surface, distances, on_grid
 from audioplane.surface.landmarks import in_space
 from audioplane.surface.mean_head import mean_head
 
@@ -44,8 +44,11 @@ def fit(subject: Subject, frames: range, center: tuple[float, float, float], hal
     points, normals = warped(mean.points, mean.normals, mean.landmarks, landmarks)
     t = facing(subject, frames)
     points, normals = with_hair(points, normals, subject, t)
-    places = nodes(center, half)
-    found = np.maximum(distances(places, points, normals), outside(places, subject, frames))
+
+    def tell(places: NDArray) -> NDArray:
+        return np.maximum(distances(places, points, normals), outside(places, subject, frames))
+
+    found = on_grid(tell, center, half)
     if (found < 0).mean() < LEAST:
         return None
     return Surface.of_distances(found, center, half, landmarks)

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from audioplane import synthetic
+from audioplane.evaluation.shape import errors_of_surface
 from audioplane.splat.gaussians import as_parameters, random_gaussians, splat
-from audioplane.subject import FACE, Subject
+from audioplane.subject import Subject
 from audioplane.surface import Surface, fit
 from audioplane.surface.beside import beside, is_due, weight
-from audioplane.surface.field import distances, nodes
+from audioplane.surface.field import BAND, CELLS, distances, nodes, on_grid
 from audioplane.surface.fit import outside, pixels_of, read, turned_with, warped, with_hair
 from audioplane.surface.hold import LARGEST, OUTSIDE, SMALLEST, THICKNESS, Holder, axes
 from audioplane.surface.landmarks import in_space
@@ -75,6 +76,14 @@ def test_a_surface_tells_distance_and_way_out() -> None:
     )
 
 
+def test_a_grid_is_exact_near_the_surface() -> None:
+    tell = lambda places: np.linalg.norm(places - [0.01, 0, 0], axis=-1) - RADIUS  # noqa: E731
+    found, true = on_grid(tell, (0.0, 0.01, 0.0), 0.12), tell(nodes((0.0, 0.01, 0.0), 0.12))
+    assert found.shape == (CELLS,) * 3
+    assert np.abs(found - true)[np.abs(true) < 0.7 * BAND].max() == 0
+    assert np.abs(found - true).max() < 2e-3
+
+
 def test_the_mean_head_is_symmetric_and_faces_outward() -> None:
     head = mean_head()
     half = len(head.points) // 2
@@ -131,16 +140,9 @@ def test_too_few_landmarks_give_no_surface() -> None:
 
 def test_the_face_is_fitted_to_millimetres(adam: Subject) -> None:
     """Against the true depth, which nothing of the fit reads."""
-    t, surface = 40, fitted(adam)
-    depth, label = adam.depth(t), adam.label(t)
-    assert depth is not None
-    rows, columns = np.nonzero((label == FACE) & (depth > 0))
-    rays = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))], 1) @ np.linalg.inv(adam.K.astype(np.float64)).T
-    view = adam.viewmats[t].astype(np.float64)
-    places = (rays * depth[rows, columns, None] - view[:3, 3]) @ view[:3, :3]
-    error = 1e3 * surface.distance(torch.from_numpy(places).float()).abs().numpy()
-    assert np.median(error) < 2.5
-    assert np.quantile(error, 0.9) < 7.0
+    found = errors_of_surface(fitted(adam), adam, 40)
+    assert found["median_mm"] < 2.5
+    assert found["90_mm"] < 7.0
 
 
 def test_nothing_lies_outside_of_the_outlines(adam: Subject) -> None:
