@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 VARIABLE = "AUDIOPLANE_METHODS"
 DEFAULT = "audio_plane"
-BUILT_IN = {"audio_plane": "audioplane.methods.audio_plane"}
+BUILT_IN = {
+    "audio_plane": "audioplane.methods.audio_plane",
+    "synctalk_pp": "audioplane.methods.synctalk_pp",
+    "talking_gaussian": "audioplane.methods.talking_gaussian",
+    "degstalk": "audioplane.methods.degstalk",
+}
 
 
 def add(folder: str | Path) -> None:

@@ -13,7 +13,7 @@ from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import Speed, measure
-from audioplane.training.conditions import expression_track
+from audioplane.training.conditions import driving_track
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -71,7 +71,7 @@ def captured(head: TalkingHead, subject: Subject) -> NDArray | None:
     """The subject's expression in every frame, (T, E) weights; None where there is none, or the head takes none."""
     if not head.expression_names or subject.blendshapes is None:
         return None
-    return expression_track(subject, head.expression_names)
+    return driving_track(subject, head.method)
 
 
 def time_in_clip(subject: Subject, t: int) -> float:

@@ -35,7 +35,7 @@ def at_rest(head: TalkingHead) -> TalkingHead:
 @torch.no_grad()
 def frame_picture(head: TalkingHead, code: Tensor, view: NDArray, expression: NDArray | None = None) -> Picture:
     """Picture and dynamism map of one frame, in one pass (Audio-Plane, Eq. 4 and 14)."""
-    condition = head.condition(code, expression=expression)
+    condition = head.condition(code, expression=expression, viewmat=view)
     return head.method.render(condition, torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
 
 

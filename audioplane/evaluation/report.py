@@ -89,7 +89,7 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
         return None
     codes, faces = head.encode(subject.audio), captured(head, subject)
     face = lambda t: None if faces is None else faces[t]  # noqa: E731
-    clouds = [head.deform(codes[t], time_in_clip(subject, t), face(t)) for t in frames]
+    clouds = [head.deform(codes[t], time_in_clip(subject, t), face(t), subject.viewmats[t]) for t in frames]
     points = np.stack([cloud.means.numpy() for cloud in clouds])
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])

@@ -26,7 +26,7 @@ from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
 from audioplane.subject.parts import crooked
 from audioplane.training import checkpoint
-from audioplane.training.conditions import expression_track
+from audioplane.training.conditions import driving_track
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
@@ -67,7 +67,7 @@ def export(trainer: Trainer, path: str | Path) -> None:
         codes = method.encoder.all_codes(windows)
     state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
     if method.expression:
-        track = expression_track(subject, method.expression)[train.start : train.stop]
+        track = driving_track(subject, method)[train.start : train.stop]
         state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
     rest = rest_code(codes.cpu()[train.start : train.stop], subject.landmarks[train.start : train.stop])
     if rest is not None:
@@ -134,10 +134,10 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
     state = {name.removeprefix("model/"): t for name, t in found.items() if name.startswith("model/")}
     kind = registry.load(registry.spec(config.method.NAME).model)
     clouds = {}
-    for name in kind.branch_names:
+    for name in kind.branch_names(config):
         prefix = f"branches.{name}.params."
         arrays = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
-        checkpoint.check_cloud(arrays, f"{what}: {name}")
+        checkpoint.check_cloud(arrays, f"{what}: {name}", kind.own_arrays(config, name))
         clouds[name] = from_parameters(arrays)
     *center, half = about["box"]
     box = Box((center[0], center[1], center[2]), half)

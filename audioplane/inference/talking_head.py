@@ -27,11 +27,12 @@ from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
+from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Gaussians
+from audioplane.splat.gaussians import Gaussians, splat
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
@@ -148,7 +149,11 @@ class TalkingHead:
         return Path(path)
 
     def condition(
-        self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None
+        self,
+        audio_code: Tensor,
+        time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
+        viewmat: np.ndarray | Tensor | None = None,
     ) -> Condition:
         """What drives a frame.
 
@@ -156,15 +161,17 @@ class TalkingHead:
             audio_code: (code,) from `encode`. time: within the training clip; only fields over time ask for it.
             expression: (E,) weights of `expression_names`; None for the person's rest pose. Heads that take none
                 ignore it.
+            viewmat: (4, 4) camera-from-head, for methods that the head's pose enters; None for the typical one.
 
         Raises:
             UserError: an expression of another shape.
         """
+        pose = None if viewmat is None else torch.from_numpy(pose_numbers(np.asarray(viewmat)))
         if self.own_range is None:
-            return Condition(audio_code, time)
+            return Condition(audio_code, time, None, pose)
         weights = self.own_range.rest if expression is None else expression
         given = arguments.numbers(weights, (len(self.expression_names),), "expression")
-        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())))
+        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())), pose)
 
     @property
     def expression_names(self) -> Sequence[str]:
@@ -181,20 +188,26 @@ class TalkingHead:
 
     def _known_conditions(self) -> list[Condition]:
         """Of the training frames: every few of them, and those in which a blendshape goes farthest."""
-        codes = self.extras["codes"]
+        codes, count = self.extras["codes"], len(self.viewmats)
+        every = -(-count // len(codes))
+        frames = [min(k * every, count - 1) for k in range(len(codes))]
         if self.own_range is None:
-            return [self.condition(code) for code in codes]
+            return [self.condition(code, viewmat=self.viewmats[t]) for code, t in zip(codes, frames, strict=True)]
         track = self.extras["expression"]
-        every = -(-len(track) // len(codes))
-        pairs = [(code, track[min(k * every, len(track) - 1)]) for k, code in enumerate(codes)]
-        farthest = {int(t) for t in track.argmax(dim=0)}
-        pairs += [(codes[min(t // every, len(codes) - 1)], track[t]) for t in sorted(farthest)]
-        return [self.condition(code, expression=weights) for code, weights in pairs]
+        frames += sorted({int(t) for t in track.argmax(dim=0)})
+        own = [codes[min(t // every, len(codes) - 1)] for t in frames]
+        return [self.condition(a, 0.0, track[t], self.viewmats[t]) for a, t in zip(own, frames, strict=True)]
 
     @_exact
-    def deform(self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None) -> Gaussians:
+    def deform(
+        self,
+        audio_code: Tensor,
+        time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
+        viewmat: np.ndarray | Tensor | None = None,
+    ) -> Gaussians:
         """The cloud of a frame, of all branches, G' = G + d Delta G (Audio-Plane, Eq. 13); arguments of `condition`."""
-        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression)).values()))
+        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression, viewmat)).values()))
 
     def _deformed(self, condition: Condition) -> dict[str, Gaussians]:
         return {name: branch.deform(condition) for name, branch in self.branches.items()}
@@ -257,9 +270,10 @@ class TalkingHead:
         width, height, K = self._camera(size)
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
-        condition = self.condition(audio_code, time, expression)
+        condition = self.condition(audio_code, time, expression, view)
         try:
-            picture = self.method.compose(self._deformed(condition), view, K, width, height)
+            layers = {n: splat(cloud, view, K, width, height) for n, cloud in self._deformed(condition).items()}
+            picture = next(iter(layers.values())) if len(layers) == 1 else self.method.compose(layers)
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:

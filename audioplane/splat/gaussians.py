@@ -6,8 +6,8 @@ and joined into rows (`pack`) where a field moves them all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Box:
 class Gaussians:
     """N Gaussians.
 
-    Audio-Plane, Eq. 2 (journal).
+    Audio-Plane, Eq. 2 (journal); SyncTalk++, Eq. 13.
 
     Attributes:
         means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
@@ -139,12 +139,16 @@ class Picture:
 
     Attributes:
         channels: (H, W, 3 or 4), premultiplied RGB and, where it was asked for, the dynamism map.
-        alpha: (H, W, 1). meta: of the rasterizer.
+        alpha: (H, W, 1). meta: of the rasterizer; empty for a picture of several layers.
+        offsets: Delta G that moved the cloud, (N, P), or None.
+        layers: name -> picture, of one that lies several on each other.
     """
 
     channels: Tensor
     alpha: Tensor
     meta: dict[str, Any]
+    offsets: Tensor | None = None
+    layers: Mapping[str, Picture] = field(default_factory=dict)
 
     @property
     def rgb(self) -> Tensor:
@@ -159,6 +163,24 @@ class Picture:
     def over(self, background: Tensor) -> Tensor:
         """Composited over (H, W, 3) or (3,)."""
         return self.rgb + (1.0 - self.alpha) * background
+
+
+def layered(layers: Mapping[str, Picture]) -> Picture:
+    """Pictures on each other, the first in front; dynamism maps stay with the layers.
+
+    Args:
+        layers: name -> picture, of one size.
+    """
+    rgb, alpha = None, None
+    for layer in layers.values():
+        if rgb is None or alpha is None:
+            rgb, alpha = layer.rgb, layer.alpha
+        else:
+            light = 1.0 - alpha
+            rgb, alpha = torch.addcmul(rgb, light, layer.rgb), torch.addcmul(alpha, light, layer.alpha)
+    if rgb is None or alpha is None:
+        raise ValueError("layers: expected a picture or more, received none")
+    return Picture(rgb, alpha, {}, None, dict(layers))
 
 
 def splat(
@@ -186,7 +208,7 @@ def splat(
     out, alpha, meta = rasterization(
         means, quats, scales, opacities, colors, viewmat[None], K[None], width, height, packed=False
     )
-    return Picture(out[0], alpha[0], meta)
+    return Picture(out[0], alpha[0], meta, offsets)
 
 
 def drawn(

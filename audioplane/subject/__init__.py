@@ -163,6 +163,10 @@ class Subject:
         """Lips and everything between them in frame t: H x W bool."""
         return self.label(t) == MOUTH
 
+    def inner_mouth_mask(self, t: int) -> np.ndarray:
+        """What is seen between the lips in frame t (see `subject.masks.inner_mouth_mask`): H x W bool."""
+        return masks.inner_mouth_mask(self.label(t), self.landmarks[t])
+
     def torso_mask(self, t: int) -> np.ndarray:
         """Neck, shoulders and clothes of frame t: H x W bool."""
         return self.label(t) == TORSO

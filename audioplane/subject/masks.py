@@ -115,6 +115,20 @@ def eyes_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: f
     return grow(hulls[0] | hulls[1], EYES_REACH * height_of_face) & (label >= HAIR)
 
 
+def inner_mouth_mask(label: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
+    """What is seen between the lips: the part of the mouth in the hull of the inner lips.
+
+    Args:
+        label: H x W label picture. landmarks: 68 x 2 pixels, or None: nothing is known of the lips.
+
+    Returns:
+        H x W bool; empty where the landmarks are not known.
+    """
+    if landmarks is None or not np.isfinite(landmarks).all():
+        return np.zeros(label.shape, bool)
+    return fill_hull(landmarks[[*INNER_LIPS]], *label.shape) & (label == MOUTH)
+
+
 def lips_mask(subject: Subject, t: int) -> np.ndarray:
     """The lips of frame t and what is between them, by its landmarks: (H, W) bool."""
     return fill_hull(subject.landmarks[t, 48:60], subject.height, subject.width)

@@ -47,15 +47,22 @@ class Spread:
 
 
 def first_cloud(
-    surface: Surface, subject: Subject, frames: range, count: int, sh_degree: int, generator: torch.Generator
+    surface: Surface,
+    subject: Subject,
+    frames: range,
+    count: int,
+    most: int,
+    sh_degree: int,
+    generator: torch.Generator,
 ) -> Gaussians:
     """`DENSER` times `count` Gaussians on a surface: a surface needs more than a cloud to be closed.
 
     Args:
-        surface: of the head. subject, frames: whose colours. sh_degree: of the harmonics; the higher ones are 0.
+        surface: of the head. subject, frames: whose colours. most: Gaussians that there may be.
+        sh_degree: of the harmonics; the higher ones are 0.
         generator: of the points.
     """
-    known = spread(surface, subject, frames, DENSER * count, generator)
+    known = spread(surface, subject, frames, min(DENSER * count, most), generator)
     scales = torch.log(0.6 * spacing(known.points)[:, None] * torch.tensor([1.0, 1.0, THICKNESS]))
     sh = torch.zeros(len(scales), (sh_degree + 1) ** 2, 3)
     sh[:, 0] = (known.colours - 0.5) / SH0

@@ -14,6 +14,7 @@ import torch
 from audioplane.runtime import files
 
 if TYPE_CHECKING:
+    from audioplane.methods.types import Stage
     from audioplane.training.trainer import Report, Trainer
 
 
@@ -106,7 +107,7 @@ class Previews:
             import cv2
 
             files.make_folder(self.folder)
-            strip = preview(trainer, report.stage == "fine")
+            strip = preview(trainer, trainer.method.position(report.iteration).stage)
             _, data = cv2.imencode(".png", strip[..., ::-1])
             files.write_bytes(self.folder / f"{done:06}.png", data.tobytes())
 
@@ -115,14 +116,14 @@ class Previews:
 
 
 @torch.no_grad()
-def preview(trainer: Trainer, fine: bool) -> np.ndarray:
+def preview(trainer: Trainer, stage: Stage) -> np.ndarray:
     """Rows: truth, rendering, dynamism map; columns: frames. uint8 RGB."""
     subject, columns = trainer.subject, []
     test = subject.test if len(subject.test) else subject.train
     chosen = [*np.linspace(subject.train.start, subject.train.stop - 1, 4).astype(int)[1:3]]
     chosen += [*np.linspace(test.start, test.stop - 1, 4).astype(int)[1:3]]
     for t in chosen:
-        frame, picture = trainer.cache[int(t)], trainer.render(int(t), fine)
+        frame, picture = trainer.cache[int(t)], trainer.render(int(t), stage.deforms, stage.branches)
         behind = torch.from_numpy(frame.behind).to(trainer.device).float() / 255.0
         made = (picture.over(behind).clamp(0, 1) * 255).byte().cpu().numpy()
         g = picture.dynamism if picture.dynamism is not None else torch.zeros(made.shape[:2])
@@ -151,7 +152,7 @@ class TensorBoard:
             self._writer.add_scalar("psnr", report.psnr, report.iteration)
             self._writer.add_scalar("gaussians", report.gaussians, report.iteration)
         if every and done % every == 0:
-            strip = preview(trainer, report.stage == "fine")
+            strip = preview(trainer, trainer.method.position(report.iteration).stage)
             self._writer.add_image("preview", strip, report.iteration, dataformats="HWC")
 
     def close(self) -> None:

@@ -26,10 +26,12 @@ class Densifier:
     Args:
         config: of the run.
         half: half side of the head's box, metres.
+        cap: most Gaussians; None for `gaussians.cap`.
     """
 
-    def __init__(self, config: Config, half: float) -> None:
+    def __init__(self, config: Config, half: float, cap: int | None = None) -> None:
         self.config, self.half = config, half
+        self.cap = config.gaussians.cap if cap is None else cap
         self.state: dict[str, Any] = {}
         self._strategy: Any = None
         if config.gaussians.densify != "quota":
@@ -56,7 +58,7 @@ class Densifier:
             "verbose": False,
         }
         if self._is_mcmc:
-            return MCMCStrategy(cap_max=own.cap, **times)
+            return MCMCStrategy(cap_max=self.cap, **times)
         return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=never, **times)
 
     def before_backward(self, at: Position, meta: dict[str, Any]) -> None:
@@ -85,7 +87,7 @@ class Densifier:
                 rate = optimizers["means"].param_groups[0]["lr"]
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta, lr=rate)
             elif self._strategy is not None:
-                full = before >= self.config.gaussians.cap
+                full = before >= self.cap
                 self._strategy.grow_grad2d = float("inf") if full else 0.0002
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta)
             else:
@@ -106,7 +108,7 @@ class Densifier:
         if 0 < int(faint.sum()) < len(faint) // 2:
             remove(params, optimizers, self.state, faint)
         count = len(params["means"])
-        room = min(own.cap - count, int(own.densify_share * count))
+        room = min(self.cap - count, int(own.densify_share * count))
         if room > 0:
             hottest = self.state["heat"].topk(room).indices
             chosen = torch.zeros(count, dtype=torch.bool, device=grads.device)
@@ -132,10 +134,12 @@ def sort_in_space(params: nn.ParameterDict, optimizers: Optimizers, normalised: 
     )
 
 
-def is_dead(cloud: Gaussians) -> str | None:
-    """Why a cloud can no longer learn, in words, or None."""
+def is_dead(cloud: Gaussians, may_vanish: bool = False) -> str | None:
+    """Why a cloud can no longer learn, in words, or None; one that `may_vanish` may be of what a film does not show."""
     if not cloud.is_finite():
         return "the cloud has NaN or infinite parameters"
+    if may_vanish:
+        return None
     if len(cloud) < 4 or float(torch.sigmoid(cloud.opacities).max()) < 0.02:
         return "the cloud is dead: nothing of it can be seen"
     return None

@@ -97,7 +97,8 @@ def restore(trainer: Trainer, saved: Saved) -> None:
             model[name] = checkpoint.fill_rows(first, tensors.get(f"rows/{name}"), model[name], what)
         for name, branch in trainer.method.named():
             arrays = {own: model[f"branches.{name}.params.{own}"] for own in branch.params}
-            checkpoint.check_cloud(arrays, f"{trainer.folder}: {name}")
+            own_arrays = trainer.method.own_arrays(trainer.config, name)
+            checkpoint.check_cloud(arrays, f"{trainer.folder}: {name}", own_arrays)
             for own, array in arrays.items():
                 branch.params[own] = torch.nn.Parameter(array.to(trainer.device))
         trainer.method.load_state_dict(model)

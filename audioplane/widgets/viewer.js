@@ -37,7 +37,7 @@ class Viewer {
     this.gl = gl;
     this.painter = new Painter(gl, this.facts.count);
     this.cloud = new Cloud(this.facts, this.parts);
-    this.field = new Field(this.facts, this.parts, this.painter.isDeep ? gl : null);
+    this.field = new Fields(this.facts, this.parts, this.painter.isDeep ? gl : null);
     this.projection = new Projection(this.facts.count);
     this.canvas.viewer = this; // for scripts and tests
     this.listen();

@@ -172,12 +172,12 @@ def test_hair_reaches_the_outline(adam: Subject) -> None:
 
 def test_the_first_cloud_looks_like_the_speaker(adam: Subject) -> None:
     surface = fitted(adam)
-    cloud = first_cloud(surface, adam, adam.train, 700, 1, torch.Generator().manual_seed(0))
+    cloud = first_cloud(surface, adam, adam.train, 700, 9000, 1, torch.Generator().manual_seed(0))
     assert len(cloud) == 1400
     assert cloud.sh.shape == (1400, 4, 3)
     assert surface.distance(cloud.means).abs().max() < 1e-3
     assert torch.equal(
-        cloud.means, first_cloud(surface, adam, adam.train, 700, 1, torch.Generator().manual_seed(0)).means
+        cloud.means, first_cloud(surface, adam, adam.train, 700, 9000, 1, torch.Generator().manual_seed(0)).means
     )
     view, K = torch.from_numpy(adam.viewmats[10]), torch.from_numpy(adam.K)
     picture = splat(cloud, view, K, 128, 128)
@@ -225,7 +225,7 @@ def test_a_held_cloud_is_near_flat_and_bounded() -> None:
 def test_views_from_beside_ask_for_a_solid_head(adam: Subject) -> None:
     surface = fitted(adam)
     views = beside(surface, adam, adam.train, 0, torch.device("cpu"))
-    cloud = first_cloud(surface, adam, adam.train, 1000, 0, torch.Generator().manual_seed(0))
+    cloud = first_cloud(surface, adam, adam.train, 1000, 9000, 0, torch.Generator().manual_seed(0))
     full = [views.term(lambda *camera: splat(cloud, *camera), 0, k) for k in range(6)]
     cloud.opacities = cloud.opacities - 4.0
     faint = [views.term(lambda *camera: splat(cloud, *camera), 0, k) for k in range(6)]
