@@ -173,6 +173,9 @@ class GaussianConfig:
     regularise: float = ours(
         0.01, "mcmc: weight of the mean opacity and of the mean scale (in half box sides), as in 3DGS-MCMC", high=100.0
     )
+    surface: bool = ours(
+        False, "start on a surface fitted to landmarks and outlines, and stay near it: for heads that turn"
+    )
     half_box: float = ours(0.0, "half side of the head's box in metres; 0 finds it from masks and cameras", high=10.0)
 
 
@@ -441,6 +444,7 @@ SHARED: dict[str, tuple[str, ...]] = {
         "schedule.cache_mib=4000",
     ),
     "demo": (
+        "gaussians.surface=true",
         "schedule.coarse=700",
         "schedule.fine=2600",
         "schedule.size=256",

@@ -128,6 +128,27 @@ class TalkingHead:
         """Whether everything but one small matrix a frame is computed once."""
         return all(branch.static is not None for branch in self.branches.values())
 
+    @property
+    def can_turn(self) -> bool:
+        """Whether it was trained on a surface, and so holds together seen from beside."""
+        return self.config.gaussians.surface
+
+    def save_ply(self, path: str | Path, audio_code: Tensor | None = None) -> Path:
+        """Writes its Gaussians for other viewers: the head at rest, or as it says one sound; upright in viewers whose y
+        points up.
+
+        Args:
+            path: of the .ply. audio_code: (code,) from `encode`; default that of closed lips.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        from audioplane.splat.ply import save_ply, upright
+
+        rest = self.extras.get("rest", self.extras["codes"].mean(0))
+        save_ply(upright(self.deform(rest if audio_code is None else audio_code)), path)
+        return Path(path)
+
     def condition(
         self,
         audio_code: Tensor,
@@ -408,7 +429,7 @@ class TalkingHead:
             given = arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy()
             return given, np.zeros(count, dtype=int)
         seen, held_out = self.viewmats.numpy(), self.extras["test_viewmats"].numpy()
-        return head_poses.named(poses, count, self.fps, seed, seen, held_out)
+        return head_poses.named(poses, count, self.fps, seed, seen, held_out, self.can_turn)
 
     def speak(
         self,

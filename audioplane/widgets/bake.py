@@ -18,7 +18,7 @@ from torch import Tensor
 from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation import inspection
 from audioplane.inference.folding import FoldedBranch
-from audioplane.inference.poses import typical
+from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
 from audioplane.methods.base import Method
 from audioplane.methods.types import Modulation, Wiring
 from audioplane.motion.own_range import CONTROLS, TITLES
@@ -105,6 +105,8 @@ def bake_head(head: TalkingHead) -> Packed:
         "center": list(head.method.box.center),
         "half": head.method.box.half,
         "cannot": [cannot] if cannot else [],
+        "filmed": filmed_range(head.viewmats.numpy()).tolist(),  # degrees: yaw, pitch
+        "beyond": BEYOND if head.can_turn else BEYOND_CLOUD,
         "branches": [],
     }
     if not cannot:
