@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audioplane.deform.planes import Planes, rows_at
+from audioplane.experiments import tables
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.synctalk_pp.attention import masked, stray
 from audioplane.methods.synctalk_pp.model import CORE, FARTHEST, SyncTalkBranch
@@ -282,3 +283,36 @@ def test_what_strays_is_a_term_where_nothing_is_cut() -> None:
     expected = (lips.abs() * (1 - below)).mean() + (face * below).mean()
     assert float(terms["stray"].value.detach()) == pytest.approx(float(expected.detach()))
     assert "stray" not in trainer.method.losses(trainer.render(sample.index), sample, static, None).terms
+
+
+# Tables
+
+
+def test_the_tables_claims_name_cells_and_cells_are_runs() -> None:
+    found = {key.partition("/")[2]: table for key, table in tables.every().items() if table.method == "synctalk_pp"}
+    assert list(found) == ["table1", "table3", "table4", "table6"]
+    for table in found.values():
+        cells = {(row.name, column.name) for row in table.rows if row.settings is not None for column in table.columns}
+        assert table.claims
+        assert all({claim.first, claim.second} <= cells for claim in table.claims), table.name
+        jobs = tables.jobs(table, "demo", 1)
+        assert {(row, column) for row, column, _ in jobs} == cells
+        assert len({job.identity for job in jobs.values()}) == len(jobs), "no two cells are the same run"
+
+
+def test_a_row_of_the_paper_and_ours_stand_beside_each_other() -> None:
+    table = tables.find("synctalk_pp/table1")
+    row = next(row for row in table.rows if row.name == "SyncTalk++")
+    said = table.paper(row, table.columns[0])
+    assert said == {"psnr": 36.3779, "lpips": 0.0201, "syncnet": 7.8298, "fps": 101.2}
+    blink = next(row for row in tables.find("synctalk_pp/table6").rows if row.paper)
+    assert tables.find("synctalk_pp/table6").paper(blink, table.columns[0])["psnr"] == 37.264
+
+
+def test_audio_plane_is_run_once_for_both_papers() -> None:
+    mine, theirs = tables.find("synctalk_pp/table1"), tables.find("table5")
+    runs = [
+        {job.identity for (row, _, _), job in tables.jobs(t, "demo", 1).items() if row == "Audio-Plane"}
+        for t in (mine, theirs)
+    ]
+    assert runs[0] == runs[1]

@@ -16,4 +16,6 @@ SPEC = MethodSpec(
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
         "demo": ("method.bf16=true",),
     },
+    tables="audioplane.methods.synctalk_pp.paper.tables:TABLES",
+    numbers="audioplane.methods.synctalk_pp.paper",
 )

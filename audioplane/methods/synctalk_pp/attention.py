@@ -21,17 +21,17 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, lips: int, expression: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.lip_hidden, self.lip = linear(width, hidden, generator), linear(hidden, lips, generator)
-        self.face_hidden = linear(width, hidden, generator) if expression else None
+        self.size = hidden
+        self.first = linear(width, hidden * (2 if expression else 1), generator)  # both networks', side by side
+        self.lip = linear(hidden, lips, generator)
         self.face = linear(hidden, expression, generator) if expression else None
         nn.init.ones_(self.lip.bias)  # around 1, so that at the start the voice reaches every Gaussian
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """V of lips (N, A) and of expression (N, E) of Gaussians with features f_mu (N, W)."""
-        lips = self.lip(functional.relu(self.lip_hidden(features)))
-        if self.face_hidden is None or self.face is None:
-            return lips, lips[:, :0]
-        return lips, torch.sigmoid(self.face(functional.relu(self.face_hidden(features))))
+        hidden = functional.relu(self.first(features))
+        lips = self.lip(hidden[:, : self.size])
+        return lips, lips[:, :0] if self.face is None else torch.sigmoid(self.face(hidden[:, self.size :]))
 
 
 def masked(lips: Tensor, face: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
