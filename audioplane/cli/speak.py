@@ -78,7 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Speaks; returns the exit status."""
     from audioplane.errors import UserError
-    from audioplane.inference.talking_head import POSES, TalkingHead
+    from audioplane.inference.poses import POSES
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.media.writer import format_of
 
     if args.poses not in POSES:
@@ -100,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
 def _expression(how: str, fps: float, head: TalkingHead) -> str | np.ndarray:
     """What `--expression` names: a word that the head knows, or a capture (T, 52) at the head's frame rate."""
     from audioplane.errors import UserError
-    from audioplane.inference.talking_head import EXPRESSIONS, TalkingHead
+    from audioplane.inference.expressions import EXPRESSIONS
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.motion import captures
 
     if fps < 0 or fps > 1000:

@@ -4,6 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 
+from audioplane.errors import UserError
+
+POSES = ("test", "still", "natural")
+
+
+def named(
+    name: str, count: int, fps: float, seed: int, seen: np.ndarray, held_out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Poses by one of the names of `POSES`.
+
+    Args:
+        name: "test" (the held-out clip, forth and back), "still" or "natural". count: T. seed: of natural ones.
+        seen: (S, 4, 4) camera-from-head of the training frames. held_out: (R, 4, 4) of the held-out ones, may be none.
+
+    Returns:
+        (T, 4, 4), and (T,) which torso goes with each: 0 the still one, k the one of held-out frame k - 1.
+
+    Raises:
+        UserError: no such name, or a head without held-out frames.
+    """
+    still = np.zeros(count, dtype=int)
+    if name == "test":
+        if not len(held_out):
+            raise UserError("this head has no poses of a held-out clip; take --poses still or natural")
+        at = back_and_forth(count, len(held_out))
+        return held_out[at], at + 1
+    if name == "still":
+        return np.tile(seen[typical(seen)], (count, 1, 1)), still
+    if name == "natural":
+        return natural_poses(seen, count, fps, seed), still
+    raise UserError(f"poses are one of {', '.join(POSES)}, not '{name}'")
+
 
 def back_and_forth(count: int, length: int) -> np.ndarray:
     """`count` indices into a clip of `length` frames that run to its end and back, without a jump."""

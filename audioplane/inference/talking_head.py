@@ -15,40 +15,29 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
 from audioplane.errors import UserError
-from audioplane.inference import arguments, compositing
+from audioplane.inference import arguments, compositing, expressions
 from audioplane.inference import poses as head_poses
+from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
 from audioplane.methods.types import Condition
-from audioplane.motion.captures import at_rate
-from audioplane.motion.natural import natural_expression
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Gaussians
-from audioplane.subject import blendshapes
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
-POSES = ("test", "still", "natural")
-EXPRESSIONS = ("natural", "none")
-NO_EXPRESSION = (
-    "this head's eyes and brows cannot be driven: it was trained without an expression; train it with the preset demo "
-    "on a Subject that has blendshapes"
-)
-FADE = 9  # frames in which lips close where speech ends
-FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 
 
 def _exact(function: F) -> F:
@@ -167,12 +156,7 @@ class TalkingHead:
         Raises:
             UserError: the head takes none.
         """
-        if self.own_range is None or not self.own_range.is_captured:
-            raise UserError(NO_EXPRESSION)
-        track = self.extras["expression"].numpy().astype(np.float64)
-        weights = np.zeros((len(track), blendshapes.COUNT))
-        weights[:, [blendshapes.index(name) for name in self.expression_names]] = track
-        return at_rate(weights, self.fps, fps)
+        return expressions.filmed(self.own_range, self.extras.get("expression"), self.fps, fps)
 
     def _known_conditions(self) -> list[Condition]:
         """Of the training frames: every few of them, and those in which a blendshape goes farthest."""
@@ -345,39 +329,16 @@ class TalkingHead:
         Raises:
             UserError: a capture for a head that takes none, or no such expression.
         """
-        count, own = count_frames(audio, self.fps), self.own_range
-        if isinstance(expression, str) and expression not in EXPRESSIONS:
-            raise UserError(f"expression is one of {', '.join(EXPRESSIONS)}, or a capture, not '{expression}'")
-        if own is None or not own.is_captured:
-            if not isinstance(expression, str):
-                raise UserError(NO_EXPRESSION)
-            return None
-        if not isinstance(expression, str):
-            given = arguments.capture(expression, "expression")
-            found = own.adopt(given)[head_poses.back_and_forth(count, len(given))]
-        elif expression == "none":
-            found = np.tile(own.rest, (count, 1))
-        else:
-            head = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
-            found = natural_expression(own, audio, count, self.fps, seed, head)
-        return own.clip(found + own.steered(np.asarray([steer])) - own.rest) if len(steer) else found
+        turned = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
+        return expressions.of_voice(self.own_range, audio, self.fps, expression, seed, turned, steer)
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
-        still = np.zeros(count, dtype=int)
         if not isinstance(poses, str):
-            return arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy(), still
-        seen = self.viewmats.numpy()
-        if poses == "test":
-            if not len(self.extras["test_viewmats"]):
-                raise UserError("this head has no poses of a held-out clip; take --poses still or natural")
-            at = head_poses.back_and_forth(count, len(self.extras["test_viewmats"]))
-            return self.extras["test_viewmats"].numpy()[at], at + 1
-        if poses == "still":
-            return np.tile(seen[head_poses.typical(seen)], (count, 1, 1)), still
-        if poses == "natural":
-            return head_poses.natural_poses(seen, count, self.fps, seed), still
-        raise UserError(f"poses are one of {', '.join(POSES)}, not '{poses}'")
+            given = arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy()
+            return given, np.zeros(count, dtype=int)
+        seen, held_out = self.viewmats.numpy(), self.extras["test_viewmats"].numpy()
+        return head_poses.named(poses, count, self.fps, seed, seen, held_out)
 
     def speak(
         self,
@@ -408,42 +369,3 @@ class TalkingHead:
         pictures = self.frames(audio, poses, size, seed, mark, features, more, expression)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
-
-
-def match_training_statistics(codes: Tensor, speech: np.ndarray | None = None) -> Tensor:
-    """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
-
-    An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
-    would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
-    than twofold: a cough or a pause is not made speech.
-
-    Args:
-        codes: of every frame.
-        speech: (T,) of bool, the frames by which the voice is judged (`audio.activity.speech_frames`), so that silence
-            stays silence, with closed lips, and is not taken for the middle of all that a voice says. Default all.
-    """
-    judged = codes if speech is None else codes[torch.from_numpy(speech)]
-    if len(judged) == 0:
-        return codes
-    own = len(judged) / (len(judged) + FAMILIAR)
-    spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
-    return (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
-
-
-def close_lips(codes: Tensor, speech: np.ndarray, rest: Tensor | None) -> Tensor:
-    """Codes (T, code) that go over to that of closed lips where nobody speaks.
-
-    An encoder has hardly ever seen long silence: what it makes of it is chance, and lips would move in it.
-
-    Args:
-        codes: of every frame.
-        speech: (T,) of bool, see `audio.activity.speech_frames`; short pauses belong to speech, and stay as they are.
-        rest: (code,), the code of closed lips; None where a head has none.
-    """
-    if rest is None or speech.all():
-        return codes
-    spoken = uniform_filter1d(speech.astype(np.float32), FADE, mode="nearest")
-    return torch.lerp(rest, codes, torch.from_numpy(spoken)[:, None])
-
-
-__all__: Sequence[str] = ["EXPRESSIONS", "POSES", "TalkingHead"]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
 from audioplane.errors import UserError
-from audioplane.inference.poses import typical
-from audioplane.inference.talking_head import EXPRESSIONS, POSES, TalkingHead
+from audioplane.inference.expressions import EXPRESSIONS
+from audioplane.inference.poses import POSES, typical
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.media.writer import write_video
 from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.runtime import cache, files

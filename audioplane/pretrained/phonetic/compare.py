@@ -26,7 +26,7 @@ from audioplane.audio.features import Features
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import LinearProbe, reference_performance
-from audioplane.inference.talking_head import match_training_statistics
+from audioplane.inference.codes import match_training_statistics
 from audioplane.metrics.mouth import correlation
 from audioplane.runtime import clone, files, seeds
 
