@@ -27,6 +27,7 @@ BUILT_IN = {
     "synctalk_pp": "audioplane.methods.synctalk_pp",
     "talking_gaussian": "audioplane.methods.talking_gaussian",
     "degstalk": "audioplane.methods.degstalk",
+    "gaussian_talker": "audioplane.methods.gaussian_talker",
 }
 
 

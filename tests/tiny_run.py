@@ -14,6 +14,7 @@ SHARED = (
     "audio.channels=8",
     "audio.code=6",
     "audio.pretrain_steps=4",
+    "gaussians.surface=false",
     "gaussians.initial=60",
     "gaussians.cap=120",
     "gaussians.densify_from=4",
@@ -30,6 +31,7 @@ SMALL = {
     "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
     "talking_gaussian": BRANCHES,
     "degstalk": BRANCHES,
+    "gaussian_talker": ("method.resolution=8", "method.features=8", "method.width=8", "method.hidden=16"),
     "synctalk_pp": ("method.resolution=8", "method.features=8", "method.hidden=16", "method.canonical_hidden=16"),
 }
 """Settings that make a method small."""
@@ -44,8 +46,13 @@ VARIANTS = {
         ("method.field=six_planes", "method.expression=true"),
         ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
         ("method.saliency=false", "audio.fine_rate=1e-3"),
+        ("gaussians.surface=true", "gaussians.initial=30"),
     ),
-    "degstalk": ((), ("method.embedding_place=after", "method.coefficients=all", "method.hair=false")),
+    "degstalk": (
+        (),
+        ("method.embedding_place=after", "method.coefficients=all", "method.hair=false"),
+        ("gaussians.surface=true", "gaussians.initial=30"),
+    ),
     "synctalk_pp": (
         (),
         ("method.fusion=multiply", "method.initialisation=none", "method.mask=none", "method.expression=none"),

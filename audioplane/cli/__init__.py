@@ -7,6 +7,7 @@ things inside `run`.
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import errno
@@ -21,6 +22,7 @@ from typing import Any
 
 from audioplane import __version__
 from audioplane.errors import UserError
+from audioplane.runtime import memory
 
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
@@ -29,6 +31,7 @@ COMMANDS = {
     "subject": "audioplane.cli.subject",
     "train": "audioplane.cli.train",
     "speak": "audioplane.cli.speak",
+    "export": "audioplane.cli.export",
     "evaluate": "audioplane.cli.evaluate",
     "train-sync": "audioplane.cli.train_sync",
     "train-phonetic": "audioplane.cli.train_phonetic",
@@ -41,7 +44,10 @@ COMMANDS = {
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
 """A full disk, a full pipe that does not wait, a place that is read-only."""
 
-NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "out of memory")
+NO_MEMORY = (
+    *("can't allocate memory", "not enough memory", "can't start new thread", "out of memory", "bad_alloc"),
+    "could not create a primitive",
+)
 """What torch and threads say in a RuntimeError when the memory is short."""
 
 DESCRIPTION = "Talking heads from Gaussian splatting: papers of the field, re-run from scratch."
@@ -60,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.reconfigure(errors="backslashreplace")
     interrupts = _Interrupts()
     try:
+        memory.check_room()
         status = modules[args.command].run(args)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a full disk or pipe still becomes a sentence
@@ -98,17 +105,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Interrupts:
-    """Remembers whether Ctrl-C came: libraries turn the exception that it is into others."""
+    """Remembers whether Ctrl-C came: libraries turn the exception that it is into others.
+
+    What a library calls back from its own code, such as a compiler that has finished a kernel, cannot pass the
+    exception on: Python would print and forget it. It is then raised again a moment later.
+    """
 
     def __init__(self) -> None:
         self.came = False
         ours = threading.current_thread() is threading.main_thread()
         if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)
+            self._otherwise, sys.unraisablehook = sys.unraisablehook, self._forgotten
 
     def _note(self, number: int, frame: object) -> None:
         self.came = True
         raise KeyboardInterrupt
+
+    def _forgotten(self, error: Any) -> None:
+        if not (self.came and issubclass(error.exc_type, KeyboardInterrupt)):
+            self._otherwise(error)
+            return
+        again = threading.Timer(0.05, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
 
 
 def _interrupted(command: str) -> int:

@@ -100,10 +100,9 @@ def run(args: argparse.Namespace) -> int:
     )
     started, bars = time.monotonic(), Bars()
     try:
-        made = prepare(args.video, args.out, settings, args.name, args.split, bars)
+        made = prepare(args.video, args.out, settings, args.name, args.split, bars, _draw)
     finally:
         bars.close()
-    from audioplane.plots.contact_sheet import save
     from audioplane.subject import Subject
 
     for folder, facts in made:
@@ -112,12 +111,24 @@ def run(args: argparse.Namespace) -> int:
         for problem in subject.validate(every_picture=False):
             if problem.part != "sync":  # the report has said it
                 print(f"            - {problem}")
-        print(f"  {subject}\n  {folder}, contact sheet {save(subject, folder.with_name(folder.name + '.png'))}")
+        print(f"  {subject}\n  {folder}, contact sheet {_sheet_of(folder)}")
     spent = ", ".join(f"{name} {seconds:.0f}" for name, seconds in bars.seconds.items() if seconds >= 0.5)
     print(f"  seconds: {spent or 'nothing was to be made'}; in all {time.monotonic() - started:.0f}")
     if args.forget:
         Preparation(args.video, settings, bars).steps.forget()
     return 0
+
+
+def _sheet_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".png")
+
+
+def _draw(folder: Path, name: Path) -> None:
+    """Draws the contact sheet of a Subject that is about to get its name."""
+    from audioplane.plots.contact_sheet import save
+    from audioplane.subject import Subject
+
+    save(Subject.open(folder), _sheet_of(name))
 
 
 class Bars:

@@ -291,11 +291,6 @@ def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float],
     return {name: _mean(values) for name, values in series.items()}, series
 
 
-def samples_of(frames: range, fps: float, rate: int = 16_000) -> slice:
-    """The samples that belong to neighbouring frames."""
-    return slice(round(frames.start * rate / fps), round(frames.stop * rate / fps))
-
-
 def spaced(frames: range, most: int) -> list[int]:
     """At most so many of the frames, evenly spaced."""
     step = max(1, -(-len(frames) // most))

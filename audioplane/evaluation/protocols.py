@@ -48,6 +48,8 @@ class Protocol:
             "libx264 crf 10".
         crop: what is cut away before anything else: "none", or "even" (an odd last row or column, as encoders do).
         network: LPIPS' backbone.
+        beyond: degrees of yaw beyond the training range from which the head is measured as well (`evaluation.turned`);
+            embedded speakers only.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Protocol:
     codec: str = ""
     crop: str = "none"
     network: str = "alex"
+    beyond: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
@@ -76,6 +79,13 @@ class Protocol:
 
 _ALL = (
     Protocol("head over truth", "the head's pixels alone, over the true torso, uncompressed", "head", "torso"),
+    Protocol(
+        "turned",
+        "the same, and also seen 10, 20 and 30 degrees beyond the training range (embedded speakers only)",
+        "head",
+        "torso",
+        beyond=(10.0, 20.0, 30.0),
+    ),
     Protocol("alone", "the whole frame as the method delivers it: its own torso, nothing of the truth"),
     Protocol("mouth", "a box around the true mouth, over the true torso", "mouth box", "torso"),
     Protocol("torso", "the whole frame over the true torso and background", "full", "torso"),

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from audioplane import config
 from audioplane.config import Config
 from audioplane.experiments.tables import LENGTHS
-from audioplane.runtime import cache
+from audioplane.runtime import cache, documents
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,10 +112,21 @@ def heads_of(name: str, rows: Sequence[str], column: str) -> tuple[Subject, dict
 
 
 def scalars(run: Path) -> dict[str, np.ndarray]:
-    """The scalars logged in training, one array a quantity; NaN where a stage lacks it."""
-    rows = [json.loads(line) for line in (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()]
-    names = [name for name in rows[-1] if name != "stage"]
-    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+    """The scalars logged in training, one array a quantity; NaN where a stage lacks it.
+
+    Args:
+        run: a folder of `audioplane train`.
+
+    Raises:
+        UserError: its log is missing or damaged; says at which line.
+    """
+    path, advice, rows = run / "scalars.jsonl", "resume the run, or train anew", []
+    for number, line in enumerate(documents.read_bytes(path).splitlines(), 1):
+        what = f"{path}, line {number},"
+        row = documents.parse(line, dict[str, Any], what, advice)
+        row.pop("stage", None)
+        rows.append(documents.convert(row, dict[str, float | None], what, advice))
+    return {name: np.array([row.get(name) for row in rows], float) for name in (rows[-1] if rows else ())}
 
 
 def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str, np.ndarray]]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
-from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
+from audioplane.audio.features import SAMPLE_RATE, Features, count_frames, voice_digest
 from audioplane.errors import UserError
 from audioplane.inference import arguments, compositing, expressions
 from audioplane.inference import poses as head_poses
@@ -128,6 +128,27 @@ class TalkingHead:
         """Whether everything but one small matrix a frame is computed once."""
         return all(branch.static is not None for branch in self.branches.values())
 
+    @property
+    def can_turn(self) -> bool:
+        """Whether it was trained on a surface, and so holds together seen from beside."""
+        return self.config.gaussians.surface
+
+    def save_ply(self, path: str | Path, audio_code: Tensor | None = None) -> Path:
+        """Writes its Gaussians for other viewers: the head at rest, or as it says one sound; upright in viewers whose y
+        points up.
+
+        Args:
+            path: of the .ply. audio_code: (code,) from `encode`; default that of closed lips.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        from audioplane.splat.ply import save_ply, upright
+
+        rest = self.extras.get("rest", self.extras["codes"].mean(0))
+        save_ply(upright(self.deform(rest if audio_code is None else audio_code)), path)
+        return Path(path)
+
     def condition(
         self,
         audio_code: Tensor,
@@ -206,11 +227,11 @@ class TalkingHead:
             (T, code), T = ceil of the audio's length in frames.
 
         Raises:
-            UserError: a voice that cannot be spoken, or a sample where features come from a file.
+            UserError: a voice that cannot be spoken; a sample, or no features of this voice, where they come from a
+                file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
-        if features and self.config.audio.features != "deepspeech":
-            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+        self._check_features(audio, features)
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
@@ -221,8 +242,23 @@ class TalkingHead:
         codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
         own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
-            codes = own.emphasis * match_training_statistics(codes, speech)
+            codes = match_training_statistics(codes, speech, self.extras.get("code_statistics"), own.emphasis)
         return close_lips(codes, speech, self.extras.get("rest"))[before:]
+
+    def _check_features(self, audio: np.ndarray, features: str) -> None:
+        """Refuses features in a file that are not those of the voice.
+
+        Raises:
+            UserError: DeepSpeech features of another sound, or for a head that takes none.
+        """
+        is_from_file = self.config.audio.features == "deepspeech"
+        if features and not is_from_file:
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+        if is_from_file and not features and voice_digest(audio) != self.about.get("voice"):
+            raise UserError(
+                "the features of this head lie in a file, and this sound is not the one that they are of; "
+                "give this sound's own .npy of DeepSpeech features (--features)"
+            )
 
     @_exact
     def render(
@@ -393,7 +429,7 @@ class TalkingHead:
             given = arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy()
             return given, np.zeros(count, dtype=int)
         seen, held_out = self.viewmats.numpy(), self.extras["test_viewmats"].numpy()
-        return head_poses.named(poses, count, self.fps, seed, seen, held_out)
+        return head_poses.named(poses, count, self.fps, seed, seen, held_out, self.can_turn)
 
     def speak(
         self,

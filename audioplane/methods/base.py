@@ -66,6 +66,8 @@ class Branch(nn.Module):
 
     units: Tensor
     mlp: DeformationMLP
+    is_plain = True
+    """Whether offsets and weight are what `mlp` gives, as the viewer in the browser computes them."""
 
     def __init__(self, cloud: Gaussians, box: Box, units: Tensor, own: Mapping[str, int] | None = None) -> None:
         super().__init__()
@@ -294,12 +296,12 @@ class Method(nn.Module):
 
     def position(self, iteration: int) -> Position:
         """Stage and place in it of an iteration of the run; the last one's end for an iteration beyond."""
-        stages = self.stages()
+        stages, before = self.stages(), 0
         for stage in stages:
-            if iteration < stage.iterations:
-                return Position(stage, iteration)
-            iteration -= stage.iterations
-        return Position(stages[-1], stages[-1].iterations)
+            if iteration - before < stage.iterations:
+                return Position(stage, iteration - before, before)
+            before += stage.iterations
+        return Position(stages[-1], stages[-1].iterations, before - stages[-1].iterations)
 
     def tables(self) -> dict[str, Tensor]:
         """Name in the state of the whole method -> table, see `Branch.tables`."""
@@ -321,7 +323,7 @@ def two_stages(config: Config, branches: Sequence[str]) -> tuple[Stage, ...]:
     trains = ("tables", "network", "encoder") if config.audio.fine_rate > 0.0 else ("tables", "network")
     return (
         Stage("coarse", own.coarse, False, (), names, bool(own.early_size), names),
-        Stage("fine", own.fine, True, trains),
+        Stage("fine", own.fine, True, trains, names if config.gaussians.densify_fine_until > 0.0 else ()),
     )
 
 

@@ -169,10 +169,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is: the stage, and the iteration within it."""
+    """Where a run is: the stage, the iteration within it, and how many there were in the stages before."""
 
     stage: Stage
     iteration: int
+    before: int = 0
 
     @property
     def done(self) -> float:

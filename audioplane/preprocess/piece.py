@@ -262,8 +262,12 @@ class Piece:
 
     # The whole
 
-    def write(self, out: Path, name: str) -> Facts:
-        """Runs all steps and writes the Subject; returns what is worth knowing about it."""
+    def write(self, out: Path, name: str, before_naming: Callable[[Path, Path], Any] | None = None) -> Facts:
+        """Runs all steps and writes the Subject; returns what is worth knowing about it.
+
+        Args:
+            out: its folder. name: of the speaker. before_naming: see `SubjectWriter`.
+        """
         size = self.settings.size
         with ThreadPoolExecutor(3) as pool:  # beside the main line, what does not wait for it
             mattes = pool.submit(self.mattes)
@@ -275,6 +279,7 @@ class Piece:
             draw = masks.Labeller(size, mattes.result(), points, poses, lens, self.breaks)
             labels = self.labels(draw, seen)
             with SubjectWriter(out, name, size, size) as writer:
+                writer.before_naming = before_naming
                 filled = pool.submit(self._fill, writer, labels)
                 poses = self.refined(lens, poses, labels, points, seen)
                 samples, about_sound = heard.result()

@@ -132,6 +132,32 @@ def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder to fill, which takes the name `path` when the block ends without an exception.
+
+    Args:
+        path: of the folder, which does not exist or is empty.
+
+    Raises:
+        UserError: the folder cannot be made, or was filled by someone else meanwhile.
+    """
+    target = Path(path).absolute()
+    make_folder(target.parent)
+    try:
+        draft = Draft(target, folder=True)
+    except OSError as error:
+        raise failure(target, error) from error
+    try:
+        yield draft.path
+        draft.commit()
+    except BaseException as error:
+        draft.discard()
+        if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise UserError(f"{target} was made by someone else meanwhile") from error
+        raise
+
+
 def write_bytes(path: str | Path, data: bytes, durable: bool = True) -> None:
     """Writes a file, whole or not at all; see `atomic_path`."""
     with atomic_path(path, durable) as draft, open(draft, "wb") as file:

@@ -72,7 +72,7 @@ class Gaussians:
         return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
 
     def moved(self, displacement: Tensor) -> Gaussians:
-        """G + `displacement` (N, P), see `displacement`."""
+        """G + `displacement` (N, P), see `displacement` (DEGSTalk, Eq. 4 and 6)."""
         return Gaussians.unpack(self.pack() + displacement)
 
     @staticmethod
@@ -92,6 +92,20 @@ class Gaussians:
 
     def is_finite(self) -> bool:
         return all(bool(torch.isfinite(tensor).all()) for _, tensor in self.items())
+
+    def normals(self) -> Tensor:
+        """The direction in which each is thinnest, away from the head's middle: (N, 3), of length 1."""
+        w, x, y, z = torch.nn.functional.normalize(self.quats, dim=1).unbind(1)
+        axes = torch.stack(
+            [
+                torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], dim=1),
+                torch.stack([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], dim=1),
+                torch.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], dim=1),
+            ],
+            dim=1,
+        )
+        thin = axes[torch.arange(len(axes)), self.scales.argmin(dim=1)]
+        return torch.where((thin * self.means).sum(dim=1, keepdim=True) < 0, -thin, thin)
 
     def colors(self, viewmat: Tensor) -> Tensor:
         """RGB (N, 3) of each Gaussian seen by a camera; 3DGS's shift by one half, not below 0."""
@@ -152,7 +166,7 @@ class Picture:
 
 
 def layered(layers: Mapping[str, Picture]) -> Picture:
-    """Pictures on each other, the first in front; dynamism maps stay with the layers.
+    """Pictures on each other, the first in front (DEGSTalk, Eq. 7); dynamism maps stay with the layers.
 
     Args:
         layers: name -> picture, of one size.

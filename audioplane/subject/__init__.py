@@ -175,6 +175,10 @@ class Subject:
         """What speech moves in frame t (see `subject.masks.motion_mask`): H x W bool."""
         return masks.motion_mask(self.label(t), self.landmarks[t], self._face_height)
 
+    def narrow_motion_mask(self, t: int) -> np.ndarray:
+        """The mouth of frame t, slightly dilated (see `subject.masks.narrow_motion_mask`): H x W bool."""
+        return masks.narrow_motion_mask(self.label(t), self._face_height)
+
     def eyes_mask(self, t: int) -> np.ndarray:
         """Eyes and brows of frame t (see `subject.masks.eyes_mask`): H x W bool."""
         return masks.eyes_mask(self.label(t), self.landmarks[t], self._face_height)

@@ -23,6 +23,8 @@ BROWS_AND_EYES = ((range(17, 22), range(36, 42)), (range(22, 27), range(42, 48))
 MOTION_REACH = 0.14
 """How far the motion mask reaches beyond the lips and the chin, as a share of the face's height."""
 
+NARROW_REACH = 0.05
+"""The same of the narrow motion mask beyond the mouth."""
 
 EYES_REACH = 0.06
 """How far the mask of eyes and brows reaches beyond their hulls, as a share of the face's height."""
@@ -97,6 +99,20 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     if not np.isfinite(height_of_face):
         height_of_face = 0.5 * float(np.sqrt(head.sum()))
     return grow(seed, MOTION_REACH * height_of_face) & head
+
+
+def narrow_motion_mask(label: np.ndarray, height_of_face: float) -> np.ndarray:
+    """The mouth dilated by `NARROW_REACH` of the face's height, and never beyond the head: H x W bool.
+
+    Nearer to Audio-Plane's text (Sec. III-E: the mouth's mask, dilated) than `motion_mask`; the text gives no size.
+
+    Args:
+        label: H x W label picture. height_of_face: `face_height` of the clip, pixels; NaN: taken from the head's area.
+    """
+    head = label >= HAIR
+    if not np.isfinite(height_of_face):
+        height_of_face = 0.5 * float(np.sqrt(head.sum()))
+    return grow(label == MOUTH, NARROW_REACH * height_of_face) & head
 
 
 def eyes_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:

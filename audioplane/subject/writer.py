@@ -10,7 +10,7 @@ import errno
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -40,6 +40,10 @@ class SubjectWriter:
         height: of the frames, pixels.
         licence: what others may do with the pictures and the voice.
         provenance: how the Subject was made, as plain JSON values.
+
+    Attributes:
+        before_naming: what is called when all is written, with the folder where it lies and `path`, the name that it
+            then takes: what stands beside a Subject is made here, so that a kill leaves no Subject without it.
 
     Raises:
         UserError: the name cannot be one, the folder exists already, cannot be made, or the disk is full.
@@ -77,6 +81,7 @@ class SubjectWriter:
         self._audio_length = 0
         self.count = 0
         self.done = False
+        self.before_naming: Callable[[Path, Path], Any] | None = None
 
     def __enter__(self: _W) -> _W:
         return self
@@ -310,6 +315,8 @@ class SubjectWriter:
         try:
             self._finish()
             (self._folder / MANIFEST).write_text(self._manifest().to_json(), encoding="utf-8")
+            if self.before_naming is not None:
+                self.before_naming(self._folder, self.path)
             self._draft.commit()
         except OSError as error:
             self.abort()

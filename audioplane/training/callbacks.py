@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import torch
 
-from audioplane.runtime import files
+from audioplane.runtime import documents, files
 
 if TYPE_CHECKING:
     from audioplane.methods.types import Stage
@@ -58,8 +58,15 @@ class Progress:
             self.stream.write("\n")
 
 
+CODES_EVERY = 500  # iterations between looks at the codes of an encoder that learns
+
+
 class Scalars:
-    """Appends a line of JSON to `scalars.jsonl` every so often."""
+    """Appends a line of JSON to `scalars.jsonl` every so often.
+
+    Of an encoder that learns with the field it also notes how large its codes are, and how far they move over time:
+    `code_size`, the mean of |a| over frames and numbers, and `code_spread`, the mean standard deviation over frames.
+    """
 
     def __init__(self, folder: Path, every: int = 20) -> None:
         self.path, self.every = folder / "scalars.jsonl", every
@@ -69,9 +76,19 @@ class Scalars:
         if report.iteration % self.every and report.iteration + 1 != report.total:
             return
         row: dict[str, Any] = {"iteration": report.iteration, "stage": report.stage, **report.terms}
+        row |= self._codes(trainer, report)
         row |= {"psnr": report.psnr, "gaussians": report.gaussians, "seconds": round(time.monotonic() - self._start, 3)}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(documents.finite(row)) + "\n")
+
+    @torch.no_grad()
+    def _codes(self, trainer: Trainer, report: Report) -> dict[str, float]:
+        due = (report.iteration // self.every * self.every) % CODES_EVERY == 0 or report.iteration + 1 == report.total
+        if trainer.conditions.codes is not None or not due:
+            return {}
+        train = trainer.subject.train
+        codes = trainer.method.encoder.all_codes(trainer.conditions.windows)[train.start : train.stop]
+        return {"code_size": float(codes.abs().mean()), "code_spread": float(codes.std(dim=0).mean())}
 
     def close(self) -> None:
         pass

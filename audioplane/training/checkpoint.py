@@ -142,7 +142,7 @@ def _state(param: Tensor, state: dict[str, Tensor], prefix: str) -> dict[str, Te
     step = float(state["step"]) if state["step"].numel() == 1 else -1.0
     if not 0 < step <= STEPS or step != round(step):
         raise UserError(f"{what}/step is no number of steps; {ADVICE}")
-    found = {"step": state["step"].reshape(()).clone()}
+    found = {"step": state["step"].reshape(()).clone().to(param.device)}
     for key in MOMENTS:
         value = state[key]
         if "rows" in state:

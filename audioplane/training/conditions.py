@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audioplane.audio.features import Features
+from audioplane.audio.features import Features, samples_of
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config
 from audioplane.methods.base import Method
@@ -31,7 +31,8 @@ class Conditions:
         subject: whose voice. config: of the run.
 
     Attributes:
-        features: of the voice, with its statistics. windows: (T, window, C), what the encoder takes.
+        features: of the voice, with the statistics of its training frames.
+        windows: (T, window, C), what the encoder takes.
         codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
         own_range: of the training frames' expression. expressions: (T, E) of every frame as the method takes them. Both
             None for a method that takes none. poses: (T, 6), see `pose_numbers`.
@@ -40,25 +41,35 @@ class Conditions:
 
     def __init__(self, subject: Subject, config: Config) -> None:
         self.subject, self.config = subject, config
-        self.features = Features.fit(config.audio, subject.audio)
-        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
-        self.windows = torch.from_numpy(windows)
+        self.features = Features.fit(config.audio, training_voice(subject))
+        self.windows = torch.from_numpy(self._windows())
         self.codes: Tensor | None = None
         self.own_range: OwnRange | None = None
         self.expressions: Tensor | None = None
         self.compared: Tensor | None = None
         self.poses = torch.from_numpy(pose_numbers(subject.viewmats))
 
+    def _windows(self) -> np.ndarray:
+        """Of all frames: those of the training frames from their own sound alone, the others' from the whole."""
+        subject, train = self.subject, self.subject.train
+        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
+        if self.config.audio.features != "deepspeech" and len(train) < subject.num_frames:
+            own = self.features(training_voice(subject), subject.fps, len(train), own_voice=True)
+            windows[train.start : train.stop] = own
+        return windows
+
     def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
         """Teaches the method's encoder the lip shapes of the training frames; returns facts for the record."""
         subject, audio = self.subject, self.config.audio
         if not audio.pretrain_steps:
             return {}
-        shapes = lip_shapes(subject.landmarks, audio.lip_components, subject.viewmats)
-        if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() <= ENOUGH:
+        train = slice(subject.train.start, subject.train.stop)
+        shapes = lip_shapes(subject.landmarks[train], audio.lip_components, subject.viewmats[train])
+        if np.isfinite(shapes.opening).sum() <= ENOUGH:
             return {}
-        copies = self.features.augmented_copies(subject.audio, subject.fps, subject.num_frames, self.config.seed)
-        reached = pretrain(method.encoder, self.windows, shapes, subject.train, audio, generator, copies)
+        voice, frames = training_voice(subject), len(subject.train)
+        copies = self.features.augmented_copies(voice, subject.fps, frames, self.config.seed)
+        reached = pretrain(method.encoder, self.windows[train], shapes, audio, generator, copies)
         return {"encoder_correlation": reached}
 
     def update(self, method: Method, device: torch.device) -> None:
@@ -117,6 +128,11 @@ class Conditions:
 def driving_track(subject: Subject, method: Method) -> np.ndarray:
     """The captured blendshapes that drive a method, (T, E), as it reads them."""
     return method.smoothed(expression_track(subject, method.expression))
+
+
+def training_voice(subject: Subject) -> np.ndarray:
+    """The sound of the training frames alone: whatever is fitted to a voice has heard nothing that is held out."""
+    return subject.audio[samples_of(subject.train, subject.fps)]
 
 
 def expression_track(subject: Subject, names: Sequence[str]) -> np.ndarray:

@@ -49,10 +49,13 @@ class FrameCache:
     Args:
         subject: of the frames. size: width in pixels; 0 for the subject's own. mib: memory to use.
         larger: a cache of larger frames to shrink, which spares decoding them again.
+        narrow: whether the moving region is the narrow one, see `subject.masks`.
     """
 
-    def __init__(self, subject: Subject, size: int, mib: int, larger: FrameCache | None = None) -> None:
-        self.subject, self.larger = subject, larger
+    def __init__(
+        self, subject: Subject, size: int, mib: int, larger: FrameCache | None = None, narrow: bool = False
+    ) -> None:
+        self.subject, self.larger, self.narrow = subject, larger, narrow
         self.width = size or subject.width
         self.height = round(subject.height * self.width / subject.width)
         self.K = torch.from_numpy(subject.K.astype(np.float32)).clone()
@@ -78,7 +81,7 @@ class FrameCache:
         subject = self.subject
         masks = {
             0: subject.head_mask(t),
-            1: subject.motion_mask(t),
+            1: subject.narrow_motion_mask(t) if self.narrow else subject.motion_mask(t),
             3: subject.eyes_mask(t),
             4: subject.hair_mask(t),
             5: subject.inner_mouth_mask(t),
@@ -207,6 +210,11 @@ def landmark_points(subject: Subject, frames: range) -> Tensor:
     for k in np.flatnonzero(known.any(axis=0)):
         found[k] = np.median(points[known[:, k], k], axis=0)
     return torch.from_numpy(found.astype(np.float32))
+
+
+def points_in_box(center: tuple[float, float, float], half: float, count: int, generator: torch.Generator) -> Tensor:
+    """`count` random points of a cube: (count, 3) metres. Audio-Plane, Sec. IV-A (journal)."""
+    return (torch.rand(count, 3, generator=generator) * 2 - 1) * half + torch.tensor(center)
 
 
 def points_inside(

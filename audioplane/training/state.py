@@ -89,6 +89,12 @@ def restore(trainer: Trainer, saved: Saved) -> None:
         UserError: the checkpoint is of another version of the method.
     """
     tensors, about = saved
+    term = trainer.facts["perceptual"]
+    if about["facts"].get("perceptual", term) != term:
+        raise UserError(
+            f"{trainer.folder} was trained with {about['facts']['perceptual']}, and here {term} would go on; "
+            "`audioplane fetch` gets the weights"
+        )
     trainer.iteration, trainer.facts = about["iteration"], about["facts"]
     model = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,15 +23,19 @@ from torch import Tensor
 from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
-from audioplane.losses.terms import perceptual_loss
+from audioplane.losses.terms import perceptual_loss, perceptual_name
 from audioplane.methods.base import Method
-from audioplane.methods.types import Position, Sample, Start
+from audioplane.methods.types import Position, Sample, Start, Term
 from audioplane.runtime import files, seeds, tensors
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.subject.masks import mouth_opening
+from audioplane.surface import fit
+from audioplane.surface.beside import beside, is_due, weight
+from audioplane.surface.hold import Holder
+from audioplane.surface.start import first_cloud
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
-from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_inside, samples
+from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_in_box, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
 
@@ -99,6 +104,7 @@ class Trainer:
         self.iteration = 0
         self.facts: dict[str, Any] = {}  # what was found on the way, for the record
         self.perceptual = perceptual_loss(config.loss, self.device)
+        self.facts["perceptual"] = perceptual_name(config.loss)
         saved = state.load(self.folder / CHECKPOINT, config, subject) if resume and self.folder else None
         self._load_frames()
         self.conditions = Conditions(subject, config)
@@ -107,6 +113,10 @@ class Trainer:
         if saved is None:
             self.facts |= self.conditions.pretrain(self.method, seeds.generator(self.config.seed, seeds.PRETRAINING))
         self.method.to(self.device)
+        self.hold, self.beside = None, None
+        if self.surface is not None:
+            self.hold = Holder(self.surface, self.device)
+            self.beside = beside(self.surface, subject, subject.train, config.seed, self.device)
         self.optimizers = Optimizers(self.method, self.device)
         caps = {name: self.method.start(config, name).cap for name in self.method.branches}
         self.densifiers = {name: Densifier(config, self.box.half, cap) for name, cap in caps.items()}
@@ -121,12 +131,16 @@ class Trainer:
 
     def _load_frames(self) -> None:
         own, subject = self.config.schedule, self.subject
-        self.cache = FrameCache(subject, own.size, own.cache_mib)
+        narrow = self.config.loss.motion_mask == "narrow"
+        self.cache = FrameCache(subject, own.size, own.cache_mib, narrow=narrow)
         self.caches = {own.size: self.cache}
         if own.early_size:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
         half = self.config.gaussians.half_box
         self.box = Box((0.0, 0.0, 0.0), half) if half else Box(*head_box(subject, subject.train))
+        self.surface = None
+        if self.config.gaussians.surface:
+            self.surface = fit(subject, subject.train, self.box.center, self.box.half)
 
     def _make_method(self) -> Method:
         kind = registry.load(registry.spec(self.config.method.NAME).model)
@@ -140,8 +154,17 @@ class Trainer:
     def _first_cloud(self, start: Start) -> Gaussians:
         box, seed, train, count = self.box, self.config.seed, self.subject.train, start.initial
         generator = seeds.generator(seed, seeds.POINTS)
-        points = points_inside(self.subject, train, box.center, box.half, count, generator, region=start.region)
-        spacing = box.half / count ** (1 / 3)
+        if self.surface is not None and start.region == "head":
+            degree = self.config.gaussians.sh_degree
+            return first_cloud(self.surface, self.subject, train, count, start.cap, degree, generator)
+        if start.region == "head" and self.config.gaussians.start == "box":
+            points = points_in_box(box.center, box.half, count, generator)
+        else:
+            points = points_inside(self.subject, train, box.center, box.half, count, generator, region=start.region)
+        width = box.half
+        if start.region != "head":  # a small part of the box; how deep it lies is not known
+            width = min(width, float((points[:, :2].amax(dim=0) - points[:, :2].amin(dim=0)).mean()) / 2)
+        spacing = width / count ** (1 / 3)
         return random_gaussians(points, spacing, self.config.gaussians.sh_degree, seeds.generator(seed, seeds.CLOUD))
 
     # One step
@@ -190,6 +213,12 @@ class Trainer:
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
         losses = self.method.losses(picture, sample, at.stage, self.perceptual)
+        for name in at.stage.densifies:
+            losses.terms.update(self.densifiers[name].regularisers(self.method.branch(name).params))
+        if self.beside is not None and not at.stage.branches and is_due(at.stage.deforms, self.iteration):
+            condition = self.conditions(self.method, sample.index) if at.stage.deforms else None
+            term = self.beside.term(partial(self.method.render, condition), config.seed, self.iteration)
+            losses.terms["beside"] = Term(term, weight(self.iteration / self.method.iterations))
         loss = losses.total()
         for name in at.stage.densifies:
             self.densifiers[name].before_backward(at, layer_of(picture, name).meta)
@@ -209,11 +238,15 @@ class Trainer:
         return Report(self.iteration - 1, self.method.iterations, at.stage.name, named, psnr, count)
 
     def _change_clouds(self, at: Position, picture: Picture) -> None:
-        """Density control, and the order in space at the end of a stage that asks for it."""
+        """Density control, the hold of the surface, and the order in space at the end of a stage that asks for it."""
         for name in at.stage.densifies:
             params = self.method.branch(name).params
             meta = layer_of(picture, name).meta
             self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, meta)
+        if self.hold is not None:
+            for name, branch in self.method.named():
+                if self.method.start(self.config, name).region != "mouth":
+                    self.hold(branch.params)
         if at.iteration + 1 == at.stage.iterations:
             for name in at.stage.sorts:
                 params = self.method.branch(name).params

@@ -18,7 +18,7 @@ from torch import Tensor
 from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation import inspection
 from audioplane.inference.folding import FoldedBranch
-from audioplane.inference.poses import typical
+from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
 from audioplane.methods.base import Method
 from audioplane.methods.types import Modulation, Wiring
 from audioplane.motion.own_range import CONTROLS, TITLES
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
 NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
 OWN_WAY = "speak in the browser: it puts its clouds together in a way of its own"
+BOUNDED = "speak in the browser: its offsets pass a tanh, which the page does not know"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ def bake_head(head: TalkingHead) -> Packed:
         "center": list(head.method.box.center),
         "half": head.method.box.half,
         "cannot": [cannot] if cannot else [],
+        "filmed": filmed_range(head.viewmats.numpy()).tolist(),  # degrees: yaw, pitch
+        "beyond": BEYOND if head.can_turn else BEYOND_CLOUD,
         "branches": [],
     }
     if not cannot:
@@ -147,6 +150,8 @@ def why_not(head: TalkingHead) -> str:
     """Why a head cannot speak in the browser; "" where it can."""
     if type(head.method).compose is not Method.compose:
         return OWN_WAY
+    if not all(branch.branch.is_plain for branch in head.branches.values()):
+        return BOUNDED
     return "" if head.is_folded else NOT_FOLDED
 
 

@@ -80,3 +80,29 @@ def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path):
     process.stdout.close()
     _, complaint = process.communicate()
     assert complaint == b""
+
+
+CALLED_BACK = """
+import ctypes, os, signal, sys, time
+from audioplane import cli
+from audioplane.cli import doctor
+
+def run(args):
+    back = ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.2))
+    back()  # Python prints what is raised within, and goes on
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    return 0
+
+doctor.run = run
+sys.exit(cli.main(["doctor"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
+def test_ctrl_c_is_not_lost_in_what_a_library_calls_back():
+    """llvmlite calls Python when a kernel is compiled: training went on for hours."""
+    done = subprocess.run([sys.executable, "-c", CALLED_BACK], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "audioplane doctor: interrupted"

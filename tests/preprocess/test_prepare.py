@@ -338,3 +338,38 @@ def test_killed_at_any_step_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None
     assert contents(tmp_path / "whole") == contents(tmp_path / "resumed")
     left = [path.name for path in (tmp_path / "cache-b").rglob("*.tmp")]
     assert left == []
+
+
+def test_what_stands_beside_a_subject_is_made_before_it_has_its_name(tmp_path: Path) -> None:
+    """Killed between the two, the same command would find the Subject there and never make the rest."""
+    video, out = fake_face.video(tmp_path / "a.mkv", 60), tmp_path / "made"
+
+    def killed(folder: Path, name: Path) -> None:
+        assert name == out
+        assert not out.exists()
+        assert Subject.open(folder).num_frames == 60
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(video, out, QUICK, before_naming=killed)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "cache"}
+    prepare(video, out, QUICK, before_naming=lambda folder, name: (tmp_path / "sheet").touch())
+    assert out.exists()
+    assert (tmp_path / "sheet").exists()
+
+
+def test_all_pieces_or_none(tmp_path: Path) -> None:
+    opening = fake_face.babble(130)
+    frames = fake_face.paint(fake_face.moving(130), opening)
+    frames[70:] = [np.roll(frame, 6, axis=1) for frame in frames[70:]]
+    video = clips.write(tmp_path / "a.mkv", frames, sound=fake_face.voice(opening))
+
+    def killed(folder: Path, name: Path) -> None:
+        if name.name == "02":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(video, tmp_path / "pieces", QUICK, split=True, before_naming=killed)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "cache"}
+    made = prepare(video, tmp_path / "pieces", QUICK, split=True)
+    assert [folder.name for folder, _ in made] == ["01", "02"]

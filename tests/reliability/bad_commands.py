@@ -30,7 +30,8 @@ class Case:
 
     Attributes:
         name: of the case. needs: the valid inputs that are copied. damage: what is done to them. command: of
-            `audioplane`, run in their folder. may_pass: whether it may end well.
+            `audioplane`, run in their folder. may_pass: whether it may end well. must_pass: whether it
+            has to: nothing is damaged, and only where that ends well do the others say anything.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Case:
     damage: Damage
     command: tuple[str, ...]
     may_pass: bool = False
+    must_pass: bool = False
 
 
 CHECK, SHOW = ("subject", "check", "subject"), ("subject", "show", "subject", "--out", "sheet.png")
@@ -356,7 +358,7 @@ def wav(
         size = int(seconds * rate) if seconds else samples
         data = (np.sin(np.arange(size * channels) / 9) * 9000).astype("<i2").tobytes()
         block = channels * bits // 8
-        form = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) & 0xFFFFFFFF, block, bits)
+        form = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) & 0xFFFFFFFF, block & 0xFFFF, bits)
         told = claim or len(data)
         (folder / "voice.wav").write_bytes(
             b"RIFF" + struct.pack("<I", (told + 36) & 0xFFFFFFFF) + b"WAVEfmt " + struct.pack("<I", 16) + form
@@ -418,10 +420,19 @@ def both(*damages: Damage) -> Damage:
 
 def table() -> list[Case]:
     """All cases."""
-    found = [*_manifests(), *_parts(), *_heads(), *_states(), *_names(), *_media(), *_layouts(), *_arguments()]
+    kinds = (_valid, _manifests, _parts, _heads, _states, _names, _media, _layouts, _arguments)
+    found = [case for kind in kinds for case in kind()]
     names = [case.name for case in found]
     assert len(set(names)) == len(names), {name for name in names if names.count(name) > 1}
     return found
+
+
+def _valid() -> Iterator[Case]:
+    for name, command in {
+        **{"check": CHECK, "show": SHOW, "train": TRAIN, "resume": RESUME, "speak": SPEAK},
+        **{"evaluate": EVALUATE, "import": IMPORT, "films": PAIR},
+    }.items():
+        yield Case(f"valid: {name}", (*PLAIN, *SPEAKS, *NERF, "film.mp4"), nothing, command, True, True)
 
 
 KEYS = (
@@ -570,6 +581,7 @@ def _heads() -> Iterator[Case]:
             fine = (
                 name == "huge"
                 or (name == "short" and key in ("viewmats", "codes"))
+                or (name == "long" and key == "codes")  # a sample of those of the training, of any size
                 or ((name == "double" and "." in key) or (key == "mlp" and name == "double"))
             )
             yield Case(f"head tensor {key} {name}", SPEAKS, tensor(HEAD, key, change), SPEAK, fine)

@@ -52,7 +52,7 @@ class Outcome:
         elif self.status < 0:
             found.append(f"crashes: signal {-self.status}")
         if self.status == TRACEBACK or "Traceback" in self.err:
-            found.append("traceback: " + self.err.strip().splitlines()[-1][:200])
+            found.append("traceback: " + tail_of_traceback(self.err))
         if self.memory > MEMORY:
             found.append(f"takes {self.memory / 2**30:.1f} GB")
         if self.status not in (0, TRACEBACK) and not self.err.strip() and not self.out.strip():
@@ -60,6 +60,13 @@ class Outcome:
         if self.status != 0 and self.left:
             found.append(f"leaves {', '.join(self.left[:4])}")
         return found
+
+
+def tail_of_traceback(text: str) -> str:
+    """The innermost lines of the last traceback in what a command wrote, in one line."""
+    lines = text[text.rfind("Traceback") :].strip().splitlines()
+    inner = next((k for k, line in enumerate(lines) if k and not line.startswith(" ")), len(lines) - 1)
+    return " | ".join(line.strip() for line in lines[max(inner - 4, 0) : inner + 1])[:400]
 
 
 def preload() -> None:
@@ -126,9 +133,11 @@ class Child:
         self.log, self.began = log, time.monotonic()
         log.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush(), sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # in the child until its command begins
         self.pid = os.fork()
         if self.pid == 0:
             _child(run, folder, log, environment, limited, place)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def signal(self, number: int) -> None:
         """Sends a signal to the child and all that it has started."""
@@ -183,6 +192,7 @@ def _child(
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             status = run()
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else int(error.code is not None)

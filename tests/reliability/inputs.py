@@ -46,7 +46,7 @@ def make(folder: Path) -> Path:
     from audioplane.training.trainer import Trainer
 
     folder.mkdir(parents=True)
-    write_case(folder / "subject", make_case(60, 32))
+    write_case(folder / "subject", make_case(80, 32))
     subject = Subject.open(folder / "subject")
     (folder / "run").mkdir()
     config = preset("smoke").replace(*settings()[3:])

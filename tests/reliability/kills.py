@@ -141,7 +141,7 @@ def chain(
             break  # it had ended before
         kills += 1
         if "Traceback" in child.said()[1] and number != signal.SIGKILL:
-            faults.append(f"traceback: after {number.name}: {child.said()[1].strip().splitlines()[-1][:150]}")
+            faults.append(f"traceback: after {number.name}: {harness.tail_of_traceback(child.said()[1])}")
         if number == signal.SIGINT and status not in (130, -signal.SIGINT, 0):
             faults.append(f"crashes: {number.name} ends in status {status}: {child.said()[1][-100:]}")
     last = harness.start(case.command(folder), folder, work / "log", own)

@@ -5,7 +5,8 @@
     kills      commands that are killed at random moments and started again: the same bytes, nothing left behind
     places     full and read-only disks, little memory, closed outputs, two at once
 
-With --every N only each N-th try is made. Exit status: 0 where nothing broke. --table FILE writes the table of results.
+With --every N only each N-th try is made, with --only TEXT those whose names hold it (of mutations and kills: the
+reader, the command). Exit status: 0 where nothing broke. --table FILE writes the table of results.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ class Results:
         return sum(fault.startswith(kind) for _, fault in self.faults)
 
 
-def commands(work: Path, good: Path, every: int) -> Results:
+def commands(work: Path, good: Path, every: int, only: str = "") -> Results:
     """The table of bad commands."""
     from tests.reliability import bad_commands, inputs
 
     results = Results("commands")
     for number, case in enumerate(bad_commands.table()):
-        if number % every:
+        if (number % every and not case.must_pass) or only not in case.name:
             continue
         folder = work / "command"
         inputs.copy(good, case.needs, folder)
@@ -76,6 +77,8 @@ def commands(work: Path, good: Path, every: int) -> Results:
         faults = outcome.faults()
         if outcome.status == 0 and not case.may_pass:
             faults.append("is accepted")
+        if outcome.status != 0 and case.must_pass:
+            faults.append(f"is refused: {outcome.err.strip()[-200:]}")
         results.add(case.name, faults, outcome.seconds, outcome.memory)
     return results
 
@@ -83,14 +86,14 @@ def commands(work: Path, good: Path, every: int) -> Results:
 BLOCK = 50  # mutations in one child
 
 
-def mutations(work: Path, good: Path, every: int) -> Results:
+def mutations(work: Path, good: Path, every: int, only: str = "") -> Results:
     """Valid files with random changes."""
     from tests.reliability import inputs, mutations
 
     results = Results("mutations")
     for name, (_, needs, _, count) in mutations.READERS.items():
         folder, report = work / "mutated", work / "report"
-        seeds = list(range(0, count, every))
+        seeds = list(range(0, count, every)) if only in name else []
         while seeds:
             shutil.rmtree(folder, ignore_errors=True)
             inputs.copy(good, needs, folder)
@@ -117,7 +120,7 @@ def mutations(work: Path, good: Path, every: int) -> Results:
     return results
 
 
-def kills(work: Path, good: Path, every: int) -> Results:
+def kills(work: Path, good: Path, every: int, only: str = "") -> Results:
     """Commands that are killed at random moments."""
     from tests.reliability import inputs, kills
 
@@ -126,7 +129,7 @@ def kills(work: Path, good: Path, every: int) -> Results:
         child = harness.Child(lambda: kills.more_inputs(good), work, work / "log", {CACHE: str(work / "cache")})
         if child.wait(600)[0]:
             raise RuntimeError(f"the inputs of kills could not be made: {child.said()[1]}")
-    for case in kills.table():
+    for case in (case for case in kills.table() if only in case.name):
         alone: list[dict[str, str]] = []
         for _ in range(2):  # the second tells how long it takes
             shutil.rmtree(folder, ignore_errors=True)
@@ -153,26 +156,26 @@ def kills(work: Path, good: Path, every: int) -> Results:
     return results
 
 
-def places(work: Path, good: Path, every: int) -> Results:
+def places(work: Path, good: Path, every: int, only: str = "") -> Results:
     """Where nothing can be written, little memory, closed outputs, and two at once."""
     from tests.reliability import places
 
     results = Results("places")
     for number, (name, attempt) in enumerate(places.table().items()):
-        if number % every == 0:
+        if number % every == 0 and only in name:
             folder = work / "place"
             shutil.rmtree(folder, ignore_errors=True)
             results.add(name, attempt(good, folder, work / "log"))
     return results
 
 
-PARTS: dict[str, Callable[[Path, Path, int], Results]] = {
+PARTS: dict[str, Callable[[Path, Path, int, str], Results]] = {
     "commands": commands,
     "mutations": mutations,
     "kills": kills,
     "places": places,
 }
-KINDS = ("traceback", "crashes", "hangs", "takes", "leaves", "says nothing", "is accepted", "differs")
+KINDS = ("traceback", "crashes", "hangs", "takes", "leaves", "says nothing", "is accepted", "is refused", "differs")
 
 
 def table(results: list[Results]) -> str:
@@ -180,13 +183,14 @@ def table(results: list[Results]) -> str:
     rows = [["part", "tries", *KINDS, "slowest, s", "largest, MB", "minutes"]]
     for one in results:
         counts = [str(one.count(kind)) for kind in KINDS]
-        sizes = [f"{one.slowest:.1f}", f"{one.largest / 2**20:.0f}", f"{one.seconds / 60:.1f}"]
+        sizes = [f"{one.slowest:.1f}" if one.slowest else "", f"{one.largest / 2**20:.0f}" if one.largest else ""]
+        sizes.append(f"{one.seconds / 60:.1f}")
         rows.append([one.name, str(one.tries), *counts, *sizes])
     rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
-def run(parts: list[str], every: int = 1) -> list[Results]:
+def run(parts: list[str], every: int = 1, only: str = "") -> list[Results]:
     """Runs some parts, one after the other."""
     from tests.reliability import inputs
 
@@ -199,7 +203,7 @@ def run(parts: list[str], every: int = 1) -> list[Results]:
             raise RuntimeError(f"the valid inputs could not be made: {child.said()[1]}")
         for part in parts:
             began = time.monotonic()
-            results = PARTS[part](work, good, every)
+            results = PARTS[part](work, good, every, only)
             results.seconds = time.monotonic() - began
             found.append(results)
     return found
@@ -214,11 +218,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--every", type=int, default=1, metavar="N")
+    parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--json", type=Path, metavar="FILE", help="what broke, by try")
     parser.add_argument("--table", type=Path, metavar="FILE")
     args = parser.parse_args()
     harness.preload()
-    found = run(args.parts or list(PARTS), args.every)
+    found = run(args.parts or list(PARTS), args.every, args.only)
     print(table(found))
     if args.json:
         args.json.write_text(json.dumps({name: faults for one in found for name, faults in one.each.items()}))

@@ -331,3 +331,34 @@ def test_nobody_else_renames_locks_or_writes_by_hand() -> None:
         if place not in ALLOWED:
             found |= {f"{place}: {name}" for name in breaks(ast.parse(path.read_text(encoding="utf-8")))}
     assert found <= ALLOWED, found - ALLOWED
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "deep" / "folder"
+
+    def fill(error: type[BaseException] | None = None) -> None:
+        with files.new_folder(target) as draft:
+            (draft / "a").touch()
+            assert not target.exists()
+            if error is not None:
+                raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(KeyboardInterrupt)
+    assert list(target.parent.iterdir()) == []
+    fill()
+    assert [path.name for path in target.iterdir()] == ["a"]
+
+
+def test_a_new_folder_that_someone_else_made_is_left_alone(tmp_path):
+    target = tmp_path / "folder"
+
+    def fill() -> None:
+        with files.new_folder(target) as draft:
+            (draft / "a").touch()
+            target.mkdir()
+            (target / "theirs").touch()
+
+    with pytest.raises(UserError, match="made by someone else meanwhile"):
+        fill()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "theirs"]

@@ -38,7 +38,7 @@ class AudioPlaneBranch(Branch):
         own, bands = settings(config), cloud.sh.shape[1]
         scales = (own.position_scale, own.rotation_scale, own.scaling_scale, own.opacity_scale, own.color_scale)
         super().__init__(cloud, box, offset_units(box.half, bands, *scales))
-        self.own = own
+        self.own, self.is_plain = own, not own.bounded
         expression = len(UPPER_FACE) if own.expression else 0
         self.field = build(own, config.audio.code, len(self.units), generator, expression)
 
@@ -70,12 +70,13 @@ class AudioPlaneBranch(Branch):
 
         Paper: Eq. 5 (journal), F(G; a, x, y, z).
         """
-        offsets, dynamism = self.field(self.points(), condition.audio, condition.time, condition.expression)
-        return Deformed(offsets, dynamism if self.own.saliency else None)
+        return self._deformed(*self.field(self.points(), condition.audio, condition.time, condition.expression))
 
     def decode(self, static: Tensor, modulation: Modulation) -> Deformed:
-        offsets, dynamism = self.mlp(static, modulation.gain, modulation.extra)
-        return Deformed(offsets, dynamism if self.own.saliency else None)
+        return self._deformed(*self.mlp(static, modulation.gain, modulation.extra))
+
+    def _deformed(self, offsets: Tensor, dynamism: Tensor) -> Deformed:
+        return Deformed(offsets.tanh() if self.own.bounded else offsets, dynamism if self.own.saliency else None)
 
     def tables(self) -> dict[str, Tensor]:
         kept = ("planes.planes", "moments")

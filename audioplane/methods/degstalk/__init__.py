@@ -7,7 +7,12 @@ paper.
 from audioplane.config import MethodSpec
 from audioplane.methods.degstalk.config import DEGSTalkConfig
 
-SMALL_LAYERS = ("method.mouth_share=0.15", "method.mouth_initial=400", "method.bf16=true")
+SMALL_LAYERS = (
+    "method.mouth_share=0.15",
+    "method.mouth_static=0.5",
+    "method.mouth_initial=400",
+    "method.bf16=true",
+)
 FOR_A_VOICE = ("method.coefficients=upper",)
 """What a new voice does not tell drives the face beside it; mouth shapes would have to be known beforehand."""
 
@@ -27,4 +32,7 @@ SPEC = MethodSpec(
             "loss.perceptual=lpips-alex",
         ),
     },
+    tables="audioplane.methods.degstalk.paper.tables:TABLES",
+    in_tables=("method.coefficients=all", "schedule.foreign_expression=0"),
+    numbers="audioplane.methods.degstalk.paper",
 )

@@ -50,12 +50,12 @@ class EmbeddedBranch(PlaneBranch):
         self.place = nn.Parameter(linear(size, 3, generator).weight.detach()) if before else None
 
     def points(self) -> Tensor:
-        """mu joined with z, where H is sampled: (N, 3). Paper: Eq. 5, "mu + z"."""
+        """mu joined with z, where H is sampled: (N, 3) (DEGSTalk, Eq. 5)."""
         points = super().points()
         return points if self.place is None else points + self.params[EMBEDDING] @ self.place.t()
 
     def static_features(self) -> Tensor:
-        """H of position and embedding, (N, W). Paper: Eq. 5."""
+        """H of position and embedding, (N, W) (DEGSTalk, Eq. 5)."""
         features = self.features()
         if EMBEDDING not in self.params or not self.is_after:
             return features
@@ -75,7 +75,7 @@ class FaceBranch(EmbeddedBranch):
         self.jaw = linear(3, 1, generator) if settings.jaw_weight > 0 else None
 
     def deformation(self, condition: Condition) -> Deformed:
-        """delta = {Delta mu, Delta s, Delta q} of a frame, which `deform` adds to theta_C. Paper: Eq. 5 and 6."""
+        """delta = {Delta mu, Delta s, Delta q} of a frame, which `deform` adds to theta_C (DEGSTalk, Eq. 5 and 6)."""
         return super().deformation(condition)
 
     def jaw_opening(self, offsets: Tensor) -> Tensor:

@@ -87,13 +87,13 @@ class DEGSTalkMethod(TwoBranches):
         return {"face": 1.0 - mouth - sum(hair.values()), "mouth": mouth, **hair}
 
     def compose(self, layers: Mapping[str, Picture]) -> Picture:
-        """C of hair, face and mouth, each premultiplied by its opacity. Paper: Eq. 7."""
+        """C of hair, face and mouth, each premultiplied by its opacity (DEGSTalk, Eq. 7)."""
         return layered(layers)
 
     def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
         """L1, D-SSIM and, where the face learns to move, the jaw's; LPIPS at the end.
 
-        Paper: Eq. 8, and Eq. 9 in the fine-tuning stage.
+        DEGSTalk, Eq. 8, and Eq. 9 in the fine-tuning stage.
         """
         found = super().losses(picture, sample, stage, perceptual)
         face = self.branch("face")

@@ -25,6 +25,7 @@ class BranchesConfig(MethodConfig):
     mouth_initial: int = paper(CODE, 10_000, "random points of the mouth's cloud", low=4, high=5_000_000)
     mouth_gaussians: float = ours(0.15, "share of gaussians.cap that is the mouth's", low=0.01, high=0.9)
     mouth_share: float = paper(CODE, 0.5, "share of the iterations before fusion, the mouth's", high=0.9)
+    mouth_static: float = paper(CODE, 0.06, "share of the mouth's iterations in which it rests", high=1)
     fuse_share: float = paper(CODE, 1 / 11, "share of the iterations of fusion", high=0.9)
     fuse_opacity: bool = ours(False, "whether fusion also learns opacities, as the code does; the paper: colours alone")
     opening_window: float = paper(

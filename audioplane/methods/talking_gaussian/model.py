@@ -72,7 +72,8 @@ class TwoBranches(Method):
         counts["face"] += whole - fusion - sum(counts.values())
         share, found = schedule.coarse / whole, []
         for name, count in counts.items():
-            found += self.branch_stages(name, count, share)
+            own = self.own.mouth_static if name == "mouth" and schedule.fine else share
+            found += self.branch_stages(name, count, own)
         return (*found, *self.fusion_stages(fusion))
 
     def openings(self, name: str) -> tuple[Window | None, Window | None]:
@@ -90,7 +91,7 @@ class TwoBranches(Method):
         static, moving = self.openings(name)
         first = round(share * iterations)
         trains = [f"tables-{name}", f"network-{name}", *["encoder"][: self.config.audio.fine_rate > 0.0]]
-        small = bool(self.config.schedule.early_size)
+        small = bool(self.config.schedule.early_size) and name != "mouth"
         return (
             Stage(f"{name} static", first, False, (), (name,), small, (name,), (name,), opening=static),
             Stage(f"{name} motion", iterations - first, True, tuple(trains), branches=(name,), opening=moving),
