@@ -203,7 +203,7 @@ class Trainer:
         self.method.begin(at.stage)
         self.optimizers.set_rates(at, config.optim)
         sample, expression = replace(sample.to(self.device), compared=self.conditions.compared_with(sample.index)), None
-        if at.stage.deforms:
+        if at.stage.deforms and at.stage.foreign:
             expression = self.conditions.foreign_expression(self.iteration)
         if expression is not None:  # its picture is known where the expression moves nothing
             sample = replace(sample, known=sample.known & (sample.motion > 0))
