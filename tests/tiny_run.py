@@ -51,7 +51,6 @@ VARIANTS = {
     "degstalk": (
         (),
         ("method.embedding_place=after", "method.coefficients=all", "method.hair=false"),
-        ("gaussians.surface=true", "gaussians.initial=30", "method.bf16=false"),
     ),
     "synctalk_pp": (
         (),
