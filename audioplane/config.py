@@ -150,16 +150,32 @@ class GaussianConfig:
     """The canonical cloud and its density control."""
 
     initial: int = paper("Sec. IV-A", 1000, "random points at the start", low=4, high=5000000)
-    cap: int = ours(6000, "most Gaussians", low=4, high=5000000)
+    start: str = ours(
+        "masks",
+        "where these lie: in the part of the head's box that the masks call head, or anywhere in it",
+        "masks",
+        "box",
+    )
+    cap: int = ours(6000, "most Gaussians; none of the strategies goes beyond", low=4, high=5000000)
     sh_degree: int = ours(0, "degree of the colours' harmonics", high=3)
     densify: str = ours(
         "quota", "quota: the hottest share, ours; gsplat's 3DGS (paper) or MCMC strategies", "quota", "default", "mcmc"
     )
     densify_every: int = ours(50, "iterations between densifications", low=1, high=ITERATIONS)
     densify_from: int = ours(100, "first iteration that densifies", high=ITERATIONS)
-    densify_until: float = ours(0.85, "share of the coarse stage after which the cloud's size is fixed", high=1.0)
+    densify_until: float = ours(0.85, "share of the coarse stage after which it grows no more in it", high=1.0)
+    densify_fine_until: float = ours(
+        0.0, "the same of the fine stage; 0: the cloud's size is fixed there. Steps are counted through both", high=1.0
+    )
     densify_share: float = ours(0.3, "quota: share of Gaussians that is doubled each time", low=0.0, high=1.0)
-    prune_opacity: float = ours(0.01, "quota: fainter Gaussians are replaced", high=1.0)
+    prune_opacity: float = ours(0.01, "quota and default: fainter Gaussians are removed", high=1.0)
+    reset_every: int = ours(0, "default: iterations between resets of all opacities; 0 for none", high=ITERATIONS)
+    regularise: float = ours(
+        0.01, "mcmc: weight of the mean opacity and of the mean scale (in half box sides), as in 3DGS-MCMC", high=100.0
+    )
+    surface: bool = ours(
+        False, "start on a surface fitted to landmarks and outlines, and stay near it: for heads that turn"
+    )
     half_box: float = ours(0.0, "half side of the head's box in metres; 0 finds it from masks and cameras", high=10.0)
 
 
@@ -173,9 +189,11 @@ class OptimConfig:
     scales: float = ours(1e-2, "log-scales")
     opacities: float = ours(5e-2, "opacity logits")
     colors: float = ours(1e-2, "constant harmonics; the higher ones take a twentieth")
-    fine_share: float = ours(0.3, "all five, at the start of the fine stage, times this")
-    planes: float = ours(5e-3, "tables of features")
-    network: float = ours(2e-3, "networks, and what else a method learns")
+    fine_share: float = ours(
+        0.3, "factor on rotations, scales, opacities and colours in the fine stage; positions go on from means_last"
+    )
+    planes: float = ours(5e-3, "feature planes")
+    network: float = ours(2e-3, "networks, and what else a method learns: lines and prototypes of an audio plane too")
     last_share: float = ours(0.05, "every fine rate decays to this share of itself", high=1.0)
 
 
@@ -184,9 +202,22 @@ class LossConfig:
     """The terms that every method has (Audio-Plane, Eq. 16)."""
 
     perceptual: str = ours(
-        "dssim", "lpips-alex, lpips-vgg (the paper's kind), dssim, or none", "dssim", "lpips-alex", "lpips-vgg", "none"
+        "dssim",
+        "lpips-alex, lpips-vgg (the paper's kind), dssim, or none; lpips-or-dssim takes lpips-alex if its weights are "
+        "there, else dssim, and the record says which",
+        "dssim",
+        "lpips-alex",
+        "lpips-vgg",
+        "lpips-or-dssim",
+        "none",
     )
     perceptual_weight: float = paper("Sec. IV-A, as lambda_LPIPS", 0.05, "weight of the perceptual term")
+    motion_mask: str = ours(
+        "wide",
+        "what speech moves: the mouth with the hull of lips and chin, widely dilated, or the mouth slightly dilated",
+        "wide",
+        "narrow",
+    )
     mouth_weight: float = ours(5.0, "extra weight of the moving region in L1, fine stage; 0 is the paper")
     eyes_weight: float = ours(5.0, "extra weight of eyes and brows in L1, fine stage, where an expression drives them")
 
@@ -391,13 +422,21 @@ def _put(config: Config, path: str, value: Any) -> Config:
 SHARED: dict[str, tuple[str, ...]] = {
     "paper": (
         "audio.code=16",
+        "audio.emphasis=1",
+        "audio.pretrain_steps=0",
         "audio.fine_rate=1e-4",
+        "gaussians.start=box",
         "gaussians.cap=20000",
         "gaussians.sh_degree=3",
         "gaussians.densify=default",
         "gaussians.densify_every=100",
         "gaussians.densify_from=500",
-        "loss.perceptual=lpips-alex",
+        "gaussians.densify_until=1",
+        "gaussians.densify_fine_until=0.12",  # 3DGS' 15,000 iterations, 3,000 of them coarse
+        "gaussians.prune_opacity=0.005",
+        "gaussians.reset_every=3000",
+        "loss.perceptual=lpips-or-dssim",
+        "loss.motion_mask=narrow",
         "loss.mouth_weight=0",
         "schedule.size=512",
         "schedule.checkpoint_every=5000",
@@ -405,6 +444,7 @@ SHARED: dict[str, tuple[str, ...]] = {
         "schedule.cache_mib=4000",
     ),
     "demo": (
+        "gaussians.surface=true",
         "schedule.coarse=700",
         "schedule.fine=2600",
         "schedule.size=256",

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 VARIABLE = "AUDIOPLANE_METHODS"
 DEFAULT = "audio_plane"
-BUILT_IN = {"audio_plane": "audioplane.methods.audio_plane"}
+BUILT_IN = {
+    "audio_plane": "audioplane.methods.audio_plane",
+    "synctalk_pp": "audioplane.methods.synctalk_pp",
+    "talking_gaussian": "audioplane.methods.talking_gaussian",
+    "degstalk": "audioplane.methods.degstalk",
+    "gaussian_talker": "audioplane.methods.gaussian_talker",
+}
 
 
 def add(folder: str | Path) -> None:

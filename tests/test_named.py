@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "methods/audio_plane/paper/pipeline_trace.py: head_alone": "by the whole of `pipeline_trace`",
     "methods/audio_plane/paper/pipeline_trace.py: square_around": "by the whole of `pipeline_trace`",
     "plots/preparation.py: prepared_frames": "by notebook 02",
+    "plots/turned_heads.py: turned_heads": "by notebook 07",
     "preprocess/face_mesh.py: infer": "by the mesh itself, where the network is",
     "preprocess/lag.py: predicted_lips": "by `lag.find`",
     "preprocess/masks.py: parsed": "by `masks.mattes`",

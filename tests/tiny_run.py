@@ -6,6 +6,7 @@ import torch
 
 from audioplane import registry
 from audioplane.config import Config, preset
+from audioplane.training.checkpoint import CLOUD
 from audioplane.training.trainer import Report, Trainer
 
 SHARED = (
@@ -13,6 +14,7 @@ SHARED = (
     "audio.channels=8",
     "audio.code=6",
     "audio.pretrain_steps=4",
+    "gaussians.surface=false",
     "gaussians.initial=60",
     "gaussians.cap=120",
     "gaussians.densify_from=4",
@@ -24,7 +26,14 @@ SHARED = (
     "schedule.checkpoint_every=7",
     "schedule.preview_every=0",
 )
-SMALL = {"audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16")}
+BRANCHES = ("method.resolution=8", "method.hidden=16", "method.mouth_initial=20", "method.mouth_share=0.3")
+SMALL = {
+    "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
+    "talking_gaussian": BRANCHES,
+    "degstalk": BRANCHES,
+    "gaussian_talker": ("method.resolution=8", "method.features=8", "method.width=8", "method.hidden=16"),
+    "synctalk_pp": ("method.resolution=8", "method.features=8", "method.hidden=16", "method.canonical_hidden=16"),
+}
 """Settings that make a method small."""
 
 VARIANTS = {
@@ -37,7 +46,18 @@ VARIANTS = {
         ("method.field=six_planes", "method.expression=true"),
         ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
         ("method.saliency=false", "audio.fine_rate=1e-3"),
-    )
+        ("gaussians.surface=true", "gaussians.initial=30"),
+    ),
+    "degstalk": (
+        (),
+        ("method.embedding_place=after", "method.coefficients=all", "method.hair=false"),
+        ("gaussians.surface=true", "gaussians.initial=30"),
+    ),
+    "synctalk_pp": (
+        (),
+        ("method.fusion=multiply", "method.initialisation=none", "method.mask=none", "method.expression=none"),
+        ("method.initialisation=all", "method.expression=blink", "method.mask=loss", "method.pose=false"),
+    ),
 }
 """What contract tests try of a method beside its defaults."""
 
@@ -88,6 +108,8 @@ def awaken(trainer: Trainer, strength: float = 0.4) -> None:
         for branch in trainer.method.each():
             for layer in (branch.mlp.offset, branch.mlp.dynamism):
                 layer.weight.copy_(strength * torch.randn(layer.weight.shape, generator=generator))
+            for name in branch.params.keys() - CLOUD.keys():
+                branch.params[name].copy_(0.1 * torch.randn(branch.params[name].shape, generator=generator))
             if "shN" in branch.params:
                 rest = branch.params["shN"]
                 rest.copy_(0.3 * torch.randn(rest.shape, generator=generator))

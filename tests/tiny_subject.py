@@ -64,9 +64,27 @@ class TinySubject:
         x, y = self._grid(t)
         return (x / 0.25) ** 2 + ((y - 0.35) / (0.04 + 0.12 * self.opening[t])) ** 2 < 1
 
+    def depth(self, t: int) -> None:
+        """Not known."""
+
+    def label(self, t: int) -> np.ndarray:
+        return np.where(self.mouth_mask(t), 4, np.where(self.head_mask(t), 3, 0)).astype(np.uint8)
+
+    def inner_mouth_mask(self, t: int) -> np.ndarray:
+        x, y = self._grid(t)
+        return (x / 0.22) ** 2 + ((y - 0.35) / (0.01 + 0.12 * self.opening[t])) ** 2 < 1
+
+    def hair_mask(self, t: int) -> np.ndarray:
+        _, y = self._grid(t)
+        return self.head_mask(t) & (y < -0.45)
+
     def motion_mask(self, t: int) -> np.ndarray:
         x, y = self._grid(t)
         return (x / 0.35) ** 2 + ((y - 0.35) / 0.25) ** 2 < 1
+
+    def narrow_motion_mask(self, t: int) -> np.ndarray:
+        x, y = self._grid(t)
+        return (x / 0.28) ** 2 + ((y - 0.35) / 0.18) ** 2 < 1
 
     def eyes_mask(self, t: int) -> np.ndarray:
         x, y = self._grid(t)

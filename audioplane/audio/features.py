@@ -6,6 +6,7 @@ Frame t of the video shows what happens at (t + 0.5) / fps, the middle of its wi
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 def count_frames(samples: np.ndarray, fps: float) -> int:
     """Video frames that cover all of `samples`, the last one perhaps in part."""
     return max(1, math.ceil(len(samples) * fps / SAMPLE_RATE - 1e-6))
+
+
+def samples_of(frames: range, fps: float) -> slice:
+    """The samples that belong to neighbouring frames."""
+    return slice(round(frames.start * SAMPLE_RATE / fps), round(frames.stop * SAMPLE_RATE / fps))
+
+
+def voice_digest(samples: np.ndarray) -> str:
+    """The sha256 of a voice, (n,) float32: features that lie in a file are of one voice alone."""
+    return hashlib.sha256(np.ascontiguousarray(samples, np.float32).tobytes()).hexdigest()
 
 
 def window_places(steps: int, frames: int, fps: float, window: int, first: float) -> np.ndarray:
@@ -166,7 +177,8 @@ class Features:
             fps: of the video.
             frames: T; default as many as cover the audio.
             model: DeepSpeech only: this voice's own .npy, in place of the config's.
-            own_voice: these are the samples that it was fitted on, which need no other statistics than their own.
+            own_voice: these samples are of the voice that it was fitted on, whose statistics serve as they are: frames
+                that it was not fitted on leave no trace in the others.
 
         Returns:
             (T, window, C) float32.
@@ -220,8 +232,8 @@ class Features:
     def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
         """Log-mel, standardised: (steps, bands)."""
         steps = log_mel(samples, self.config.mel_bands)
-        if own_voice or self.config.normalise == "voice":
-            return standardise(steps, None if own_voice else self.statistics)[0]
+        if self.config.normalise == "voice" and not own_voice:
+            return standardise(steps, self.statistics)[0]
         assert self.statistics is not None
         return standardise_by(steps, self.statistics)
 
@@ -229,8 +241,8 @@ class Features:
         """Log-mel, embedding and mouth tracks of the phonetic network: (steps, C)."""
         from audioplane.audio.phonetic import extract
 
-        prior_only = self.config.normalise == "subject"
-        prior = None if own_voice else _last(self.statistics, mel_bands(self.config))
+        prior_only = own_voice or self.config.normalise == "subject"
+        prior = _last(self.statistics, mel_bands(self.config))
         return extract(samples, PHONETIC[self.config.features], prior, prior_only)[0].features
 
     def _whisper_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
@@ -238,8 +250,8 @@ class Features:
         from audioplane.audio import whisper
 
         features = whisper.load(self.config.model, self.config.block)
-        prior_only = self.config.normalise == "subject"
-        prior = None if own_voice else _first(self.statistics, features.channels)
+        prior_only = own_voice or self.config.normalise == "subject"
+        prior = _first(self.statistics, features.channels)
         return whisper.extract(samples, features, prior, prior_only)[0]
 
     def augmented_copies(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> AugmentedCopies | None:

@@ -89,7 +89,6 @@ def pretrain(
     encoder: AudioEncoder,
     windows: torch.Tensor,
     shapes: LipShapes,
-    train: range,
     config: AudioConfig,
     generator: torch.Generator,
     copies: AugmentedCopies | None = None,
@@ -98,12 +97,10 @@ def pretrain(
 
     Args:
         encoder: changed in place.
-        windows: (T, window, C) of the whole subject.
-        shapes: of the whole subject; only `train` is used.
-        train: frames to learn from.
+        windows: (T, window, C) of the training frames. shapes: of the same frames.
         config: steps, batch, rate and augmentation.
         generator: of the batches, the read-out and the augmentation.
-        copies: augmented copies of the voice, to learn from as well, see `Features.augmented_copies`.
+        copies: augmented copies of the same frames' voice, to learn from as well, see `Features.augmented_copies`.
 
     Returns:
         correlation of the first component with its prediction over the training frames.
@@ -111,8 +108,8 @@ def pretrain(
     readout = linear(config.code, shapes.scores.shape[1], generator)
     parameters = [*encoder.parameters(), *readout.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.pretrain_rate, weight_decay=1e-2, fused=True)
-    padded = pad(windows[train.start : train.stop], encoder.neighbours)
-    targets = torch.from_numpy(shapes.scores[train.start : train.stop])
+    padded = pad(windows, encoder.neighbours)
+    targets = torch.from_numpy(shapes.scores)
     known = torch.isfinite(targets).all(dim=1)
     targets = targets.nan_to_num(0.0)
     weights = torch.from_numpy(np.sqrt(np.maximum(shapes.share, 1e-3))).float()
@@ -126,7 +123,7 @@ def pretrain(
         start = torch.randint(0, len(targets) - length + 1, (segments,), generator=generator)[:, None]
         segment = padded[start + frames]
         if copies is not None:
-            own = (start + frames - encoder.neighbours // 2).clamp(0, len(targets) - 1) + train.start
+            own = (start + frames - encoder.neighbours // 2).clamp(0, len(targets) - 1)
             segment = _replace_by_copies(segment, copies, own, generator)
         batch = augment_windows(segment, config.augment, generator, config.features == "mel")
         wanted, seen = targets[start + frames[:length]], known[start + frames[:length]]
@@ -136,9 +133,9 @@ def pretrain(
         optimizer.step()
     encoder.drop_by(None)
     with torch.no_grad():
-        predicted = readout(encoder.all_codes(windows[train.start : train.stop]))[known]
+        predicted = readout(encoder.all_codes(windows))[known]
         reached = float(correlation(predicted, targets[known])[0]) if known.any() else 0.0
-    encoder.standardise_over(windows[train.start : train.stop])
+    encoder.standardise_over(windows)
     return reached
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "subject": "audioplane.cli.subject",
     "train": "audioplane.cli.train",
     "speak": "audioplane.cli.speak",
+    "export": "audioplane.cli.export",
     "evaluate": "audioplane.cli.evaluate",
     "train-sync": "audioplane.cli.train_sync",
     "train-phonetic": "audioplane.cli.train_phonetic",

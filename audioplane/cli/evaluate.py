@@ -124,7 +124,10 @@ def lines(found: dict[str, Any]) -> list[str]:
     sync = found.get("sync") or found.get("face", {}).get("sync")
     for scorer, scores in (sync or {}).items():
         out += _sync_lines(scorer, scores)
-    for title in ("truths", "neural", "face", "speed"):
+    for angle, values in (found.get("turned") or {}).items():
+        out.append(f"\n{angle} beyond the training range")
+        out += [f"  {name}: {_cell(value).strip()}" for name, value in values.items()]
+    for title in ("truths", "shape", "neural", "face", "speed"):
         values = {k: v for k, v in (found.get(title) or {}).items() if k != "sync"}
         if values:
             out.append(f"\n{title}")

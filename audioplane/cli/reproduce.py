@@ -41,6 +41,7 @@ NOTEBOOKS = (
     "13_table5_methods",
     "14_table6_cross_driven",
     "15_table7_cross_language",
+    "16_why_so_level",
     "20_user_study",
     "90_how_to_measure",
     "99_agreement",
@@ -68,10 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "only",
         nargs="*",
         metavar="name",
-        help="table1 to table7, `tables`, or how a notebook's name begins, as in `01`",
+        help="table1 to table7, `tables`, why_so_level (a study), or how a notebook's name begins, as in `01`",
     )
     parser.add_argument("--preset", default=None, help="smoke, demo or paper (default: demo, or AUDIOPLANE_PRESET)")
     parser.add_argument("--seeds", type=int, default=1, help="seeds for each cell of a table (default: 1)")
+    parser.add_argument(
+        "--full", action="store_true", help="as many seeds as each table's verdicts ask for (5 for table2, else 3)"
+    )
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="runs in parallel (default: one a core)")
     parser.add_argument("--fresh", action="store_true", help="train and evaluate again what has a record")
     parser.add_argument(
@@ -121,8 +125,9 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     """
     from audioplane.experiments import tables
 
-    every = [*tables.computed(), *tables.every()]
-    named = [name for name in args.only if name.rpartition("/")[2].startswith("table")]
+    known = tables.every()
+    every = [*tables.computed(), *(name for name, table in known.items() if not table.is_study)]
+    named = [name for name in args.only if name in known or name.rpartition("/")[2].startswith("table")]
     beginnings = [name for name in args.only if name not in named and name != "all"]
     limits.between("--seeds", args.seeds, 1, 1000)
     if args.jobs is not None:
@@ -154,8 +159,9 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
         out = out / clip.speaker
     computed = tables.computed()
     asked = [name for name in names if name not in computed]
-    print(runner.estimate(asked, preset, args.seeds, clip, args.fresh), flush=True)
-    results = runner.reproduce(asked, preset, args.seeds, args.jobs, clip, args.fresh, args.films)
+    seeds = 0 if args.full else args.seeds
+    print(runner.estimate(asked, preset, seeds, clip, args.fresh), flush=True)
+    results = runner.reproduce(asked, preset, seeds, args.jobs, clip, args.fresh, args.films)
     for name in sorted(computed.keys() & set(names)):
         _write_computed(registry.load(computed[name])(), name, out)
     for result in results.values():

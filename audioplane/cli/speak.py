@@ -60,6 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FPS",
         help="frames a second of the capture (default: by its time codes; for .npy the head's)",
     )
+    parser.add_argument(
+        "--portrait",
+        type=Path,
+        metavar="SUBJECT",
+        help="put the face into the held-out frames of the Subject that the head was trained on, in their size: hair, "
+        "torso and background are then filmed",
+    )
+    parser.add_argument(
+        "--portrait-edge",
+        choices=("face", "mask"),
+        default="face",
+        help="with --portrait: what is blurred, the face (the paper) or its mask (SyncTalk's code) (default: face)",
+    )
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
     parser.add_argument("--seed", type=int, default=0, help="of natural poses and expression (default: 0)")
     parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
@@ -78,21 +91,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Speaks; returns the exit status."""
     from audioplane.errors import UserError
-    from audioplane.inference.talking_head import POSES, TalkingHead
+    from audioplane.inference.portrait import Portrait
+    from audioplane.inference.poses import POSES
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.media.writer import format_of
+    from audioplane.subject import Subject
 
     if args.poses not in POSES:
         raise UserError(f"--poses is one of {', '.join(POSES)}, not '{args.poses}'")
     if args.size < 0 or args.size > 4096:
         raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
     format_of(args.out)  # before minutes of work
+    portrait = None if args.portrait is None else Portrait(Subject.open(args.portrait), args.portrait_edge)
     head = TalkingHead.load(args.run, sparse=not args.dense)
     started = time.monotonic()
     voice, mark = _voice(args.voice, args.audio_track), not args.no_mark
     expression = _expression(args.expression, args.expression_fps, head)
     if args.expression != "none" and (head.own_range is None or not head.own_range.is_captured):
         print("eyes and brows keep still: this head was trained without an expression", file=sys.stderr)
-    head.speak(voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample, expression)
+    head.speak(
+        voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample, expression, portrait
+    )
     print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0
 
@@ -100,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
 def _expression(how: str, fps: float, head: TalkingHead) -> str | np.ndarray:
     """What `--expression` names: a word that the head knows, or a capture (T, 52) at the head's frame rate."""
     from audioplane.errors import UserError
-    from audioplane.inference.talking_head import EXPRESSIONS, TalkingHead
+    from audioplane.inference.expressions import EXPRESSIONS
+    from audioplane.inference.talking_head import TalkingHead
     from audioplane.motion import captures
 
     if fps < 0 or fps > 1000:

@@ -20,6 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--seed", type=int, default=0, help="of blinks, gaze and head motion (default: 0)")
     make.add_argument("--voice", help="another voice that drives this face (default: the speaker's own)")
     make.add_argument(
+        "--camera",
+        type=float,
+        nargs=2,
+        default=(0.0, 0.0),
+        metavar=("YAW", "PITCH"),
+        help="where the camera stands about the head, degrees by which the head then seems turned to the image's right "
+        "and up (default: 0 0); the performance is the same from everywhere",
+    )
+    make.add_argument(
+        "--turns",
+        default="speech",
+        choices=("speech", "wide"),
+        help="how far the head turns: speech (default, about 4 degrees), or wide (25 to the sides, 12 up and down)",
+    )
+    make.add_argument(
         "--backend",
         default="ours",
         choices=("ours", "ict"),
@@ -40,6 +55,16 @@ def run(args: argparse.Namespace) -> int:
     chosen = synthetic.names() if args.name == "all" else [args.name]
     for name in chosen:
         out = args.out / name if args.name == "all" else args.out
-        subject = synthetic.make(name, out, args.size, args.seconds, args.seed, voice=args.voice, backend=args.backend)
+        subject = synthetic.make(
+            name,
+            out,
+            args.size,
+            args.seconds,
+            args.seed,
+            voice=args.voice,
+            backend=args.backend,
+            around=tuple(args.camera),
+            turns=args.turns,
+        )
         print(f"{subject} at {out}")
     return 0

@@ -93,6 +93,21 @@ def _check_free(args: argparse.Namespace) -> None:
         raise UserError(f"{args.out} already holds a run; add --resume to go on, or choose another folder")
 
 
+def notes(config: Config, subject: Subject, facts: dict[str, object]) -> list[str]:
+    """What a run does otherwise than its settings may let one think."""
+    found = []
+    if config.schedule.size > subject.width:
+        found.append(
+            f"{subject.name} was filmed {subject.width} pixels wide and is enlarged to {config.schedule.size}; "
+            f"--set schedule.size={subject.width} trains it as it is"
+        )
+    if config.loss.perceptual != facts.get("perceptual", config.loss.perceptual):
+        found.append(
+            f"the perceptual term is {facts['perceptual']}: the weights of lpips-alex are missing (`audioplane fetch`)"
+        )
+    return found
+
+
 def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard, forget_after
@@ -106,6 +121,8 @@ def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     print(
         f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr
     )
+    for note in notes(config, subject, trainer.facts):
+        print(note, file=sys.stderr)
     if trainer.conditions.own_range is not None and not trainer.conditions.own_range.is_captured:
         print(f"{subject.name} has no blendshapes: eyes and brows of this head will keep still", file=sys.stderr)
     forget_after(args.out, trainer.iteration)

@@ -19,6 +19,9 @@ from audioplane.runtime import threads
 from audioplane.runtime.contracts import expect
 from audioplane.runtime.threads import flat
 
+Modulation = tuple[Tensor | None, Tensor | None]
+"""Gain and extra vector of a frame."""
+
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with torch's usual spread, drawn from our own generator."""
@@ -75,18 +78,28 @@ class DeformationMLP(nn.Module):
         """Whether matrices are multiplied in bfloat16 where the weights lie now."""
         return self.asks_bf16 and has_bf16(self.first.weight.device)
 
-    def forward(self, static: Tensor, gain: Tensor | None = None, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        static: Tensor,
+        gain: Tensor | None = None,
+        extra: Tensor | None = None,
+        seen_by_d2: Modulation | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism of each Gaussian.
 
         Audio-Plane, Eq. 11 and 12 (journal).
 
         Args:
             static: S, (N, W), float32 or bfloat16. gain: (W,) or None for 1. extra: (E,) or None for zeros.
+            seen_by_d2: gain and extra of the same values in which D2's gradient ends; None: it goes where D1's goes.
 
         Returns:
             offsets (N, P), dynamism d (N, 1) in (0, 1).
         """
         weight, bias = self.fold(gain, extra)
+        if seen_by_d2 is not None:
+            own, d2, split = (weight, bias), self.fold(*seen_by_d2), self.hidden
+            weight, bias = (torch.cat([a[:split], b[split:]]) for a, b in zip(own, d2, strict=True))
         if self.bf16:
             static, weight = static.bfloat16(), weight.bfloat16()
         widths = (self.hidden, self.dynamism.in_features)

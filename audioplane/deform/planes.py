@@ -127,6 +127,18 @@ def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:
     return values[0, :, :, 0].T
 
 
+def rows_at(points: Tensor, planes: Planes) -> Tensor:
+    """The rows of a `Planes`' table that points (N, 3) in [0, 1]^3 read, each once, in order."""
+    from audioplane.deform import plane_kernels
+
+    at, layout = points.detach().cpu().numpy(), planes.layout
+    slots = np.full(len(planes.planes), -1, np.int32)
+    rows, counts = np.empty((len(layout), 4 * len(at)), np.int64), np.zeros(len(layout), np.int64)
+    corners = np.empty((len(layout), len(at), 4), np.int32)
+    plane_kernels.touch(0, len(layout), at, layout, slots, rows, counts, corners)
+    return torch.from_numpy((slots >= 0).nonzero()[0])
+
+
 def _check(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> None:
     """Raises ValueError for tables that are shorter than their layout says, or points that the kernels cannot take."""
     if layout.ndim != 2 or layout.shape[1] != 6 or layout.dtype != np.int64:

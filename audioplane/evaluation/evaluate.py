@@ -24,6 +24,7 @@ from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.evaluation.frame_measures import NAN, REGIONS, Row, measure_frame, place_of, rectangle_measures
 from audioplane.evaluation.protocols import Protocol
+from audioplane.inference import portrait
 from audioplane.metrics.eyes import blink_f1, events
 from audioplane.metrics.face import closure
 from audioplane.metrics.image import psnr, ssim_map
@@ -236,6 +237,9 @@ def _moments(
         if protocol.pasted == "hair and torso":
             whole = subject.frame(t) if picture.dtype == np.uint8 else subject.frame(t) / 255
             picture = protocols.paste(picture, whole, subject.hair_mask(t))
+        if protocol.pasted == "all but the face":
+            whole = subject.frame(t) if picture.dtype == np.uint8 else subject.frame(t) / 255
+            picture = portrait.put_face(picture, whole, portrait.face_region(subject, t), "mask")
         return protocols.even(picture) if protocol.crop == "even" else picture
 
     def both(t: int) -> list[NDArray]:
@@ -285,11 +289,6 @@ def compare(pairs: Iterable[tuple[NDArray, NDArray]]) -> tuple[dict[str, float],
     series = {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
     series = {name: values for name, values in series.items() if not np.isnan(values).all()}
     return {name: _mean(values) for name, values in series.items()}, series
-
-
-def samples_of(frames: range, fps: float, rate: int = 16_000) -> slice:
-    """The samples that belong to neighbouring frames."""
-    return slice(round(frames.start * rate / fps), round(frames.stop * rate / fps))
 
 
 def spaced(frames: range, most: int) -> list[int]:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation.evaluate import Evaluation, Render, evaluate_all, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import Speed, measure
-from audioplane.training.conditions import expression_track
+from audioplane.training.conditions import driving_track
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
@@ -55,8 +58,7 @@ def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: 
 
     A head that is driven by an expression is given the frame's own, as its pose.
     """
-    audio = np.roll(subject.audio, round(shift * 16_000))
-    codes, faces = head.encode(audio), captured(head, subject)
+    codes, faces = codes_late(head, subject, shift), captured(head, subject)
     last = len(codes) - 1
 
     def render(t: int) -> np.ndarray:
@@ -67,11 +69,21 @@ def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: 
     return render
 
 
+def codes_late(head: TalkingHead, subject: Subject, shift: float) -> Tensor:
+    """Codes (T, code) of the subject's voice, so many seconds late; its end comes first.
+
+    Features that lie in a file are as late as the sound would be.
+    """
+    if head.config.audio.features == "deepspeech":
+        return head.encode(subject.audio).roll(round(shift * head.fps), dims=0)
+    return head.encode(np.roll(subject.audio, round(shift * SAMPLE_RATE)))
+
+
 def captured(head: TalkingHead, subject: Subject) -> NDArray | None:
     """The subject's expression in every frame, (T, E) weights; None where there is none, or the head takes none."""
     if not head.expression_names or subject.blendshapes is None:
         return None
-    return expression_track(subject, head.expression_names)
+    return driving_track(subject, head.method)
 
 
 def time_in_clip(subject: Subject, t: int) -> float:

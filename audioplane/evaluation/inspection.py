@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,23 +36,23 @@ def at_rest(head: TalkingHead) -> TalkingHead:
 @torch.no_grad()
 def frame_picture(head: TalkingHead, code: Tensor, view: NDArray, expression: NDArray | None = None) -> Picture:
     """Picture and dynamism map of one frame, in one pass (Audio-Plane, Eq. 4 and 14)."""
-    condition = head.condition(code, expression=expression)
+    condition = head.condition(code, expression=expression, viewmat=view)
     return head.method.render(condition, torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
 
 
 @torch.no_grad()
-def movement(head: TalkingHead, codes: Tensor) -> tuple[Tensor, Tensor]:
+def movement(head: TalkingHead, codes: Tensor, times: Sequence[float] = ()) -> tuple[Tensor, Tensor]:
     """What audio codes do to the Gaussians, every one evaluated.
 
     Args:
-        head: of N Gaussians. codes: (T, code).
+        head: of N Gaussians. codes: (T, code). times: of each, for fields over time; default all 0.
 
     Returns:
         d Delta G of the positions, millimetres (T, N, 3), and d (T, N), 1 where the method has no weight.
     """
     moved, weights = [], []
-    for code in codes:
-        condition, shifts, shares = head.condition(code), [], []
+    for code, time in zip(codes, times or [0.0] * len(codes), strict=True):
+        condition, shifts, shares = head.condition(code, time), [], []
         for branch in head.method.each():
             one = branch.deformation(condition)
             shifts.append(1e3 * displacement(one.offsets, one.weight, branch.units)[:, :3])
@@ -61,10 +62,15 @@ def movement(head: TalkingHead, codes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(moved), torch.stack(weights)
 
 
-def visibility(head: TalkingHead, view: NDArray) -> Tensor:
-    """How much of the picture each Gaussian makes up, in pixels (N,): the sum of its blending weights."""
+def visibility(head: TalkingHead, view: NDArray, mask: NDArray | None = None) -> Tensor:
+    """How much of the picture each Gaussian makes up, in pixels (N,): the sum of its blending weights.
+
+    Args:
+        head: of N Gaussians. view: (4, 4) camera-from-head. mask: (H, W) of bool, the part of the picture that counts.
+    """
     values = torch.zeros(len(head.cloud), 1, requires_grad=True)
-    _draw(head, values, view, head.cloud)[0].sum().backward()
+    drawn = _draw(head, values, view, head.cloud)[0][..., 0]
+    (drawn if mask is None else drawn * torch.from_numpy(mask)).sum().backward()
     assert values.grad is not None
     return values.grad[:, 0]
 

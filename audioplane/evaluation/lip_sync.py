@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from audioplane.evaluation.evaluate import Render, samples_of
+from audioplane.audio.features import samples_of
+from audioplane.evaluation.evaluate import Render
 from audioplane.metrics.mouth import correlation, opening
 from audioplane.metrics.sync import SyncScore
 from audioplane.metrics.syncnet.scorers import FPS, SHORTEST, Scorer, late

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from audioplane.errors import UserError
 
 REGIONS = ("full", "head", "mouth box")
-PASTED = ("nothing", "torso", "hair and torso")
+PASTED = ("nothing", "torso", "hair and torso", "all but the face")
 
 
 def quality(codec: str) -> int:
@@ -42,11 +42,14 @@ class Protocol:
         region: "full" (the whole frame), "head" (pixels that are head in the truth) or "mouth box" (a square around the
             true mouth, as wide as the face is high). Measures that need rectangles see the region's box.
         pasted: what of the truth is pasted into the render: "nothing" (the method's own torso), "torso" (torso and
-            background) or "hair and torso".
+            background), "hair and torso", or "all but the face" (the rendered face in the true frame, with a blurred
+            edge: `inference.portrait`, edge "mask", which leaves the truth as it is).
         codec: "" for the arrays themselves, else how both sides are encoded and decoded again, such as
             "libx264 crf 10".
         crop: what is cut away before anything else: "none", or "even" (an odd last row or column, as encoders do).
         network: LPIPS' backbone.
+        beyond: degrees of yaw beyond the training range from which the head is measured as well (`evaluation.turned`);
+            embedded speakers only.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Protocol:
     codec: str = ""
     crop: str = "none"
     network: str = "alex"
+    beyond: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
@@ -75,6 +79,13 @@ class Protocol:
 
 _ALL = (
     Protocol("head over truth", "the head's pixels alone, over the true torso, uncompressed", "head", "torso"),
+    Protocol(
+        "turned",
+        "the same, and also seen 10, 20 and 30 degrees beyond the training range (embedded speakers only)",
+        "head",
+        "torso",
+        beyond=(10.0, 20.0, 30.0),
+    ),
     Protocol("alone", "the whole frame as the method delivers it: its own torso, nothing of the truth"),
     Protocol("mouth", "a box around the true mouth, over the true torso", "mouth box", "torso"),
     Protocol("torso", "the whole frame over the true torso and background", "full", "torso"),
@@ -93,6 +104,12 @@ _ALL = (
         "hair and torso",
         "libx264 crf 10",
         "even",
+    ),
+    Protocol(
+        "portrait",
+        "the whole frame, in which only the face is rendered, as SyncTalk and its successor deliver it",
+        "full",
+        "all but the face",
     ),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}

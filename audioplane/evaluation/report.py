@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import load_audio
 from audioplane.errors import UserError
-from audioplane.evaluation import inspection, lip_sync
+from audioplane.evaluation import inspection, lip_sync, shape, turned
 from audioplane.evaluation.evaluate import Render, compare, spaced
 from audioplane.evaluation.heads import SHIFT, captured, evaluate_head, head_speed, renderer, time_in_clip
 from audioplane.evaluation.networks import by_networks
@@ -45,7 +45,8 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
 
     Returns:
         size of the pictures, the head's, and the Subject's where that is another (`subject_size`); protocol; measures,
-        and the same with the audio late (`shifted`); sync; truths, of embedded speakers; speed.
+        and the same with the audio late (`shifted`); sync; truths, of embedded speakers; shape; what the protocol
+        measures from beyond the training range (`turned`); speed.
     """
     given, subject = subject, at_size_of(head, subject)
     (summary, _), (late, _) = evaluate_head(head, subject, (0.0, SHIFT), protocol=protocol)
@@ -59,9 +60,12 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
         "shifted": {"seconds": SHIFT, **late.to_dict()},
         "sync": sync_of_head(subject, draw, Scorer.best_here() if neural else [Scorer.built_in()]),
         "truths": truths(head, subject),
+        "shape": shape.of_head(head, subject),
         "speed": speed(head, subject),
         "gaussians": len(head.cloud),
     }
+    if protocol.beyond:
+        found["turned"] = turned.of_head(head, subject, protocol.beyond)
     if neural:
         shown = list(subject.test)
         pictures, true = (list(in_parallel(show, shown)) for show in (draw, subject.frame))
@@ -85,7 +89,7 @@ def truths(head: TalkingHead, subject: Subject) -> dict[str, Any] | None:
         return None
     codes, faces = head.encode(subject.audio), captured(head, subject)
     face = lambda t: None if faces is None else faces[t]  # noqa: E731
-    clouds = [head.deform(codes[t], time_in_clip(subject, t), face(t)) for t in frames]
+    clouds = [head.deform(codes[t], time_in_clip(subject, t), face(t), subject.viewmats[t]) for t in frames]
     points = np.stack([cloud.means.numpy() for cloud in clouds])
     weights = head.cloud.opacities.sigmoid().numpy().reshape(-1)
     vertices = np.stack([np.asarray(subject.vertices(t)) for t in frames])

@@ -85,6 +85,10 @@ class ResizedSubject(Subject):
         """Hair, face and mouth of frame t: H x W bool."""
         return self._mask(self.original.head_mask(t))
 
+    def inner_mouth_mask(self, t: int) -> np.ndarray:
+        """See `Subject.inner_mouth_mask`."""
+        return self._mask(self.original.inner_mouth_mask(t))
+
     def motion_mask(self, t: int) -> np.ndarray:
         """What speech moves in frame t: H x W bool."""
         return self._mask(self.original.motion_mask(t))

@@ -16,9 +16,9 @@ from audioplane.evaluation.networks import MISSING as NO_WEIGHTS
 from audioplane.experiments import paper, table_text
 from audioplane.experiments.records import Record
 from audioplane.experiments.table_text import OURS, PAPER, Cell
-from audioplane.experiments.tables import Claim, Table
+from audioplane.experiments.tables import BEFORE, CHANGED, Claim, Table
 from audioplane.metrics import registry
-from audioplane.metrics.statistics import BETTER, WORSE, Difference, holm, over_seeds, spread
+from audioplane.metrics.statistics import BETTER, WORSE, Difference, holm, over_seeds, spread, t_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,13 +32,14 @@ BESIDE = "timed beside other runs"
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim, what we found (first minus second, in the measure's unit), and on how many seeds."""
+    """A claim, what we found (first minus second, in the measure's unit), on how many seeds, and by these alone."""
 
     claim: Claim
     verdict: str
     difference: Difference | None
     paper: float | None
     seeds: int
+    over_seeds: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,10 @@ class Result:
     def verdicts(self) -> pd.DataFrame:
         """One line a claim: what the paper found, what we found with its 95 % interval, and the verdict.
 
-        The verdict goes by p, corrected for the number of claims. With one seed it is over frames alone, and says so.
+        The interval is that of other seeds and other sentences together; "seeds alone" is Student's t over the paired
+        seeds on these very sentences, and how many of them have the claimed sign. The verdict goes by p, corrected for
+        the number of claims; what stands beside is corrected on its own. With one seed it is over frames alone, and
+        says so.
         """
         import pandas as pd
 
@@ -178,26 +182,39 @@ class Result:
                     "claim": one.claim.text,
                     "paper": "" if one.paper is None else f"{one.paper:+.3g}",
                     "ours": ours,
+                    "seeds alone": one.over_seeds,
                     "p": "" if found is None else f"{found.p:.3f}" if found.p >= 0.001 else "< 0.001",
                     "seeds": one.seeds,
+                    "role": "beside" if one.claim.beside else "verdict",
                     "verdict": one.verdict + (" (one seed)" if one.seeds == 1 else ""),
                 }
             )
-        return pd.DataFrame(lines, columns=["claim", "paper", "ours", "p", "seeds", "verdict"])
+        return pd.DataFrame(lines, columns=["claim", "paper", "ours", "seeds alone", "p", "seeds", "role", "verdict"])
 
     def judged(self) -> list[Judged]:
         """Each claim of the table, over seeds and frames, corrected for their number (`metrics.statistics`)."""
         found = [self._difference(claim) for claim in self.table.claims]
-        corrected = iter(holm([difference for difference, _ in found if difference is not None]))
+        corrected = {
+            beside: iter(
+                holm(
+                    [
+                        one
+                        for claim, (one, _) in zip(self.table.claims, found, strict=True)
+                        if one is not None and claim.beside == beside
+                    ]
+                )
+            )
+            for beside in (False, True)
+        }
         judged = []
-        for claim, (difference, seeds) in zip(self.table.claims, found, strict=True):
-            one = None if difference is None else next(corrected)
+        for claim, (difference, pairs) in zip(self.table.claims, found, strict=True):
+            one = None if difference is None else next(corrected[claim.beside])
             verdict = NO_RUN if one is None else WORDS.get(one.verdict, OPEN)
-            judged.append(Judged(claim, verdict, one, self._stated(claim), seeds))
+            judged.append(Judged(claim, verdict, one, self._stated(claim), len(pairs), _seeds_alone(claim, pairs)))
         return judged
 
-    def _difference(self, claim: Claim) -> tuple[Difference | None, int]:
-        """First minus second in a claim's measure, paired by seed, and on how many seeds."""
+    def _difference(self, claim: Claim) -> tuple[Difference | None, list[tuple[float, float]]]:
+        """First minus second in a claim's measure, paired by seed; and the means of each pair."""
         first, second = ({r.seed: r for r in self.cells.get(cell, [])} for cell in (claim.first, claim.second))
         other = "sync_unrelated" if claim.first == claim.second else claim.measure
         pairs = [
@@ -206,10 +223,11 @@ class Result:
         ]
         known = [(np.array(a, float), np.array(b, float)) for a, b in pairs if a and b]
         if not known:
-            return None, 0
+            return None, []
         same_frames = claim.first == claim.second or self._clip(claim.first) == self._clip(claim.second)
         ours, theirs = [a for a, _ in known], [b for _, b in known]
-        return over_seeds(ours, theirs, claim.higher_is_better, same_frames), len(known)
+        means = [(float(np.nanmean(a)), float(np.nanmean(b))) for a, b in known]
+        return over_seeds(ours, theirs, claim.higher_is_better, same_frames), means
 
     def _clip(self, cell: tuple[str, str]) -> Any:
         record = self.cells[cell][0]
@@ -232,16 +250,27 @@ class Result:
         one = records[0]
         clips = sorted({f"{r.clip['speaker']} ({r.clip['seconds']:g} s, {r.clip['size']} px)" for r in records})
         scorers = {str(r.measures.get("sync")) for r in records}
-        loss = one.config["loss"]["perceptual"]
+        losses = sorted({str(r.facts.get("perceptual", r.config["loss"]["perceptual"])) for r in records})
+        devices = sorted({r.device for r in records})
         counts = sorted({len(own) for own in self.cells.values() if own})
         seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
         said = [
             f"Table {self.table.number}. {self.table.title}. Ours: preset {self.preset}, {', '.join(clips)}, "
             f"{seeds} seed(s), mean ± standard deviation; protocol '{one.measures['protocol']}'; lip sync by "
-            f"{', '.join(sorted(scorers))} (the paper: SyncNet); trained with {loss}; {one.device}. The paper's "
+            f"{', '.join(sorted(scorers))} (the paper: SyncNet); trained with {' or '.join(losses)}; "
+            f"{', '.join(devices)}. The paper's "
             f"numbers are of other people, whole frames and other machines: compare differences between rows"
         ]
-        return "; ".join([*said, *self._left_out()]) + "."
+        return "; ".join([*said, *self._left_out(), *self._to_run_again()]) + "."
+
+    def _to_run_again(self) -> list[str]:
+        """Which runs are older than what they should show, and which rows have none."""
+        older, found = [record for record in self.records if record.made < CHANGED], []
+        if older:
+            found.append(f"{len(older)} of {len(self.records)} runs are of before {CHANGED}, {BEFORE}")
+        rows = [row.name for row in self.table.rows if row.settings is not None]
+        none = [row for row in rows if not any(own for (name, _), own in self.cells.items() if name == row)]
+        return found + ([f"no run yet of {', '.join(none)}: to be run"] if none else [])
 
     def _left_out(self) -> list[str]:
         """Why whole columns have no number."""
@@ -286,6 +315,16 @@ def _value(record: Record, measure: str) -> Any:
     if measure == "fps" and "fps" in record.facts and "fps_device" not in record.facts:
         return BESIDE  # by an older version: not the head's own speed
     return record.facts.get(measure) if measure in record.facts else record.measures.get(measure)
+
+
+def _seeds_alone(claim: Claim, pairs: list[tuple[float, float]]) -> str:
+    """Student's t interval over paired seeds, and how many have the claimed sign: "[+0.02, +0.15], 5 of 5"."""
+    if len(pairs) < 2:
+        return ""
+    ours, theirs = zip(*pairs, strict=True)
+    found = t_interval(ours, theirs, claim.higher_is_better)
+    right = sum((a > b) == claim.higher_is_better for a, b in pairs if a != b)
+    return f"[{found.low:+.3f}, {found.high:+.3f}], {right} of {len(pairs)}"
 
 
 def _number(mean: float, deviation: float, digits: int) -> str:

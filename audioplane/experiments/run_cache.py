@@ -26,8 +26,10 @@ HEAD, STATE = "head.safetensors", "state.safetensors"
 
 def training_code(config: Config) -> str:
     """A hash of all code, data and optional model files that training with a config depends on."""
+    from audioplane.losses.terms import perceptual_name
+
     return source_hash(*TRAINING, *registry.modules(config.method.NAME)) + weights.contents(
-        config.audio.features, config.audio.model, config.loss.perceptual
+        config.audio.features, config.audio.model, perceptual_name(config.loss)
     )
 
 

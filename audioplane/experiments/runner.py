@@ -48,7 +48,8 @@ def reproduce(
     """Tables by name, with every run that they need.
 
     Args:
-        names: of tables. preset: smoke, demo or paper. seeds: of each cell, 0 to seeds - 1.
+        names: of tables. preset: smoke, demo or paper. seeds: of each cell, 0 to seeds - 1; 0 for each table's own
+            number.
         workers: runs beside each other; None: one a core, or one where there is a GPU.
         subject: a prepared video in the place of the embedded speakers.
         fresh: train and judge again what has a record.
@@ -133,7 +134,14 @@ def _collect(
         if key in found:
             grouped.setdefault((row, column), []).append(found[key])
     lost = {cell: failed[key] for cell, key in cells.items() if key in failed}
-    return Result(table, preset, grouped, lost, films)
+    return Result(table, preset, {cell: _of_one_device(own) for cell, own in grouped.items()}, lost, films)
+
+
+def _of_one_device(records: list[Record]) -> list[Record]:
+    """Those of a processor or those of a GPU, whichever are more: they share no mean."""
+    on_cpu = [record for record in records if record.device.startswith("CPU")]
+    others = [record for record in records if not record.device.startswith("CPU")]
+    return on_cpu if len(on_cpu) >= len(others) else others
 
 
 def run_all(

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from audioplane import registry
 from audioplane.config import Config
 from audioplane.evaluation import lip_sync
 from audioplane.evaluation.evaluate import spaced
-from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer
+from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, renderer, time_in_clip
+from audioplane.evaluation.inspection import movement, visibility
 from audioplane.evaluation.networks import lpips
 from audioplane.evaluation.resized import at_size_of
 from audioplane.experiments.records import Record, identity, name, rounded, today, versions
@@ -37,11 +39,13 @@ KEPT = (
     "head_ssim",
     "mouth_psnr",
     "mouth_ssim",
+    "eyes_psnr",
     "lip_error",
     "opening",
     "opening_true",
     "sync_distance",
     "sync_unrelated",
+    "rest_motion",
 )
 COMPARED = 100  # frames of which LPIPS is taken
 
@@ -167,6 +171,7 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     facts = {
         "gaussians": len(head.cloud),
         "moving": TalkingHead.load(path / HEAD).moving,
+        "perceptual": head.about["facts"].get("perceptual", job.config.loss.perceptual),
         "mouth_share": mouth_share(head, subject),
     }
     return Record(
@@ -218,6 +223,7 @@ def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dic
     """All measures of a table: pictures, lips, sync by the scorer that ships; and the lips a second late."""
     (summary, series), (late, _) = evaluate_head(head, subject, (0.0, SHIFT), reader)
     sync, distances = _sync(head, subject)
+    resting = rest_motion(head, subject)
     draw = renderer(head, subject)
     return {
         **summary.to_dict(),
@@ -225,7 +231,8 @@ def judge(head: TalkingHead, subject: Subject, reader: MouthReader) -> tuple[dic
         **sync,
         "shifted_correlation": late.opening_correlation,
         "shifted_lip_error": late.lip_error,
-    }, series | distances
+        "rest_motion": float(resting.mean()),
+    }, series | distances | {"rest_motion": resting}
 
 
 def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -243,6 +250,22 @@ def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str
     own = found.scores["head"]
     measures |= {"sync_offset": own.offset, "sync_at_zero": own.at_zero}
     return measures, {"sync_distance": found.distances["head"], "sync_unrelated": found.unrelated["head"]}
+
+
+def rest_motion(head: TalkingHead, subject: Subject) -> np.ndarray:
+    """How far what speech should not move strays from its mean place, millimetres: (T,) of the held-out frames.
+
+    Gaussians count by the pixels that they make up outside of the region that speech moves, eyes and brows left out.
+    """
+    frames, codes = list(subject.test), head.encode(subject.audio)
+    weight = torch.zeros(len(head.cloud))
+    for t in spaced(subject.test, 6):
+        outside = subject.head_mask(t) & ~subject.motion_mask(t) & ~subject.eyes_mask(t)
+        weight += visibility(head, subject.viewmats[t], outside)
+    last, times = len(codes) - 1, [time_in_clip(subject, t) for t in frames]
+    places = movement(head, torch.stack([codes[min(t, last)] for t in frames]), times)[0]
+    away = (places - places.mean(dim=0)).norm(dim=2)
+    return ((away @ weight) / weight.sum().clamp_min(1e-9)).numpy()
 
 
 def mouth_share(head: TalkingHead, subject: Subject) -> float:

@@ -6,7 +6,8 @@ A cell is one `Job` a seed. Tables share cells; a shared one is run once. A meth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audioplane import registry
@@ -21,8 +22,15 @@ LENGTHS = {"smoke": (10.0, 64, 3.0), "demo": (40.0, 192, 8.0), "paper": (100.0, 
 clip are learnt; the paper's split, 80 s to learn, is that of `paper`."""
 
 
-BASE = ("audio.features=phonetic",)
+BASE = ("audio.features=phonetic", "gaussians.surface=false")
 """Settings on top of a preset with which the committed records of tables were run; defaults have moved on since."""
+
+CHANGED = "2026-11-28"
+BEFORE = (
+    "when statistics of features and codes and the lips' components were still taken over held-out frames too, in all "
+    "rows alike: to be run again"
+)
+"""Runs that were made before that day, and what was different: a caption names them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Row:
             paper's data, "" where the paper has none. speaker: who learns, where rows differ in that.
         method: that is run; "" for the table's. audio_driven: false where a voice does not drive it; it then has no
             runs under other voices. static: nothing deforms; as many iterations as the other rows, all of them of the
-            static stage.
+            static stage, in which its cloud grows as long as theirs do.
     """
 
     name: str
@@ -48,12 +56,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A test set, or a driving voice: `speaker` is trained on (unless the row names one), `voice` is another's."""
+    """A test set, a driving voice, or a choice that all rows are run under.
+
+    Attributes:
+        name: ours. speaker: who is trained on, unless the row names one. voice: another's that drives.
+        paper: its name in the paper's data. settings: that all rows have in this column. times: factor on the numbers
+            of iterations.
+    """
 
     name: str
     speaker: str = ""
     voice: str = ""
     paper: str = ""
+    settings: tuple[str, ...] = ()
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,7 @@ class Claim:
     Attributes:
         text: in our words. first, second: (row, column) of the two cells; the same cell twice: its own sound is better
             than unrelated sound. measure: ours, of the verdict; one value a frame. paper: the paper's measure that it
-            stands for.
+            stands for. beside: shown beside the verdicts, and no part of them: a measure that could hardly show it.
     """
 
     text: str
@@ -71,6 +87,7 @@ class Claim:
     second: tuple[str, str]
     measure: str
     paper: str = ""
+    beside: bool = False
 
     @property
     def higher_is_better(self) -> bool:
@@ -85,6 +102,8 @@ class Table:
     Attributes:
         name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.
         measures: that are shown, ours; names of `metrics.registry`. method: whose paper it is of.
+        seeds: of each cell in a full run. sizes: preset -> (as in `LENGTHS`, settings), where not those of all tables.
+        is_study: a question of ours, no table of the paper; it runs only where it is named.
     """
 
     name: str
@@ -96,6 +115,9 @@ class Table:
     measures: tuple[str, ...]
     claims: tuple[Claim, ...]
     method: str = registry.DEFAULT
+    seeds: int = 3
+    sizes: Mapping[str, tuple[tuple[float, int, float], tuple[str, ...]]] = field(default_factory=dict)
+    is_study: bool = False
 
     @property
     def key(self) -> str:
@@ -118,17 +140,23 @@ class Table:
         """The run of a cell; None where there is none: no code, or a method that no voice drives."""
         if row.settings is None or (column.voice and not row.audio_driven):
             return None
-        method, (seconds, size, driven) = row.method or self.method, LENGTHS[preset_name]
-        base = preset(preset_name, method).replace(*BASE, *registry.spec(method).in_tables)
-        if subject is not None:
-            seconds, size = subject.seconds, base.schedule.size or subject.size
+        method = row.method or self.method
+        (seconds, size, driven), own = self.sizes.get(preset_name, (LENGTHS[preset_name], ()))
+        base = preset(preset_name, method).replace(*BASE, *registry.spec(method).in_tables, *own)
+        if subject is not None:  # never larger than it was filmed
+            seconds, size = subject.seconds, min(base.schedule.size or subject.size, subject.size)
         clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)
-        config = base.replace(*row.settings, seed=seed, schedule__size=clip.size if not subject else size)
+        config = base.replace(*row.settings, *column.settings, seed=seed, schedule__size=size if subject else clip.size)
+        stages = config.schedule
+        config = config.replace(
+            schedule__coarse=stages.coarse * column.times, schedule__fine=stages.fine * column.times
+        )
         if config.schedule.early_size:
             config = config.replace(schedule__early_size=config.schedule.size // 2)
         if row.static:
-            whole = base.schedule.coarse + base.schedule.fine
-            config = config.replace(schedule__coarse=whole, schedule__fine=0)
+            coarse, whole = config.schedule.coarse, config.schedule.coarse + config.schedule.fine
+            until = config.gaussians.densify_until * coarse / whole
+            config = config.replace(schedule__coarse=whole, schedule__fine=0, gaussians__densify_until=until)
         voice = replace(clip, voice=column.voice, seconds=driven) if column.voice else None
         return Job(clip, config, voice)
 
@@ -168,11 +196,11 @@ def jobs(table: Table, preset_name: str, seeds: int, subject: Clip | None = None
     """Every run of a table: (row, column, seed) -> job.
 
     Args:
-        table: which. preset_name: smoke, demo or paper. seeds: 0 to seeds - 1.
+        table: which. preset_name: smoke, demo or paper. seeds: 0 to seeds - 1; 0 for the table's own number.
         subject: a prepared video that takes the place of the embedded speakers.
     """
     found = {}
-    for seed in range(seeds):
+    for seed in range(seeds or table.seeds):
         for row in table.rows:
             for column in table.columns:
                 job = table.job(row, column, preset_name, seed, subject)

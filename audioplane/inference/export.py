@@ -14,11 +14,12 @@ from msgspec import Meta
 from torch import Tensor
 
 from audioplane import registry
-from audioplane.audio.features import statistics_size
+from audioplane.audio.features import statistics_size, voice_digest
 from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.inference import poses
+from audioplane.inference.codes import code_statistics
 from audioplane.inference.torso import still_torso
 from audioplane.methods.base import Method
 from audioplane.runtime import documents, pictures, tensors
@@ -26,7 +27,7 @@ from audioplane.runtime.names import check_name
 from audioplane.splat.gaussians import Box, from_parameters
 from audioplane.subject.parts import crooked
 from audioplane.training import checkpoint
-from audioplane.training.conditions import expression_track
+from audioplane.training.conditions import driving_track
 
 if TYPE_CHECKING:
     from audioplane.training.trainer import Trainer
@@ -54,6 +55,7 @@ class About:
     channels: Annotated[int, Meta(ge=1, le=100_000)]
     iteration: Annotated[int, Meta(ge=0, le=10**12)] = 0
     facts: dict[str, Any] | None = None
+    voice: str = ""
 
 
 def export(trainer: Trainer, path: str | Path) -> None:
@@ -66,8 +68,9 @@ def export(trainer: Trainer, path: str | Path) -> None:
     with torch.no_grad():
         codes = method.encoder.all_codes(windows)
     state["codes"] = codes[train.start : train.stop : EVERY].cpu().contiguous()
+    state["code_statistics"] = code_statistics(codes[train.start : train.stop].cpu())
     if method.expression:
-        track = expression_track(subject, method.expression)[train.start : train.stop]
+        track = driving_track(subject, method)[train.start : train.stop]
         state["expression"] = torch.from_numpy(np.ascontiguousarray(track))
     rest = rest_code(codes.cpu()[train.start : train.stop], subject.landmarks[train.start : train.stop])
     if rest is not None:
@@ -79,6 +82,7 @@ def export(trainer: Trainer, path: str | Path) -> None:
         "kind": KIND,
         "config": json.loads(trainer.config.to_json()),
         "fps": subject.fps,
+        "voice": voice_digest(subject.audio),
         "name": subject.name,
         "width": trainer.cache.width,
         "height": trainer.cache.height,
@@ -134,10 +138,10 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
     state = {name.removeprefix("model/"): t for name, t in found.items() if name.startswith("model/")}
     kind = registry.load(registry.spec(config.method.NAME).model)
     clouds = {}
-    for name in kind.branch_names:
+    for name in kind.branch_names(config):
         prefix = f"branches.{name}.params."
         arrays = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
-        checkpoint.check_cloud(arrays, f"{what}: {name}")
+        checkpoint.check_cloud(arrays, f"{what}: {name}", kind.own_arrays(config, name))
         clouds[name] = from_parameters(arrays)
     *center, half = about["box"]
     box = Box((center[0], center[1], center[2]), half)
@@ -176,6 +180,8 @@ def check_extras(found: dict[str, Tensor], about: dict[str, Any], config: Config
         raise UserError(f"{what} has no cameras or no codes of its training; {checkpoint.ADVICE}")
     if any(crooked(found[name].numpy()).any() for name in ("viewmats", "test_viewmats")):
         raise UserError(f"{what} has a camera that is no rotation; {checkpoint.ADVICE}")
+    if "code_statistics" in found:
+        want("code_statistics", 2, config.audio.code)
     if "rest" in found:
         want("rest", config.audio.code)
     torso, ends = want("torso", None, dtype=torch.uint8), want("torso_ends", None, dtype=torch.int64)

@@ -15,40 +15,31 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
-from audioplane.audio.features import SAMPLE_RATE, Features, count_frames
+from audioplane.audio.features import SAMPLE_RATE, Features, count_frames, voice_digest
 from audioplane.errors import UserError
-from audioplane.inference import arguments, compositing
+from audioplane.inference import arguments, compositing, expressions
 from audioplane.inference import poses as head_poses
+from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
+from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
-from audioplane.motion.captures import at_rate
-from audioplane.motion.natural import natural_expression
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Gaussians
-from audioplane.subject import blendshapes
+from audioplane.splat.gaussians import Gaussians, splat
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
+    from audioplane.inference.portrait import Portrait
     from audioplane.training.trainer import Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
-POSES = ("test", "still", "natural")
-EXPRESSIONS = ("natural", "none")
-NO_EXPRESSION = (
-    "this head's eyes and brows cannot be driven: it was trained without an expression; train it with the preset demo "
-    "on a Subject that has blendshapes"
-)
-FADE = 9  # frames in which lips close where speech ends
-FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
 
 
 def _exact(function: F) -> F:
@@ -137,8 +128,33 @@ class TalkingHead:
         """Whether everything but one small matrix a frame is computed once."""
         return all(branch.static is not None for branch in self.branches.values())
 
+    @property
+    def can_turn(self) -> bool:
+        """Whether it was trained on a surface, and so holds together seen from beside."""
+        return self.config.gaussians.surface
+
+    def save_ply(self, path: str | Path, audio_code: Tensor | None = None) -> Path:
+        """Writes its Gaussians for other viewers: the head at rest, or as it says one sound; upright in viewers whose y
+        points up.
+
+        Args:
+            path: of the .ply. audio_code: (code,) from `encode`; default that of closed lips.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        from audioplane.splat.ply import save_ply, upright
+
+        rest = self.extras.get("rest", self.extras["codes"].mean(0))
+        save_ply(upright(self.deform(rest if audio_code is None else audio_code)), path)
+        return Path(path)
+
     def condition(
-        self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None
+        self,
+        audio_code: Tensor,
+        time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
+        viewmat: np.ndarray | Tensor | None = None,
     ) -> Condition:
         """What drives a frame.
 
@@ -146,15 +162,17 @@ class TalkingHead:
             audio_code: (code,) from `encode`. time: within the training clip; only fields over time ask for it.
             expression: (E,) weights of `expression_names`; None for the person's rest pose. Heads that take none
                 ignore it.
+            viewmat: (4, 4) camera-from-head, for methods that the head's pose enters; None for the typical one.
 
         Raises:
             UserError: an expression of another shape.
         """
+        pose = None if viewmat is None else torch.from_numpy(pose_numbers(np.asarray(viewmat)))
         if self.own_range is None:
-            return Condition(audio_code, time)
+            return Condition(audio_code, time, None, pose)
         weights = self.own_range.rest if expression is None else expression
         given = arguments.numbers(weights, (len(self.expression_names),), "expression")
-        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())))
+        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())), pose)
 
     @property
     def expression_names(self) -> Sequence[str]:
@@ -167,29 +185,30 @@ class TalkingHead:
         Raises:
             UserError: the head takes none.
         """
-        if self.own_range is None or not self.own_range.is_captured:
-            raise UserError(NO_EXPRESSION)
-        track = self.extras["expression"].numpy().astype(np.float64)
-        weights = np.zeros((len(track), blendshapes.COUNT))
-        weights[:, [blendshapes.index(name) for name in self.expression_names]] = track
-        return at_rate(weights, self.fps, fps)
+        return expressions.filmed(self.own_range, self.extras.get("expression"), self.fps, fps)
 
     def _known_conditions(self) -> list[Condition]:
         """Of the training frames: every few of them, and those in which a blendshape goes farthest."""
-        codes = self.extras["codes"]
+        codes, count = self.extras["codes"], len(self.viewmats)
+        every = -(-count // len(codes))
+        frames = [min(k * every, count - 1) for k in range(len(codes))]
         if self.own_range is None:
-            return [self.condition(code) for code in codes]
+            return [self.condition(code, viewmat=self.viewmats[t]) for code, t in zip(codes, frames, strict=True)]
         track = self.extras["expression"]
-        every = -(-len(track) // len(codes))
-        pairs = [(code, track[min(k * every, len(track) - 1)]) for k, code in enumerate(codes)]
-        farthest = {int(t) for t in track.argmax(dim=0)}
-        pairs += [(codes[min(t // every, len(codes) - 1)], track[t]) for t in sorted(farthest)]
-        return [self.condition(code, expression=weights) for code, weights in pairs]
+        frames += sorted({int(t) for t in track.argmax(dim=0)})
+        own = [codes[min(t // every, len(codes) - 1)] for t in frames]
+        return [self.condition(a, 0.0, track[t], self.viewmats[t]) for a, t in zip(own, frames, strict=True)]
 
     @_exact
-    def deform(self, audio_code: Tensor, time: float = 0.0, expression: np.ndarray | Tensor | None = None) -> Gaussians:
+    def deform(
+        self,
+        audio_code: Tensor,
+        time: float = 0.0,
+        expression: np.ndarray | Tensor | None = None,
+        viewmat: np.ndarray | Tensor | None = None,
+    ) -> Gaussians:
         """The cloud of a frame, of all branches, G' = G + d Delta G (Audio-Plane, Eq. 13); arguments of `condition`."""
-        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression)).values()))
+        return Gaussians.joined(list(self._deformed(self.condition(audio_code, time, expression, viewmat)).values()))
 
     def _deformed(self, condition: Condition) -> dict[str, Gaussians]:
         return {name: branch.deform(condition) for name, branch in self.branches.items()}
@@ -208,11 +227,11 @@ class TalkingHead:
             (T, code), T = ceil of the audio's length in frames.
 
         Raises:
-            UserError: a voice that cannot be spoken, or a sample where features come from a file.
+            UserError: a voice that cannot be spoken; a sample, or no features of this voice, where they come from a
+                file.
         """
         audio, before = arguments.voice(audio, "audio"), 0
-        if features and self.config.audio.features != "deepspeech":
-            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+        self._check_features(audio, features)
         if sample is not None:
             if self.config.audio.features == "deepspeech":
                 raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
@@ -223,8 +242,23 @@ class TalkingHead:
         codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
         own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
-            codes = own.emphasis * match_training_statistics(codes, speech)
+            codes = match_training_statistics(codes, speech, self.extras.get("code_statistics"), own.emphasis)
         return close_lips(codes, speech, self.extras.get("rest"))[before:]
+
+    def _check_features(self, audio: np.ndarray, features: str) -> None:
+        """Refuses features in a file that are not those of the voice.
+
+        Raises:
+            UserError: DeepSpeech features of another sound, or for a head that takes none.
+        """
+        is_from_file = self.config.audio.features == "deepspeech"
+        if features and not is_from_file:
+            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+        if is_from_file and not features and voice_digest(audio) != self.about.get("voice"):
+            raise UserError(
+                "the features of this head lie in a file, and this sound is not the one that they are of; "
+                "give this sound's own .npy of DeepSpeech features (--features)"
+            )
 
     @_exact
     def render(
@@ -252,9 +286,10 @@ class TalkingHead:
         width, height, K = self._camera(size)
         view = arguments.numbers(viewmat, (4, 4), "viewmat")
         audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
-        condition = self.condition(audio_code, time, expression)
+        condition = self.condition(audio_code, time, expression, view)
         try:
-            picture = self.method.compose(self._deformed(condition), view, K, width, height)
+            layers = {n: splat(cloud, view, K, width, height) for n, cloud in self._deformed(condition).items()}
+            picture = next(iter(layers.values())) if len(layers) == 1 else self.method.compose(layers)
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
         if behind is None:
@@ -292,6 +327,7 @@ class TalkingHead:
         sample: np.ndarray | None = None,
         expression: str | np.ndarray = "natural",
         steer: Sequence[float] = (),
+        portrait: Portrait | None = None,
     ) -> Iterator[np.ndarray]:
         """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
 
@@ -301,11 +337,18 @@ class TalkingHead:
             size: width in pixels; 0 for the trained one. seed: of natural poses and expression.
             mark: whether to write "synthetic" into a corner. features, sample: as for `encode`.
             expression, steer: as for `expressions`.
+            portrait: puts the face into the frames of its source clip, in their size, poses and order.
 
         Yields:
             (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: what `encode` and `expressions` refuse; poses or a size that a portrait's frames do not have.
         """
         codes = self.encode(audio, features, sample)
+        if portrait is not None:
+            yield from self._portrait(portrait, codes, audio, poses, size, seed, mark, expression, steer)
+            return
         width, height, _ = self._camera(size)
         views, torsos = self._poses(poses, len(codes), seed)
         faces = self.expressions(audio, expression, seed, views, steer)
@@ -315,6 +358,38 @@ class TalkingHead:
             behind = self._torso(int(torsos[t]), width, height) if torsos[t] else still
             face = None if faces is None else faces[t]
             image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1), face)
+            if mark:
+                put_mark(image, stamp)
+            return image
+
+        yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
+
+    def _portrait(
+        self,
+        portrait: Portrait,
+        codes: Tensor,
+        audio: np.ndarray,
+        poses: str | np.ndarray,
+        size: int,
+        seed: int,
+        mark: bool,
+        expression: str | np.ndarray,
+        steer: Sequence[float],
+    ) -> Iterator[np.ndarray]:
+        subject = portrait.subject
+        if not isinstance(poses, str) or poses != "test" or size not in (0, subject.width):
+            raise UserError("a portrait has the poses and the size of its source clip; leave poses and size away")
+        if subject.name != self.about["name"]:
+            raise UserError(f"this head is of {self.about['name']}; the portrait's clip shows {subject.name}")
+        frames = subject.test.start + head_poses.back_and_forth(len(codes), len(subject.test))
+        faces = self.expressions(audio, expression, seed, subject.viewmats[frames], steer)
+        stamp = mark_stamp(subject.width)
+
+        def draw(k: int) -> np.ndarray:
+            t, face = int(frames[k]), None if faces is None else faces[k]
+            time = k / max(len(codes) - 1, 1)
+            whole = self.render(codes[k], subject.viewmats[t], subject.without_head(t), subject.width, time, face)
+            image = portrait.put(whole, t)
             if mark:
                 put_mark(image, stamp)
             return image
@@ -345,39 +420,16 @@ class TalkingHead:
         Raises:
             UserError: a capture for a head that takes none, or no such expression.
         """
-        count, own = count_frames(audio, self.fps), self.own_range
-        if isinstance(expression, str) and expression not in EXPRESSIONS:
-            raise UserError(f"expression is one of {', '.join(EXPRESSIONS)}, or a capture, not '{expression}'")
-        if own is None or not own.is_captured:
-            if not isinstance(expression, str):
-                raise UserError(NO_EXPRESSION)
-            return None
-        if not isinstance(expression, str):
-            given = arguments.capture(expression, "expression")
-            found = own.adopt(given)[head_poses.back_and_forth(count, len(given))]
-        elif expression == "none":
-            found = np.tile(own.rest, (count, 1))
-        else:
-            head = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
-            found = natural_expression(own, audio, count, self.fps, seed, head)
-        return own.clip(found + own.steered(np.asarray([steer])) - own.rest) if len(steer) else found
+        turned = None if views is None else head_poses.yaw_and_pitch(views, self.viewmats.numpy())
+        return expressions.of_voice(self.own_range, audio, self.fps, expression, seed, turned, steer)
 
     def _poses(self, poses: str | np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Viewmats (count, 4, 4) and the torso's picture of each frame."""
-        still = np.zeros(count, dtype=int)
         if not isinstance(poses, str):
-            return arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy(), still
-        seen = self.viewmats.numpy()
-        if poses == "test":
-            if not len(self.extras["test_viewmats"]):
-                raise UserError("this head has no poses of a held-out clip; take --poses still or natural")
-            at = head_poses.back_and_forth(count, len(self.extras["test_viewmats"]))
-            return self.extras["test_viewmats"].numpy()[at], at + 1
-        if poses == "still":
-            return np.tile(seen[head_poses.typical(seen)], (count, 1, 1)), still
-        if poses == "natural":
-            return head_poses.natural_poses(seen, count, self.fps, seed), still
-        raise UserError(f"poses are one of {', '.join(POSES)}, not '{poses}'")
+            given = arguments.numbers(poses, (count, 4, 4), "poses, one camera a frame").numpy()
+            return given, np.zeros(count, dtype=int)
+        seen, held_out = self.viewmats.numpy(), self.extras["test_viewmats"].numpy()
+        return head_poses.named(poses, count, self.fps, seed, seen, held_out, self.can_turn)
 
     def speak(
         self,
@@ -390,6 +442,7 @@ class TalkingHead:
         features: str = "",
         sample: str | Path | None = None,
         expression: str | np.ndarray = "natural",
+        portrait: Portrait | None = None,
     ) -> Path:
         """Makes a film of the head speaking a voice.
 
@@ -405,45 +458,6 @@ class TalkingHead:
         """
         audio = arguments.voice(voice)
         more = None if sample is None else arguments.voice(sample, "sample")
-        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression)
+        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression, (), portrait)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)
-
-
-def match_training_statistics(codes: Tensor, speech: np.ndarray | None = None) -> Tensor:
-    """Codes (T, code) of a voice with the mean and spread that those of the training voice had, 0 and 1.
-
-    An encoder is surest of the voice it learned from: other voices' codes are drawn towards the middle, and the lips
-    would hardly open. The training voice's own spread counts as four further seconds, and no code is stretched more
-    than twofold: a cough or a pause is not made speech.
-
-    Args:
-        codes: of every frame.
-        speech: (T,) of bool, the frames by which the voice is judged (`audio.activity.speech_frames`), so that silence
-            stays silence, with closed lips, and is not taken for the middle of all that a voice says. Default all.
-    """
-    judged = codes if speech is None else codes[torch.from_numpy(speech)]
-    if len(judged) == 0:
-        return codes
-    own = len(judged) / (len(judged) + FAMILIAR)
-    spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
-    return (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
-
-
-def close_lips(codes: Tensor, speech: np.ndarray, rest: Tensor | None) -> Tensor:
-    """Codes (T, code) that go over to that of closed lips where nobody speaks.
-
-    An encoder has hardly ever seen long silence: what it makes of it is chance, and lips would move in it.
-
-    Args:
-        codes: of every frame.
-        speech: (T,) of bool, see `audio.activity.speech_frames`; short pauses belong to speech, and stay as they are.
-        rest: (code,), the code of closed lips; None where a head has none.
-    """
-    if rest is None or speech.all():
-        return codes
-    spoken = uniform_filter1d(speech.astype(np.float32), FADE, mode="nearest")
-    return torch.lerp(rest, codes, torch.from_numpy(spoken)[:, None])
-
-
-__all__: Sequence[str] = ["EXPRESSIONS", "POSES", "TalkingHead"]

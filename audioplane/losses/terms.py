@@ -185,19 +185,29 @@ def margin_loss(dynamism_map: Tensor, motion_mask: Tensor, margin: float) -> Ten
     return functional.relu((motion_mask - dynamism_map).abs() - margin).mean()
 
 
+def perceptual_name(config: LossConfig) -> str:
+    """Which perceptual term a run has: of "lpips-or-dssim" the one whose weights are there."""
+    if config.perceptual != "lpips-or-dssim":
+        return config.perceptual
+    from audioplane.runtime import weights
+
+    return "lpips-alex" if weights.find("lpips-alex") else "dssim"
+
+
 def perceptual_loss(config: LossConfig, device: torch.device) -> Perceptual | None:
     """The perceptual term that the config names.
 
     Raises:
         UserError: LPIPS is asked for and its weights are missing.
     """
-    if config.perceptual == "none":
+    name = perceptual_name(config)
+    if name == "none":
         return None
-    if config.perceptual == "dssim":
+    if name == "dssim":
         return lambda image, target: 1.0 - structural_similarity(image, target)
     from audioplane.metrics.vision_backbones import lpips_network
 
-    network = lpips_network("alex" if config.perceptual == "lpips-alex" else "vgg").to(device)
+    network = lpips_network("alex" if name == "lpips-alex" else "vgg").to(device)
     return lambda image, target: network(_centred(image), _centred(target)).mean()
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,10 +30,20 @@ from audioplane.methods.types import (
     Position,
     Sample,
     Stage,
+    Start,
     Term,
     Wiring,
 )
-from audioplane.splat.gaussians import Box, Gaussians, Picture, as_parameters, displacement, from_parameters, splat
+from audioplane.splat.gaussians import (
+    Box,
+    Gaussians,
+    Picture,
+    as_parameters,
+    displacement,
+    from_parameters,
+    layered,
+    splat,
+)
 
 if TYPE_CHECKING:
     from audioplane.config import Config
@@ -49,15 +60,21 @@ class Branch(nn.Module):
         cloud: canonical Gaussians.
         box: the head's, metres.
         units: what an offset of 1 means for each of the P numbers of a packed Gaussian.
+        own: further numbers of each Gaussian: name -> how many; zeros at first. Those that are born take their
+            parent's.
     """
 
     units: Tensor
     mlp: DeformationMLP
+    is_plain = True
+    """Whether offsets and weight are what `mlp` gives, as the viewer in the browser computes them."""
 
-    def __init__(self, cloud: Gaussians, box: Box, units: Tensor) -> None:
+    def __init__(self, cloud: Gaussians, box: Box, units: Tensor, own: Mapping[str, int] | None = None) -> None:
         super().__init__()
         self.box = box
         self.params = as_parameters(cloud)
+        for name, size in (own or {}).items():
+            self.params[name] = nn.Parameter(cloud.means.new_zeros(len(cloud), size))
         self.register_buffer("units", units)
 
     @property
@@ -101,6 +118,17 @@ class Branch(nn.Module):
         moved = self.deformation(condition)
         return self.cloud.moved(displacement(moved.offsets, moved.weight, self.units))
 
+    def draw(self, condition: Condition | None, viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
+        """The picture of this branch alone; arguments of `Method.render`."""
+        if condition is None:
+            return splat(self.cloud, viewmat, K, width, height)
+        moved = self.deformation(condition)
+        return splat(self.cloud, viewmat, K, width, height, moved.weight, moved.offsets, self.units)
+
+    def own_rates(self, at: Position) -> dict[str, float]:
+        """Learning rates of the further numbers of each Gaussian, by name."""
+        return {}
+
     # For files, where a branch has tables of which a head reads a few rows
 
     def tables(self) -> dict[str, Tensor]:
@@ -127,8 +155,6 @@ class Method(nn.Module):
         generator: of the initial weights.
     """
 
-    branch_names: Sequence[str] = ("head",)
-
     def __init__(
         self, config: Config, clouds: Mapping[str, Gaussians], box: Box, channels: int, generator: torch.Generator
     ) -> None:
@@ -146,29 +172,67 @@ class Method(nn.Module):
         """Blendshapes that a condition's `expression` holds, in this order; none for methods that take none."""
         return ()
 
+    @property
+    def compared(self) -> Sequence[str]:
+        """Blendshapes that the losses compare with (`Sample.compared`), in this order."""
+        return ()
+
+    @classmethod
+    def branch_names(cls, config: Config) -> Sequence[str]:
+        """The branches, those in front first."""
+        return ("head",)
+
+    @classmethod
+    def start(cls, config: Config, name: str) -> Start:
+        """Where the cloud of a branch begins."""
+        return Start(config.gaussians.initial, config.gaussians.cap)
+
+    @classmethod
+    def own_arrays(cls, config: Config, name: str) -> dict[str, int]:
+        """Further numbers of each Gaussian of a branch, name -> how many; as `Branch` takes them."""
+        return {}
+
     def make_branch(self, name: str, cloud: Gaussians, generator: torch.Generator) -> Branch:
         """The branch `name` over its canonical cloud."""
         raise NotImplementedError
 
+    def smoothed(self, track: np.ndarray) -> np.ndarray:
+        """Captured weights (T, E) of `expression` as the method reads them; by default as they are."""
+        return track
+
+    def observe(self, poses: Tensor, landmarks: Tensor) -> None:
+        """Is told once, before training, of the training frames.
+
+        Args:
+            poses: (T, 6), see `pose.pose_numbers`. landmarks: (68, 3) metres, where they are on the head; NaN for those
+                that no frame has.
+        """
+
+    def begin(self, stage: Stage) -> None:
+        """Is told before each iteration."""
+
     def stages(self) -> tuple[Stage, ...]:
         """The parts of training: by default the static clouds, then what moves them."""
-        return two_stages(self.config, self.branch_names)
+        return two_stages(self.config, tuple(self.branches))
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """What is learned beside the clouds."""
+        """What is learned beside the clouds: "network", "tables" and "encoder".
+
+        With several branches each has its own, "network-NAME" and "tables-NAME".
+        """
         optim, encoder_rate = self.config.optim, self.config.audio.fine_rate
-        tables = [table for branch in self.each() for table in branch.tables().values()]
-        taken = {id(table) for table in tables}
-        taken |= {id(p) for branch in self.each() for p in branch.params.values()}
-        rest = [p for p in self.branches.parameters() if id(p) not in taken]
-        groups = [
-            ParameterGroup("network", rest, warmed(optim.network, optim.last_share)),
-            ParameterGroup("encoder", [*self.encoder.parameters()], decayed(encoder_rate, optim.last_share)),
-        ]
-        if tables:
-            rate = warmed(optim.planes, optim.last_share)
-            groups.append(ParameterGroup("tables", tables, rate, tables=True, eps=1e-15))  # type: ignore[arg-type]
-        return groups
+        networks, tables = [], []
+        for name, branch in self.named():
+            suffix = f"-{name}" if len(self.branches) > 1 else ""
+            own = list(branch.tables().values())
+            taken = {id(p) for p in (*own, *branch.params.values())}
+            rest = [p for p in branch.parameters() if id(p) not in taken]
+            networks.append(ParameterGroup(f"network{suffix}", rest, warmed(optim.network, optim.last_share)))
+            if own:
+                rate = warmed(optim.planes, optim.last_share)
+                tables.append(ParameterGroup(f"tables{suffix}", own, rate, tables=True, eps=1e-15))  # type: ignore[arg-type]
+        encoder = ParameterGroup("encoder", [*self.encoder.parameters()], decayed(encoder_rate, optim.last_share))
+        return [*networks, encoder, *tables]
 
     def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
         """The terms of a picture: by default L1 and the perceptual term (Audio-Plane, Eq. 16)."""
@@ -189,24 +253,28 @@ class Method(nn.Module):
             return 0.0, 0.0
         return own.mouth_weight, own.eyes_weight if self.expression else 0.0
 
-    def compose(self, clouds: Mapping[str, Gaussians], viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
-        """The picture of deformed clouds: by default all of them in one pass."""
-        return splat(Gaussians.joined(list(clouds.values())), viewmat, K, width, height)
+    def compose(self, layers: Mapping[str, Picture]) -> Picture:
+        """The picture that those of several branches make: by default on each other, the first in front."""
+        return layered(layers)
 
-    def render(self, condition: Condition | None, viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
+    def render(
+        self,
+        condition: Condition | None,
+        viewmat: Tensor,
+        K: Tensor,
+        width: int,
+        height: int,
+        branches: Sequence[str] = (),
+    ) -> Picture:
         """The picture of a frame as training sees it, or of the static head for None.
 
         Args:
             condition: of the frame. viewmat: (4, 4) camera-from-head. K: (3, 3) pixels. width, height: pixels.
+            branches: that are drawn; () for all.
         """
-        if len(self.branches) > 1:
-            clouds = {name: b.cloud if condition is None else b.deform(condition) for name, b in self.named()}
-            return self.compose(clouds, viewmat, K, width, height)
-        branch = next(self.each())
-        if condition is None:
-            return splat(branch.cloud, viewmat, K, width, height)
-        moved = branch.deformation(condition)
-        return splat(branch.cloud, viewmat, K, width, height, moved.weight, moved.offsets, branch.units)
+        chosen = branches or tuple(self.branches)
+        layers = {name: self.branch(name).draw(condition, viewmat, K, width, height) for name in chosen}
+        return layers[chosen[0]] if len(chosen) == 1 else self.compose(layers)
 
     # What follows from it
 
@@ -228,12 +296,12 @@ class Method(nn.Module):
 
     def position(self, iteration: int) -> Position:
         """Stage and place in it of an iteration of the run; the last one's end for an iteration beyond."""
-        stages = self.stages()
+        stages, before = self.stages(), 0
         for stage in stages:
-            if iteration < stage.iterations:
-                return Position(stage, iteration)
-            iteration -= stage.iterations
-        return Position(stages[-1], stages[-1].iterations)
+            if iteration - before < stage.iterations:
+                return Position(stage, iteration - before, before)
+            before += stage.iterations
+        return Position(stages[-1], stages[-1].iterations, before - stages[-1].iterations)
 
     def tables(self) -> dict[str, Tensor]:
         """Name in the state of the whole method -> table, see `Branch.tables`."""
@@ -255,7 +323,7 @@ def two_stages(config: Config, branches: Sequence[str]) -> tuple[Stage, ...]:
     trains = ("tables", "network", "encoder") if config.audio.fine_rate > 0.0 else ("tables", "network")
     return (
         Stage("coarse", own.coarse, False, (), names, bool(own.early_size), names),
-        Stage("fine", own.fine, True, trains),
+        Stage("fine", own.fine, True, trains, names if config.gaussians.densify_fine_until > 0.0 else ()),
     )
 
 

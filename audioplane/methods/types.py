@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class Condition:
         time: of the frame in the training clip, 0 to 1; beyond the clip it may lie outside.
         expression: weights of the blendshapes that the method takes (`Method.expression`), in spreads from the person's
             rest pose, (E,); None for the rest pose.
-        pose: rotation vector and translation of the head, (6,), or None.
+        pose: of the head, (6,), see `pose.pose_numbers`; None for the typical one.
     """
 
     audio: Tensor
@@ -97,6 +97,9 @@ class Sample:
         index: t. target: (H, W, 3), the head over `background`. background: (3,) or (H, W, 3).
         known: (H, W) bool, where the target can be trusted. head, motion, eyes: (H, W) float masks of the head, of what
         speech moves, and of eyes and brows.
+        regions: (H, W) float masks of further parts of the head by name: "hair", and "inner_mouth" between the lips.
+        iteration: of the run.
+        compared: (B,), the frame's weights of `Method.compared`; None where they are not known.
     """
 
     index: int
@@ -106,12 +109,33 @@ class Sample:
     head: Tensor
     motion: Tensor
     eyes: Tensor
+    regions: Mapping[str, Tensor] = field(default_factory=dict)
+    iteration: int = 0
+    compared: Tensor | None = None
 
     def to(self, device: torch.device) -> Sample:
         if device.type == "cpu":
             return self
         names = ("target", "background", "known", "head", "motion", "eyes")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
+        regions = {name: mask.to(device, non_blocking=True) for name, mask in self.regions.items()}
+        return replace(self, regions=regions, **moved)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a branch's cloud begins.
+
+    Attributes:
+        initial: random points. cap: most Gaussians that it grows to.
+        region: in which most masks agree that the points lie: "head", "hair" or "mouth".
+        may_vanish: whether a film may show nothing of it, such as hair.
+    """
+
+    initial: int
+    cap: int
+    region: str = "head"
+    may_vanish: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,10 @@ class Stage:
         densifies: branches whose clouds grow.
         starts_small: whether the first half sees pictures of `schedule.early_size`.
         sorts: branches whose clouds are put in the order of space at the end, which is faster from then on.
+        branches: that are drawn and learn; () for all.
+        arrays: of the clouds, by their names in files, that learn; () for all.
+        opening: share of the stage that is done -> lowest and highest quantile of the mouth's opening that the frames
+            of an iteration have; None for all frames in turn.
     """
 
     name: str
@@ -134,14 +162,18 @@ class Stage:
     densifies: tuple[str, ...] = ()
     starts_small: bool = False
     sorts: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
+    opening: Callable[[float], tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is: the stage, and the iteration within it."""
+    """Where a run is: the stage, the iteration within it, and how many there were in the stages before."""
 
     stage: Stage
     iteration: int
+    before: int = 0
 
     @property
     def done(self) -> float:

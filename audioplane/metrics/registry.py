@@ -101,6 +101,7 @@ _ALL = (
     Metric("unrelated_lse_d", "LSE-D, unrelated", "", 3),
     # The head itself.
     Metric("fps", "FPS", "", 0, UP, "fps"),
+    Metric("rest_motion", "motion at rest", "mm", 3, DOWN),
     Metric("mouth_share", "Gaussians at the mouth", "", 3),
     Metric("gaussians", "Gaussians", "", 0),
     Metric("dynamism_iou", "IoU of g and m", "", 3, UP),

@@ -8,13 +8,17 @@ speech: a quick breath at a pause, a long breath out over the phrase (Winkworth 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from audioplane.motion.timing import TRACK_RATE, Timing, bump, ease, smooth_noise
 
+TURNS = ("speech", "wide")
+"""How far a head turns: as speakers do before a camera (about 4 degrees), or looking around as well."""
+
+WIDE = np.array([12.0, 25.0])  # degrees of pitch and yaw that a head that looks around reaches
 NECK = np.array([0.0, 0.09, 0.015])  # the point about which the head turns, head coordinates, metres
 
 
@@ -62,6 +66,24 @@ def body(timing: Timing, rng: np.random.Generator) -> Body:
     shift[:, 1] -= 0.0005 * (breath - 0.5)
     shift += 0.6 * torso[:, 3:]
     return Body(np.concatenate([angles, shift], axis=1), torso, breath)
+
+
+def turned_widely(moves: Body, rng: np.random.Generator) -> Body:
+    """The same motion by one who looks around: slow turns to `WIDE`, yaw and pitch apart, there and back in 4 s or so.
+
+    Yaw and pitch are sines whose speed wanders, so that every direction is reached for about as long.
+    """
+    times = np.arange(len(moves.head)) / TRACK_RATE
+    angles = np.zeros((len(times), 3))
+    for axis, period in ((0, 5.3), (1, 8.6)):
+        wander = 0.6 * smooth_noise(len(times), 2.5, rng)
+        phase = 2 * np.pi * (times / period + rng.random()) + wander
+        angles[:, axis] = np.radians(WIDE[axis]) * np.sin(phase)
+    head = moves.head.copy()
+    about_neck = _turn_about_neck(head[:, :3])
+    head[:, :3] += angles
+    head[:, 3:] += _turn_about_neck(head[:, :3]) - about_neck
+    return replace(moves, head=head)
 
 
 def _turn_about_neck(angles: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from audioplane.plots.pipeline import pipeline
 from audioplane.plots.preparation import head_rotation, landmark_weights, prepared_frames
 from audioplane.plots.saliency import band, dynamism, margins
 from audioplane.plots.training_run import held_out_frames, learning_curves, lip_opening
+from audioplane.plots.turned_heads import turned_heads
 from audioplane.plots.user_study import rating_form, user_study
 from audioplane.plots.widget_panels import plane_level, prototypes, saliency_panel
 
@@ -51,5 +52,6 @@ __all__ = [
     "sync_curves",
     "table_dots",
     "training",
+    "turned_heads",
     "user_study",
 ]

@@ -31,6 +31,8 @@ def follow_film(path: Path) -> Track:
 def expression_of_film(path: Path) -> tuple[np.ndarray, float]:
     """Blendshapes of the face in a film.
 
+    SyncTalk++, Eq. 4: its Facial Animation Capturer; here MediaPipe's network.
+
     Returns:
         (T, 52) weights, those of frames without a face taken from their neighbours in time; frames a second.
 

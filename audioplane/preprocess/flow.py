@@ -49,6 +49,11 @@ def track(
 ) -> Tracks:
     """Follows corners of the firm parts of the face.
 
+    SyncTalk++, Eq. 9 (the flow) and Eq. 10 (which points). Eq. 10 keeps the points whose flow changes most, the code of
+    SyncTalk those whose flow changes least; neither is done here. Which points move with the skull is known from where
+    they lie (`semantic_weights`), and one that cannot be followed back to where it was is dropped: change alone tells
+    neither a moving brow from a turning head nor a lost point from a good one.
+
     Args:
         frames: T pictures, H x W x 3 uint8. shape: N x 3 metres, of the firm parts. poses: T, from landmarks.
         breaks: frames that do not go on from the one before. semantic: whether to leave out brows and lids.

@@ -93,13 +93,13 @@ def mattes(frames: Iterable[np.ndarray], with_hair: bool, progress: Callable[[in
     selfie = interpreter(weights.require("selfie"))
     net = interpreter(weights.require("hair")) if with_hair else None
     people, hairs = [], []
-    nothing = np.zeros((HAIR_SIDE, HAIR_SIDE, 1), np.float32)  # its fourth channel: no earlier mask
+    seen = np.zeros((1, HAIR_SIDE, HAIR_SIDE, 4), np.float32)  # the fourth channel stays 0: no earlier mask
     for t, frame in enumerate(frames):
         small = _resized(frame, SIDE)
         people.append(_encoded(infer(selfie, small[None].astype(np.float32) / 255)[0][0, ..., 0]))
         if net is not None and t % HAIR_EVERY == 0:
-            seen = np.concatenate([_resized(frame, HAIR_SIDE).astype(np.float32) / 255, nothing], 2)
-            none, hair = np.moveaxis(infer(net, seen[None])[0][0], 2, 0)
+            np.divide(_resized(frame, HAIR_SIDE), np.float32(255), out=seen[0, ..., :3])
+            none, hair = np.moveaxis(infer(net, seen)[0][0], 2, 0)
             hairs.append(_encoded(_resized(1 / (1 + np.exp(np.clip(none - hair, -60, 60))), SIDE)))
         progress(1)
     return Mattes(Pictures.of(people), Pictures.of(hairs) if hairs else None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from audioplane.methods.types import Stage as TrainingStage
 from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.slopes import normal_matrices
 from audioplane.preprocess.trajectory import Band, add_inertia
+from audioplane.runtime.threads import in_parallel
 from audioplane.splat import rasterization
 from audioplane.splat.gaussians import Box, as_parameters, from_parameters, random_gaussians, splat
 from audioplane.training.dataset import head_box, points_inside
@@ -32,6 +34,7 @@ from audioplane.training.densify import Densifier, sort_in_space
 BATCH = 16  # frames whose poses are refined together
 FIRST, AGAIN = 500, 250  # iterations of the cloud before the first and every further round
 STEPS = 3  # of each pose in a round
+EARLY_EVERY = 2  # rounds before the last look at every second frame: they only make the cloud sharper
 GAUSSIANS = 3000
 NOISE = 12.0  # neighbouring pixels err together: so many count as one
 LEASH = np.array([np.radians(1.0)] * 3 + [0.004, 0.004, 0.012])  # how far a pose may usually move, radians, metres
@@ -180,6 +183,10 @@ def align(still: Still, frames: np.ndarray, poses: Poses, lens: Lens, steps: int
     return best, matrix
 
 
+def _aligned(still: Still, poses: Poses, lens: Lens, frames: np.ndarray) -> tuple[Poses, np.ndarray]:
+    return align(still, frames, poses[frames], lens)
+
+
 def _difference(poses: Poses, start: Poses) -> np.ndarray:
     """The steps (B x 6) from `start` to `poses`."""
     from scipy.spatial.transform import Rotation
@@ -213,10 +220,11 @@ def refine(
     for k in range(rounds):
         still.learn(torch.from_numpy(poses.matrices()).float(), AGAIN if k else FIRST, progress)
         R, t, sure = poses.R.copy(), poses.t.copy(), np.zeros((len(poses), 6, 6))
-        for start in range(0, len(frames), BATCH):
-            chosen = frames[start : start + BATCH]
-            found, sure[chosen] = align(still, chosen, poses[chosen], lens)
-            R[chosen], t[chosen] = found.R, found.t
+        looked = frames if k == rounds - 1 else frames[::EARLY_EVERY]
+        batches = [looked[start : start + BATCH] for start in range(0, len(looked), BATCH)]
+        aligned = in_parallel(partial(_aligned, still, poses, lens), batches, torch.get_num_threads())
+        for chosen, (found, own) in zip(batches, aligned, strict=True):
+            R[chosen], t[chosen], sure[chosen] = found.R, found.t, own
             progress(len(chosen))
         poses = together(poses, Poses(R, t), sure, breaks)
     return poses
@@ -224,4 +232,4 @@ def refine(
 
 def work(frames: int, rounds: int) -> int:
     """What `refine` tells its `progress` in all."""
-    return rounds * frames + FIRST + (rounds - 1) * AGAIN
+    return frames + (rounds - 1) * -(-frames // EARLY_EVERY) + FIRST + (rounds - 1) * AGAIN

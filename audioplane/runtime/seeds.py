@@ -9,10 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-POINTS, CLOUD, WEIGHTS, PRETRAINING = 1, 2, 3, 4
-"""Purposes of `generator`: where Gaussians start, how they look, networks, the encoder's pre-training."""
-FRAMES, BACKGROUNDS, EXPRESSIONS = 101, 202, 303
-"""Purposes of `draws`: the order of the frames of an epoch, the background and the expression of an iteration."""
+POINTS, CLOUD, WEIGHTS, PRETRAINING, SIDES = 1, 2, 3, 4, 5
+"""Purposes of `generator`: where Gaussians start, how they look, networks, the encoder's pre-training, sides of the
+surface."""
+FRAMES, BACKGROUNDS, EXPRESSIONS, BESIDE = 101, 202, 303, 404
+"""Purposes of `draws`: the order of the frames of an epoch; background, expression and view from beside of an
+iteration."""
 
 
 def generator(seed: int, purpose: int) -> torch.Generator:

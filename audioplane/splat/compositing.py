@@ -415,7 +415,7 @@ def composite(
 ) -> tuple[Tensor, Tensor]:
     """Composites M projected Gaussians over backgrounds, front to back.
 
-    Audio-Plane, Eq. 1 and 3 (journal).
+    Audio-Plane, Eq. 1 and 3 (journal); SyncTalk++, Eq. 13 and 15; DEGSTalk, Eq. 1 and 2.
 
     Args:
         means2d: (..., 2) pixels, M in all. conics: (..., 3). colors: (..., D). opacities: (...).

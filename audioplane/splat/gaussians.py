@@ -6,8 +6,8 @@ and joined into rows (`pack`) where a field moves them all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Box:
 class Gaussians:
     """N Gaussians.
 
-    Audio-Plane, Eq. 2 (journal).
+    Audio-Plane, Eq. 2 (journal); SyncTalk++, Eq. 13.
 
     Attributes:
         means: (N, 3) metres. quats: (N, 4) as (w, x, y, z), of any length. scales: (N, 3) natural logarithms of
@@ -72,7 +72,7 @@ class Gaussians:
         return Gaussians(means, quats, scales, opacities[:, 0], sh.unflatten(1, (-1, 3)))
 
     def moved(self, displacement: Tensor) -> Gaussians:
-        """G + `displacement` (N, P), see `displacement`."""
+        """G + `displacement` (N, P), see `displacement` (DEGSTalk, Eq. 4 and 6)."""
         return Gaussians.unpack(self.pack() + displacement)
 
     @staticmethod
@@ -92,6 +92,20 @@ class Gaussians:
 
     def is_finite(self) -> bool:
         return all(bool(torch.isfinite(tensor).all()) for _, tensor in self.items())
+
+    def normals(self) -> Tensor:
+        """The direction in which each is thinnest, away from the head's middle: (N, 3), of length 1."""
+        w, x, y, z = torch.nn.functional.normalize(self.quats, dim=1).unbind(1)
+        axes = torch.stack(
+            [
+                torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], dim=1),
+                torch.stack([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], dim=1),
+                torch.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], dim=1),
+            ],
+            dim=1,
+        )
+        thin = axes[torch.arange(len(axes)), self.scales.argmin(dim=1)]
+        return torch.where((thin * self.means).sum(dim=1, keepdim=True) < 0, -thin, thin)
 
     def colors(self, viewmat: Tensor) -> Tensor:
         """RGB (N, 3) of each Gaussian seen by a camera; 3DGS's shift by one half, not below 0."""
@@ -125,12 +139,16 @@ class Picture:
 
     Attributes:
         channels: (H, W, 3 or 4), premultiplied RGB and, where it was asked for, the dynamism map.
-        alpha: (H, W, 1). meta: of the rasterizer.
+        alpha: (H, W, 1). meta: of the rasterizer; empty for a picture of several layers.
+        offsets: Delta G that moved the cloud, (N, P), or None.
+        layers: name -> picture, of one that lies several on each other.
     """
 
     channels: Tensor
     alpha: Tensor
     meta: dict[str, Any]
+    offsets: Tensor | None = None
+    layers: Mapping[str, Picture] = field(default_factory=dict)
 
     @property
     def rgb(self) -> Tensor:
@@ -145,6 +163,24 @@ class Picture:
     def over(self, background: Tensor) -> Tensor:
         """Composited over (H, W, 3) or (3,)."""
         return self.rgb + (1.0 - self.alpha) * background
+
+
+def layered(layers: Mapping[str, Picture]) -> Picture:
+    """Pictures on each other, the first in front (DEGSTalk, Eq. 7); dynamism maps stay with the layers.
+
+    Args:
+        layers: name -> picture, of one size.
+    """
+    rgb, alpha = None, None
+    for layer in layers.values():
+        if rgb is None or alpha is None:
+            rgb, alpha = layer.rgb, layer.alpha
+        else:
+            light = 1.0 - alpha
+            rgb, alpha = torch.addcmul(rgb, light, layer.rgb), torch.addcmul(alpha, light, layer.alpha)
+    if rgb is None or alpha is None:
+        raise ValueError("layers: expected a picture or more, received none")
+    return Picture(rgb, alpha, {}, None, dict(layers))
 
 
 def splat(
@@ -172,7 +208,7 @@ def splat(
     out, alpha, meta = rasterization(
         means, quats, scales, opacities, colors, viewmat[None], K[None], width, height, packed=False
     )
-    return Picture(out[0], alpha[0], meta)
+    return Picture(out[0], alpha[0], meta, offsets)
 
 
 def drawn(

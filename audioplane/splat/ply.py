@@ -32,6 +32,8 @@ NORMAL = ("nx", "ny", "nz")
 CONSTANT = ("f_dc_0", "f_dc_1", "f_dc_2")
 SCALES = ("scale_0", "scale_1", "scale_2")
 TURN = ("rot_0", "rot_1", "rot_2", "rot_3")
+HALF_TURN = (1, -1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1)
+"""What half a turn about x does to each harmonic: those odd in y and z together change their sign."""
 NEEDED = (*POSITION, *CONSTANT, "opacity", *SCALES, *TURN)
 
 
@@ -49,7 +51,7 @@ def save_ply(cloud: Gaussians, path: str | Path) -> None:
     names = [*POSITION, *NORMAL, *CONSTANT, *rest, "opacity", *SCALES, *TURN]
     parts = [
         cloud.means,
-        torch.zeros_like(cloud.means),
+        cloud.normals(),
         cloud.sh[:, 0],
         cloud.sh[:, 1:].transpose(1, 2).flatten(1),
         cloud.opacities[:, None],
@@ -60,6 +62,20 @@ def save_ply(cloud: Gaussians, path: str | Path) -> None:
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(cloud)}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
     files.write_bytes(path, "\n".join(header).encode() + rows.tobytes())
+
+
+def upright(cloud: Gaussians) -> Gaussians:
+    """A cloud turned by 180 degrees about x, from head coordinates (y down, z to the back) to those of most viewers (y
+    up, z to the viewer)."""
+    w, x, y, z = cloud.quats.unbind(1)
+    signs = cloud.sh.new_tensor(HALF_TURN[: cloud.sh.shape[1]])
+    return Gaussians(
+        cloud.means * cloud.means.new_tensor([1.0, -1.0, -1.0]),
+        torch.stack([-x, w, -z, y], dim=1),
+        cloud.scales,
+        cloud.opacities,
+        cloud.sh * signs[:, None],
+    )
 
 
 @dataclass

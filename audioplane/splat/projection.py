@@ -358,7 +358,7 @@ def project(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
     """Projects N Gaussians into C cameras.
 
-    Audio-Plane, Sec. III-B (journal), around Eq. 2.
+    Audio-Plane, Sec. III-B (journal), around Eq. 2; SyncTalk++, Eq. 14.
 
     Args:
         means: (N, 3) centres in world units.

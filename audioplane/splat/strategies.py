@@ -1,10 +1,13 @@
 """gsplat's densification strategies, on either device.
 
-`DefaultStrategy` is plain torch; `MCMCStrategy` calls two small CUDA functions of gsplat. Importing this module gives
+`CappedStrategy` is plain torch; `MCMCStrategy` calls two small CUDA functions of gsplat. Importing this module gives
 gsplat's strategies a CPU version of both; CUDA tensors still go to gsplat's own.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import gsplat.strategy.ops as ops
 import torch
@@ -47,4 +50,32 @@ ops.quat_scale_to_covar_preci = _quat_scale_to_covar_preci
 ops.compute_relocation = _compute_relocation
 
 
-__all__ = ["DefaultStrategy", "MCMCStrategy"]
+@dataclass
+class CappedStrategy(DefaultStrategy):
+    """3DGS's density control, with a limit on the cloud, and with its reset of opacities.
+
+    Of those that want to grow beyond `cap` the ones with the largest gradients do. gsplat 1.5.3 never resets: it asks
+    for `0 & step > 0`.
+    """
+
+    cap: int = 2**62
+
+    def _grow_gs(self, params: Any, optimizers: Any, state: dict[str, Any], step: int) -> tuple[int, int]:
+        grads, limit = state["grad2d"] / state["count"].clamp_min(1), self.grow_grad2d
+        room = self.cap - len(grads)
+        if room < int((grads > limit).sum()):
+            self.grow_grad2d = float(grads.topk(room + 1).values[-1]) if room > 0 else float("inf")
+        try:
+            return super()._grow_gs(params, optimizers, state, step)
+        finally:
+            self.grow_grad2d = limit
+
+    def step_post_backward(
+        self, params: Any, optimizers: Any, state: dict[str, Any], step: int, info: dict[str, Any], packed: bool = False
+    ) -> None:
+        super().step_post_backward(params, optimizers, state, step, info, packed)
+        if step > 0 and step % self.reset_every == 0:
+            ops.reset_opa(params=params, optimizers=optimizers, state=state, value=2.0 * self.prune_opa)
+
+
+__all__ = ["CappedStrategy", "DefaultStrategy", "MCMCStrategy"]

@@ -163,6 +163,10 @@ class Subject:
         """Lips and everything between them in frame t: H x W bool."""
         return self.label(t) == MOUTH
 
+    def inner_mouth_mask(self, t: int) -> np.ndarray:
+        """What is seen between the lips in frame t (see `subject.masks.inner_mouth_mask`): H x W bool."""
+        return masks.inner_mouth_mask(self.label(t), self.landmarks[t])
+
     def torso_mask(self, t: int) -> np.ndarray:
         """Neck, shoulders and clothes of frame t: H x W bool."""
         return self.label(t) == TORSO
@@ -170,6 +174,10 @@ class Subject:
     def motion_mask(self, t: int) -> np.ndarray:
         """What speech moves in frame t (see `subject.masks.motion_mask`): H x W bool."""
         return masks.motion_mask(self.label(t), self.landmarks[t], self._face_height)
+
+    def narrow_motion_mask(self, t: int) -> np.ndarray:
+        """The mouth of frame t, slightly dilated (see `subject.masks.narrow_motion_mask`): H x W bool."""
+        return masks.narrow_motion_mask(self.label(t), self._face_height)
 
     def eyes_mask(self, t: int) -> np.ndarray:
         """Eyes and brows of frame t (see `subject.masks.eyes_mask`): H x W bool."""

@@ -23,6 +23,8 @@ BROWS_AND_EYES = ((range(17, 22), range(36, 42)), (range(22, 27), range(42, 48))
 MOTION_REACH = 0.14
 """How far the motion mask reaches beyond the lips and the chin, as a share of the face's height."""
 
+NARROW_REACH = 0.05
+"""The same of the narrow motion mask beyond the mouth."""
 
 EYES_REACH = 0.06
 """How far the mask of eyes and brows reaches beyond their hulls, as a share of the face's height."""
@@ -99,6 +101,20 @@ def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face:
     return grow(seed, MOTION_REACH * height_of_face) & head
 
 
+def narrow_motion_mask(label: np.ndarray, height_of_face: float) -> np.ndarray:
+    """The mouth dilated by `NARROW_REACH` of the face's height, and never beyond the head: H x W bool.
+
+    Nearer to Audio-Plane's text (Sec. III-E: the mouth's mask, dilated) than `motion_mask`; the text gives no size.
+
+    Args:
+        label: H x W label picture. height_of_face: `face_height` of the clip, pixels; NaN: taken from the head's area.
+    """
+    head = label >= HAIR
+    if not np.isfinite(height_of_face):
+        height_of_face = 0.5 * float(np.sqrt(head.sum()))
+    return grow(label == MOUTH, NARROW_REACH * height_of_face) & head
+
+
 def eyes_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:
     """Eyes and brows: the hull of each eye with its brow, dilated, and never beyond the head.
 
@@ -113,6 +129,20 @@ def eyes_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: f
         return np.zeros(label.shape, bool)
     hulls = [fill_hull(landmarks[[*brow, *eye]], *label.shape) for brow, eye in BROWS_AND_EYES]
     return grow(hulls[0] | hulls[1], EYES_REACH * height_of_face) & (label >= HAIR)
+
+
+def inner_mouth_mask(label: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
+    """What is seen between the lips: the part of the mouth in the hull of the inner lips.
+
+    Args:
+        label: H x W label picture. landmarks: 68 x 2 pixels, or None: nothing is known of the lips.
+
+    Returns:
+        H x W bool; empty where the landmarks are not known.
+    """
+    if landmarks is None or not np.isfinite(landmarks).all():
+        return np.zeros(label.shape, bool)
+    return fill_hull(landmarks[[*INNER_LIPS]], *label.shape) & (label == MOUTH)
 
 
 def lips_mask(subject: Subject, t: int) -> np.ndarray:

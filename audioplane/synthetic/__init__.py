@@ -30,6 +30,8 @@ def make(
     progress: bool = True,
     voice: str | None = None,
     backend: str = "ours",
+    around: tuple[float, float] = (0.0, 0.0),
+    turns: str = "speech",
 ) -> Subject:
     """Makes an embedded speaker, or opens it where it has been made already.
 
@@ -42,6 +44,9 @@ def make(
         seed: of everything that is random in the performance (blinks, gaze, head motion).
         progress: show a progress bar.
         voice: another voice that drives this face, such as another speaker's; None: the speaker's own.
+        around: where the camera stands about the head, degrees: yaw (the head seems turned to the image's right) and
+            pitch (up). The same seed gives the same performance from everywhere.
+        turns: "speech", or "wide" for a head that also looks around, 25 degrees to the sides and 12 up and down.
         backend: whose head: "ours", or "ict" for that of ICT-FaceKit (first: `audioplane fetch ict-facekit`).
 
     Returns:
@@ -53,4 +58,4 @@ def make(
     """
     from audioplane.synthetic.making import make as make_speaker
 
-    return make_speaker(name, out, size, seconds, seed, progress, voice, backend)
+    return make_speaker(name, out, size, seconds, seed, progress, voice, backend, around, turns)

@@ -10,7 +10,7 @@ import numpy as np
 from audioplane.errors import UserError
 from audioplane.synthetic.face import Face, Identity, sample_identity
 from audioplane.synthetic.face.model import RiggedFace
-from audioplane.synthetic.filming import Production, still_camera
+from audioplane.synthetic.filming import AHEAD, Angles, Camera, Production, still_camera, turn
 from audioplane.synthetic.specs import SPEAKERS, SpeakerSpec, held_out_spec
 
 BACKENDS = ("ours", "ict")
@@ -54,7 +54,14 @@ def head(identity: Identity, backend: str) -> RiggedFace:
 
 
 def bring_together(
-    name: str, size: int, seconds: float, seed: int, voice: str | None, backend: str = "ours"
+    name: str,
+    size: int,
+    seconds: float,
+    seed: int,
+    voice: str | None,
+    backend: str = "ours",
+    around: Angles = AHEAD,
+    turns: str = "speech",
 ) -> Production:
     """All that is filmed for the speaker `name`.
 
@@ -65,6 +72,8 @@ def bring_together(
         seed: of its motion.
         voice: what is spoken; None: the speaker's own voice.
         backend: whose head it is, one of `BACKENDS`.
+        around: where the camera stands; the lamps stay where they are.
+        turns: how far the head turns, one of `motion.body.TURNS`.
 
     Raises:
         UserError: there is no such speaker or voice, or the backend's files are missing.
@@ -76,10 +85,10 @@ def bring_together(
     from audioplane.synthetic.scene import Pose, Scene
 
     spec = find(name)
-    play = perform(spec, seconds, seed, voice)
+    play = perform(spec, seconds, seed, voice, turns=turns)
     identity = identity_of(spec)
     face = head(identity, backend)
-    K, rest_pose = still_camera(size)
+    K, rest_pose = still_camera(size, around)
     room = background(KINDS[spec.background_seed % len(KINDS)], size, size, spec.background_seed)
     paint = Paint(
         iris_colour=identity.iris,
@@ -87,10 +96,15 @@ def bring_together(
         freckles=identity.freckles,
         seed=spec.identity_seed,
     )
-    light = studio(-1.0 if spec.background_seed % 2 else 1.0)
-    scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
+    lamps = studio(-1.0 if spec.background_seed % 2 else 1.0)
 
-    def camera(vertices: np.ndarray, head: np.ndarray, torso: np.ndarray, gaze: np.ndarray) -> Any:
-        return scene.render(Pose(vertices, head, torso, gaze))
+    def place(around: Angles) -> Camera:
+        light = lamps if around == AHEAD else lamps.turned(turn(around))
+        scene = Scene(face, K, room, paint, light, distance=float(rest_pose[2, 3]))
 
-    return Production(spec.about, face, play, camera, room)
+        def camera(vertices: np.ndarray, head: np.ndarray, torso: np.ndarray, gaze: np.ndarray) -> Any:
+            return scene.render(Pose(vertices, head, torso, gaze))
+
+        return camera
+
+    return Production(spec.about, face, play, place(around), room, around, place)

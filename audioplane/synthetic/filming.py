@@ -1,7 +1,8 @@
 """Films a performance: a face that moves, a scene that renders it, and a Subject that keeps every truth.
 
 The camera stands still; the head moves before it and the torso hardly at all, so `viewmats[t] = camera @
-head_pose[t]`, with `camera` the camera-from-head pose of a head that looks straight ahead.
+head_pose[t]`, with `camera` the camera-from-head pose of a head that looks straight ahead. It stands before the person,
+or elsewhere on a sphere about the head (`around`); the room behind is the same picture from everywhere.
 """
 
 from __future__ import annotations
@@ -28,6 +29,13 @@ DISTANCE = 1.1
 
 HEAD_RISE = 0.02
 """Metres by which the head's centre stands above the picture's."""
+
+
+Angles = tuple[float, float]
+"""Where a camera stands about the head, degrees: yaw and pitch by which the head then seems turned, to the image's
+right and up."""
+
+AHEAD: Angles = (0.0, 0.0)
 
 
 class Actor(Protocol):
@@ -121,13 +129,19 @@ Camera = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Picture]
 
 @dataclass(frozen=True)
 class Production:
-    """All that is filmed together."""
+    """All that is filmed together.
+
+    Attributes:
+        around: where `camera` stands. place: a camera at another place, under the same lamps.
+    """
 
     about: str
     actor: Actor
     play: Play
     camera: Camera
     background: np.ndarray
+    around: Angles = AHEAD
+    place: Callable[[Angles], Camera] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,11 +171,18 @@ def rigid(poses: np.ndarray) -> np.ndarray:
     return matrices
 
 
-def still_camera(size: int) -> tuple[np.ndarray, np.ndarray]:
+def turn(around: Angles) -> np.ndarray:
+    """The rotation 3 x 3 from the studio's axes to those of a camera that stands at `around`."""
+    yaw, pitch = np.radians(around)
+    return rotation(np.array([[-pitch, 0.0, 0.0]]))[0] @ rotation(np.array([[0.0, -yaw, 0.0]]))[0]
+
+
+def still_camera(size: int, around: Angles = AHEAD) -> tuple[np.ndarray, np.ndarray]:
     """Intrinsics 3 x 3 and the camera-from-head pose (4 x 4) of a head at rest, for a square picture."""
     focal = size * DISTANCE / VISIBLE_HEIGHT
     K = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
     pose = np.eye(4)
+    pose[:3, :3] = turn(around)
     pose[:3, 3] = 0, -HEAD_RISE, DISTANCE
     return K, pose
 
@@ -205,6 +226,15 @@ def skin_of(actor: Actor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
     return kept, number[chosen], {name: index[index >= 0] for name, index in groups.items()}
 
 
+def moved(actor: Actor, play: Play, t: int) -> np.ndarray:
+    """The actor's vertices in frame t of a play: V x 3 metres, head coordinates."""
+    extras = {name: float(track[t]) for name, track in play.extras.items()} | {"breath": float(play.breath[t])}
+    vertices = actor.vertices(play.blendshapes[t], extras)
+    hanging = np.flatnonzero(actor.sway)
+    vertices[hanging] += actor.sway[hanging, None] * play.hair_swing[t]
+    return vertices
+
+
 def film(
     writer: SubjectWriter,
     actor: Actor,
@@ -213,6 +243,7 @@ def film(
     background: np.ndarray,
     progress: Callable[[Iterable[FilmedFrame]], Iterable[FilmedFrame]] = iter,
     threads: int | None = None,
+    around: Angles = AHEAD,
 ) -> None:
     """Renders every frame of `play` into `writer`, with its ground truth.
 
@@ -224,8 +255,9 @@ def film(
         background: H x W x 3 uint8.
         progress: wraps the iteration over the frames.
         threads: frames rendered at once; default: the cores this process may use.
+        around: where the camera stands.
     """
-    K, rest_pose = still_camera(writer.width)
+    K, rest_pose = still_camera(writer.width, around)
     heads, torsos = rest_pose @ rigid(play.head_pose), rest_pose @ rigid(play.torso_pose)
     count = len(play.blendshapes)
     kept, triangles, groups = skin_of(actor)
@@ -233,9 +265,7 @@ def film(
     hanging = np.flatnonzero(actor.sway)
 
     def shoot(t: int) -> FilmedFrame:
-        extras = {name: float(track[t]) for name, track in play.extras.items()} | {"breath": float(play.breath[t])}
-        vertices = actor.vertices(play.blendshapes[t], extras)
-        vertices[hanging] += actor.sway[hanging, None] * play.hair_swing[t]
+        vertices = moved(actor, play, t)
         picture = camera(vertices, heads[t], torsos[t], actor.gaze_flow(play.blendshapes[t]))
         skin = vertices[kept]
         if share.any():  # the neck's upper end follows the torso a little: where that is, seen from the head

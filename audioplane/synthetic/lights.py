@@ -6,7 +6,7 @@ the camera), so a head that turns is lit anew, as in a real recording.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class Lights:
     colours: np.ndarray
     sky: np.ndarray
     ground: np.ndarray
+
+    def turned(self, turn: np.ndarray) -> Lights:
+        """The same lamps seen by a camera whose axes are turned by (3, 3) `turn`.
+
+        What arrives from all around stays with the camera: sky and ground, and the little more that comes from before.
+        """
+        return replace(self, directions=self.directions @ turn.T)
 
 
 def studio(side: float = -1.0) -> Lights:

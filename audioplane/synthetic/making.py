@@ -9,14 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from audioplane.errors import UserError
+from audioplane.motion.body import TURNS
 from audioplane.runtime import cache, files, weights
 from audioplane.runtime.source_hash import source_hash
 from audioplane.subject import Subject, SubjectWriter
 from audioplane.synthetic import cast
-from audioplane.synthetic.filming import FilmedFrame, film
+from audioplane.synthetic.filming import AHEAD, Angles, FilmedFrame, Production, film
 
 SIZES = (32, 1024)
 SECONDS = (2.0, 600.0)
+FARTHEST = (90.0, 45.0)  # degrees of yaw and pitch
 LICENCES = {
     "ours": "CC0-1.0",
     "ict": "CC0-1.0; the head's shape: ICT-FaceKit, MIT, (c) 2020 USC Institute for Creative Technologies",
@@ -35,6 +37,9 @@ class Settings:
     code: str
     backend: str = "ours"
     mesh: str = ""
+    yaw: float = 0.0
+    pitch: float = 0.0
+    turns: str = "speech"
 
 
 def make(
@@ -46,6 +51,8 @@ def make(
     progress: bool,
     voice: str | None,
     backend: str = "ours",
+    around: Angles = AHEAD,
+    turns: str = "speech",
 ) -> Subject:
     """See `audioplane.synthetic.make`."""
     cast.find(name)
@@ -55,15 +62,38 @@ def make(
         raise UserError(f"seconds must be {SECONDS[0]:g} to {SECONDS[1]:g}, got {seconds:g}")
     if backend not in cast.BACKENDS:
         raise UserError(f"there is no backend {backend!r}; there are {', '.join(cast.BACKENDS)}")
+    if not (abs(around[0]) <= FARTHEST[0] and abs(around[1]) <= FARTHEST[1]):
+        raise UserError(f"a camera stands up to {FARTHEST[0]:g} degrees beside and {FARTHEST[1]:g} above or below")
+    if turns not in TURNS:
+        raise UserError(f"there are no turns {turns!r}; there are {', '.join(TURNS)}")
     mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
-    settings = Settings(name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh)
+    settings = Settings(
+        name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh, *map(float, around), turns
+    )
     if out is not None:
         return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
     suffix = "" if backend == "ours" else f"-{backend}"
+    suffix += "" if tuple(around) == AHEAD else f"-from-{around[0]:g}-{around[1]:g}"
+    suffix += "" if turns == "speech" else f"-{turns}"
     folder = cache.make("speakers") / f"{name}-{size}px-{seconds:g}s-seed{seed}{suffix}-{key}"
     with files.lock(folder):
         return _make_at(folder, settings, progress)
+
+
+def production_of(settings: Settings, around: Angles | None = None) -> Production:
+    """All that is filmed for these settings, or the same from another place."""
+    place = (settings.yaw, settings.pitch) if around is None else around
+    return cast.bring_together(
+        settings.speaker,
+        settings.size,
+        settings.seconds,
+        settings.seed,
+        settings.voice,
+        settings.backend,
+        place,
+        settings.turns,
+    )
 
 
 def _made_already(folder: Path, settings: Settings) -> Subject | None:
@@ -88,7 +118,7 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
     if subject is not None:
         return subject
     name, size = settings.speaker, settings.size
-    production = cast.bring_together(name, size, settings.seconds, settings.seed, settings.voice, settings.backend)
+    production = production_of(settings)
     count = len(production.play.blendshapes)
     provenance = {
         "made_by": "audioplane speakers make",
@@ -103,7 +133,15 @@ def _make_at(folder: Path, settings: Settings, progress: bool) -> Subject:
         return tqdm(frames, total=count, desc=name, unit="frame", disable=not progress)
 
     with SubjectWriter(folder, name, size, size, licence=LICENCES[settings.backend], provenance=provenance) as writer:
-        film(writer, production.actor, production.play, production.camera, production.background, bar)
+        film(
+            writer,
+            production.actor,
+            production.play,
+            production.camera,
+            production.background,
+            bar,
+            around=production.around,
+        )
         boundary = production.play.train_frames
         writer.set_split((0, boundary), (boundary, count))
     return Subject.open(folder)

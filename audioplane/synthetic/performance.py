@@ -9,7 +9,7 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.motion.blinks import blinks
-from audioplane.motion.body import Body, body
+from audioplane.motion.body import Body, body, turned_widely
 from audioplane.motion.expression import expression
 from audioplane.motion.gaze import gaze, look_shapes
 from audioplane.motion.swing import swing
@@ -71,7 +71,12 @@ class Performance:
 
 
 def perform(
-    spec: SpeakerSpec, seconds: float | None = None, seed: int = 0, voice: str | None = None, fps: float = 25.0
+    spec: SpeakerSpec,
+    seconds: float | None = None,
+    seed: int = 0,
+    voice: str | None = None,
+    fps: float = 25.0,
+    turns: str = "speech",
 ) -> Performance:
     """Animates a speaker with a voice.
 
@@ -82,6 +87,7 @@ def perform(
         seed: of everything but the words: blinks, gaze, brows, head, breath.
         voice: drives this face with another voice, by its name; the speech is then what that voice says.
         fps: frames a second.
+        turns: how far the head turns, one of `motion.body.TURNS`.
 
     Returns:
         The performance. The same arguments give the same bytes on the same machine.
@@ -105,16 +111,18 @@ def perform(
         )
     frames = round(seconds * fps)
     script = script_for(spoken, frames / fps, speed, order_seed, fps)
-    return act(spec, script, seed, fps)
+    return act(spec, script, seed, fps, turns)
 
 
-def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0) -> Performance:
+def act(spec: SpeakerSpec, script: Script, seed: int = 0, fps: float = 25.0, turns: str = "speech") -> Performance:
     """Adds the motion to the words, whose audio is a whole number of frames long."""
     frames = round(len(script.audio) * fps / SAMPLE_RATE)
     seconds = frames / fps
     articulation = articulate(script.phonemes, script.audio, SAMPLE_RATE, seconds, shortest_hold=1.05 / fps)
     timing = speech_timing(script.phonemes, articulation.loudness, seconds)
     moves = body(timing, _generator(spec, seed, "body"))
+    if turns == "wide":
+        moves = turned_widely(moves, _generator(spec, seed, "turns"))
     times = (np.arange(frames) + 0.5) / fps
     shapes, extras = _faces(spec, seed, articulation, timing, moves, times)
     head = sample(moves.head, times)

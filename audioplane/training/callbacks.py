@@ -14,6 +14,7 @@ import torch
 from audioplane.runtime import documents, files
 
 if TYPE_CHECKING:
+    from audioplane.methods.types import Stage
     from audioplane.training.trainer import Report, Trainer
 
 
@@ -57,8 +58,15 @@ class Progress:
             self.stream.write("\n")
 
 
+CODES_EVERY = 500  # iterations between looks at the codes of an encoder that learns
+
+
 class Scalars:
-    """Appends a line of JSON to `scalars.jsonl` every so often."""
+    """Appends a line of JSON to `scalars.jsonl` every so often.
+
+    Of an encoder that learns with the field it also notes how large its codes are, and how far they move over time:
+    `code_size`, the mean of |a| over frames and numbers, and `code_spread`, the mean standard deviation over frames.
+    """
 
     def __init__(self, folder: Path, every: int = 20) -> None:
         self.path, self.every = folder / "scalars.jsonl", every
@@ -68,9 +76,19 @@ class Scalars:
         if report.iteration % self.every and report.iteration + 1 != report.total:
             return
         row: dict[str, Any] = {"iteration": report.iteration, "stage": report.stage, **report.terms}
+        row |= self._codes(trainer, report)
         row |= {"psnr": report.psnr, "gaussians": report.gaussians, "seconds": round(time.monotonic() - self._start, 3)}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(documents.finite(row)) + "\n")
+
+    @torch.no_grad()
+    def _codes(self, trainer: Trainer, report: Report) -> dict[str, float]:
+        due = (report.iteration // self.every * self.every) % CODES_EVERY == 0 or report.iteration + 1 == report.total
+        if trainer.conditions.codes is not None or not due:
+            return {}
+        train = trainer.subject.train
+        codes = trainer.method.encoder.all_codes(trainer.conditions.windows)[train.start : train.stop]
+        return {"code_size": float(codes.abs().mean()), "code_spread": float(codes.std(dim=0).mean())}
 
     def close(self) -> None:
         pass
@@ -106,7 +124,7 @@ class Previews:
             import cv2
 
             files.make_folder(self.folder)
-            strip = preview(trainer, report.stage == "fine")
+            strip = preview(trainer, trainer.method.position(report.iteration).stage)
             _, data = cv2.imencode(".png", strip[..., ::-1])
             files.write_bytes(self.folder / f"{done:06}.png", data.tobytes())
 
@@ -115,14 +133,14 @@ class Previews:
 
 
 @torch.no_grad()
-def preview(trainer: Trainer, fine: bool) -> np.ndarray:
+def preview(trainer: Trainer, stage: Stage) -> np.ndarray:
     """Rows: truth, rendering, dynamism map; columns: frames. uint8 RGB."""
     subject, columns = trainer.subject, []
     test = subject.test if len(subject.test) else subject.train
     chosen = [*np.linspace(subject.train.start, subject.train.stop - 1, 4).astype(int)[1:3]]
     chosen += [*np.linspace(test.start, test.stop - 1, 4).astype(int)[1:3]]
     for t in chosen:
-        frame, picture = trainer.cache[int(t)], trainer.render(int(t), fine)
+        frame, picture = trainer.cache[int(t)], trainer.render(int(t), stage.deforms, stage.branches)
         behind = torch.from_numpy(frame.behind).to(trainer.device).float() / 255.0
         made = (picture.over(behind).clamp(0, 1) * 255).byte().cpu().numpy()
         g = picture.dynamism if picture.dynamism is not None else torch.zeros(made.shape[:2])
@@ -151,7 +169,7 @@ class TensorBoard:
             self._writer.add_scalar("psnr", report.psnr, report.iteration)
             self._writer.add_scalar("gaussians", report.gaussians, report.iteration)
         if every and done % every == 0:
-            strip = preview(trainer, report.stage == "fine")
+            strip = preview(trainer, trainer.method.position(report.iteration).stage)
             self._writer.add_image("preview", strip, report.iteration, dataformats="HWC")
 
     def close(self) -> None:

@@ -58,17 +58,18 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return found, about
 
 
-def check_cloud(arrays: Mapping[str, Tensor], what: str) -> None:
+def check_cloud(arrays: Mapping[str, Tensor], what: str, own: Mapping[str, int] | None = None) -> None:
     """Refuses arrays that are no cloud of Gaussians; what indexes them looks no more.
 
     Args:
         arrays: by their names in files, see `CLOUD`. what: whose they are.
+        own: further numbers of each Gaussian, name -> how many (`Method.own_arrays`).
 
     Raises:
         UserError: one is missing, has another shape or type, or holds NaN.
     """
     for name in arrays:
-        if name not in CLOUD:
+        if name not in CLOUD and name not in (own or {}):
             raise UserError(f"{what} has an array {name[:60]!r}, which no cloud has; {ADVICE}")
     means = tensors.check(dict(arrays), "means", CLOUD["means"], what, ADVICE)
     for name, (_, *rest) in CLOUD.items():
@@ -76,6 +77,8 @@ def check_cloud(arrays: Mapping[str, Tensor], what: str) -> None:
             found = tensors.check(dict(arrays), name, (len(means), *rest), what, ADVICE)
             if name == "shN" and found.shape[1] not in (3, 8, 15):
                 raise UserError(f"{what}: {found.shape[1]} higher harmonics are no whole degree up to 3; {ADVICE}")
+    for name, size in (own or {}).items():
+        tensors.check(dict(arrays), name, (len(means), size), what, ADVICE)
     if not len(means):
         raise UserError(f"{what} has no Gaussians; {ADVICE}")
 
@@ -139,7 +142,7 @@ def _state(param: Tensor, state: dict[str, Tensor], prefix: str) -> dict[str, Te
     step = float(state["step"]) if state["step"].numel() == 1 else -1.0
     if not 0 < step <= STEPS or step != round(step):
         raise UserError(f"{what}/step is no number of steps; {ADVICE}")
-    found = {"step": state["step"].reshape(()).clone()}
+    found = {"step": state["step"].reshape(()).clone().to(param.device)}
     for key in MOMENTS:
         value = state[key]
         if "rows" in state:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audioplane.audio.features import Features
+from audioplane.audio.features import Features, samples_of
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config
 from audioplane.methods.base import Method
+from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
 from audioplane.motion.own_range import CONTROLS, OwnRange, columns
 from audioplane.runtime import seeds
@@ -30,41 +31,57 @@ class Conditions:
         subject: whose voice. config: of the run.
 
     Attributes:
-        features: of the voice, with its statistics. windows: (T, window, C), what the encoder takes.
+        features: of the voice, with the statistics of its training frames.
+        windows: (T, window, C), what the encoder takes.
         codes: a of every frame (T, code), while the encoder is frozen; None while it learns.
         own_range: of the training frames' expression. expressions: (T, E) of every frame as the method takes them. Both
-            None for a method that takes none.
+            None for a method that takes none. poses: (T, 6), see `pose_numbers`.
+        compared: (T, B), weights of `Method.compared`, or None.
     """
 
     def __init__(self, subject: Subject, config: Config) -> None:
         self.subject, self.config = subject, config
-        self.features = Features.fit(config.audio, subject.audio)
-        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
-        self.windows = torch.from_numpy(windows)
+        self.features = Features.fit(config.audio, training_voice(subject))
+        self.windows = torch.from_numpy(self._windows())
         self.codes: Tensor | None = None
         self.own_range: OwnRange | None = None
         self.expressions: Tensor | None = None
+        self.compared: Tensor | None = None
+        self.poses = torch.from_numpy(pose_numbers(subject.viewmats))
+
+    def _windows(self) -> np.ndarray:
+        """Of all frames: those of the training frames from their own sound alone, the others' from the whole."""
+        subject, train = self.subject, self.subject.train
+        windows = self.features(subject.audio, subject.fps, subject.num_frames, own_voice=True)
+        if self.config.audio.features != "deepspeech" and len(train) < subject.num_frames:
+            own = self.features(training_voice(subject), subject.fps, len(train), own_voice=True)
+            windows[train.start : train.stop] = own
+        return windows
 
     def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
         """Teaches the method's encoder the lip shapes of the training frames; returns facts for the record."""
         subject, audio = self.subject, self.config.audio
         if not audio.pretrain_steps:
             return {}
-        shapes = lip_shapes(subject.landmarks, audio.lip_components, subject.viewmats)
-        if np.isfinite(shapes.opening[subject.train.start : subject.train.stop]).sum() <= ENOUGH:
+        train = slice(subject.train.start, subject.train.stop)
+        shapes = lip_shapes(subject.landmarks[train], audio.lip_components, subject.viewmats[train])
+        if np.isfinite(shapes.opening).sum() <= ENOUGH:
             return {}
-        copies = self.features.augmented_copies(subject.audio, subject.fps, subject.num_frames, self.config.seed)
-        reached = pretrain(method.encoder, self.windows, shapes, subject.train, audio, generator, copies)
+        voice, frames = training_voice(subject), len(subject.train)
+        copies = self.features.augmented_copies(voice, subject.fps, frames, self.config.seed)
+        reached = pretrain(method.encoder, self.windows[train], shapes, audio, generator, copies)
         return {"encoder_correlation": reached}
 
     def update(self, method: Method, device: torch.device) -> None:
         """Moves the windows to a device and, with a frozen encoder, computes the codes of all frames once."""
-        self.windows = self.windows.to(device)
+        self.windows, self.poses = self.windows.to(device), self.poses.to(device)
         self.codes = None
         if method.expression:
-            track, train = expression_track(self.subject, method.expression), self.subject.train
+            track, train = driving_track(self.subject, method), self.subject.train
             self.own_range = OwnRange.fit(track[train.start : train.stop], method.expression)
             self.expressions = torch.from_numpy(self.own_range.standardise(track)).to(device)
+        if method.compared and self.subject.blendshapes is not None:
+            self.compared = torch.from_numpy(expression_track(self.subject, method.compared)).to(device)
         if self.config.audio.fine_rate == 0.0:
             with torch.no_grad():
                 self.codes = method.encoder.all_codes(self.windows)
@@ -77,6 +94,10 @@ class Conditions:
         index = torch.arange(t - before, t - before + self.config.audio.filter).clamp(0, len(self.windows) - 1)
         return method.encoder(self.windows[index.to(self.windows.device)])[0]
 
+    def compared_with(self, t: int) -> Tensor | None:
+        """The weights that the losses of frame t compare with, (B,); None where the method or the subject has none."""
+        return None if self.compared is None else self.compared[t]
+
     def time(self, t: int) -> float:
         """Frame t within the training frames, 0 to 1."""
         return (t - self.subject.train.start) / max(len(self.subject.train) - 1, 1)
@@ -84,7 +105,7 @@ class Conditions:
     def __call__(self, method: Method, t: int) -> Condition:
         """The condition of frame t."""
         expression = None if self.expressions is None else self.expressions[t]
-        return Condition(self.audio_code(method, t), self.time(t), expression)
+        return Condition(self.audio_code(method, t), self.time(t), expression, self.poses[t])
 
     def foreign_expression(self, iteration: int) -> Tensor | None:
         """An expression that is not the frame's own, in `schedule.foreign_expression` of the iterations; else None.
@@ -102,6 +123,16 @@ class Conditions:
             return self.expressions[train[int(generator.integers(len(train)))]]
         shares = generator.uniform(-1.0, 1.0, (1, len(CONTROLS)))
         return torch.from_numpy(own.standardise(own.steered(shares))[0]).to(self.expressions)
+
+
+def driving_track(subject: Subject, method: Method) -> np.ndarray:
+    """The captured blendshapes that drive a method, (T, E), as it reads them."""
+    return method.smoothed(expression_track(subject, method.expression))
+
+
+def training_voice(subject: Subject) -> np.ndarray:
+    """The sound of the training frames alone: whatever is fitted to a voice has heard nothing that is held out."""
+    return subject.audio[samples_of(subject.train, subject.fps)]
 
 
 def expression_track(subject: Subject, names: Sequence[str]) -> np.ndarray:

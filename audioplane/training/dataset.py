@@ -6,7 +6,7 @@ run needs no memory of a generator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ from audioplane.runtime import seeds
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
+REGIONS = {"hair": 16, "inner_mouth": 32}
+"""Parts of the head that a method may look at, and their bits in `Frame.masks`."""
 RING = 1  # pixels on either side of the head's outline that no random background is held against
 
 
@@ -31,7 +33,8 @@ class Frame:
 
     Attributes:
         index: t. image: (H, W, 3). behind: (H, W, 3), the subject without its head. masks: (H, W), bit 0 the head,
-        bit 1 the moving region, bit 2 the ring around the head's outline, bit 3 eyes and brows.
+        bit 1 the moving region, bit 2 the ring around the head's outline, bit 3 eyes and brows, bit 4 hair, bit 5 what
+        is between the lips.
     """
 
     index: int
@@ -46,10 +49,13 @@ class FrameCache:
     Args:
         subject: of the frames. size: width in pixels; 0 for the subject's own. mib: memory to use.
         larger: a cache of larger frames to shrink, which spares decoding them again.
+        narrow: whether the moving region is the narrow one, see `subject.masks`.
     """
 
-    def __init__(self, subject: Subject, size: int, mib: int, larger: FrameCache | None = None) -> None:
-        self.subject, self.larger = subject, larger
+    def __init__(
+        self, subject: Subject, size: int, mib: int, larger: FrameCache | None = None, narrow: bool = False
+    ) -> None:
+        self.subject, self.larger, self.narrow = subject, larger, narrow
         self.width = size or subject.width
         self.height = round(subject.height * self.width / subject.width)
         self.K = torch.from_numpy(subject.K.astype(np.float32)).clone()
@@ -69,15 +75,21 @@ class FrameCache:
     def _decode(self, t: int) -> Frame:
         if self.larger is not None:
             large = self.larger[t]
-            bits = [(large.masks >> bit) & 1 for bit in (0, 1, 3)]
-            return self._shrink(t, large.image, large.behind, *bits)
+            return self._shrink(
+                t, large.image, large.behind, {bit: (large.masks >> bit) & 1 for bit in (0, 1, 3, 4, 5)}
+            )
         subject = self.subject
-        masks = (subject.head_mask(t), subject.motion_mask(t), subject.eyes_mask(t))
-        return self._shrink(t, subject.frame(t), subject.without_head(t), *masks)
+        masks = {
+            0: subject.head_mask(t),
+            1: subject.narrow_motion_mask(t) if self.narrow else subject.motion_mask(t),
+            3: subject.eyes_mask(t),
+            4: subject.hair_mask(t),
+            5: subject.inner_mouth_mask(t),
+        }
+        return self._shrink(t, subject.frame(t), subject.without_head(t), masks)
 
-    def _shrink(
-        self, t: int, image: np.ndarray, behind: np.ndarray, head: np.ndarray, motion: np.ndarray, eyes: np.ndarray
-    ) -> Frame:
+    def _shrink(self, t: int, image: np.ndarray, behind: np.ndarray, masks: Mapping[int, np.ndarray]) -> Frame:
+        """A frame of this cache's size; `masks`: bit of `Frame.masks` -> mask."""
         import cv2
 
         size = (self.width, self.height)
@@ -87,13 +99,13 @@ class FrameCache:
                 return picture
             return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
-        soft = shrink(head.astype(np.uint8) * 255)
+        shrunk = {bit: shrink(mask.astype(np.uint8) * 255) for bit, mask in masks.items()}
+        soft = shrunk[0]
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RING + 1, 2 * RING + 1))
         ring = (cv2.dilate(soft, disc) > 0) & (cv2.erode(soft, disc) < 255)
-        moving, seeing = (shrink(mask.astype(np.uint8) * 255) > 127 for mask in (motion, eyes))
-        bits = np.zeros(soft.shape, np.uint8)
-        for bit, mask in enumerate((soft > 127, moving, ring, seeing)):
-            bits |= mask.astype(np.uint8) << bit
+        bits = ring.astype(np.uint8) << 2
+        for bit, mask in shrunk.items():
+            bits |= (mask > 127).astype(np.uint8) << bit
         return Frame(t, shrink(image), shrink(behind), bits)
 
 
@@ -128,14 +140,25 @@ def prepare(frame: Frame, iteration: int, seed: int, background: str) -> Sample:
         behind, known = torch.from_numpy(color), ~ring
         target = torch.where(head[..., None] > 0, image, behind)
     motion, eyes = ((masks & bit > 0).float() for bit in (2, 8))
-    return Sample(frame.index, target, behind, known, head, motion, eyes)
+    regions = {name: (masks & bit > 0).float() for name, bit in REGIONS.items()}
+    return Sample(frame.index, target, behind, known, head, motion, eyes, regions, iteration)
 
 
 def samples(
-    cache: FrameCache, frames: range, config: ScheduleConfig, seed: int, start: int, stop: int, ahead: int = 4
+    cache: FrameCache,
+    frames: range,
+    config: ScheduleConfig,
+    seed: int,
+    start: int,
+    stop: int,
+    ahead: int = 4,
+    choose: Callable[[int], int] | None = None,
 ) -> Iterator[Sample]:
-    """Samples of iterations [start, stop), decoded by a thread of their own `ahead` of their use."""
-    numbers = order(frames, seed, start)
+    """Samples of iterations [start, stop), decoded by a thread of their own `ahead` of their use.
+
+    `choose`: the frame of an iteration, where they do not come in turn.
+    """
+    numbers = order(frames, seed, start) if choose is None else map(choose, range(start, stop))
 
     def load(t: int, iteration: int) -> Sample:
         return prepare(cache[t], iteration, seed, config.background)
@@ -171,6 +194,29 @@ def head_box(subject: Subject, frames: range, count: int = 24) -> tuple[tuple[fl
     return (float(x), float(y), 0.0), half
 
 
+def landmark_points(subject: Subject, frames: range) -> Tensor:
+    """Where the 68 landmarks are on the head: (68, 3) metres, the median over frames; NaN for those that no frame has.
+
+    Depth is not known: each lies where its ray meets the plane through the head's origin that faces the camera.
+    """
+    marks = np.asarray(subject.landmarks[frames.start : frames.stop], np.float64)
+    views = subject.viewmats[frames.start : frames.stop].astype(np.float64)
+    rays = (
+        np.concatenate([marks, np.ones((*marks.shape[:2], 1))], axis=2) @ np.linalg.inv(subject.K.astype(np.float64)).T
+    )
+    points = (rays * views[:, None, 2:3, 3] - views[:, None, :3, 3]) @ views[:, :3, :3]
+    known = np.asarray(np.isfinite(points).all(axis=2))
+    found = np.full(points.shape[1:], np.nan)
+    for k in np.flatnonzero(known.any(axis=0)):
+        found[k] = np.median(points[known[:, k], k], axis=0)
+    return torch.from_numpy(found.astype(np.float32))
+
+
+def points_in_box(center: tuple[float, float, float], half: float, count: int, generator: torch.Generator) -> Tensor:
+    """`count` random points of a cube: (count, 3) metres. Audio-Plane, Sec. IV-A (journal)."""
+    return (torch.rand(count, 3, generator=generator) * 2 - 1) * half + torch.tensor(center)
+
+
 def points_inside(
     subject: Subject,
     frames: range,
@@ -179,10 +225,12 @@ def points_inside(
     count: int,
     generator: torch.Generator,
     views: int = 16,
+    region: str = "head",
 ) -> Tensor:
-    """`count` random points of the box that most of `views` masks call head: (count, 3) metres."""
+    """`count` random points of the box that most of `views` masks call `region` of the head: (count, 3) metres."""
     times = np.linspace(frames.start, frames.stop - 1, min(views, len(frames))).astype(int)
-    masks = [subject.head_mask(int(t)) for t in times]
+    mask_of = getattr(subject, f"{region}_mask")
+    masks = [mask_of(int(t)) for t in times]
     K, found = subject.K.astype(np.float64), []
     for _ in range(60):
         candidates = (torch.rand(4 * count, 3, generator=generator) * 2 - 1) * half + torch.tensor(center)

@@ -2,7 +2,8 @@
 
 `quota` (ours) suits a minute's budget: every so often the share of Gaussians with the largest screen gradient is
 doubled until the cap, faint ones are dropped, opacities are never reset. `default` is 3DGS's control with thresholds,
-`mcmc` 3DGS-MCMC; both are gsplat's own code, run under a seed of their own so that no global generator matters.
+`mcmc` 3DGS-MCMC with its two regularisers; both are gsplat's code (`splat.strategies`), run under a seed of their own
+so that no global generator matters. All of them end at the cap.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from audioplane.config import Config
-from audioplane.methods.types import Position
+from audioplane.methods.types import Position, Stage, Term
 from audioplane.runtime import seeds
 from audioplane.splat.gaussians import Gaussians, morton_order
 
@@ -26,10 +27,12 @@ class Densifier:
     Args:
         config: of the run.
         half: half side of the head's box, metres.
+        cap: most Gaussians; None for `gaussians.cap`.
     """
 
-    def __init__(self, config: Config, half: float) -> None:
+    def __init__(self, config: Config, half: float, cap: int | None = None) -> None:
         self.config, self.half = config, half
+        self.cap = config.gaussians.cap if cap is None else cap
         self.state: dict[str, Any] = {}
         self._strategy: Any = None
         if config.gaussians.densify != "quota":
@@ -40,12 +43,25 @@ class Densifier:
     def _is_mcmc(self) -> bool:
         return self.config.gaussians.densify == "mcmc"
 
-    def last(self, iterations: int) -> int:
+    def last(self, stage: Stage) -> int:
         """The iteration of a stage after which a cloud's size is fixed."""
-        return int(self.config.gaussians.densify_until * iterations)
+        own = self.config.gaussians
+        return int((own.densify_fine_until if stage.deforms else own.densify_until) * stage.iterations + 1e-6)
+
+    def regularisers(self, params: nn.ParameterDict) -> dict[str, Term]:
+        """Terms that 3DGS-MCMC adds to the loss, so that Gaussians fade and can be put elsewhere; none for the others.
+
+        Source: Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte Carlo", 2024, Eq. 10; scales are in
+        half box sides.
+        """
+        weight = self.config.gaussians.regularise
+        if not self._is_mcmc or weight == 0.0:
+            return {}
+        opacity, scale = torch.sigmoid(params["opacities"]).mean(), params["scales"].exp().mean() / self.half
+        return {"opacity": Term(opacity, weight), "scale": Term(scale, weight)}
 
     def _gsplat_strategy(self) -> Any:
-        from audioplane.splat.strategies import DefaultStrategy, MCMCStrategy
+        from audioplane.splat.strategies import CappedStrategy, MCMCStrategy
 
         own = self.config.gaussians
         never = 2**62  # when it ends is decided here
@@ -56,12 +72,12 @@ class Densifier:
             "verbose": False,
         }
         if self._is_mcmc:
-            return MCMCStrategy(cap_max=own.cap, **times)
-        return DefaultStrategy(prune_opa=own.prune_opacity, reset_every=never, **times)
+            return MCMCStrategy(cap_max=self.cap, **times)
+        return CappedStrategy(cap=self.cap, prune_opa=own.prune_opacity, reset_every=own.reset_every or never, **times)
 
     def before_backward(self, at: Position, meta: dict[str, Any]) -> None:
         """Asks for the gradient of the projected means."""
-        if at.iteration < self.last(at.stage.iterations) and not self._is_mcmc:
+        if at.iteration < self.last(at.stage) and not self._is_mcmc:
             meta["means2d"].retain_grad()
 
     def after_step(self, params: nn.ParameterDict, optimizers: Optimizers, at: Position, meta: dict[str, Any]) -> bool:
@@ -75,9 +91,9 @@ class Densifier:
         Returns:
             whether the cloud changed its size.
         """
-        step = at.iteration
-        if step >= self.last(at.stage.iterations):
+        if at.iteration >= self.last(at.stage):
             return False
+        step = at.before + at.iteration
         before = len(params["means"])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.at_step(self.config.seed, step))
@@ -85,8 +101,6 @@ class Densifier:
                 rate = optimizers["means"].param_groups[0]["lr"]
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta, lr=rate)
             elif self._strategy is not None:
-                full = before >= self.config.gaussians.cap
-                self._strategy.grow_grad2d = float("inf") if full else 0.0002
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta)
             else:
                 self._quota(params, optimizers, step, meta)
@@ -106,7 +120,7 @@ class Densifier:
         if 0 < int(faint.sum()) < len(faint) // 2:
             remove(params, optimizers, self.state, faint)
         count = len(params["means"])
-        room = min(own.cap - count, int(own.densify_share * count))
+        room = min(self.cap - count, int(own.densify_share * count))
         if room > 0:
             hottest = self.state["heat"].topk(room).indices
             chosen = torch.zeros(count, dtype=torch.bool, device=grads.device)
@@ -132,10 +146,12 @@ def sort_in_space(params: nn.ParameterDict, optimizers: Optimizers, normalised: 
     )
 
 
-def is_dead(cloud: Gaussians) -> str | None:
-    """Why a cloud can no longer learn, in words, or None."""
+def is_dead(cloud: Gaussians, may_vanish: bool = False) -> str | None:
+    """Why a cloud can no longer learn, in words, or None; one that `may_vanish` may be of what a film does not show."""
     if not cloud.is_finite():
         return "the cloud has NaN or infinite parameters"
+    if may_vanish:
+        return None
     if len(cloud) < 4 or float(torch.sigmoid(cloud.opacities).max()) < 0.02:
         return "the cloud is dead: nothing of it can be seen"
     return None

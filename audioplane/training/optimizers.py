@@ -59,8 +59,9 @@ class Optimizers:
 
     def set_rates(self, at: Position, optim: OptimConfig) -> None:
         """Gives every optimizer the learning rate of an iteration."""
-        for name, rate in cloud_rates(optim, at, self.method.box.half).items():
-            for optimizers in self.clouds.values():
+        rates = cloud_rates(optim, at, self.method.box.half)
+        for branch, optimizers in self.clouds.items():
+            for name, rate in (rates | self.method.branch(branch).own_rates(at)).items():
                 if name in optimizers:
                     _set(optimizers[name], rate)
         for name, optimizer in self.own.items():
@@ -68,9 +69,11 @@ class Optimizers:
 
     def step(self, at: Position) -> None:
         """Updates the clouds, and what the stage trains."""
-        for optimizers in self.clouds.values():
-            for optimizer in optimizers.values():
-                optimizer.step()
+        stage = at.stage
+        for branch in stage.branches or self.clouds:
+            for name, optimizer in self.clouds[branch].items():
+                if not stage.arrays or name in stage.arrays:
+                    optimizer.step()
         for name in at.stage.trains:
             if name in self.own:
                 self.own[name].step()

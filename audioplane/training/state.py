@@ -89,6 +89,12 @@ def restore(trainer: Trainer, saved: Saved) -> None:
         UserError: the checkpoint is of another version of the method.
     """
     tensors, about = saved
+    term = trainer.facts["perceptual"]
+    if about["facts"].get("perceptual", term) != term:
+        raise UserError(
+            f"{trainer.folder} was trained with {about['facts']['perceptual']}, and here {term} would go on; "
+            "`audioplane fetch` gets the weights"
+        )
     trainer.iteration, trainer.facts = about["iteration"], about["facts"]
     model = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
     try:
@@ -97,7 +103,8 @@ def restore(trainer: Trainer, saved: Saved) -> None:
             model[name] = checkpoint.fill_rows(first, tensors.get(f"rows/{name}"), model[name], what)
         for name, branch in trainer.method.named():
             arrays = {own: model[f"branches.{name}.params.{own}"] for own in branch.params}
-            checkpoint.check_cloud(arrays, f"{trainer.folder}: {name}")
+            own_arrays = trainer.method.own_arrays(trainer.config, name)
+            checkpoint.check_cloud(arrays, f"{trainer.folder}: {name}", own_arrays)
             for own, array in arrays.items():
                 branch.params[own] = torch.nn.Parameter(array.to(trainer.device))
         trainer.method.load_state_dict(model)

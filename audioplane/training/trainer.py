@@ -10,8 +10,9 @@ iteration, so a run that was killed and resumed ends in the same bytes as one th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,14 +23,19 @@ from torch import Tensor
 from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
-from audioplane.losses.terms import perceptual_loss
+from audioplane.losses.terms import perceptual_loss, perceptual_name
 from audioplane.methods.base import Method
-from audioplane.methods.types import Position, Sample
+from audioplane.methods.types import Position, Sample, Start, Term
 from audioplane.runtime import files, seeds, tensors
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
+from audioplane.subject.masks import mouth_opening
+from audioplane.surface import fit
+from audioplane.surface.beside import beside, is_due, weight
+from audioplane.surface.hold import Holder
+from audioplane.surface.start import first_cloud
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
-from audioplane.training.dataset import FrameCache, head_box, points_inside, samples
+from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_in_box, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
 
@@ -98,6 +104,7 @@ class Trainer:
         self.iteration = 0
         self.facts: dict[str, Any] = {}  # what was found on the way, for the record
         self.perceptual = perceptual_loss(config.loss, self.device)
+        self.facts["perceptual"] = perceptual_name(config.loss)
         saved = state.load(self.folder / CHECKPOINT, config, subject) if resume and self.folder else None
         self._load_frames()
         self.conditions = Conditions(subject, config)
@@ -106,8 +113,13 @@ class Trainer:
         if saved is None:
             self.facts |= self.conditions.pretrain(self.method, seeds.generator(self.config.seed, seeds.PRETRAINING))
         self.method.to(self.device)
+        self.hold, self.beside = None, None
+        if self.surface is not None:
+            self.hold = Holder(self.surface, self.device)
+            self.beside = beside(self.surface, subject, subject.train, config.seed, self.device)
         self.optimizers = Optimizers(self.method, self.device)
-        self.densifiers = {name: Densifier(config, self.box.half) for name in self.method.branches}
+        caps = {name: self.method.start(config, name).cap for name in self.method.branches}
+        self.densifiers = {name: Densifier(config, self.box.half, cap) for name, cap in caps.items()}
         if saved is not None:
             state.restore(self, saved)
         elif self.folder:
@@ -119,25 +131,41 @@ class Trainer:
 
     def _load_frames(self) -> None:
         own, subject = self.config.schedule, self.subject
-        self.cache = FrameCache(subject, own.size, own.cache_mib)
+        narrow = self.config.loss.motion_mask == "narrow"
+        self.cache = FrameCache(subject, own.size, own.cache_mib, narrow=narrow)
         self.caches = {own.size: self.cache}
         if own.early_size:
             self.caches[own.early_size] = FrameCache(subject, own.early_size, own.cache_mib, self.cache)
         half = self.config.gaussians.half_box
         self.box = Box((0.0, 0.0, 0.0), half) if half else Box(*head_box(subject, subject.train))
+        self.surface = None
+        if self.config.gaussians.surface:
+            self.surface = fit(subject, subject.train, self.box.center, self.box.half)
 
     def _make_method(self) -> Method:
         kind = registry.load(registry.spec(self.config.method.NAME).model)
-        clouds = {name: self._first_cloud() for name in kind.branch_names}
+        clouds = {name: self._first_cloud(kind.start(self.config, name)) for name in kind.branch_names(self.config)}
         generator = seeds.generator(self.config.seed, seeds.WEIGHTS)
-        return kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], generator)
+        method = kind(self.config, clouds, self.box, self.conditions.windows.shape[-1], generator)
+        train = self.subject.train
+        method.observe(self.conditions.poses[train.start : train.stop], landmark_points(self.subject, train))
+        return method
 
-    def _first_cloud(self) -> Gaussians:
-        own, box, seed = self.config.gaussians, self.box, self.config.seed
+    def _first_cloud(self, start: Start) -> Gaussians:
+        box, seed, train, count = self.box, self.config.seed, self.subject.train, start.initial
         generator = seeds.generator(seed, seeds.POINTS)
-        points = points_inside(self.subject, self.subject.train, box.center, box.half, own.initial, generator)
-        spacing = box.half / own.initial ** (1 / 3)
-        return random_gaussians(points, spacing, own.sh_degree, seeds.generator(seed, seeds.CLOUD))
+        if self.surface is not None and start.region == "head":
+            degree = self.config.gaussians.sh_degree
+            return first_cloud(self.surface, self.subject, train, count, start.cap, degree, generator)
+        if start.region == "head" and self.config.gaussians.start == "box":
+            points = points_in_box(box.center, box.half, count, generator)
+        else:
+            points = points_inside(self.subject, train, box.center, box.half, count, generator, region=start.region)
+        width = box.half
+        if start.region != "head":  # a small part of the box; how deep it lies is not known
+            width = min(width, float((points[:, :2].amax(dim=0) - points[:, :2].amin(dim=0)).mean()) / 2)
+        spacing = width / count ** (1 / 3)
+        return random_gaussians(points, spacing, self.config.gaussians.sh_degree, seeds.generator(seed, seeds.CLOUD))
 
     # One step
 
@@ -147,16 +175,23 @@ class Trainer:
         small = at.stage.starts_small and at.iteration < at.stage.iterations // 2
         return own.early_size if small and own.early_size else own.size
 
-    def render(self, t: int, deforms: bool = True) -> Picture:
-        """Frame t as the method has it now, or its static head."""
-        return self._render(self.cache, t, deforms)
+    def render(self, t: int, deforms: bool = True, branches: Sequence[str] = ()) -> Picture:
+        """Frame t as the method has it now, or its static head; of some branches, () for all."""
+        return self._render(self.cache, t, deforms, None, branches)
 
-    def _render(self, cache: FrameCache, t: int, deforms: bool, expression: Tensor | None = None) -> Picture:
+    def _render(
+        self,
+        cache: FrameCache,
+        t: int,
+        deforms: bool,
+        expression: Tensor | None = None,
+        branches: Sequence[str] = (),
+    ) -> Picture:
         condition = self.conditions(self.method, t) if deforms else None
         if condition is not None and expression is not None:
             condition = replace(condition, expression=expression)
         view, K = cache.viewmats[t].to(self.device), cache.K.to(self.device)
-        return self.method.render(condition, view, K, cache.width, cache.height)
+        return self.method.render(condition, view, K, cache.width, cache.height, branches)
 
     def step(self, sample: Sample) -> Report:
         """One iteration on one sample; advances `iteration`.
@@ -165,21 +200,28 @@ class Trainer:
             UserError: the loss is not finite or a cloud is dead; the last checkpoint is good.
         """
         config, at = self.config, self.method.position(self.iteration)
+        self.method.begin(at.stage)
         self.optimizers.set_rates(at, config.optim)
-        sample, expression = sample.to(self.device), None
+        sample, expression = replace(sample.to(self.device), compared=self.conditions.compared_with(sample.index)), None
         if at.stage.deforms:
             expression = self.conditions.foreign_expression(self.iteration)
         if expression is not None:  # its picture is known where the expression moves nothing
             sample = replace(sample, known=sample.known & (sample.motion > 0))
         try:
             cache = self.caches[self.size(self.iteration)]
-            picture = self._render(cache, sample.index, at.stage.deforms, expression)
+            picture = self._render(cache, sample.index, at.stage.deforms, expression, at.stage.branches)
         except ValueError as error:  # the rasterizer refuses NaN
             raise UserError(self._stopped(self._dead() or "the method moves Gaussians to infinity")) from error
         losses = self.method.losses(picture, sample, at.stage, self.perceptual)
+        for name in at.stage.densifies:
+            losses.terms.update(self.densifiers[name].regularisers(self.method.branch(name).params))
+        if self.beside is not None and not at.stage.branches and is_due(at.stage.deforms, self.iteration):
+            condition = self.conditions(self.method, sample.index) if at.stage.deforms else None
+            term = self.beside.term(partial(self.method.render, condition), config.seed, self.iteration)
+            losses.terms["beside"] = Term(term, weight(self.iteration / self.method.iterations))
         loss = losses.total()
         for name in at.stage.densifies:
-            self.densifiers[name].before_backward(at, picture.meta)
+            self.densifiers[name].before_backward(at, layer_of(picture, name).meta)
         loss.backward()
         named = {"loss": float(loss.detach()), **{n: float(term.value.detach()) for n, term in losses.terms.items()}}
         if not np.isfinite(named["loss"]):
@@ -196,17 +238,26 @@ class Trainer:
         return Report(self.iteration - 1, self.method.iterations, at.stage.name, named, psnr, count)
 
     def _change_clouds(self, at: Position, picture: Picture) -> None:
-        """Density control, and the order in space at the end of a stage that asks for it."""
+        """Density control, the hold of the surface, and the order in space at the end of a stage that asks for it."""
         for name in at.stage.densifies:
             params = self.method.branch(name).params
-            self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, picture.meta)
+            meta = layer_of(picture, name).meta
+            self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, meta)
+        if self.hold is not None:
+            for name, branch in self.method.named():
+                if self.method.start(self.config, name).region != "mouth":
+                    self.hold(branch.params)
         if at.iteration + 1 == at.stage.iterations:
             for name in at.stage.sorts:
                 params = self.method.branch(name).params
                 sort_in_space(params, self.optimizers.clouds[name], self.box.normalise(params["means"]))
 
     def _dead(self) -> str | None:
-        return next((why for branch in self.method.each() if (why := is_dead(branch.cloud.detach()))), None)
+        for name, branch in self.method.named():
+            why = is_dead(branch.cloud.detach(), self.method.start(self.config, name).may_vanish)
+            if why:
+                return why
+        return None
 
     def _stopped(self, why: str) -> str:
         kept = ""
@@ -222,7 +273,8 @@ class Trainer:
         try:
             for start, stop in self._pieces():
                 cache = self.caches[self.size(start)]
-                for sample in samples(cache, self.subject.train, own, self.config.seed, start, stop):
+                choose, seed = self._choose(start), self.config.seed
+                for sample in samples(cache, self.subject.train, own, seed, start, stop, choose=choose):
                     report = self.step(sample)
                     for callback in self.callbacks:
                         callback.step(self, report)
@@ -233,18 +285,46 @@ class Trainer:
                 callback.close()
 
     def _pieces(self) -> list[tuple[int, int]]:
-        """From the current iteration on, stretches [start, stop) of one picture size."""
+        """From the current iteration on, stretches [start, stop) of one stage and one picture size."""
         edges, at = [self.iteration], 0
         for stage in self.method.stages():
-            edges += [at + stage.iterations // 2] if stage.starts_small else []
+            edges += [at, at + stage.iterations // 2] if stage.starts_small else [at]
             at += stage.iterations
         edges = [edges[0], *(edge for edge in edges[1:] if edge > self.iteration), at]
         return [(a, b) for a, b in itertools.pairwise(edges) if a < b]
+
+    def _choose(self, start: int) -> Callable[[int], int] | None:
+        """The frame of each iteration of the stage that has iteration `start`, if it does not see all in turn."""
+        at = self.method.position(start)
+        window, first = at.stage.opening, start - at.iteration
+        frames = np.zeros(0, int) if window is None else by_opening(self.subject)
+        if window is None or not len(frames):
+            return None
+
+        def choose(iteration: int) -> int:
+            low, high = window((iteration - first) / at.stage.iterations)
+            within = frames[int(low * (len(frames) - 1)) : max(1, round(high * len(frames)))]
+            return int(within[seeds.draws(self.config.seed, seeds.FRAMES, iteration).integers(len(within))])
+
+        return choose
 
     def save(self) -> None:
         """Writes the checkpoint."""
         if self.folder is not None:
             state.save(self, self.folder / CHECKPOINT)
+
+
+def layer_of(picture: Picture, name: str) -> Picture:
+    """The layer of a branch in a picture; a picture of one branch is that layer."""
+    return picture.layers.get(name, picture)
+
+
+def by_opening(subject: Subject) -> np.ndarray:
+    """Training frames whose landmarks are known, in the order of the mouth's opening."""
+    train = subject.train
+    opening = mouth_opening(subject.landmarks[train.start : train.stop])
+    known = np.isfinite(opening)
+    return np.arange(train.start, train.stop)[known][np.argsort(opening[known], kind="stable")]
 
 
 def check(subject: Subject, config: Config) -> None:

@@ -18,7 +18,8 @@ from torch import Tensor
 from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation import inspection
 from audioplane.inference.folding import FoldedBranch
-from audioplane.inference.poses import typical
+from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
+from audioplane.methods.base import Method
 from audioplane.methods.types import Modulation, Wiring
 from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.widgets.page import jpeg
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
 NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
-SEVERAL = "speak in the browser: it has several clouds, and the page draws one"
+OWN_WAY = "speak in the browser: it puts its clouds together in a way of its own"
+BOUNDED = "speak in the browser: its offsets pass a tanh, which the page does not know"
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,26 @@ def bake_head(head: TalkingHead) -> Packed:
 
     Returns:
         arrays of N Gaussians, of which the first M move, P numbers each, W features, H1 + H2 first units (each padded
-        to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head;
-        `static` (M, W); the networks; `gain_index`, `extra_index`, of the wiring; `handles`, rows of all of them;
-        `mean_vector`, over the training voice, at rest; where an expression drives the head, `controls` (C, 2, E), what
+        to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head; `layer`
+        (N,), their branch, 0 in front; of each branch, those of branch k with "_k" behind their names: `static` (M, W),
+        the networks, `gain_index` and `extra_index`, of the wiring, `handles`, rows of all of them; `mean_vector`, over
+        the training voice, at rest; where an expression drives the head, `controls` (C, 2, E), what
         each of `own_range.CONTROLS` adds to the end of a vector at its two ends, and `bounds` (2, E); for colours, of
         all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3), `strength` (N, groups), root mean
         square of each group of S; `behind`, the torso as JPEG; `palette` (256, 3).
     """
     from matplotlib import colormaps
 
-    folded, cannot = spoken_branch(head), why_not(head)
-    moving = torch.arange(0) if cannot else folded.moving
-    rest = torch.ones(len(head.cloud), dtype=torch.bool)
-    rest[moving] = False
-    order = torch.cat([moving, rest.nonzero()[:, 0]])
-    packed = folded.rows if not cannot else head.cloud.pack()
+    folded, cannot = list(head.branches.values()), why_not(head)
+    sizes = [len(branch.rows) for branch in folded]
+    moves = torch.zeros(sum(sizes), dtype=torch.bool)
+    if not cannot:
+        for branch, own in zip(folded, moves.split(sizes), strict=True):
+            own[branch.moving] = True
+    order = torch.cat([moves.nonzero()[:, 0], (~moves).nonzero()[:, 0]])
+    packed = torch.cat([branch.rows for branch in folded]) if not cannot else head.cloud.pack()
     rows, low, high = _quantised(packed[order])
+    scales = torch.stack([branch.branch.units for branch in folded]).amax(dim=0)
     moved, dynamism = inspection.movement(head, head.extras["codes"][::4])
     arrays = {
         "rows": rows,
@@ -83,13 +89,14 @@ def bake_head(head: TalkingHead) -> Packed:
         "density": _half(torch.from_numpy(density(head.cloud.means.numpy()))[order]),
         "behind": np.frombuffer(jpeg(head._torso(0, head.width, head.height), 92), np.uint8),
         "palette": np.round(255 * colormaps["viridis"](np.arange(256))[:, :3]).astype(np.uint8),
-        "scales": folded.branch.units.numpy(),
+        "scales": scales.numpy(),
+        "layer": np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)[order.numpy()],
     }
     still = head.viewmats[typical(head.viewmats.numpy())]
     facts: dict[str, Any] = {
         "name": head.about["name"],
         "count": len(rows),
-        "moving": len(moving),
+        "moving": int(moves.sum()),
         "numbers": rows.shape[1],
         "width": head.width,
         "height": head.height,
@@ -98,12 +105,19 @@ def bake_head(head: TalkingHead) -> Packed:
         "center": list(head.method.box.center),
         "half": head.method.box.half,
         "cannot": [cannot] if cannot else [],
+        "filmed": filmed_range(head.viewmats.numpy()).tolist(),  # degrees: yaw, pitch
+        "beyond": BEYOND if head.can_turn else BEYOND_CLOUD,
+        "branches": [],
     }
     if not cannot:
         with torch.no_grad():
-            own, more = _decoder(folded, order)
-            arrays |= own
-            facts |= more
+            for k, (branch, places) in enumerate(zip(folded, _places(head), strict=True)):
+                own, more = _decoder(branch, scales, places)
+                arrays |= {f"{name}_{k}" if k else name: array for name, array in own.items()}
+                facts["branches"].append(more)
+            facts |= facts["branches"][0] | {"moving": facts["moving"]}
+            if facts["groups"] and len(folded) == 1:
+                arrays["strength"] = _strength(folded[0], order)
             arrays["mean_vector"] = vectors(head, head.extras["codes"]).mean(0).numpy()
             steering, facts["controls"] = _controls(head)
             arrays |= steering
@@ -121,33 +135,47 @@ def _controls(head: TalkingHead) -> tuple[dict[str, NDArray], list[dict[str, Any
     return {"controls": ends.astype(np.float32), "bounds": bounds.astype(np.float32)}, facts
 
 
-def spoken_branch(head: TalkingHead) -> FoldedBranch:
-    """The branch that the page moves: the first."""
-    return next(iter(head.branches.values()))
+def _places(head: TalkingHead) -> list[NDArray]:
+    """Where each branch's vector stands in that of all (`vectors`): an index for each of its numbers."""
+    condition, found, start = head.condition(head.extras["codes"][0]), [], 0
+    shared = 0 if condition.expression is None else len(condition.expression)
+    sizes = [len(branch.vector(condition)) - shared for branch in head.method.each()]
+    for size in sizes:
+        found.append(np.concatenate([start + np.arange(size), sum(sizes) + np.arange(shared)]))
+        start += size
+    return found
 
 
 def why_not(head: TalkingHead) -> str:
     """Why a head cannot speak in the browser; "" where it can."""
-    if len(head.branches) > 1:
-        return SEVERAL
+    if type(head.method).compose is not Method.compose:
+        return OWN_WAY
+    if not all(branch.branch.is_plain for branch in head.branches.values()):
+        return BOUNDED
     return "" if head.is_folded else NOT_FOLDED
 
 
-def _decoder(folded: FoldedBranch, order: Tensor) -> tuple[dict[str, NDArray], dict[str, Any]]:
-    """What moving Gaussians read, the networks (units and features padded to fours), and how a frame enters."""
+def _decoder(folded: FoldedBranch, scales: Tensor, places: NDArray) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """What moving Gaussians read, the networks (units and features padded to fours), and how a frame enters.
+
+    Args:
+        folded: a branch. scales: (P,), what an offset of 1 means on the page. places: of the branch's vector in that of
+            all branches.
+    """
     branch, wiring = folded.branch, folded.branch.wiring()
     mlp, static = branch.mlp, folded.static
     assert static is not None
     first, bias, split = mlp.first.weight, mlp.first.bias, mlp.hidden
     parts = [(first[:split], bias[:split]), (first[split:], bias[split:])]
+    share = torch.where(scales > 0, branch.units / scales.clamp_min(1e-12), 0.0)[:, None]
     arrays = {
         "static": _half(_padded(static, rows=False)),
         "first": _half(torch.cat([_padded(weight[:, : mlp.width]) for weight, _ in parts])),
         "first_bias": torch.cat([_padded(own[:, None], columns=False)[:, 0] for _, own in parts]).numpy(),
         "second": _half(_padded(mlp.second.weight)),
         "second_bias": _padded(mlp.second.bias[:, None], columns=False)[:, 0].numpy(),
-        "offset": _half(_padded(mlp.offset.weight)),
-        "offset_bias": _padded(mlp.offset.bias[:, None], columns=False)[:, 0].numpy(),
+        "offset": _half(_padded(share * mlp.offset.weight)),
+        "offset_bias": _padded(share * mlp.offset.bias[:, None], columns=False)[:, 0].numpy(),
         "dynamism": _half(_padded(mlp.dynamism.weight)),
         "dynamism_bias": _padded(mlp.dynamism.bias[:, None], columns=False)[:, 0].numpy(),
     }
@@ -155,29 +183,33 @@ def _decoder(folded: FoldedBranch, order: Tensor) -> tuple[dict[str, NDArray], d
         arrays["first_extra"] = _half(
             torch.cat([_padded(weight[:, mlp.width :], columns=False) for weight, _ in parts])
         )
-    groups = list(branch.feature_groups())
-    if groups:
-        own = branch.static_features()
-        assert own is not None
-        arrays["strength"] = _half(own.float().view(len(own), len(groups), -1).square().mean(2).sqrt()[order])
-    wired, facts = _wired(wiring, -(-mlp.width // 4) * 4)
+    wired, facts = _wired(wiring, -(-mlp.width // 4) * 4, places)
     weight = branch.decode(
         static[:1], Modulation(torch.ones(mlp.width), torch.zeros(mlp.extra) if mlp.extra else None)
     ).weight
-    return arrays | wired, {**facts, "weighted": weight is not None, "groups": groups}
+    own = {"moving": len(static), "weighted": weight is not None, "groups": list(branch.feature_groups())}
+    return arrays | wired, {**facts, **own}
 
 
-def _wired(wiring: Wiring, width: int) -> tuple[dict[str, NDArray], dict[str, Any]]:
-    """A wiring as arrays; gains padded to `width`, where the features are zeros."""
+def _strength(folded: FoldedBranch, order: Tensor) -> NDArray:
+    """Root mean square of each group of S, (N, groups)."""
+    own, groups = folded.branch.static_features(), len(folded.branch.feature_groups())
+    assert own is not None
+    return _half(own.float().view(len(own), groups, -1).square().mean(2).sqrt()[order])
+
+
+def _wired(wiring: Wiring, width: int, places: NDArray) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """A wiring as arrays, at its places in the vector of all; gains padded to `width`, where features are zeros."""
     arrays = {}
     if wiring.gain is not None:
-        arrays["gain_index"] = np.pad(np.asarray(wiring.gain, np.uint16), (0, width - len(wiring.gain)))
+        arrays["gain_index"] = np.pad(places[list(wiring.gain)].astype(np.uint16), (0, width - len(wiring.gain)))
     if wiring.extra is not None:
-        arrays["extra_index"] = np.asarray(wiring.extra, np.uint16)
+        arrays["extra_index"] = places[list(wiring.extra)].astype(np.uint16)
     if wiring.handles:
         arrays["handles"] = _half(torch.cat([handle.rows.flatten() for handle in wiring.handles]))
     handles = [
-        {"title": h.title, "first": h.first, "size": h.rows.shape[1], "rows": len(h.rows)} for h in wiring.handles
+        {"title": h.title, "first": int(places[h.first]), "size": h.rows.shape[1], "rows": len(h.rows)}
+        for h in wiring.handles
     ]
     return arrays, {"power": wiring.power, "handles": handles}
 
@@ -203,11 +235,18 @@ def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still", expressio
 
 @torch.no_grad()
 def vectors(head: TalkingHead, codes: Tensor, expressions: NDArray | None = None) -> Tensor:
-    """v of each of audio codes (T, code), with expressions (T, E) or at rest: (T, K)."""
-    branch = spoken_branch(head).branch
+    """v of each of audio codes (T, code), with expressions (T, E) or at rest: (T, K).
+
+    Of several branches one stands behind the other, and the expression, which they share, at the end.
+    """
+    branches, shared = list(head.method.each()), len(head.expression_names)
     faces = [None] * len(codes) if expressions is None else expressions
     conditions = [head.condition(code, expression=face) for code, face in zip(codes, faces, strict=True)]
-    return torch.stack([branch.vector(condition) for condition in conditions])
+    rows = []
+    for condition in conditions:
+        own = [branch.vector(condition) for branch in branches]
+        rows.append(torch.cat([*(v[: len(v) - shared] for v in own), own[0][len(own[0]) - shared :]]))
+    return torch.stack(rows)
 
 
 def encode_sound(audio: NDArray) -> NDArray:

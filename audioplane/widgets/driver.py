@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from audioplane.audio.features import SAMPLE_RATE, check_audio, load_audio
 from audioplane.errors import UserError
-from audioplane.inference.poses import typical
-from audioplane.inference.talking_head import EXPRESSIONS, POSES, TalkingHead
+from audioplane.inference.expressions import EXPRESSIONS
+from audioplane.inference.poses import POSES, TURNING, filmed_range, typical
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.media.writer import write_video
 from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.runtime import cache, files
@@ -59,6 +60,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self._build()
         first = self._head()
         self._show_face()
+        self._show_turns()
         self.still = page.png(first.render(first.extras["codes"].mean(0), first.viewmats[0]))
         super().__init__(
             [
@@ -69,6 +71,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
                 self.text,
                 self.language,
                 self.poses,
+                self.turns,
                 self.eyes,
                 ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face]),
                 ipywidgets.HBox([self.speak, self.progress]),
@@ -123,6 +126,8 @@ class Driver(page.WithStill, ipywidgets.VBox):
         for control in self.controls:
             control.observe(self._show_face, "value")
         self.who.observe(self._show_face, "value")
+        self.turns = ipywidgets.HTML()
+        self.who.observe(self._show_turns, "value")
         self.speak = ipywidgets.Button(description="Speak", button_style="primary", tooltip="make the film")
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')
@@ -151,6 +156,17 @@ class Driver(page.WithStill, ipywidgets.VBox):
         face = None if own is None else own.steered(np.array([self._steer()]))[0]
         view = head.viewmats[typical(head.viewmats.numpy())]
         self.face.value = page.png(head.render(head.extras["codes"].mean(0), view, expression=face))
+
+    def _show_turns(self, _: Any = None) -> None:
+        """How far the head was filmed turned, and how far natural poses turn it."""
+        head = self._head()
+        (left, right), (down, up) = filmed_range(head.viewmats.numpy()).round()
+        natural = (
+            f"natural poses turn it by up to {TURNING[1]:g}&deg;" if head.can_turn else "natural poses stay within"
+        )
+        self.turns.value = (
+            f"<small>filmed from {left:g}&deg; to {right:g}&deg;, up {down:g}&deg; to {up:g}&deg;; {natural}</small>"
+        )
 
     def _steer(self) -> tuple[float, ...]:
         return tuple(control.value for control in self.controls)

@@ -179,6 +179,47 @@ class Field {
   }
 }
 
+/** The fields of all branches as one: its Gaussians are theirs, one branch behind the other. */
+class Fields {
+  constructor(facts, parts, gl) {
+    this.each = facts.branches.map((own, k) => new Field({ ...facts, ...own }, Fields.partsOf(parts, k), gl));
+    this.count = this.each.reduce((sum, field) => sum + field.count, 0);
+    this.isFast = this.each.every((field) => field.isFast || !field.count);
+  }
+
+  /** The arrays of branch k under their plain names. */
+  static partsOf(parts, k) {
+    const end = `_${k}`, own = Object.keys(parts).filter((name) => k && name.endsWith(end));
+    return k ? Object.fromEntries(own.map((name) => [name.slice(0, -end.length), parts[name]])) : parts;
+  }
+
+  all(vector) {
+    return Fields.joined(this.each.filter((field) => field.count).map((field) => field.all(vector)));
+  }
+
+  /** Of Gaussians [from, to). */
+  plain(vector, from = 0, to = this.count) {
+    const found = [];
+    let first = 0;
+    for (const field of this.each) {
+      const [low, high] = [Math.max(from - first, 0), Math.min(to - first, field.count)];
+      if (low < high) found.push(field.plain(vector, low, high));
+      first += field.count;
+    }
+    return Fields.joined(found);
+  }
+
+  static joined(results) {
+    if (results.length === 1) return results[0];
+    const join = (name) => {
+      const out = new Float32Array(results.reduce((sum, result) => sum + result[name].length, 0));
+      results.reduce((at, result) => (out.set(result[name], at), at + result[name].length), 0);
+      return out;
+    };
+    return { offsets: join("offsets"), dynamism: join("dynamism") };
+  }
+}
+
 /** What draws: the name of a GPU, or of a program that stands in for one. */
 function rendererName(gl) {
   const details = gl?.getExtension("WEBGL_debug_renderer_info");

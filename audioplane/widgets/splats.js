@@ -92,7 +92,8 @@ function harmonics(dx, dy, dz, norm) {
   ];
 }
 
-/** Gaussians in sight, near ones first, as instances; a counting sort on 16 bits of depth. */
+/** Gaussians in sight, front layers first and near ones first in each, as instances; a counting sort on 16 bits of
+ * depth. Drawn in this order, layers lie on each other as in `gaussians.layered`. */
 class Projection {
   constructor(count) {
     this.instances = new Float32Array(INSTANCE * ROW * Math.ceil(count / ROW));
@@ -144,12 +145,13 @@ class Projection {
       depths[n] = z;
       if (z >= NEAR) low = Math.min(low, z), high = Math.max(high, z);
     }
-    const keys = (this.keys ??= new Uint16Array(count)), starts = new Int32Array(65537);
+    const layer = cloud.parts.layer.data, layers = Math.max(1, cloud.facts.branches.length);
+    const keys = (this.keys ??= new Uint32Array(count)), starts = new Int32Array(65536 * layers + 1);
     const slope = 65535 / Math.max(high - low, 1e-9);
     for (let n = 0; n < count; n++)
-      if (depths[n] >= NEAR) starts[(keys[n] = Math.round((depths[n] - low) * slope)) + 1]++;
-    for (let key = 0; key < 65536; key++) starts[key + 1] += starts[key];
-    this.drawn = starts[65536];
+      if (depths[n] >= NEAR) starts[(keys[n] = 65536 * Math.min(layer[n], layers - 1) + Math.round((depths[n] - low) * slope)) + 1]++;
+    for (let key = 0; key < starts.length - 1; key++) starts[key + 1] += starts[key];
+    this.drawn = starts[starts.length - 1];
     for (let n = 0; n < count; n++) // of two at one depth the first is in front, as in the rasterizer
       if (depths[n] >= NEAR) this.order[starts[keys[n]]++] = n;
   }

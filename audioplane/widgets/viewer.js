@@ -11,6 +11,7 @@ const COLORS = {
 };
 const TURN = 0.01, STEP = 0.08; // radians a pixel of dragging, and a press of an arrow key
 const PAPER = [0.953, 0.945, 0.925];
+const FADING = 25, FAINTEST = 0.2; // degrees over which a head fades that is turned too far, and how faint it becomes
 const SLOW = 70; // milliseconds between two pictures beyond which a moving one is drawn at half the size
 
 function share(values, part) {
@@ -36,7 +37,7 @@ class Viewer {
     this.gl = gl;
     this.painter = new Painter(gl, this.facts.count);
     this.cloud = new Cloud(this.facts, this.parts);
-    this.field = new Field(this.facts, this.parts, this.painter.isDeep ? gl : null);
+    this.field = new Fields(this.facts, this.parts, this.painter.isDeep ? gl : null);
     this.projection = new Projection(this.facts.count);
     this.canvas.viewer = this; // for scripts and tests
     this.listen();
@@ -88,9 +89,10 @@ class Viewer {
     this.clock = make("output", { class: "ap-clock" }, "0.00 s");
     this.sound = make("audio", { preload: "auto", onended: () => this.finish(), onpause: () => this.stopped() });
     this.player = make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound);
+    this.turnWords = make("p", { class: "ap-turn" });
     this.status = make("p", { class: "ap-status", role: "status" });
     el.replaceChildren(make("div", { class: "audioplane", role: "group", "aria-label": `Gaussian viewer of ${name}` },
-      make("div", { class: "ap-columns" }, make("div", {}, this.stage, this.player), this.panel), this.status));
+      make("div", { class: "ap-columns" }, make("div", {}, this.stage, this.turnWords, this.player), this.panel), this.status));
   }
 
   steering() {
@@ -225,6 +227,25 @@ class Viewer {
     return { view: V, fx: fx * scale * zoom, fy: fy * scale * zoom, width, height,
       cx: width / 2 + (cx * scale - width / 2) * zoom + panX * width,
       cy: height / 2 + (cy * scale - height / 2) * zoom + panY * width };
+  }
+
+  /** How a camera's head is turned from the typical pose, degrees to the picture's right and up. */
+  turned({ view: V }) {
+    const F = this.facts.view, R = (r, c) => [0, 1, 2].reduce((sum, k) => sum + V[4 * r + k] * F[4 * c + k], 0);
+    const degrees = 180 / Math.PI;
+    return [Math.atan2(-R(0, 2), R(2, 2)) * degrees, -Math.asin(Math.max(-1, Math.min(1, R(2, 1)))) * degrees];
+  }
+
+  /** Says how far the head is turned and how far it was filmed; beyond what holds together it fades. */
+  showTurn(camera) {
+    const { filmed, beyond } = this.facts, angles = this.turned(camera);
+    const over = Math.max(0, ...angles.map((angle, k) => Math.max(filmed[k][0] - angle, angle - filmed[k][1]) - beyond));
+    this.canvas.style.opacity = 1 - (1 - FAINTEST) * Math.min(1, over / FADING);
+    const [[left, right], [down, up]] = filmed.map((ends) => ends.map((end) => Math.round(end)));
+    const [yaw, pitch] = angles.map((angle) => Math.round(angle) || 0);
+    const text = `turned ${yaw}°, up ${pitch}° · filmed from ${left}° to ${right}°, up ${down}° to ${up}°` +
+      (over ? " · beyond what it has learned" : "");
+    if (this.turnWords.textContent !== text) this.turnWords.textContent = text;
   }
 
   // Colour
@@ -439,6 +460,7 @@ class Viewer {
     this.projection.run(this.cloud, camera, this.paint(camera));
     this.painter.draw(this.projection, width, camera.height, this.style, PAPER, this.torso && this.isFront);
     this.mark(width);
+    this.showTurn(camera);
     const now = performance.now();
     this.stamps = [...this.stamps.filter((stamp) => now - stamp < 1000), now];
     this.cost = now - started;

@@ -68,6 +68,7 @@ def test_pasting_hides_what_it_covers():
 
     psnr = {name: evaluate(subject, wrong, protocol=PROTOCOLS[name])[0].psnr for name in PROTOCOLS}
     assert psnr["head over truth"] < psnr["torso"] < psnr["degstalk"]
+    assert psnr["torso"] < psnr["portrait"]
     hair_alone = Protocol("hair", "", "full", "hair and torso")
     assert evaluate(subject, wrong, protocol=hair_alone)[0].psnr > psnr["torso"]
 

@@ -11,13 +11,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from audioplane import cli
 from audioplane.errors import UserError
 from audioplane.evaluation import heads
+from audioplane.evaluation.inspection import visibility
 from audioplane.experiments import films, records, run_cache, runner, runs
 from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import find, jobs
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.subject import Subject
 from tests.experiments.small_runs import TINY
 
@@ -51,12 +54,33 @@ def test_a_run_is_made_once_and_measures_everything(folder, monkeypatch):
         "shifted_correlation",
     ):
         assert np.isfinite(record.measures[name]), name
-    assert {"head_psnr", "mouth_psnr", "sync_distance"} <= record.series.keys()
+    assert {"head_psnr", "mouth_psnr", "sync_distance", "rest_motion"} <= record.series.keys()
+    assert record.measures["rest_motion"] == pytest.approx(np.mean(record.series["rest_motion"]), rel=1e-4)
     assert len(record.series["head_psnr"]) == 55
     assert record.measures["head_psnr"] == pytest.approx(np.mean(record.series["head_psnr"]), rel=1e-4)
     assert 0 < record.facts["mouth_share"] < 1
     monkeypatch.setattr(runs, "_make", lambda *_: pytest.fail("it was made already"))
     assert runs.run(job) == record
+
+
+def test_motion_at_rest_is_that_of_what_speech_should_not_move(folder, monkeypatch):
+    """A head moved by hand: all of it by 2 mm to and fro, then only what is seen inside the mouth's region."""
+    job = Job(Clip.of(folder), TINY)
+    head = TalkingHead.load(run_cache.trained(job.clip.open(), TINY) / run_cache.HEAD, sparse=False)
+    subject = job.clip.open()
+    frames = len(subject.test)
+    to_and_fro = torch.tensor([2.0, -2.0]).repeat(frames)[:frames, None, None]
+    shown = visibility(head, subject.viewmats[subject.test[0]], subject.motion_mask(subject.test[0]))
+    inside = shown / visibility(head, subject.viewmats[subject.test[0]]).clamp_min(1e-9)
+
+    def moved(share: torch.Tensor):
+        places = torch.cat([to_and_fro, torch.zeros(frames, 1, 2)], dim=2) * share[None, :, None]
+        monkeypatch.setattr(runs, "movement", lambda *_: (places, None))
+        return runs.rest_motion(head, subject)
+
+    np.testing.assert_allclose(moved(torch.ones(len(head.cloud))), 2.0, rtol=0.03)
+    assert moved((inside > 0.9).float()).mean() < 0.2
+    assert moved((inside < 0.1).float()).mean() > 1.0
 
 
 def test_speed_is_timed_after_all_runs_have_ended_and_without_reading_pictures(folder, monkeypatch):

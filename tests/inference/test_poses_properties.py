@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from audioplane.inference.codes import FAMILIAR, close_lips, match_training_statistics
 from audioplane.inference.compositing import composite
 from audioplane.inference.poses import back_and_forth, natural_poses, typical, yaw_and_pitch
-from audioplane.inference.talking_head import FAMILIAR, close_lips, match_training_statistics
 from audioplane.subject.parts import crooked
 from tests.strategies import arrays, few, generators, in_any_layout, seeds, torch_generators
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from audioplane.errors import UserError
+from audioplane.inference.codes import match_training_statistics
 from audioplane.inference.export import rest_code
-from audioplane.inference.talking_head import TalkingHead, match_training_statistics
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.splat.ply import load_ply, save_ply
 from audioplane.training import checkpoint
 from audioplane.training.trainer import Trainer

@@ -27,6 +27,7 @@ from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.splat.gaussians import Gaussians
 from audioplane.subject import blendshapes
+from audioplane.training.checkpoint import CLOUD
 from audioplane.training.dataset import samples
 from audioplane.training.trainer import CHECKPOINT, Trainer
 from tests.tiny_run import Keeper, awaken, every_variant, same, state, tiny
@@ -34,9 +35,6 @@ from tests.tiny_subject import TinySubject
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-UNUSED = {"method.saliency=false": "mlp.dynamism"}
-"""Settings under which parameters of some name have nothing to do."""
 
 EVERY = pytest.mark.parametrize("variant", every_variant(), ids=" ".join)
 METHODS = pytest.mark.parametrize("method", registry.names())
@@ -74,22 +72,39 @@ def test_gradients_are_finite_and_reach_all_that_the_stage_trains(variant: Seque
     awaken(trainer)
     groups = {group.name: group for group in trainer.method.parameter_groups()}
     names = {id(param): name for name, param in trainer.method.named_parameters()}
-    unused = [part for setting, part in UNUSED.items() if setting in variant]
+    unused = weights_unused(trainer)
     for stage in trainer.method.stages():
-        params = [p for name in stage.trains for p in groups[name].params]
-        params = [p for p in params if not any(part in names[id(p)] for part in unused)]
-        silent = {names[id(p)] for p in params}
-        for sample in samples(trainer.cache, trainer.subject.train, trainer.config.schedule, 0, 0, 3):
+        branches = [trainer.method.branch(name) for name in stage.branches or trainer.method.branches]
+        clouds = [
+            p
+            for branch in branches
+            for name, p in branch.params.items()
+            if (name in stage.arrays or not stage.arrays) and (name in CLOUD or stage.deforms)
+        ]
+        params = [p for name in stage.trains for p in groups[name].params if names[id(p)] not in unused]
+        silent = {names[id(p)] for p in (*params, *clouds)}
+        frames = samples(trainer.cache, trainer.subject.train, trainer.config.schedule, 0, 0, 3)
+        for sample in (replace(sample, iteration=7 * sample.iteration) for sample in frames):
+            trainer.method.begin(stage)
             trainer.method.zero_grad(set_to_none=True)
-            picture = trainer._render(trainer.cache, sample.index, stage.deforms)
+            picture = trainer._render(trainer.cache, sample.index, stage.deforms, None, stage.branches)
+            sample = replace(sample, compared=trainer.conditions.compared_with(sample.index))
             trainer.method.losses(picture, sample, stage, None).total().backward()
-            for param in [*params, *(p for branch in trainer.method.each() for p in branch.params.values())]:
+            for param in [*params, *clouds]:
                 assert param.grad is not None, names[id(param)]
                 values = param.grad._values() if param.grad.is_sparse else param.grad
                 assert torch.isfinite(values).all(), names[id(param)]
                 if values.abs().sum() > 0:
                     silent.discard(names[id(param)])
         assert not silent, stage.name
+
+
+def weights_unused(trainer: Trainer) -> set[str]:
+    """Parameters of a branch's weight d, where it has none."""
+    condition = trainer.conditions(trainer.method, 7)
+    without = [name for name, branch in trainer.method.named() if branch.deformation(condition).weight is None]
+    every = [name for name, _ in trainer.method.named_parameters()]
+    return {name for name in every if "mlp.dynamism" in name and name.split(".")[1] in without}
 
 
 @EVERY
@@ -106,7 +121,7 @@ def test_folded_is_unfolded(variant: Sequence[str], tmp_path: Path) -> None:
             unfolded = Gaussians.joined([branch.deform(condition) for branch in trainer.method.each()])
             face = captured(head, trainer.subject)
             own = None if face is None else face[t]
-            folded = head.deform(codes[t], condition.time, own)
+            folded = head.deform(codes[t], condition.time, own, trainer.cache.viewmats[t])
             assert (folded.means - head.cloud.means).abs().max() > 1e-4, "something moves"
             torch.testing.assert_close(folded.pack(), unfolded.pack(), atol=2e-3, rtol=2e-3)
             expected = trainer.render(t).over(torch.zeros(3)).clamp(0, 1).numpy()

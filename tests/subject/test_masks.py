@@ -1,11 +1,11 @@
-"""Filled hulls against half planes."""
+"""Filled hulls against half planes; what is seen between the lips."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from audioplane.subject.masks import fill_hull
+from audioplane.subject.masks import FACE, MOUTH, fill_hull, inner_mouth_mask
 from tests.reference.implementations import inside_hull
 
 
@@ -20,3 +20,17 @@ def test_a_square_has_the_pixels_of_its_area():
 def test_a_hull_holds_the_pixels_whose_centre_lies_in_it(seed):
     corners = np.random.default_rng(seed).random((12, 2)) * [40, 30] - 3
     assert np.array_equal(fill_hull(corners, 30, 28), inside_hull(corners, 30, 28))
+
+
+def test_between_the_lips_is_the_mouth_in_the_hull_of_the_inner_lips():
+    label = np.full((40, 40), FACE, np.uint8)
+    label[20:30, 10:30] = MOUTH
+    landmarks = np.full((68, 2), 5.0)
+    landmarks[60:68] = [(12, 25), (16, 18), (20, 18), (24, 18), (28, 25), (24, 28), (20, 28), (16, 28)]
+    mask = inner_mouth_mask(label, landmarks)
+    assert np.array_equal(mask, inside_hull(landmarks[60:68], 40, 40) & (label == MOUTH))
+    assert mask.any()
+    assert not mask[:20].any(), "the hull reaches above the mouth's label"
+    landmarks[62] = np.nan
+    assert not inner_mouth_mask(label, landmarks).any()
+    assert not inner_mouth_mask(label, None).any()

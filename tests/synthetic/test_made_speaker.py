@@ -147,3 +147,40 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path)
     ]
     assert parts[0] == parts[1]
     assert parts[0]["frames.pack"] != parts[2]["frames.pack"]
+
+
+def test_the_same_performance_from_another_camera(tmp_path: Path) -> None:
+    """The head turned before a still camera, and the camera turned about a still head, show the same geometry."""
+    from audioplane.inference.poses import yaw_and_pitch
+
+    ahead, beside = (
+        synthetic.make("adam", tmp_path / name, size=64, seconds=2, progress=False, around=around)
+        for name, around in (("ahead", (0.0, 0.0)), ("beside", (20.0, -5.0)))
+    )
+    np.testing.assert_array_equal(ahead.audio, beside.audio)
+    np.testing.assert_allclose(ahead.vertices(5), beside.vertices(5), atol=2e-4)
+    turned = yaw_and_pitch(beside.viewmats, ahead.viewmats)
+    own = yaw_and_pitch(ahead.viewmats, ahead.viewmats)
+    assert np.abs((turned - own).mean(0) - [20.0, -5.0]).max() < 0.5
+    index = beside.vertex_groups["landmarks"]
+    vertices = beside.vertices(5)
+    assert vertices is not None
+    seen = project(vertices[index].astype(np.float64), beside.K.astype(np.float64), beside.viewmats[5].astype(float))
+    assert np.abs(seen - beside.landmarks[5]).max() < 0.1
+
+
+def test_a_head_that_looks_around(tmp_path: Path) -> None:
+    from audioplane.inference.poses import filmed_range
+    from audioplane.synthetic.performance import perform
+    from audioplane.synthetic.specs import SPEAKERS
+
+    shy, wide = (perform(SPEAKERS["adam"], 40.0, turns=turns) for turns in ("speech", "wide"))
+    np.testing.assert_array_equal(shy.audio, wide.audio)
+    yaw, pitch = np.degrees(wide.head_pose[:, 1]), np.degrees(wide.head_pose[:, 0])
+    assert 22 < np.abs(yaw).max() < 34
+    assert 10 < np.abs(pitch).max() < 20
+    assert np.abs(np.degrees(shy.head_pose[:, 1])).max() < 9
+    test = slice(wide.train_frames, None)
+    assert np.ptp(yaw[test]) > 35, "the held-out part turns too"
+    made = synthetic.make("adam", tmp_path / "wide", size=48, seconds=4, progress=False, turns="wide")
+    assert np.ptp(filmed_range(made.viewmats)[0]) > 15

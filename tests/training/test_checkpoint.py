@@ -64,3 +64,10 @@ def test_optimizer_state_round_trip() -> None:
     checkpoint.unpack_optimizer("tables", again, {other: "t"}, packed)
     for key, value in optimizer.state[table].items():
         assert torch.equal(value, again.state[other][key]), key
+
+
+def test_the_state_of_an_optimizer_lies_where_its_parameter_does() -> None:
+    """A fused Adam on a GPU reads its step count there; "meta" stands for such a device."""
+    saved = {"step": torch.tensor(7.0), "exp_avg": torch.zeros(3), "exp_avg_sq": torch.ones(3)}
+    found = checkpoint._state(torch.empty(3, device="meta"), saved, "adam/x/")
+    assert {name: tensor.device.type for name, tensor in found.items()} == dict.fromkeys(saved, "meta")

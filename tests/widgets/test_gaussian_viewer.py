@@ -16,7 +16,7 @@ from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.metrics.image import psnr
 from audioplane.training.trainer import Trainer
 from audioplane.widgets import GaussianViewer
-from audioplane.widgets.bake import spoken_branch, vectors
+from audioplane.widgets.bake import vectors
 from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
 
@@ -59,7 +59,7 @@ def picture(page: Page, frame: int) -> np.ndarray:
 
 def moving(head: TalkingHead) -> torch.Tensor:
     """The Gaussians that the page moves."""
-    return spoken_branch(head).moving
+    return next(iter(head.branches.values())).moving
 
 
 def rows(page: Page, head: TalkingHead, frame: int) -> np.ndarray:
@@ -117,7 +117,7 @@ def test_the_browser_moves_and_draws_what_python_does(
 def test_shaders_and_their_plain_twin_agree(tmp_path: Path, open_page: Callable[..., Page]) -> None:
     page = show(awake(tmp_path), VOICE, tmp_path, open_page)
     largest, size = page.evaluate(f"""() => {{
-        const field = {VIEWER}.field, code = {VIEWER}.codeAt(7);
+        const field = {VIEWER}.field.each[0], code = {VIEWER}.codeAt(7);
         if (!field.prepare()) throw new Error("no float textures");
         const fast = field.fast(code), plain = field.plain(code);
         let largest = 0, size = 0;

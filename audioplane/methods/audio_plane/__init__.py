@@ -1,5 +1,6 @@
 """Audio-Plane (Shen et al., 2025), with its tri-plane and six-plane baselines.
 
+What the paper states of each setting, and what we take where it is silent, stands in `paper_settings.md`.
 Read `config`, `model` (what is trained and on which losses), then `field` (the audio plane, Eq. 6 to 12).
 """
 
@@ -14,8 +15,9 @@ SPEC = MethodSpec(
     presets={
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
         "demo": ("method.bf16=true", "method.expression=true"),
+        "paper": ("method.query=code",),
     },
-    tables="audioplane.methods.audio_plane.paper.tables:TABLES",
+    tables="audioplane.methods.audio_plane.paper.tables:ALL",
     in_tables=("method.expression=false",),
     computed={"table1": "audioplane.methods.audio_plane.paper.inspection:memory_table"},
     figures="audioplane.methods.audio_plane.paper.figures:FIGURES",

@@ -27,6 +27,12 @@ class AudioPlaneConfig(MethodConfig):
     levels: int = paper("Eq. 10", 4, "scales s = 1..levels, of s H cells a side", low=1, high=8)
     fusion: str = paper("Table III", "concat", "how the three plane sets join", "concat", "add", "multiply")
     scores: str = paper("Table III", "attention", "where the prototypes' weights come from", "attention", "mlp")
+    query: str = ours(
+        "projected",
+        "what asks the prototypes: a after a learned linear layer, or a itself (the paper), for which audio.code is D",
+        "projected",
+        "code",
+    )
     hidden: int = ours(64, "width of D1", low=1, high=1024)
     dynamism_hidden: int = ours(16, "width of D2", low=1, high=1024)
     position_scale: float = ours(0.1, "offset of position at output 1, in half box sides")
@@ -34,11 +40,17 @@ class AudioPlaneConfig(MethodConfig):
     scaling_scale: float = ours(0.2, "offset of log-scale at output 1")
     opacity_scale: float = ours(1.0, "offset of the opacity logit at output 1")
     color_scale: float = ours(0.3, "offset of the spherical harmonics at output 1")
+    bounded: bool = ours(False, "whether offsets pass a tanh, so that none goes beyond the five scales above")
     move_points: bool = ours(True, "whether the field's gradient also reaches the canonical positions it is sampled at")
     bf16: bool = ours(False, "bfloat16 for the large matrix products, where the processor has them")
     saliency: bool = paper("Table II", True, "saliency splatting; false: d = 1 and no mask loss (w/o SS)")
     margin: float = paper("Sec. IV-A", 0.2, "tolerance between dynamism map and mask (Eq. 15)", high=1.0)
     mask_weight: float = paper("Sec. IV-A", 0.1, "lambda_mask, weight of the mask loss (Eq. 17)")
+    mask_moves_code: bool = ours(
+        False,
+        "whether D2's gradient, which is the mask loss' above all, reaches the audio code; with an encoder that learns "
+        "it makes the code a constant, and the lips stand still",
+    )
     expression: bool = ours(False, "whether blendshapes of eyes and brows drive the head beside the sound")
     eyes_margin: float = ours(0.2, "with expression: tolerance of the mask loss at eyes and brows", high=1.0)
     eyes_mask_weight: float = ours(0.1, "with expression: weight of the mask loss at eyes and brows")

@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from audioplane.deform.mlp import DeformationMLP, linear
 from audioplane.deform.planes import Planes
+from audioplane.errors import UserError
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.types import Handle, Modulation, Wiring
 
@@ -57,9 +58,16 @@ class AudioPlane(nn.Module):
         self.prototypes = nn.ParameterList(
             nn.Parameter(1.0 + torch.randn(size, features, generator=generator)) for size in sizes
         )
-        if config.scores == "attention":
+        self.query: nn.Linear | None = None
+        if config.scores == "attention" and config.query == "projected":
             self.query = linear(code, features, generator)
             nn.init.normal_(self.query.weight, std=code**-0.5, generator=generator)
+        elif config.scores == "attention":
+            if code != features:
+                raise UserError(
+                    f"method.query=code compares a with the prototypes, so audio.code={code} must be "
+                    f"method.features={features}; set one of them, or method.query=projected"
+                )
         else:
             self.score_hidden = linear(code, config.hidden, generator)
             self.scores = nn.ModuleList(linear(config.hidden, size, generator) for size in sizes)
@@ -85,7 +93,10 @@ class AudioPlane(nn.Module):
         self, static: Tensor, audio: Tensor, time: float = 0.0, expression: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""
-        return self.mlp(static, self.gain(audio), expression)
+        quiet = None
+        if audio.requires_grad and not self.config.mask_moves_code:
+            quiet = (self.gain(audio.detach()), expression)
+        return self.mlp(static, self.gain(audio), expression, quiet)
 
     def vector(self, audio: Tensor) -> Tensor:
         """f_a of every level, one behind the other: (levels x D,)."""
@@ -127,7 +138,7 @@ class AudioPlane(nn.Module):
     def attention(self, audio: Tensor) -> list[Tensor]:
         """Weights over each level's prototypes, (sH,), positive with sum one. Paper: Eq. 7 (journal)."""
         if self.config.scores == "attention":
-            query = self.query(audio) / math.sqrt(self.config.features)
+            query = (audio if self.query is None else self.query(audio)) / math.sqrt(self.config.features)
             scores = [grid @ query for grid in self.prototypes]
         else:
             hidden = functional.relu(self.score_hidden(audio))

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from audioplane.deform.mlp import DeformationMLP
+from audioplane.deform.planes import rows_at
 from audioplane.losses.terms import Perceptual, pixel_terms
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.fields import build
@@ -38,7 +38,7 @@ class AudioPlaneBranch(Branch):
         own, bands = settings(config), cloud.sh.shape[1]
         scales = (own.position_scale, own.rotation_scale, own.scaling_scale, own.opacity_scale, own.color_scale)
         super().__init__(cloud, box, offset_units(box.half, bands, *scales))
-        self.own = own
+        self.own, self.is_plain = own, not own.bounded
         expression = len(UPPER_FACE) if own.expression else 0
         self.field = build(own, config.audio.code, len(self.units), generator, expression)
 
@@ -70,26 +70,20 @@ class AudioPlaneBranch(Branch):
 
         Paper: Eq. 5 (journal), F(G; a, x, y, z).
         """
-        offsets, dynamism = self.field(self.points(), condition.audio, condition.time, condition.expression)
-        return Deformed(offsets, dynamism if self.own.saliency else None)
+        return self._deformed(*self.field(self.points(), condition.audio, condition.time, condition.expression))
 
     def decode(self, static: Tensor, modulation: Modulation) -> Deformed:
-        offsets, dynamism = self.mlp(static, modulation.gain, modulation.extra)
-        return Deformed(offsets, dynamism if self.own.saliency else None)
+        return self._deformed(*self.mlp(static, modulation.gain, modulation.extra))
+
+    def _deformed(self, offsets: Tensor, dynamism: Tensor) -> Deformed:
+        return Deformed(offsets.tanh() if self.own.bounded else offsets, dynamism if self.own.saliency else None)
 
     def tables(self) -> dict[str, Tensor]:
         kept = ("planes.planes", "moments")
         return {f"field.{name}": p for name, p in self.field.named_parameters() if name.startswith(kept)}
 
     def rows_read(self) -> dict[str, Tensor]:
-        from audioplane.deform import plane_kernels
-
-        points, layout = self.points().detach().cpu().numpy(), self.field.planes.layout
-        slots = np.full(len(self.field.planes.planes), -1, np.int32)
-        rows, counts = np.empty((len(layout), 4 * len(points)), np.int64), np.zeros(len(layout), np.int64)
-        corners = np.empty((len(layout), len(points), 4), np.int32)
-        plane_kernels.touch(0, len(layout), points, layout, slots, rows, counts, corners)
-        return {"field.planes.planes": torch.from_numpy((slots >= 0).nonzero()[0])}
+        return {"field.planes.planes": rows_at(self.points(), self.field.planes)}
 
     def feature_groups(self) -> Sequence[str]:
         levels = [f"s = {s}" for s in range(1, self.own.levels + 1)]

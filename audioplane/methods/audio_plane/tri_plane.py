@@ -45,7 +45,10 @@ class TriPlane(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Offsets and dynamism from what `static` returned."""
         rest = audio.new_zeros(self.expression) if expression is None else expression
-        return self.mlp(static, extra=torch.cat([audio, rest]))
+        quiet = None
+        if audio.requires_grad and not self.config.mask_moves_code:
+            quiet = (None, torch.cat([audio.detach(), rest]))
+        return self.mlp(static, None, torch.cat([audio, rest]), quiet)
 
     def vector(self, audio: Tensor) -> Tensor:
         """a itself: (code,)."""

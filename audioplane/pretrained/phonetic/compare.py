@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from audioplane.audio.activity import speech_frames
 from audioplane.audio.encoder import AudioEncoder
-from audioplane.audio.features import Features
+from audioplane.audio.features import Features, samples_of
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import LinearProbe, reference_performance
-from audioplane.inference.talking_head import match_training_statistics
+from audioplane.inference.codes import match_training_statistics
 from audioplane.metrics.mouth import correlation
 from audioplane.runtime import clone, files, seeds
 
@@ -121,13 +121,15 @@ class LipPredictor:
     def __init__(self, person: Person, config: Config) -> None:
         own = config.audio
         self.config, self.fps = own, person.fps
-        self.features = Features.fit(own, person.audio)
+        train = slice(person.train.start, person.train.stop)
+        voice = person.audio[samples_of(person.train, person.fps)]
+        self.features = Features.fit(own, voice)
         windows = torch.from_numpy(self.features(person.audio, person.fps, len(person.opening), own_voice=True))
-        shapes = lip_shapes(person.landmarks, own.lip_components, person.viewmats)
+        shapes = lip_shapes(person.landmarks[train], own.lip_components, person.viewmats[train])
         self.encoder = AudioEncoder(own, windows.shape[-1], seeds.generator(config.seed, seeds.WEIGHTS))
-        copies = self.features.augmented_copies(person.audio, person.fps, len(person.opening), config.seed)
+        copies = self.features.augmented_copies(voice, person.fps, len(person.train), config.seed)
         generator = seeds.generator(config.seed, seeds.PRETRAINING)
-        pretrain(self.encoder, windows, shapes, person.train, own, generator, copies)
+        pretrain(self.encoder, windows[train], shapes, own, generator, copies)
         learnt = self.codes(person.audio)[: len(person.opening)]
         known = np.isfinite(person.opening)
         known[person.train.stop :] = False

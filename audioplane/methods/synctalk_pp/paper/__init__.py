@@ -1,0 +1,1 @@
+"""What only the paper of SyncTalk++ needs: its tables and its numbers."""

@@ -1,0 +1,81 @@
+"""DEGSTalk's map of equations, its tables, and the three ways to show hair. Its stages: test_two_branches."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audioplane.evaluation.heads import renderer
+from audioplane.experiments.tables import find, jobs
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.methods.degstalk.config import COEFFICIENTS
+from audioplane.methods.degstalk.paper.protocols import WAYS, hair_table, without_layer
+from audioplane.subject import blendshapes
+from audioplane.training.trainer import Trainer
+from tests.test_map import PLACE, cited, source
+from tests.tiny_run import tiny
+from tests.tiny_subject import TinySubject
+
+MAP = Path(__file__).resolve().parents[2] / "audioplane/methods/degstalk/README.md"
+
+
+def rows() -> dict[str, str]:
+    lines = MAP.read_text(encoding="utf-8").split("\n| equation |", 1)[1].splitlines()[2:]
+    return {line.split("|")[1].strip(): line for line in lines if line.startswith("|")}
+
+
+def test_the_map_is_complete() -> None:
+    assert list(rows()) == [str(number) for number in range(1, 10)]
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_each_equation_is_where_the_map_says(number: int) -> None:
+    places = PLACE.findall(rows()[str(number)])
+    assert places
+    for file, name in places:
+        text = source(file, name)
+        assert number in cited(text, "Eq"), f"{file}:{name} does not cite Eq. {number}"
+        assert re.search(r"DEGSTalk, Eq", text), f"{file}:{name} does not say whose equation it is"
+
+
+def test_coefficients_are_all_blendshapes_but_the_jaws() -> None:
+    jaw = {name for name in blendshapes.NAMES if name.startswith("jaw")}
+    assert set(COEFFICIENTS["all"]) == set(blendshapes.NAMES) - jaw
+    assert len(COEFFICIENTS["all"]) == len(set(COEFFICIENTS["all"]))
+    assert set(COEFFICIENTS["upper"]) == {n for n in blendshapes.NAMES if n.startswith(("brow", "eye"))}
+
+
+def test_rows_of_the_ablation_change_one_thing_each() -> None:
+    table = find("degstalk/table2")
+    found = {row: job.config for (row, _, _), job in jobs(table, "demo", 1).items()}
+    full = found.pop("w E, F, R, H")
+    assert full.get("method.coefficients") == "all"
+    changed = {row: set(config.differences(full)) for row, config in found.items()}
+    assert changed == {
+        "w/o F": {"method.coefficients", "schedule.foreign_expression"},
+        "w/o R": {"method.fuse_share"},
+        "w/o E": {"method.embedding"},
+        "w/o H": {"method.hair"},
+    }
+    methods = {row: job.config.method.NAME for (row, _, _), job in jobs(find("degstalk/table1"), "demo", 1).items()}
+    assert methods["TalkingGaussian"] == "talking_gaussian"
+    assert table.paper(table.rows[-1], table.columns[0])["psnr"] == 37.3
+
+
+def test_hair_is_shown_in_three_ways(tmp_path: Path) -> None:
+    subject = TinySubject()
+    trainer = Trainer(tiny("degstalk"), subject)
+    trainer.run()
+    TalkingHead.export(trainer, tmp_path / "head.safetensors")
+    head = TalkingHead.load(tmp_path, sparse=False)
+    found = hair_table(head, subject, range(75, 81))
+    assert tuple(found.index) == WAYS
+    assert found.loc["hair from the truth", "head_psnr"] > found.loc["nothing pasted", "head_psnr"]
+    whole, bare = (renderer(one, subject)(77) for one in (head, without_layer(head, "hair")))
+    hair = subject.hair_mask(77)
+    away = np.abs(whole.astype(int) - bare).max(axis=2)
+    assert away[hair].mean() > 3 * away[~hair].mean(), "what is left out is hair"
+    assert list(head.branches) == ["hair", "face", "mouth"], "the head itself keeps its hair"

@@ -1,0 +1,102 @@
+"""Where a cloud grows, how far, and when: both stages, the cap, resets, and MCMC's regularisers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from audioplane.config import Config
+from audioplane.experiments.tables import find, jobs
+from audioplane.methods.types import Position, Stage
+from audioplane.training.densify import Densifier
+from audioplane.training.trainer import Trainer
+from tests.tiny_run import Keeper, tiny
+from tests.tiny_subject import TinySubject
+
+
+def run(*settings: str) -> tuple[Trainer, Keeper]:
+    keeper = Keeper()
+    trainer = Trainer(tiny("audio_plane", *settings), TinySubject(), callbacks=[keeper])
+    trainer.run()
+    return trainer, keeper
+
+
+HOT = (
+    "gaussians.densify=default",
+    "gaussians.densify_from=2",
+    "gaussians.densify_every=3",
+    "gaussians.densify_until=1",
+)
+
+
+@pytest.mark.parametrize("cap", [61, 70, 100])
+def test_3dgs_control_ends_at_the_cap(cap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Densifier._gsplat_strategy
+
+    def eager(self: Densifier) -> object:
+        strategy = made(self)
+        strategy.grow_grad2d = 1e-9  # all want to grow
+        return strategy
+
+    monkeypatch.setattr(Densifier, "_gsplat_strategy", eager)
+    _, keeper = run(*HOT, f"gaussians.cap={cap}", "gaussians.prune_opacity=0")
+    counts = [report.gaussians for report in keeper.reports]
+    assert max(counts) == cap
+    assert counts == sorted(counts)
+
+
+def test_opacities_are_reset_as_often_as_asked() -> None:
+    trainer = Trainer(tiny("audio_plane", *HOT, "gaussians.reset_every=6", "schedule.coarse=7"), TinySubject())
+    highest = []
+
+    class Look:
+        def step(self, trainer: Trainer, report: object) -> None:
+            highest.append(float(torch.sigmoid(next(trainer.method.each()).params["opacities"].detach()).max()))
+
+        def close(self) -> None: ...
+
+    trainer.callbacks.append(Look())
+    trainer.run()
+    assert highest[5] > 0.2
+    assert highest[6] <= 2 * trainer.config.gaussians.prune_opacity + 1e-6
+
+
+def test_a_cloud_may_grow_in_the_fine_stage_too() -> None:
+    settings = ("gaussians.densify_until=0.5", "gaussians.cap=10000", "schedule.fine=20", "gaussians.densify_every=4")
+    _, still = run(*settings)
+    _, grown = run(*settings, "gaussians.densify_fine_until=0.6")
+    for keeper, grows in ((still, False), (grown, True)):
+        fine = [report.gaussians for report in keeper.reports if report.stage == "fine"]
+        assert (fine[-1] > fine[0]) == grows
+        assert len(set(fine[12:])) == 1, "and it ends where it was told to"
+
+
+def test_steps_are_counted_through_both_stages() -> None:
+    run_of = Trainer(tiny(), TinySubject())
+    coarse, fine = run_of.method.stages()
+    assert run_of.method.position(3) == Position(coarse, 3, 0)
+    assert run_of.method.position(coarse.iterations + 2) == Position(fine, 2, coarse.iterations)
+
+
+def test_mcmc_has_its_regularisers() -> None:
+    config = Config().replace("gaussians.densify=mcmc", "gaussians.regularise=0.02")
+    params = torch.nn.ParameterDict(
+        {"opacities": torch.nn.Parameter(torch.zeros(4)), "scales": torch.nn.Parameter(torch.full((4, 3), -1.0))}
+    )
+    found = Densifier(config, 0.5).regularisers(params)
+    assert {name: term.weight for name, term in found.items()} == {"opacity": 0.02, "scale": 0.02}
+    assert float(found["opacity"].value.detach()) == pytest.approx(0.5)
+    assert float(found["scale"].value.detach()) == pytest.approx(2 * torch.tensor(-1.0).exp().item())
+    assert Densifier(Config(), 0.5).regularisers(params) == {}
+    _, keeper = run("gaussians.densify=mcmc")
+    assert {"opacity", "scale"} <= keeper.reports[3].terms.keys()
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo", "paper"])
+def test_the_static_rows_cloud_grows_as_long_as_the_others(preset: str) -> None:
+    cells = jobs(find("table2"), preset, 1)
+    ends = set()
+    for row in ("static", "+ AP & SS"):
+        config = cells[row, "test set A", 0].config
+        ends.add(Densifier(config, 1.0).last(Stage("coarse", config.schedule.coarse, deforms=False)))
+    assert len(ends) == 1
