@@ -153,6 +153,7 @@ class Stage:
         arrays: of the clouds, by their names in files, that learn; () for all.
         opening: share of the stage that is done -> lowest and highest quantile of the mouth's opening that the frames
             of an iteration have; None for all frames in turn.
+        foreign: whether some iterations see an expression that is not their frame's (`schedule.foreign_expression`).
     """
 
     name: str
@@ -165,11 +166,12 @@ class Stage:
     branches: tuple[str, ...] = ()
     arrays: tuple[str, ...] = ()
     opening: Callable[[float], tuple[float, float]] | None = None
+    foreign: bool = True
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is: the stage, the iteration within it, and how many there were in the stages before."""
+    """Where a run is: the stage, the iteration within it, and in how many before its clouds could grow already."""
 
     stage: Stage
     iteration: int

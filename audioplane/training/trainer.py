@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 CHECKPOINT = "state.safetensors"
+HOLD_EVERY = 4  # iterations of stages that deform, in which Gaussians hardly stray, between holds of the surface
 CHECK_EVERY = 100  # iterations between looks at whether the clouds are alive
 
 
@@ -203,7 +204,7 @@ class Trainer:
         self.method.begin(at.stage)
         self.optimizers.set_rates(at, config.optim)
         sample, expression = replace(sample.to(self.device), compared=self.conditions.compared_with(sample.index)), None
-        if at.stage.deforms:
+        if at.stage.deforms and at.stage.foreign:
             expression = self.conditions.foreign_expression(self.iteration)
         if expression is not None:  # its picture is known where the expression moves nothing
             sample = replace(sample, known=sample.known & (sample.motion > 0))
@@ -243,7 +244,8 @@ class Trainer:
             params = self.method.branch(name).params
             meta = layer_of(picture, name).meta
             self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, meta)
-        if self.hold is not None:
+        last = self.iteration + 1 == self.method.iterations
+        if self.hold is not None and (last or not at.stage.deforms or self.iteration % HOLD_EVERY == 0):
             for name, branch in self.method.named():
                 if self.method.start(self.config, name).region != "mouth":
                     self.hold(branch.params)

@@ -127,7 +127,9 @@ def test_folded_is_unfolded(variant: Sequence[str], tmp_path: Path) -> None:
             expected = trainer.render(t).over(torch.zeros(3)).clamp(0, 1).numpy()
             black = np.zeros((head.height, head.width, 3), np.uint8)
             got = head.render(codes[t], trainer.cache.viewmats[t], black, time=condition.time, expression=own)
-            assert np.abs(got / 255 - expected).max() < 0.5 / 255 + 2e-3
+            # Opaque Gaussians show a difference of the last digits more strongly than clouds of faint ones.
+            tolerance = 6e-3 if "gaussians.surface=true" in variant else 2e-3
+            assert np.abs(got / 255 - expected).max() < 0.5 / 255 + tolerance
 
 
 @EVERY

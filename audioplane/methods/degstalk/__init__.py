@@ -8,7 +8,7 @@ from audioplane.config import MethodSpec
 from audioplane.methods.degstalk.config import DEGSTalkConfig
 
 SMALL_LAYERS = (
-    "method.mouth_share=0.15",
+    "method.mouth_share=0.1",
     "method.mouth_static=0.5",
     "method.mouth_initial=400",
     "method.bf16=true",

@@ -44,6 +44,7 @@ class DEGSTalkConfig(BranchesConfig):
     dssim_weight: float = paper("Sec. III-A", 0.5, "lambda, weight of D-SSIM (Eq. 8 and 9)", high=100)
     lpips_weight: float = paper("Sec. III-A", 0.2, "gamma, weight of LPIPS (Eq. 9), if loss.perceptual has it")
     hair: bool = paper("Eq. 7", True, "hair as a layer of its own; false: the face's branch draws it (w/o H)")
-    hair_share: float = ours(0.25, "share of the iterations before fusion, the hair's", high=0.9)
+    hair_share: float = ours(0.15, "share of the iterations before fusion, the hair's", high=0.9)
+    hair_static: float = ours(0.6, "share of the hair's iterations in which it rests", high=1)
     hair_gaussians: float = ours(0.3, "share of gaussians.cap that is the hair's", low=0.01, high=0.9)
     dilation: float = ours(0.01, "how far the face goes on under the hair, in picture widths (Sec. II-C)", high=0.2)

@@ -86,6 +86,9 @@ class DEGSTalkMethod(TwoBranches):
         mouth = self.own.mouth_share
         return {"face": 1.0 - mouth - sum(hair.values()), "mouth": mouth, **hair}
 
+    def static_shares(self) -> dict[str, float]:
+        return {**super().static_shares(), "hair": self.own.hair_static}
+
     def compose(self, layers: Mapping[str, Picture]) -> Picture:
         """C of hair, face and mouth, each premultiplied by its opacity (DEGSTalk, Eq. 7)."""
         return layered(layers)

@@ -6,7 +6,7 @@ Read `config`, `model` (stages and losses), then `branches` (what moves the two 
 from audioplane.config import MethodSpec
 from audioplane.methods.talking_gaussian.config import TalkingGaussianConfig
 
-SMALL_MOUTH = ("method.mouth_share=0.2", "method.mouth_static=0.5", "method.mouth_initial=400", "method.bf16=true")
+SMALL_MOUTH = ("method.mouth_share=0.15", "method.mouth_static=0.5", "method.mouth_initial=400", "method.bf16=true")
 """The inside of a mouth of a few hundred pixels takes fewer steps and points than that of a film of 512."""
 
 SPEC = MethodSpec(

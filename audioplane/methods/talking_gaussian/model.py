@@ -61,6 +61,10 @@ class TwoBranches(Method):
         rest = max(8, cap - mouth)
         return Start(min(config.gaussians.initial, rest), rest)
 
+    def static_shares(self) -> dict[str, float]:
+        """Of a branch's iterations in which it rests, where they are not those of `schedule.coarse`."""
+        return {"mouth": self.own.mouth_static}
+
     # Stages
 
     def stages(self) -> tuple[Stage, ...]:
@@ -72,7 +76,7 @@ class TwoBranches(Method):
         counts["face"] += whole - fusion - sum(counts.values())
         share, found = schedule.coarse / whole, []
         for name, count in counts.items():
-            own = self.own.mouth_static if name == "mouth" and schedule.fine else share
+            own = self.static_shares().get(name, share) if schedule.fine else share
             found += self.branch_stages(name, count, own)
         return (*found, *self.fusion_stages(fusion))
 
@@ -94,7 +98,14 @@ class TwoBranches(Method):
         small = bool(self.config.schedule.early_size) and name != "mouth"
         return (
             Stage(f"{name} static", first, False, (), (name,), small, (name,), (name,), opening=static),
-            Stage(f"{name} motion", iterations - first, True, tuple(trains), branches=(name,), opening=moving),
+            Stage(
+                f"{name} motion",
+                iterations - first,
+                trains=tuple(trains),
+                branches=(name,),
+                opening=moving,
+                foreign=name == "face",
+            ),
         )
 
     def fusion_stages(self, iterations: int) -> tuple[Stage, ...]:
@@ -102,8 +113,8 @@ class TwoBranches(Method):
         arrays = (*COLOURS, "opacities") if self.own.fuse_opacity else COLOURS
         half = iterations // 2
         return (
-            Stage("fusion", half, arrays=arrays),
-            Stage("fusion, perceptual", iterations - half, arrays=arrays),
+            Stage("fusion", half, arrays=arrays, foreign=False),
+            Stage("fusion, perceptual", iterations - half, arrays=arrays, foreign=False),
         )
 
     def face_window(self) -> Window | None:
