@@ -422,21 +422,13 @@ def _put(config: Config, path: str, value: Any) -> Config:
 SHARED: dict[str, tuple[str, ...]] = {
     "paper": (
         "audio.code=16",
-        "audio.emphasis=1",
-        "audio.pretrain_steps=0",
         "audio.fine_rate=1e-4",
-        "gaussians.start=box",
         "gaussians.cap=20000",
         "gaussians.sh_degree=3",
         "gaussians.densify=default",
         "gaussians.densify_every=100",
         "gaussians.densify_from=500",
-        "gaussians.densify_until=1",
-        "gaussians.densify_fine_until=0.12",  # 3DGS' 15,000 iterations, 3,000 of them coarse
-        "gaussians.prune_opacity=0.005",
-        "gaussians.reset_every=3000",
         "loss.perceptual=lpips-or-dssim",
-        "loss.motion_mask=narrow",
         "loss.mouth_weight=0",
         "schedule.size=512",
         "schedule.checkpoint_every=5000",

@@ -52,12 +52,11 @@ VARIANTS = {
         ("method.field=six_planes", "method.expression=true"),
         ("method.fusion=multiply", "method.scores=mlp", "gaussians.sh_degree=1"),
         ("method.saliency=false", "audio.fine_rate=1e-3"),
-        ("gaussians.surface=true", "gaussians.initial=30"),
+        ("gaussians.surface=true", "gaussians.initial=30", "method.bf16=false"),
     ),
     "degstalk": (
         (),
         ("method.embedding_place=after", "method.coefficients=all", "method.hair=false"),
-        ("gaussians.surface=true", "gaussians.initial=30"),
     ),
     "synctalk_pp": (
         (),

@@ -1,7 +1,8 @@
 """A blind user study (Audio-Plane, Fig. 7): clips to rate, and means of the ratings with intervals and agreement.
 
 A *trial* shows the clips of one identity, one of each method, in random order under letters; every clip gets a rating
-from 1 to 6 on three criteria. Ratings lie in one CSV file, one row each, that any number of participants append to.
+on each criterion of a form, by default from 1 to 6 on three. Ratings lie in one CSV file, one row each, that any number
+of participants append to.
 """
 
 from __future__ import annotations
@@ -30,6 +31,29 @@ COLUMNS = ("participant", "identity", "method", "criterion", "rating", "position
 
 
 @dataclass(frozen=True)
+class Form:
+    """What is asked of each clip.
+
+    Attributes:
+        criteria: names. low, high: the scale, whole numbers from the worst to the best.
+    """
+
+    criteria: tuple[str, ...] = CRITERIA
+    low: int = SCALE[0]
+    high: int = SCALE[1]
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high} on {', '.join(self.criteria)}"
+
+    @property
+    def scale(self) -> range:
+        return range(self.low, self.high + 1)
+
+
+DEFAULT = Form()
+
+
+@dataclass(frozen=True)
 class Clip:
     """A film to be rated: who is seen, what made it, and the mp4's bytes."""
 
@@ -55,12 +79,14 @@ def simulated(
     seed: int,
     taste: float = 0.6,
     noise: float = 0.7,
+    form: Form = DEFAULT,
 ) -> pd.DataFrame:
     """Simulated ratings, to try the analysis with: never to be shown as a result.
 
     Args:
-        identities: names. qualities: method -> what its clips are worth on each criterion, 1 to 6.
+        identities: names. qualities: method -> what its clips are worth on each criterion of the form.
         people: how many. seed: of the draws. taste: spread of what people add to all their ratings. noise: of each.
+        form: what is asked.
     """
     import pandas as pd
 
@@ -69,9 +95,9 @@ def simulated(
         shift = taste * generator.standard_normal()
         for identity in identities:
             for position, method in enumerate(generator.permutation(list(qualities))):
-                for criterion, worth in zip(CRITERIA, qualities[method], strict=True):
+                for criterion, worth in zip(form.criteria, qualities[method], strict=True):
                     value = round(worth + shift + noise * generator.standard_normal())
-                    rating = min(max(value, SCALE[0]), SCALE[1])
+                    rating = min(max(value, form.low), form.high)
                     rows.append((f"simulated {person + 1}", identity, str(method), criterion, rating, position))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -91,7 +117,7 @@ def check(clips: Sequence[Clip]) -> None:
             raise ValueError(f"clips: {identity!r} needs one clip of each of {sorted(methods)}; it has {own}")
 
 
-def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
+def append(path: str | Path, rows: Iterable[Mapping[str, object]], form: Form = DEFAULT) -> int:
     """Adds ratings to a CSV file, which is made when it is not there; returns how many.
 
     Raises:
@@ -100,8 +126,8 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
     """
     rows = list(rows)
     for row in rows:
-        if row["criterion"] not in CRITERIA or row["rating"] not in range(SCALE[0], SCALE[1] + 1):
-            raise ValueError(f"rating: expected 1 to 6 on one of {', '.join(CRITERIA)}; received {row}")
+        if row["criterion"] not in form.criteria or row["rating"] not in form.scale:
+            raise ValueError(f"rating: expected {form}; received {row}")
     path, added = Path(path), io.StringIO(newline="")
     csv.writer(added).writerows([_plain(row[name]) for name in COLUMNS] for row in rows)
     with files.lock(path):
@@ -110,11 +136,12 @@ def append(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
     return len(rows)
 
 
-def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFrame:
+def read(*paths: str | Path, key: Mapping[str, Clip] | None = None, form: Form = DEFAULT) -> pd.DataFrame:
     """Ratings of one or more CSV files; where a participant rated a clip twice, the last rating counts.
 
     Args:
         paths: of the files. key: of files that came from saved pages, token -> clip, see `widgets.UserStudy.key`.
+        form: what was asked.
 
     Raises:
         UserError: a file is missing, has other columns, or a rating is none.
@@ -135,9 +162,9 @@ def read(*paths: str | Path, key: Mapping[str, Clip] | None = None) -> pd.DataFr
             raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}")
         tables.append(table[list(COLUMNS)])
     ratings = pd.concat(tables, ignore_index=True)
-    wrong = ~ratings["rating"].isin(range(SCALE[0], SCALE[1] + 1)) | ~ratings["criterion"].isin(CRITERIA)
+    wrong = ~ratings["rating"].isin(form.scale) | ~ratings["criterion"].isin(form.criteria)
     if wrong.to_numpy().any():
-        raise UserError(f"ratings are 1 to 6 on {', '.join(CRITERIA)}; not {ratings[wrong].iloc[0].to_dict()}")
+        raise UserError(f"ratings are {form}; not {ratings[wrong].iloc[0].to_dict()}")
     return ratings.drop_duplicates(["participant", "identity", "method", "criterion"], keep="last")
 
 

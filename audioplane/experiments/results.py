@@ -246,7 +246,7 @@ class Result:
         """What a reader must know to read the numbers."""
         records = self.records
         if not records:
-            return f"Table {self.table.number}: no run"
+            return f"{self.table.label}: no run"
         one = records[0]
         clips = sorted({f"{r.clip['speaker']} ({r.clip['seconds']:g} s, {r.clip['size']} px)" for r in records})
         scorers = {str(r.measures.get("sync")) for r in records}
@@ -255,7 +255,7 @@ class Result:
         counts = sorted({len(own) for own in self.cells.values() if own})
         seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
         said = [
-            f"Table {self.table.number}. {self.table.title}. Ours: preset {self.preset}, {', '.join(clips)}, "
+            f"{self.table.label}. {self.table.title}. Ours: preset {self.preset}, {', '.join(clips)}, "
             f"{seeds} seed(s), mean ± standard deviation; protocol '{one.measures['protocol']}'; lip sync by "
             f"{', '.join(sorted(scorers))} (the paper: SyncNet); trained with {' or '.join(losses)}; "
             f"{', '.join(devices)}. The paper's "
@@ -289,7 +289,7 @@ class Result:
 
     def latex(self) -> str:
         """A table environment of its own; LaTeX puts a number of its own before the paper's."""
-        caption = self.caption().replace("Table", "The paper's Table", 1)
+        caption = self.caption() if self.table.is_study else self.caption().replace("Table", "The paper's Table", 1)
         return table_text.latex(self.layout(), caption, f"tab:{self.table.name}")
 
     def save(self, folder: Path) -> list[Path]:

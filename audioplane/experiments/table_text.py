@@ -54,6 +54,8 @@ def _table(cells: Sequence[Cell], value: Callable[[Cell], str]) -> pd.DataFrame:
     headings = dict.fromkeys(cell.heading for cell in cells)
     kinds = [(heading, kind) for heading in headings for kind in (OURS, PAPER) if (heading, kind) in used]
     places = list(dict.fromkeys((cell.group, cell.row) for cell in shown))
+    if not places:  # nothing ran yet
+        return pd.DataFrame()
     texts = {(cell.group, cell.row, cell.heading, cell.kind): value(cell) for cell in shown}
     rows = pd.MultiIndex.from_tuples(places) if several else pd.Index([row for _, row in places])
     data = [[texts.get((*place, *kind), "") for kind in kinds] for place in places]

@@ -125,6 +125,11 @@ class Table:
         return self.name if self.method == registry.DEFAULT else f"{self.method}/{self.name}"
 
     @property
+    def label(self) -> str:
+        """How a caption begins."""
+        return "Study" if self.is_study else f"Table {self.number}"
+
+    @property
     def numbers(self) -> dict[str, Any]:
         """All numbers of the paper."""
         return paper.numbers(self.method)

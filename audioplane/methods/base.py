@@ -296,12 +296,13 @@ class Method(nn.Module):
 
     def position(self, iteration: int) -> Position:
         """Stage and place in it of an iteration of the run; the last one's end for an iteration beyond."""
-        stages, before = self.stages(), 0
-        for stage in stages:
-            if iteration - before < stage.iterations:
-                return Position(stage, iteration - before, before)
-            before += stage.iterations
-        return Position(stages[-1], stages[-1].iterations, before - stages[-1].iterations)
+        stages = self.stages()
+        for number, stage in enumerate(stages):
+            if iteration < stage.iterations or number == len(stages) - 1:
+                grown = (one.iterations for one in stages[:number] if {*one.densifies} & {*stage.densifies})
+                return Position(stage, min(iteration, stage.iterations), sum(grown))
+            iteration -= stage.iterations
+        raise ValueError("stages: expected one or more, received none")
 
     def tables(self) -> dict[str, Tensor]:
         """Name in the state of the whole method -> table, see `Branch.tables`."""

@@ -171,7 +171,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is: the stage, the iteration within it, and how many there were in the stages before."""
+    """Where a run is: the stage, the iteration within it, and in how many before its clouds could grow already."""
 
     stage: Stage
     iteration: int

@@ -14,7 +14,11 @@ from audioplane.plots.theme import themed
 
 @themed
 def user_study(
-    summary: pd.DataFrame, agreement: Mapping[str, float], methods: Sequence[str], title: str = ""
+    summary: pd.DataFrame,
+    agreement: Mapping[str, float],
+    methods: Sequence[str],
+    title: str = "",
+    scale: tuple[int, int] = (1, 6),
 ) -> Figure:
     """Mean rating of each method on each criterion with 95 % intervals; Krippendorff's alpha under each criterion.
 
@@ -22,7 +26,7 @@ def user_study(
 
     Args:
         summary: of `evaluation.user_study.summary`. agreement: of its `agreement`. methods: in the order of the bars.
-        title: above.
+        title: above. scale: lowest and highest rating.
     """
     criteria, width = list(agreement), 0.8 / len(methods)
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
@@ -42,10 +46,10 @@ def user_study(
             error_kw={"elinewidth": 1, "capsize": 2},
         )
         for x, mean in zip(at, means, strict=True):
-            axes.text(x, 1.06, f"{mean:.1f}", ha="center", va="bottom", fontsize=7, color="white")
+            axes.text(x, scale[0] + 0.06, f"{mean:.1f}", ha="center", va="bottom", fontsize=7, color="white")
     names = [f"{name}\n" + r"Krippendorff's $\alpha$ " + f"{alpha:.2f}" for name, alpha in agreement.items()]
     axes.set_xticks(range(len(criteria)), names, fontsize=9)
-    axes.set(ylim=(1, 6), yticks=range(1, 7), ylabel="mean rating")
+    axes.set(ylim=scale, yticks=range(scale[0], scale[1] + 1), ylabel="mean rating")
     count = int(summary["participants"].to_numpy().max())
     axes.set_title(f"{title}{' · ' if title else ''}{count} participant{'s' if count > 1 else ''}", fontsize=10)
     axes.legend(fontsize=8, ncols=len(methods), loc="upper center", bbox_to_anchor=(0.5, -0.22))

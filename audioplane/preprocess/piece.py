@@ -19,6 +19,7 @@ from audioplane.media.reader import decimal
 from audioplane.media.sound import Sound
 from audioplane.preprocess import background, cached, flow, lag, masks, slips, trajectory
 from audioplane.preprocess.bundle import Lens, Poses
+from audioplane.preprocess.capture import capture_quality
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, ibug
 from audioplane.preprocess.preparation import LEAST_SHARE, Look, Preparation
@@ -288,6 +289,8 @@ class Piece:
                     self.look, self.whole.source, self.settings.start, float(self.start), self.count, self.box,
                     size, self.breaks, seen, landmarks, poses, lens, share, samples, about_sound,
                 )  # fmt: skip
+                if track.blendshapes is not None:
+                    facts = replace(facts, capture=capture_quality(track.blendshapes, landmarks, seen))
                 writer.provenance = self._provenance(facts)
                 writer.set_audio(samples)
                 writer.set_landmarks(landmarks)

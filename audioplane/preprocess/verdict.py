@@ -9,6 +9,7 @@ import numpy as np
 
 from audioplane.media.reader import MediaReader
 from audioplane.preprocess.bundle import Lens, Poses
+from audioplane.preprocess.capture import CaptureQuality
 from audioplane.preprocess.pose_errors import rms_jitter
 from audioplane.preprocess.survey import EVERY, silences
 from audioplane.subject.format import FPS
@@ -43,7 +44,8 @@ class Facts:
             rotation (left-right, up-down, roll). background_seen: share of the background that was ever visible.
             change: usual change from frame to frame of the background. damaged: what is wrong with the file, or "".
         sound: see `Piece.sound`. clipping: share of samples at full scale. notes: what was done to pictures and sound
-            beyond what every file needs, each in words. face: which was asked for.
+            beyond what every file needs, each in words. face: which was asked for. capture: how good that of eyes and
+            brows is; None where the landmarks come without one.
     """
 
     file: str
@@ -75,6 +77,7 @@ class Facts:
     clipping: float = 0.0
     notes: list[str] = field(default_factory=list)
     face: str = "largest"
+    capture: CaptureQuality | None = None
 
     @staticmethod
     def gather(
@@ -174,7 +177,7 @@ class Facts:
             out.append("the sound is clipped")
         if max(self.turns_degrees[:2]) < 1.0:
             out.append("the head hardly turns: its sides stay unknown")
-        return out
+        return out + ([] if self.capture is None else self.capture.troubles())
 
     def _lag_troubles(self) -> list[str]:
         """What mouth and sound say of each other."""
@@ -219,6 +222,7 @@ class Facts:
             f"  pose      focal length {self.focal:.2f} sides; jitter {self.jitter_degrees:.2f} degrees, "
             f"{self.jitter_mm:.2f} mm a frame squared",
             f"  lag       {told}",
+            *([] if self.capture is None else [f"  eyes      {self.capture.line()}"]),
             *(f"  note      {note}" for note in self.notes),
             f"  verdict   {self.verdict()}" + "".join(f"\n            - {trouble}" for trouble in self.troubles()),
         ]

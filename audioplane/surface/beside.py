@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 COUNT = 24  # cameras
 YAW, PITCH = 45.0, 15.0  # degrees to which they stand beside and above or below
-SIDE = 112  # pixels of a picture
+SIDE = 80  # pixels of a picture
 POINTS = 5000  # of the surface, in these pictures
 SOLID = 0.95  # opacity of the surface's picture above which the head must be solid
-WEIGHT = 1.0  # of the term at the start; it fades to a share of it
-LAST = 0.3
+WEIGHT = 0.5  # of the term at the start; it fades to a share of it
+LAST = 0.1
 STATIC_EVERY, MOVING_EVERY = 3, 8  # iterations between two of them
-FACED = 0.7  # cosine to the mean view above which frames see a place well
+FACED = 0.55  # cosine to the mean view above which frames see a place well
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def on_grid(tell: Callable[[NDArray], NDArray], center: tuple[float, float, floa
     """
     from scipy.ndimage import zoom
 
-    rough = zoom(tell(nodes(center, half, CELLS // 2)), CELLS / (CELLS // 2), order=1, grid_mode=False)
+    few = CELLS // 2
+    rough: NDArray[np.float64] = np.asarray(zoom(tell(nodes(center, half, few)), CELLS / few, order=1))
     near = np.abs(rough) < BAND
     rough[near] = tell(nodes(center, half)[near])
     return rough
@@ -97,10 +98,10 @@ def distances(places: NDArray, points: NDArray, normals: NDArray) -> NDArray:
     A weighted mean of the distances to the tangent planes of the nearest points ("implicit moving least squares",
     Kolluri 2008); far away, the distance to the nearest point with its plane's sign.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     flat = places.reshape(-1, 3)
-    tree = cKDTree(points)
+    tree = KDTree(points)
     away, index = tree.query(flat)
     signed = np.copysign(away, ((flat - points[index]) * normals[index]).sum(1))
     near = np.flatnonzero(away < FAR)

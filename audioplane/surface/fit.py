@@ -130,9 +130,9 @@ def with_hair(
 
 def _smoothed(values: NDArray, points: NDArray, rounds: int = 4) -> NDArray:
     """Values (P,) averaged over neighbours on the surface."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    _, index = cKDTree(points).query(points, k=12)
+    _, index = KDTree(points).query(points, k=12)
     for _ in range(rounds):
         values = values[index].mean(1)
     return values
@@ -178,7 +178,7 @@ def _hanging(points: NDArray, subject: Subject, t: int) -> tuple[NDArray[np.floa
     lock = cv2.morphologyEx(lock, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
     if lock.sum() < (0.02 * metre) ** 2:
         return np.empty((0, 3)), np.empty((0, 3))
-    return _inflated(lock, ((label >= HAIR) & ((lock | covered) > 0)), subject, t, metre)
+    return _inflated(lock, (label >= HAIR) & ((lock > 0) | (covered > 0)), subject, t, metre)
 
 
 def _inflated(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from audioplane.surface.field import Surface
 
-INSIDE, OUTSIDE = 0.002, 0.002  # metres from the surface that Gaussians may lie
+INSIDE, OUTSIDE = 0.004, 0.004  # metres from the surface that Gaussians may lie
 MOUTH, MOUTH_REACH = 0.030, 0.036  # metres inside behind the lips, for teeth and tongue; and around their middle
 THICKNESS = 0.0010  # metres, standard deviation along the normal
 LARGEST, SMALLEST = 0.009, 0.0002  # metres, standard deviations

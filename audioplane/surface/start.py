@@ -109,9 +109,9 @@ def _tried(surface: Surface, view: NDArray, wanted: int, generator: torch.Genera
 
 def spacing(points: Tensor) -> Tensor:
     """The distance of each point to its fourth neighbour, metres: (N,)."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    away, _ = cKDTree(points.numpy()).query(points.numpy(), k=5)
+    away, _ = KDTree(points.numpy()).query(points.numpy(), k=5)
     return torch.from_numpy(away[:, 4]).float()
 
 
@@ -128,7 +128,7 @@ def _colours(
     points: Tensor, normals: Tensor, surface: Surface, subject: Subject, frames: range
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """RGB of each point, 0 to 1: as frames show it, else as they show its mirror image or its neighbours; and which."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     places, ways = points.double().numpy(), normals.double().numpy()
     total, weight = np.zeros((len(places), 3)), np.zeros(len(places))
@@ -145,7 +145,7 @@ def _colours(
     if not known.any():
         return np.full((len(places), 3), 0.5), known
     colours = total / np.maximum(weight, 1e-9)[:, None]
-    tree, own = cKDTree(places[known]), colours[known]
+    tree, own = KDTree(places[known]), colours[known]
     middle = surface.landmarks[:, 0].mean()
     mirrored = places * [-1, 1, 1] + [2 * middle, 0, 0]
     away, index = tree.query(mirrored[~known])

@@ -67,9 +67,9 @@ def make(
     if turns not in TURNS:
         raise UserError(f"there are no turns {turns!r}; there are {', '.join(TURNS)}")
     mesh = weights.digest(weights.require("ict-facekit")) if backend == "ict" else ""
-    settings = Settings(
-        name, size, float(seconds), seed, voice, source_hash(__name__), backend, mesh, *map(float, around), turns
-    )
+    yaw, pitch = map(float, around)
+    code = source_hash(__name__)
+    settings = Settings(name, size, float(seconds), seed, voice, code, backend, mesh, yaw, pitch, turns)
     if out is not None:
         return _make_at(Path(out), settings, progress)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]

@@ -65,9 +65,9 @@ def _spread(rest: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> tuple[n
 
 def _thinned(points: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Indices of points no two of which are nearer than the spacing of the first."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    tree, free, kept = cKDTree(points), np.ones(len(points), bool), []
+    tree, free, kept = KDTree(points), np.ones(len(points), bool), []
     for n in range(len(points)):
         if free[n]:
             kept.append(n)

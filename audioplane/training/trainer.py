@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 CHECKPOINT = "state.safetensors"
+HOLD_EVERY = 4  # iterations of stages that deform, in which Gaussians hardly stray, between holds of the surface
 CHECK_EVERY = 100  # iterations between looks at whether the clouds are alive
 
 
@@ -243,7 +244,8 @@ class Trainer:
             params = self.method.branch(name).params
             meta = layer_of(picture, name).meta
             self.densifiers[name].after_step(params, self.optimizers.clouds[name], at, meta)
-        if self.hold is not None:
+        last = self.iteration + 1 == self.method.iterations
+        if self.hold is not None and (last or not at.stage.deforms or self.iteration % HOLD_EVERY == 0):
             for name, branch in self.method.named():
                 if self.method.start(self.config, name).region != "mouth":
                     self.hold(branch.params)

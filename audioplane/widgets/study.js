@@ -33,14 +33,14 @@ class StudyView {
   welcome() {
     const code = make("input", { type: "text", autocomplete: "off", maxlength: 40 });
     const begin = make("button", { type: "submit", class: "ap-play" }, "Begin");
-    const { trials, criteria } = this.model.get("plan");
+    const { trials, criteria, low, high } = this.model.get("plan");
     this.body.replaceChildren(make("form", { onsubmit: (event) => {
       event.preventDefault();
       const name = code.value.trim();
       if (!name) return this.say("Please give yourself a code, such as two letters and a number.");
       this.start(name);
     } }, make("p", {}, `You will see ${trials.length} group${trials.length > 1 ? "s" : ""} of ${trials[0].length} short clips of one ` +
-      `face each, in random order. Rate every clip from 1 (worst) to 6 (best) on ${criteria.join(", ")}, comparing the clips ` +
+      `face each, in random order. Rate every clip from ${low} (worst) to ${high} (best) on ${criteria.join(", ")}, comparing the clips ` +
       "of a group with each other. All clips are synthetic. Please use headphones."),
     labelled("participant code", code), begin));
   }

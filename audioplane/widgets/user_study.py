@@ -12,7 +12,7 @@ import traitlets
 
 from audioplane import plots
 from audioplane.evaluation import user_study
-from audioplane.evaluation.user_study import Clip
+from audioplane.evaluation.user_study import Clip, Form
 from audioplane.widgets import page
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
     Args:
         clips: one of each method for every identity.
         ratings: the CSV file that ratings are appended to.
-        seed: of the tokens.
+        seed: of the tokens. form: what is asked.
 
     Attributes:
         key: token -> clip.
@@ -43,8 +43,11 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
     films = traitlets.Bytes().tag(sync=True)
     label = traitlets.Unicode("A blind rating of talking heads.").tag(sync=True)
 
-    def __init__(self, clips: Sequence[Clip], ratings: str | Path = "ratings.csv", seed: int = 0) -> None:
+    def __init__(
+        self, clips: Sequence[Clip], ratings: str | Path = "ratings.csv", seed: int = 0, form: Form = user_study.DEFAULT
+    ) -> None:
         user_study.check(clips)
+        self.form = form
         self.path, self.methods = Path(ratings), list(dict.fromkeys(clip.method for clip in clips))
         generator = np.random.default_rng(seed)
         clips = [clips[k] for k in generator.permutation(len(clips))]  # the order in the page says nothing either
@@ -55,9 +58,9 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
         plan = {
             "trials": [[t for t, clip in self.key.items() if clip.identity == name] for name in identities],
             "places": {token: ends[k : k + 2] for k, token in enumerate(tokens)},
-            "criteria": list(user_study.CRITERIA),
-            "low": user_study.SCALE[0],
-            "high": user_study.SCALE[1],
+            "criteria": list(form.criteria),
+            "low": form.low,
+            "high": form.high,
         }
         super().__init__(plan=plan, films=b"".join(clip.film for clip in clips))
         self.still = _first_frames([self.key[token] for token in plan["trials"][0]])
@@ -69,15 +72,16 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
                 {**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method}
                 for row in content["rows"]
             ]
-            user_study.append(self.path, rows)
+            user_study.append(self.path, rows, self.form)
 
     def ratings(self, *sent: str | Path) -> pd.DataFrame:
         """What was rated here, and in the files that participants of saved pages have sent."""
-        return user_study.read(*([self.path] if self.path.exists() else []), *sent, key=self.key)
+        return user_study.read(*([self.path] if self.path.exists() else []), *sent, key=self.key, form=self.form)
 
     def figure(self, ratings: pd.DataFrame, title: str = "") -> Figure:
         """The figure of these ratings (Audio-Plane, Fig. 7)."""
-        return plots.user_study(user_study.summary(ratings), user_study.agreement(ratings), self.methods, title)
+        scale = (self.form.low, self.form.high)
+        return plots.user_study(user_study.summary(ratings), user_study.agreement(ratings), self.methods, title, scale)
 
     def save(self, path: str | Path) -> Path:
         """Writes the study as one HTML file that needs neither a kernel nor a network; the key stays here."""

@@ -116,6 +116,15 @@ def test_seeds_alone_are_students_t_over_pairs():
     assert one.over_seeds == f"[{each.mean() - half:+.3f}, {each.mean() + half:+.3f}], 4 of 4"
 
 
+def test_a_table_of_which_nothing_ran_can_be_shown():
+    empty = Result(find("why_so_level"), "smoke", {}, {}, {})
+    assert empty.frame().empty
+    assert empty.shown().to_html()
+    assert empty.caption().endswith("no run")
+    assert "no run" in empty.markdown()
+    assert empty.latex()
+
+
 def test_older_runs_and_rows_without_one_are_named():
     found = result("table2", {"+ AP": 30.0, "+ AP & SS": 31.0})
     assert "4 of 4 runs are of before" in found.caption()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,11 @@ from audioplane.experiments import tables
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.synctalk_pp.attention import masked, stray
 from audioplane.methods.synctalk_pp.model import CORE, FARTHEST, SyncTalkBranch
+from audioplane.methods.synctalk_pp.paper.capture import capture, compared
 from audioplane.methods.types import Condition, Position
+from audioplane.preprocess import landmarks
+from audioplane.preprocess.landmarks import Track
+from audioplane.subject import blendshapes
 from audioplane.training.dataset import landmark_points, samples
 from audioplane.training.trainer import Trainer
 from tests.test_map import PLACE, cited, source
@@ -276,10 +282,11 @@ def test_what_strays_is_a_term_where_nothing_is_cut() -> None:
     sample = next(samples(trainer.cache, trainer.subject.train, trainer.config.schedule, 0, 0, 1))
     static, dynamic = trainer.method.stages()
     assert trainer.method.position(0) == Position(static, 0)
-    terms = trainer.method.losses(trainer.render(sample.index), sample, dynamic, None).terms
+    halfway = replace(sample, iteration=static.iterations + dynamic.iterations // 2)
+    terms = trainer.method.losses(trainer.render(sample.index), halfway, dynamic, None).terms
     lips, face = branch.attention(branch.place_features())
     below = branch.below()
-    assert terms["stray"].weight == 0.5
+    assert terms["stray"].weight == pytest.approx(0.25), "it grows"
     expected = (lips.abs() * (1 - below)).mean() + (face * below).mean()
     assert float(terms["stray"].value.detach()) == pytest.approx(float(expected.detach()))
     assert "stray" not in trainer.method.losses(trainer.render(sample.index), sample, static, None).terms
@@ -316,3 +323,46 @@ def test_audio_plane_is_run_once_for_both_papers() -> None:
         for t in (mine, theirs)
     ]
     assert runs[0] == runs[1]
+
+
+# The capture beside the truth
+
+
+def test_captured_blendshapes_are_compared_with_the_true_ones() -> None:
+    times = np.arange(200) / 25
+    true, found = np.zeros((200, 52)), np.zeros((200, 52))
+    lid, brow, other = (blendshapes.index(name) for name in ("eyeBlinkLeft", "browInnerUp", "browDownLeft"))
+    true[:, lid] = np.exp(-(((times - 3) / 0.1) ** 2))
+    found[:, lid] = 0.5 * np.roll(true[:, lid], 2) + 0.1
+    true[:, brow] = found[:, brow] = 0.3 * np.sin(times) ** 2
+    found[50:53] = np.nan
+    table = compared(found, true, ("eyeBlinkLeft", "browInnerUp", "browDownLeft"))
+    assert table.loc["eyeBlinkLeft", "lag"] == 2, "two frames late"
+    assert table.loc["eyeBlinkLeft", "spread"] == pytest.approx(0.5, abs=0.01)
+    assert table.loc["browInnerUp", "r"] == pytest.approx(1.0, abs=1e-4)
+    assert table.loc["browInnerUp", "error"] < 1e-3
+    assert table.loc["browDownLeft", ["r", "lag"]].isna().all(), "it never moves"
+    assert other != brow
+
+
+def test_a_capture_looks_where_the_face_is_and_marks_lost_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, asked = TinySubject(), []
+
+    def follow(frames: Iterable[np.ndarray], finder: object, expected: np.ndarray, progress: object) -> Track:
+        pictures = list(frames)
+        asked.append((pictures, expected))
+        weights = np.full((len(pictures), 52), 0.25, np.float32)
+        points = np.zeros((len(pictures), 468, 3), np.float32)
+        points[::2] = np.nan
+        return Track(points, np.ones(len(pictures)), weights)
+
+    monkeypatch.setattr(landmarks, "follow", follow)
+    monkeypatch.setattr(landmarks, "landmarker", lambda kind: kind)
+    found = capture(subject, range(10, 20))
+    ((pictures, expected),) = asked
+    assert np.array_equal(pictures[3], subject.frame(13))
+    assert np.allclose(expected[0, :2], subject.landmarks[10:20].mean(axis=(0, 1)))
+    assert 10 < expected[0, 2] < subject.width
+    lost = np.arange(10) % 2 == 0
+    assert np.isnan(found[lost]).all()
+    assert np.allclose(found[~lost], 0.25)

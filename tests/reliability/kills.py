@@ -20,7 +20,7 @@ from tests.reliability import harness, inputs
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 CHAIN = 5  # kills before a command may finish
 LONGEST = 600.0  # seconds that one command may take here
-WHEN = ("seconds", "made", "fps", "fps_device", "device_seconds", "time")
+WHEN = ("seconds", "made", "fps", "fps_device", "device_seconds", "time", "speed")
 """Keys of JSON whose values are times of the day or durations."""
 
 Again = Callable[[Path], tuple[str, ...]]

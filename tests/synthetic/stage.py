@@ -48,9 +48,16 @@ class Ball:
 
 
 def production(
-    name: str, size: int, seconds: float, seed: int, voice: str | None = None, backend: str = "ours"
+    name: str,
+    size: int,
+    seconds: float,
+    seed: int,
+    voice: str | None = None,
+    backend: str = "ours",
+    around: tuple[float, float] = (0.0, 0.0),
+    turns: str = "speech",
 ) -> Production:
-    """Stand-ins for everything."""
+    """Stand-ins for everything; the camera stands still, whatever is asked."""
     rng = np.random.default_rng(seed)
     count = round(seconds * 25)
     opening = np.abs(np.sin(np.arange(count) / 4))
@@ -69,7 +76,7 @@ def production(
         train_frames=round(0.8 * count),
     )
     ball, background = Ball(), rng.integers(0, 256, (size, size, 3), np.uint8)
-    K, _ = still_camera(size)
+    K, _ = still_camera(size, around)
 
     def camera(vertices, head, torso, axes):
         seen = np.where(

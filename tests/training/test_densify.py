@@ -71,11 +71,13 @@ def test_a_cloud_may_grow_in_the_fine_stage_too() -> None:
         assert len(set(fine[12:])) == 1, "and it ends where it was told to"
 
 
-def test_steps_are_counted_through_both_stages() -> None:
-    run_of = Trainer(tiny(), TinySubject())
-    coarse, fine = run_of.method.stages()
-    assert run_of.method.position(3) == Position(coarse, 3, 0)
-    assert run_of.method.position(coarse.iterations + 2) == Position(fine, 2, coarse.iterations)
+def test_steps_are_counted_through_both_stages_where_a_cloud_grows_in_both() -> None:
+    for settings, before in ((("gaussians.densify_fine_until=0.5",), 16), ((), 0)):
+        trainer = Trainer(tiny("audio_plane", *settings), TinySubject())
+        coarse, fine = trainer.method.stages()
+        assert trainer.method.position(3) == Position(coarse, 3, 0)
+        assert trainer.method.position(coarse.iterations + 2) == Position(fine, 2, before)
+        assert trainer.method.position(10_000) == Position(fine, fine.iterations, before)
 
 
 def test_mcmc_has_its_regularisers() -> None:

@@ -16,6 +16,7 @@ from audioplane import plots
 from audioplane.errors import UserError
 from audioplane.evaluation import user_study
 from audioplane.evaluation.user_study import CRITERIA, Clip
+from audioplane.methods.synctalk_pp.paper.form import FORM
 from audioplane.widgets import UserStudy
 from tests.widgets.people import rate
 
@@ -139,3 +140,28 @@ def test_ratings_sent_to_the_kernel_are_stored(clips: list[Clip], tmp_path: Path
     assert (stored["identity"], stored["method"]) == (widget.key[token].identity, widget.key[token].method)
     bundle = widget._repr_mimebundle_()
     assert "image/png" in (bundle[0] if isinstance(bundle, tuple) else bundle)
+
+
+def test_a_form_of_its_own(clips: list[Clip], tmp_path: Path) -> None:
+    """SyncTalk++'s five criteria from 1 to 5: the page asks them, and nothing else is taken."""
+    path = tmp_path / "ratings.csv"
+    widget: Any = UserStudy(clips, path, form=FORM)
+    assert (widget.plan["criteria"], widget.plan["low"], widget.plan["high"]) == (list(FORM.criteria), 1, 5)
+    row = {
+        "participant": "p",
+        "clip": next(iter(widget.key)),
+        "criterion": FORM.criteria[2],
+        "rating": 5,
+        "position": 0,
+    }
+    widget._receive(widget, {"kind": "ratings", "rows": [row]}, [])
+    assert widget.ratings()["rating"].tolist() == [5]
+    with pytest.raises(ValueError, match="expected 1 to 5 on Lip-sync Accuracy"):
+        widget._receive(widget, {"kind": "ratings", "rows": [{**row, "rating": 6}]}, [])
+    with pytest.raises(UserError, match="ratings are 1 to 6 on Image Fidelity"):
+        user_study.read(path)
+    ratings = user_study.simulated("x", {"one": (1,) * 5, "two": (5,) * 5}, 4, 0, form=FORM)
+    assert set(ratings["criterion"]) == set(FORM.criteria)
+    assert ratings["rating"].between(1, 5).all()
+    widget.methods = ["one", "two"]
+    assert widget.figure(ratings).axes[0].get_ylim() == (1, 5)

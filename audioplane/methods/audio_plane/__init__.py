@@ -15,7 +15,17 @@ SPEC = MethodSpec(
     presets={
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
         "demo": ("method.bf16=true", "method.expression=true"),
-        "paper": ("method.query=code",),
+        "paper": (
+            "method.query=code",
+            "audio.emphasis=1",
+            "audio.pretrain_steps=0",
+            "gaussians.start=box",
+            "gaussians.densify_until=1",
+            "gaussians.densify_fine_until=0.12",  # 3DGS' 15,000 iterations, 3,000 of them coarse
+            "gaussians.prune_opacity=0.005",
+            "gaussians.reset_every=3000",
+            "loss.motion_mask=narrow",
+        ),
     },
     tables="audioplane.methods.audio_plane.paper.tables:ALL",
     in_tables=("method.expression=false",),

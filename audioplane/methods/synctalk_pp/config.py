@@ -41,7 +41,7 @@ class SyncTalkConfig(MethodConfig):
         "loss",
         "none",
     )
-    mask_weight: float = ours(1e-4, "with mask=loss: its weight, as in SyncTalk's code")
+    mask_weight: float = ours(1e-4, "with mask=loss: its weight at the end, to which it grows; SyncTalk's code")
     expression: str = paper(
         "Eq. 5",
         "core",

@@ -252,7 +252,7 @@ class SyncTalkMethod(Method):
         """L1, LPIPS with a weight that rises when deformation begins, and a further perceptual term.
 
         SyncTalk++, Eq. 22 (static) and Eq. 24 (deforming). Without LPIPS's weights D-SSIM stands for both perceptual
-        terms. With mask=loss also what V does outside of its half (SyncTalk's code).
+        terms. With mask=loss also what V does outside of its half, with a weight that grows (SyncTalk's code).
         """
         loss, own = self.config.loss, settings(self.config)
         mouth, eyes = self.region_weights(stage)
@@ -266,7 +266,8 @@ class SyncTalkMethod(Method):
             terms["structure"] = Term(unlike, own.structure_weight)
         if stage.deforms and own.mask == "loss":
             beyond = torch.stack([branch.stray() for branch in self.each_own()]).sum()
-            terms["stray"] = Term(beyond, own.mask_weight)
+            done = (sample.iteration - self.config.schedule.coarse) / max(self.config.schedule.fine, 1)
+            terms["stray"] = Term(beyond, own.mask_weight * min(max(done, 0.0), 1.0))
         return Losses(terms, pixels.error)
 
 
