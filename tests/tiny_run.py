@@ -26,7 +26,13 @@ SHARED = (
     "schedule.checkpoint_every=7",
     "schedule.preview_every=0",
 )
-BRANCHES = ("method.resolution=8", "method.hidden=16", "method.mouth_initial=20", "method.mouth_share=0.3")
+BRANCHES = (
+    "method.resolution=8",
+    "method.hidden=16",
+    "method.mouth_initial=20",
+    "method.mouth_share=0.3",
+    "method.bf16=false",
+)
 SMALL = {
     "audio_plane": ("method.resolution=8", "method.features=8", "method.hidden=16"),
     "talking_gaussian": BRANCHES,

@@ -22,7 +22,7 @@ from typing import Any
 
 from audioplane import __version__
 from audioplane.errors import UserError
-from audioplane.runtime import memory
+from audioplane.runtime import limits, memory
 
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupts = _Interrupts()
     try:
         memory.check_room()
+        if getattr(args, "seed", None) is not None:
+            limits.between("--seed", args.seed, 0, 2**63 - 1)
         status = modules[args.command].run(args)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a full disk or pipe still becomes a sentence

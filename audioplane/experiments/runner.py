@@ -276,7 +276,8 @@ class _Progress:
     def __init__(self, missing: dict[str, Job], quiet: bool) -> None:
         from tqdm.auto import tqdm
 
-        self.folder = cache.make("records", f".progress-{os.getpid()}")
+        self._draft = files.Draft(cache.make("records") / "progress", folder=True)  # left by a killed run, it goes
+        self.folder = self._draft.path
         form = "{bar} {n:.1f}/{total} runs [{elapsed}<{remaining}]{postfix}"
         silent = quiet or not sys.stderr.isatty()  # a log wants lines, not a bar
         self._bar = tqdm(total=len(missing), disable=silent, bar_format=form, leave=False, file=sys.stderr)
@@ -310,9 +311,7 @@ class _Progress:
 
     def close(self) -> None:
         self._bar.close()
-        for path in self.folder.iterdir():
-            path.unlink(missing_ok=True)
-        self.folder.rmdir()
+        self._draft.discard()
 
 
 def keep(results: Iterable[Result], folder: Path) -> int:

@@ -351,3 +351,7 @@ def cut_out(image: np.ndarray, box: tuple[int, int, int, int] | None, size: int)
         way = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_CUBIC
         image = cv2.resize(image, (size, size), interpolation=way)
     return np.ascontiguousarray(image)
+
+
+Source = MediaReader
+"""Its old name, by which scripts still ask for it."""

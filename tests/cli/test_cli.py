@@ -106,3 +106,22 @@ def test_ctrl_c_is_not_lost_in_what_a_library_calls_back():
     done = subprocess.run([sys.executable, "-c", CALLED_BACK], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 130
     assert done.stderr.strip() == "audioplane doctor: interrupted"
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63), "999999999999999999999"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["speak", "run", "voice.wav", "--out", "f.mp4"],
+        ["speakers", "make", "adam", "--out", "made"],
+        ["prepare", "film.mp4", "--out", "made"],
+        ["train", "subject", "--out", "new"],
+        ["train-phonetic", "--out", "x.safetensors"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_seed_is_no_negative_or_endless_number(command, seed, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*command, f"--seed={seed}"]) == 2
+    assert "--seed lies between 0 and" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

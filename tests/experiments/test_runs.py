@@ -21,6 +21,7 @@ from audioplane.experiments import films, records, run_cache, runner, runs
 from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import find, jobs
 from audioplane.inference.talking_head import TalkingHead
+from audioplane.runtime import cache
 from audioplane.subject import Subject
 from tests.experiments.small_runs import TINY
 
@@ -271,3 +272,17 @@ def test_the_command_makes_a_table_of_a_prepared_video(folder, tmp_path, capsys)
     assert "5 have a record" in capsys.readouterr().out
     assert (tmp_path / "t" / "table2.csv").read_text() == first
     assert {path.suffix for path in (tmp_path / "t").iterdir()} == {".csv", ".md", ".tex"}
+
+
+def test_notes_of_progress_that_a_killed_run_left_are_removed():
+    left = cache.make("records") / ".progress.1-0123abcd.tmp"
+    left.mkdir()
+    (left / "x.json").touch()
+    first, second = runner._Progress({}, True), runner._Progress({}, True)
+    assert not left.exists()
+    assert first.folder != second.folder
+    for one in (first, second):
+        assert one.folder.is_dir()
+        (one.folder / "y.json").touch()
+        one.close()
+    assert list(cache.folder("records").iterdir()) == []

@@ -18,7 +18,7 @@ from audioplane.training.trainer import Report
 def log(folder: Path, *reports: Report) -> Path:
     scalars = Scalars(folder, every=1)
     for report in reports:
-        scalars.step(cast(Any, SimpleNamespace()), report)
+        scalars.step(cast(Any, SimpleNamespace(conditions=SimpleNamespace(codes=()))), report)
     return folder / "scalars.jsonl"
 
 
@@ -44,6 +44,7 @@ def test_scalars_of_nothing_are_none(tmp_path):
 @pytest.mark.parametrize(
     "row",
     [b"{", b"[1]", b"3", b'{"loss": "x"}', b'{"loss": NaN}', b'{"loss": true}', b'{"loss": [1]}', b"\xff", b"[" * 9999],
+    ids=["cut", "list", "number", "text", "NaN", "true", "nested", "no UTF-8", "deep"],
 )
 def test_a_damaged_log_ends_in_a_sentence(row, tmp_path):
     path = log(tmp_path, Report(0, 1, "coarse", {"loss": 0.5}, 10.0, 7))

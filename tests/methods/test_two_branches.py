@@ -213,3 +213,20 @@ def test_a_film_without_hair_is_learned_all_the_same() -> None:
     trainer.run()
     assert trainer.iteration == trainer.method.iterations
     assert registry.spec("degstalk").title == "DEGSTalk"
+
+
+def test_a_layer_is_empty_where_another_part_of_the_head_ends() -> None:
+    """The ring around the head, where a random background cannot be trusted, is doubtful for no other layer."""
+    from audioplane.methods.degstalk.model import alone, widened
+
+    trainer = Trainer(tiny("degstalk"), TinySubject())
+    sample = sample_of(trainer)
+    hair = sample.regions["hair"]
+    own = alone(sample, hair)
+    away = widened(hair, 2) == 0
+    assert (away & ~sample.known).any(), "the ring goes on around the chin"
+    assert own.known[away].all()
+    assert torch.equal(own.known[~away], sample.known[~away])
+    assert torch.equal(own.target[away], torch.broadcast_to(sample.background, own.target.shape)[away])
+    assert torch.equal(own.target[hair > 0], sample.target[hair > 0])
+    assert torch.equal(own.head, hair)

@@ -822,7 +822,8 @@ def _arguments() -> Iterator[Case]:
         "features that are none": ("speak", "run", "voice.wav", "--out", "f.mp4", "--features", "/dev/zero"),
         "sample that is none": ("speak", "run", "voice.wav", "--out", "f.mp4", "--sample", "/dev/zero"),
     }.items():
-        yield Case(name, ("subject", "run", "voice.wav"), nothing, command)
+        fine = name == "out in no folder"  # it is made, as by every command that writes a new thing
+        yield Case(name, ("subject", "run", "voice.wav"), nothing, command, fine)
 
 
 FINE = {

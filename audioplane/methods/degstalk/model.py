@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from audioplane.losses.terms import Perceptual
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from audioplane.config import Config
 
 JAW = "jawOpen"
+EDGE = 2  # pixels beyond a part of the head in which its outline may still be
 
 
 class DEGSTalkMethod(TwoBranches):
@@ -110,11 +112,22 @@ class DEGSTalkMethod(TwoBranches):
         """Hair alone; or the face without the inside of the mouth, going on a little under the hair (Sec. II-C)."""
         hair, inner = sample.regions["hair"], sample.regions["inner_mouth"]
         if branch == "hair":
-            target = torch.where(hair[..., None] > 0, sample.target, sample.background)
-            return replace(sample, target=target, head=hair)
+            return alone(sample, hair)
         if not self.own.hair:
             return without(sample, inner)
-        reach = max(1, round(self.own.dilation * hair.shape[1]))
         face = sample.head * (1.0 - hair)
-        wide = functional.max_pool2d(face[None, None], 2 * reach + 1, 1, reach)[0, 0]
-        return without(sample, torch.maximum(inner, hair * (1.0 - wide)))
+        wide = widened(face, max(1, round(self.own.dilation * hair.shape[1])))
+        return alone(sample, sample.head * wide * (1.0 - inner))
+
+
+def widened(mask: Tensor, reach: int) -> Tensor:
+    """A mask (H, W) and what is at most `reach` pixels from it, along rows and columns."""
+    return functional.max_pool2d(mask[None, None], 2 * reach + 1, 1, reach)[0, 0]
+
+
+def alone(sample: Sample, region: Tensor) -> Sample:
+    """A part (H, W) of the head over the background; where the head ends elsewhere, it is known to be empty."""
+    away = widened(region, EDGE) == 0
+    hole = away | (sample.head * (1.0 - region) > 0)
+    target = torch.where(hole[..., None], sample.background, sample.target)
+    return replace(sample, target=target, known=sample.known | away, head=region)
