@@ -158,7 +158,7 @@ def test_variants_share_what_they_do_not_change() -> None:
 
 
 def test_gradcheck() -> None:
-    field = make(small(features=2, resolution=3, hidden=4, dynamism_hidden=2)).double()
+    field = make(small(features=2, resolution=3, hidden=4, dynamism_hidden=2, mask_moves_code=True)).double()
     where = points(3).double().requires_grad_()
     code = audio().double().requires_grad_()
     parameters = [field.planes.lines, *field.prototypes, field.query.weight]

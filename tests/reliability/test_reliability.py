@@ -60,7 +60,10 @@ def test_the_harness_sees_what_it_looks_for(tmp_path: Path) -> None:
     fine = Outcome(2, "", "audioplane x: no", 0.1, 10**8, False, ())
     assert fine.faults() == []
     for outcome, words in (
-        (Outcome(TRACEBACK, "", "Traceback ...\nKeyError: 'x'", 0.1, 10**8, False, ()), "traceback: KeyError"),
+        (
+            Outcome(TRACEBACK, "", "Traceback ...\nKeyError: 'x'", 0.1, 10**8, False, ()),
+            "traceback: Traceback ... | KeyError: 'x'",
+        ),
         (Outcome(-11, "", "x", 0.1, 10**8, False, ()), "crashes: signal 11"),
         (Outcome(-9, "", "x", 20.1, 10**8, True, ()), "hangs"),
         (Outcome(2, "", "x", 0.1, 3 * 2**30, False, ()), "takes 3.0 GB"),

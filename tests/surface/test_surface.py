@@ -81,7 +81,7 @@ def test_a_grid_is_exact_near_the_surface() -> None:
     found, true = on_grid(tell, (0.0, 0.01, 0.0), 0.12), tell(nodes((0.0, 0.01, 0.0), 0.12))
     assert found.shape == (CELLS,) * 3
     assert np.abs(found - true)[np.abs(true) < 0.7 * BAND].max() == 0
-    assert np.abs(found - true).max() < 2e-3
+    assert np.abs(found - true)[true > -0.8 * RADIUS].max() < 2e-3  # not where the distance has its kink: the centre
 
 
 def test_the_mean_head_is_symmetric_and_faces_outward() -> None:
