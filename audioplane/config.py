@@ -436,7 +436,6 @@ SHARED: dict[str, tuple[str, ...]] = {
         "schedule.cache_mib=4000",
     ),
     "demo": (
-        "gaussians.surface=true",
         "schedule.coarse=700",
         "schedule.fine=2600",
         "schedule.size=256",
@@ -447,6 +446,7 @@ SHARED: dict[str, tuple[str, ...]] = {
 }
 SHARED["smoke"] = (
     *SHARED["demo"],
+    "gaussians.surface=true",  # so that all that uses it is run
     "audio.pretrain_steps=40",
     "audio.channels=16",
     "gaussians.initial=300",

@@ -1,7 +1,7 @@
 """Writes a trained head's Gaussians as a .ply, which the viewers of 3D Gaussian splatting open and turn.
 
 The head at rest, lips closed, upright where y points up, facing the viewer. A head that was trained on a surface
-(`gaussians.surface`, on in the preset demo) holds together seen from beside.
+(`--set gaussians.surface=true`) holds together seen from beside.
 """
 
 from __future__ import annotations
