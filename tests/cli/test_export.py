@@ -15,6 +15,7 @@ from tests.tiny_subject import TinySubject
 def test_a_run_becomes_a_ply(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trainer = Trainer(TINY.replace(schedule__coarse=2, schedule__fine=1), TinySubject())
     trainer.run()
+    (tmp_path / "run").mkdir()
     head = TalkingHead.export(trainer, tmp_path / "run" / "head.safetensors")
     assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "head.ply")]) == 0
     assert f"{len(head.cloud)} Gaussians" in capsys.readouterr().out
