@@ -58,9 +58,9 @@ class Draft:
             self.path.mkdir()
         else:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        self._mode = (self.target if self.target.exists() else self.path).stat().st_mode & 0o777
         self._lock = -1
         if fcntl is None:
+            self._mode = self._wanted_mode()
             return True
         try:
             self._lock = os.open(self.path, os.O_RDONLY)
@@ -69,9 +69,17 @@ class Draft:
             self._release()
             return False
         if self.path.exists():
+            self._mode = self._wanted_mode()
             return True
         self._release()
         return False
+
+    def _wanted_mode(self) -> int:
+        """The permissions of the target, or what new files get where there is none."""
+        try:
+            return self.target.stat().st_mode & 0o777
+        except FileNotFoundError:
+            return self.path.stat().st_mode & 0o777
 
     def commit(self, durable: bool = True) -> None:
         """Gives the draft its target's name.

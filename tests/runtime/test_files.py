@@ -362,3 +362,21 @@ def test_a_new_folder_that_someone_else_made_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="made by someone else meanwhile"):
         fill()
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "theirs"]
+
+
+def test_a_draft_that_another_writer_took_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, gone = os.close, []
+
+    def closed(number: int) -> None:
+        close(number)
+        for draft in () if gone else list(tmp_path.glob(".*.tmp")):
+            draft.unlink()
+            gone.append(draft)
+
+    monkeypatch.setattr(os, "close", closed)
+    files.write_bytes(tmp_path / "a", b"whole")
+    assert len(gone) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"whole"
