@@ -59,4 +59,6 @@ class FoldedBranch:
         if self.static is None:
             return self.branch.deform(condition)
         change = self._change(condition, self.static, self.branch.units)
+        if len(change) == len(self.rows):
+            return Gaussians.unpack(self.rows + change)
         return Gaussians.unpack(self.rows.index_add(0, self.moving, change))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from audioplane.runtime import threads
 from audioplane.runtime.compiled import compiled
-from audioplane.runtime.contracts import expect, indices
+from audioplane.runtime.contracts import expect
 
 LOG2_E = math.log2(math.e)
 LOG2_255 = math.log2(255.0)
@@ -204,6 +205,35 @@ def _depth_order(depths, radii):
     return order
 
 
+_FINDINGS = (
+    "",
+    "images: expected indices of images that there are",
+    "conics: expected a > 0 and c > 0 wherever the radius is not 0",
+    "means2d: holds NaN or infinity; expected finite values",
+    "conics: holds NaN or infinity; expected finite values",
+    "opacities: holds NaN or infinity; expected finite values",
+)
+
+
+@compiled()
+def _find(means2d, conics, opacities, radii, images, n_images):
+    """The number in `_FINDINGS` of what is wrong with the entries, in one pass; 0 for nothing."""
+    found = 0
+    for n in range(images.shape[0]):
+        a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
+        if images[n] < 0 or images[n] >= n_images:
+            return 1
+        if radii[n, 0] != 0 and not (a > 0 and c > 0):
+            found = 2
+        elif not (np.isfinite(means2d[n, 0]) and np.isfinite(means2d[n, 1])):
+            found = 3
+        elif not (np.isfinite(a) and np.isfinite(b) and np.isfinite(c)):
+            found = 4
+        elif not np.isfinite(opacities[n]):
+            found = 5
+    return found
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The tiles' lists: pair p says that entry `flatten_ids[p]` touches the tile whose range in `offsets` holds p.
@@ -229,7 +259,8 @@ def _check(
     depths: Tensor,
     images: NDArray[np.int32],
     n_images: int,
-) -> None:
+) -> list[NDArray[Any]]:
+    """Returns the first four, flattened, as kernels take them."""
     lead = tuple(opacities.shape)
     for name, tensor, last in (("means2d", means2d, (2,)), ("conics", conics, (3,)), ("depths", depths, ())):
         expect(name, tensor, (*lead, *last))
@@ -237,14 +268,12 @@ def _check(
     expect("radii", radii, (*lead, 2), torch.int32)
     if images.dtype != np.int32 or images.shape != (opacities.numel(),):
         raise ValueError(f"images: expected int32 ({opacities.numel()},), received {images.dtype} {images.shape}")
-    indices("images", images, n_images)
-    seen = radii[..., 0] != 0
-    ellipses = (conics[..., 0] > 0) & (conics[..., 2] > 0)  # False for NaN
-    if not bool((ellipses | ~seen).all()):
-        raise ValueError("conics: expected a > 0 and c > 0 wherever the radius is not 0")
-    for name, tensor in (("means2d", means2d), ("conics", conics), ("opacities", opacities)):
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name}: holds NaN or infinity; expected finite values")
+    flat = (means2d.reshape(-1, 2), conics.reshape(-1, 3), opacities.reshape(-1), radii.reshape(-1, 2))
+    arrays = [t.detach().contiguous().numpy() for t in flat]
+    finding = _FINDINGS[_find(*arrays, images, n_images)]
+    if finding:
+        raise ValueError(finding)
+    return arrays
 
 
 def intersect(
@@ -269,9 +298,7 @@ def intersect(
     Raises:
         ValueError: sizes or types that do not fit, an image that there is not, or an entry in sight without an ellipse.
     """
-    _check(means2d, conics, opacities, radii, depths, images, n_images)
-    flat = (means2d.reshape(-1, 2), conics.reshape(-1, 3), opacities.reshape(-1), radii.reshape(-1, 2))
-    arrays = [t.detach().contiguous().numpy() for t in flat]
+    arrays = _check(means2d, conics, opacities, radii, depths, images, n_images)
     count = len(images)
     footprints = np.empty((count, COLUMNS), np.float32)
     workers = torch.get_num_threads()
