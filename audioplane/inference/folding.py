@@ -34,7 +34,7 @@ class FoldedBranch:
     def __init__(self, branch: Branch, conditions: Sequence[Condition] = ()) -> None:
         self.branch = branch
         self.rows = branch.cloud.pack()
-        self.moving = torch.arange(len(self.rows))
+        self.moving = torch.arange(len(self.rows), device=self.rows.device)
         self.static = branch.static_features()
         if conditions and self.static is not None:
             self._rest(conditions, self.static)
