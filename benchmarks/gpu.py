@@ -126,15 +126,15 @@ def parts(iterations: int) -> dict[str, tuple[str, Callable[[], Any]]]:
     return {
         "doctor": ("what this machine has (seconds)", doctor),
         "tests": (
-            "pytest -m gpu: every method, kernels against their twins (a minute or two, not measured yet)",
+            "pytest -m gpu: every method, kernels against their twins (minutes, not measured)",
             tests,
         ),
         "speaking": (
-            f"frames a second at {SIZE} pixels, {clouds} Gaussians (about a minute, not measured yet)",
+            f"frames a second at {SIZE} pixels, {clouds} Gaussians (a minute, not measured)",
             speaking,
         ),
         "paper_head": (
-            f"an embedded speaker, preset paper, {iterations:,} fine iterations (minutes, not measured yet); "
+            f"an embedded speaker, preset paper, {iterations:,} fine iterations (minutes, not measured); "
             f"extrapolated to {PAPER_FINE:,}",
             lambda: paper_head(iterations),
         ),

@@ -1,4 +1,4 @@
-"""On a real GPU, every method through all of its parts, and the plain twins that it takes against CUDA. `pytest -m gpu`."""
+"""On a real GPU: every method through all of its parts, and CUDA against the CPU (`pytest -m gpu`)."""
 
 from __future__ import annotations
 
