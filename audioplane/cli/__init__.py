@@ -26,6 +26,7 @@ from audioplane.runtime import limits, memory
 
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
+    "demo": "audioplane.cli.demo",
     "speakers": "audioplane.cli.speakers",
     "prepare": "audioplane.cli.prepare",
     "subject": "audioplane.cli.subject",

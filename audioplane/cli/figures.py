@@ -1,8 +1,8 @@
 """Draws the paper's figures and a dot plot of each table from the records and heads on this machine.
 
-For each a PNG (screen), a PDF (print) and a JSON that says what it was drawn from; of a table also its Markdown, CSV
-and LaTeX, in the folder `tables`. Nothing is trained: a figure whose records or heads are missing stays as it is, and
-a message says so.
+For each a PNG (screen), with --pdf a PDF (print), and a JSON that says what it was drawn from; of a table also its
+Markdown, CSV and LaTeX, in the folder `tables`. Nothing is trained: a figure whose records or heads are missing stays
+as it is, and a message says so.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ratings of a user study, for fig7 (default: the empty form)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: figures of the clone)")
+    parser.add_argument("--pdf", action="store_true", help="also write each figure as a PDF, for print")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         except paper_figures.NotHereError as error:
             print(f"{name}: left as it is: {error}")
             continue
-        print(f"{name}: {', '.join(str(path) for path in paper_figures.keep(figure, sources, name, args.preset, out))}")
+        written = paper_figures.keep(figure, sources, name, args.preset, out, args.pdf)
+        print(f"{name}: {', '.join(map(str, written))}")
         if name in tables.every():
             texts = paper_figures.table_result(name, args.preset).save(out / "tables")
             print(f"{name}: {', '.join(str(path) for path in texts)}")

@@ -226,6 +226,8 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+    from audioplane.experiments import notebook_pictures
+
     begin = time.monotonic()
     content = nbformat.read(notebook, as_version=4)
     cells = sum(cell.cell_type == "code" for cell in content.cells)
@@ -241,6 +243,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     try:
         client.execute()
         keep_pictures(content)
+        notebook_pictures.fit(content)
         files.write_text(notebook, nbformat.writes(content).rstrip("\n") + "\n")
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure).strip() or type(failure).__name__

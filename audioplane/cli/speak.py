@@ -23,7 +23,9 @@ HELP = "make a video of a trained head that speaks a recording"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, or a head.safetensors")
+    parser.add_argument(
+        "run", type=Path, metavar="RUN", help="a run's folder, a head.safetensors, or a head that ships (adam)"
+    )
     parser.add_argument(
         "voice",
         type=Path,

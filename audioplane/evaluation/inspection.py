@@ -53,9 +53,9 @@ def movement(head: TalkingHead, codes: Tensor, times: Sequence[float] = ()) -> t
     moved, weights = [], []
     for code, time in zip(codes, times or [0.0] * len(codes), strict=True):
         condition, shifts, shares = head.condition(code, time), [], []
-        for branch in head.method.each():
-            one = branch.deformation(condition)
-            shifts.append(1e3 * displacement(one.offsets, one.weight, branch.units)[:, :3])
+        for folded in head.branches.values():
+            one = folded.deformation(condition)
+            shifts.append(1e3 * displacement(one.offsets, one.weight, folded.branch.units)[:, :3])
             shares.append(torch.ones(len(one.offsets)) if one.weight is None else one.weight[:, 0])
         moved.append(torch.cat(shifts))
         weights.append(torch.cat(shares))

@@ -40,7 +40,8 @@ LEAST = {
     "opening_correlation": 0.05,
 }
 """Lengths below which a scale of dots says nothing."""
-DPI = {"png": 110, "pdf": 150}
+SCREEN_DPI, PRINT_DPI = 96, 150
+PDF_METADATA = {"CreationDate": None, "Producer": None}
 
 
 class NotHereError(Exception):
@@ -200,17 +201,19 @@ def draw(name: str, preset: str, ratings: Sequence[Path] = ()) -> tuple[Figure, 
     return (drawn[name](context) if name in drawn else dots(context, name)), context.sources
 
 
-def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path) -> list[Path]:
-    """Writes NAME.png for a screen, NAME.pdf for print, and NAME.json, which says where they come from."""
+def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path, has_pdf: bool = False) -> list[Path]:
+    """Writes NAME.png for a screen, NAME.pdf for print if asked, and NAME.json, which says where they come from."""
     import matplotlib
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # says of matplotlib's own fonts that they are old
     files.make_folder(folder)
     paths = []
-    for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
+    for ending, dpi, metadata in (("png", SCREEN_DPI, {"Software": None}), ("pdf", PRINT_DPI, PDF_METADATA))[
+        : 1 + has_pdf
+    ]:
         path = folder / f"{name}.{ending}"
         with files.atomic_path(path) as draft, matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
-            figure.savefig(draft, format=ending, dpi=DPI[ending], metadata=metadata)
+            figure.savefig(draft, format=ending, dpi=dpi, metadata=metadata)
         paths.append(path)
     about = {
         "figure": name,

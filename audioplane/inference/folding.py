@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from audioplane.methods.base import Branch
-from audioplane.methods.types import Condition
+from audioplane.methods.types import Condition, Deformed
 from audioplane.splat.gaussians import Gaussians, displacement
 
 STILL = 0.15
@@ -25,15 +25,25 @@ class FoldedBranch:
     Args:
         branch: trained.
         conditions: of the training voice, by which Gaussians that rest are told; none for no sparse evaluation.
+        stored: `moving` and `static` as a packed head has them, with the resting Gaussians at their mean offset in the
+            cloud; None to compute them.
 
     Attributes:
         rows: packed Gaussians (N, P); those that rest stand at their mean offset. moving: indices of the others, (M,).
         static: S of the moving ones, (M, W), or None where the branch cannot be folded.
     """
 
-    def __init__(self, branch: Branch, conditions: Sequence[Condition] = ()) -> None:
+    def __init__(
+        self, branch: Branch, conditions: Sequence[Condition] = (), stored: tuple[Tensor, Tensor] | None = None
+    ) -> None:
         self.branch = branch
         self.rows = branch.cloud.pack()
+        self.static: Tensor | None
+        self.is_packed = False
+        if stored is not None:
+            self.moving, self.static = stored
+            self.is_packed = True
+            return
         self.moving = torch.arange(len(self.rows))
         self.static = branch.static_features()
         if conditions and self.static is not None:
@@ -49,6 +59,16 @@ class FoldedBranch:
         self.rows = torch.where(moving[:, None], self.rows, self.rows + mean * self.branch.units)
         self.moving = moving.nonzero()[:, 0]
         self.static = static[self.moving].contiguous()
+
+    def deformation(self, condition: Condition) -> Deformed:
+        """What every Gaussian does in a frame; those of a packed head that rest do nothing."""
+        if not self.is_packed or self.static is None:
+            return self.branch.deformation(condition)
+        moved = self.branch.decode(self.static, self.branch.modulation(self.branch.vector(condition)))
+        offsets = self.rows.new_zeros(self.rows.shape).index_copy(0, self.moving, moved.offsets)
+        if moved.weight is None:
+            return Deformed(offsets)
+        return Deformed(offsets, self.rows.new_zeros(len(self.rows), 1).index_copy(0, self.moving, moved.weight))
 
     def _change(self, condition: Condition, static: Tensor, units: Tensor) -> Tensor:
         moved = self.branch.decode(static, self.branch.modulation(self.branch.vector(condition)))

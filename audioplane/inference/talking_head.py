@@ -8,7 +8,7 @@ Inference is folded (`inference.folding`); `sparse=False` moves all Gaussians, e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,7 +20,7 @@ from torch import Tensor
 from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import SAMPLE_RATE, Features, count_frames, voice_digest
 from audioplane.errors import UserError
-from audioplane.inference import arguments, compositing, expressions
+from audioplane.inference import arguments, compositing, expressions, packing
 from audioplane.inference import poses as head_poses
 from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.folding import FoldedBranch
@@ -36,6 +36,7 @@ from audioplane.splat.gaussians import Gaussians, splat
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
+    from audioplane.inference.packing import Stored
     from audioplane.inference.portrait import Portrait
     from audioplane.training.trainer import Trainer
 
@@ -60,13 +61,22 @@ class TalkingHead:
     Args:
         method: trained. about: JSON of the file. extras: tensors of the file that are not the method's.
         sparse: evaluate only the Gaussians that move.
+        stored: what a packed head's file holds of each branch, see `inference.packing`.
 
     Attributes:
         branches: name -> the folded branch, see `inference.folding`.
+        is_packed: whether it comes from a packed file.
     """
 
     @_exact
-    def __init__(self, method: Method, about: dict[str, Any], extras: dict[str, Tensor], sparse: bool = True) -> None:
+    def __init__(
+        self,
+        method: Method,
+        about: dict[str, Any],
+        extras: dict[str, Tensor],
+        sparse: bool = True,
+        stored: Mapping[str, Stored] | None = None,
+    ) -> None:
         self.method, self.about, self.extras = method.eval().requires_grad_(False), about, extras
         self.config, self.fps = method.config, float(about["fps"])
         self.width, self.height = int(about["width"]), int(about["height"])
@@ -76,6 +86,10 @@ class TalkingHead:
         self.own_range = None
         if method.expression:
             self.own_range = OwnRange.fit(extras["expression"].numpy(), method.expression)
+        self.is_packed = bool(stored)
+        if stored:
+            self.branches = packing.restore(method, stored)
+            return
         known = self._known_conditions() if sparse else []
         self.branches = {name: FoldedBranch(branch, known) for name, branch in method.named()}
 
@@ -93,23 +107,32 @@ class TalkingHead:
     def load(path: str | Path, sparse: bool = True) -> TalkingHead:
         """A head from its file, or from the folder of its run. Nothing in the file is executed.
 
+        Args:
+            path: of the file or folder, or the name of a head that ships ("adam").
+            sparse: evaluate only the Gaussians that move.
+
         Raises:
-            UserError: no such file, damaged, of another version, or not a head.
+            UserError: no such file, damaged, of another version, or not a head; a packed head that is to evaluate
+                every Gaussian.
         """
+        from audioplane.inference import shipped
         from audioplane.inference.export import KIND, rebuild
 
-        path = Path(path)
+        path = shipped.find(path)
         path = path / "head.safetensors" if path.is_dir() else path
         tensors, about = checkpoint.load(path)
         if about.get("kind") != KIND:
             raise UserError(f"{path} is not a talking head; train one with `audioplane train`")
+        tensors, stored = packing.unpack(tensors, about, str(path))
+        if stored and not sparse:
+            raise UserError(f"{path}: {packing.HELP}")
         try:
             method = rebuild(tensors, about, str(path))
         except (KeyError, RuntimeError, IndexError, TypeError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()[:120]
             raise UserError(f"{path} does not fit this version of audioplane ({reason}); train it again") from error
         extras = {name: t for name, t in tensors.items() if not name.startswith(("model/", "rows/"))}
-        return TalkingHead(method, about, extras, sparse)
+        return TalkingHead(method, about, extras, sparse, stored)
 
     # Gaussians
 
