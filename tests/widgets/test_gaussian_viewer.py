@@ -315,8 +315,9 @@ def test_one_speaks_at_a_time(ball: TalkingHead, tmp_path: Path, open_page: Call
         document.body.append(second);
         new first.constructor(first.model, second);
         for (const sound of document.querySelectorAll('audio')) sound.loop = true;
-        for (const button of document.querySelectorAll('.ap-play')) button.click();
     }""")
-    page.wait_for_function(
-        "[...document.querySelectorAll('audio')].map((sound) => sound.paused).join() === 'true,false'"
-    )
+    paused = "[...document.querySelectorAll('audio')].map((sound) => sound.paused).join()"
+    page.locator(".ap-play").nth(0).click()
+    page.wait_for_function(f"{paused} === 'false,true'")
+    page.locator(".ap-play").nth(1).click()
+    page.wait_for_function(f"{paused} === 'true,false'")
