@@ -185,6 +185,7 @@ def test_views_colours_and_questions(
         assert not np.array_equal(picture(page, 5), before), key
     page.keyboard.press("0")
     assert np.array_equal(picture(page, 5), front)
+    page.hover("canvas")
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"{VIEWER}.state.zoom > 1.4")
     canvas = page.locator("canvas").bounding_box()

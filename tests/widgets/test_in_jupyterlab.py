@@ -275,12 +275,10 @@ def test_a_restarted_kernel_is_noticed(opened: Opened) -> None:
         lab.ask(f"kernels/{kernel['id']}/restart", "POST")
     page.wait_for_timeout(1000)
     for number in (DRIVER, SCRUBBER):
-        cell = opened.cell(number)
-        cell.locator("select").nth(int(number == DRIVER)).press("ArrowDown")
-        cell.get_by_text("No kernel answers").wait_for()
-    cell = opened.cell(FIGURE)
-    cell.get_by_label("time").press("Home")
-    cell.get_by_text("No kernel answers").wait_for()
+        opened.cell(number).locator("select").nth(int(number == DRIVER)).press("ArrowDown")
+    opened.cell(FIGURE).get_by_label("time").press("Home")
+    for number in (DRIVER, SCRUBBER, FIGURE):
+        opened.cell(number).get_by_text("No kernel answers").wait_for()
     cell = opened.cell(STUDY)
     cell.get_by_label("participant code").fill("p 8")
     cell.get_by_role("button", name="Begin").click()
