@@ -31,7 +31,8 @@ INDEX = """# audioplane
 :caption: Guides
 docs/using
 docs/inputs
-docs/on_a_gpu
+docs/gpu
+docs/widgets
 docs/add_a_method
 docs/status
 docs/measures
@@ -71,7 +72,7 @@ nb_execution_mode = "off"
 nb_mime_priority_overrides = [("html", "image/jpeg", 5), ("html", "image/png", 6)]
 myst_enable_extensions, myst_heading_anchors = ["dollarmath", "amsmath"], 4
 autoapi_dirs, autoapi_root, autoapi_add_toctree_entry = [{package!r}], "api", True
-autoapi_ignore = ["*/pretrained/*"]
+autoapi_ignore = [f"*/{room}/*" for room in {hidden!r}]
 autoapi_options = ["members", "show-module-summary"]
 autoapi_python_class_content = "both"
 exclude_patterns = ["README.md"]
@@ -98,7 +99,10 @@ def gather() -> None:
         shutil.copy(origin, place)
         pages.append(place.relative_to(SOURCE).with_suffix("").as_posix())
     (SOURCE / "index.md").write_text(INDEX.replace(":PAGES:", "\n".join(pages)), encoding="utf-8")
-    (SOURCE / "conf.py").write_text(SETTINGS.replace("{package!r}", repr(str(ROOT / "audioplane"))), encoding="utf-8")
+    (SOURCE / "conf.py").write_text(
+        SETTINGS.replace("{package!r}", repr(str(ROOT / "audioplane"))).replace("{hidden!r}", repr(HIDDEN)),
+        encoding="utf-8",
+    )
 
 
 class _Links(html.parser.HTMLParser):

@@ -12,7 +12,7 @@ SILENT_DB = -60.0  # of full scale: a step that is quieter is silent, however qu
 PAUSE = 20  # steps before and after a voice that still belong to speech: its short pauses
 
 
-def speech_steps(samples: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+def speech_steps(samples: NDArray[np.float32], count: int, before: int = 0) -> NDArray[np.bool_]:
     """Which steps of 20 ms belong to speech, short pauses included.
 
     A step is voiced where it is within `ACTIVE_DB` of the loudest and above `SILENT_DB`; speech are the voiced steps
@@ -21,6 +21,7 @@ def speech_steps(samples: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
     Args:
         samples: (n,) 16 kHz.
         count: of steps; step i is centred at sample 320 i.
+        before: samples of silence to put in front.
 
     Returns:
         (count,).
@@ -28,8 +29,8 @@ def speech_steps(samples: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
     power = np.zeros(count)
     for first in range(0, count, PIECE):  # hours of squares would be large
         steps = min(PIECE, count - first)
-        a = first * STEP - STEP // 2
-        piece = samples[max(a, 0) : a + steps * STEP]
+        a = first * STEP - STEP // 2 - before
+        piece = samples[max(a, 0) : max(a + steps * STEP, 0)]
         squares = np.zeros(steps * STEP)
         squares[max(-a, 0) : max(-a, 0) + len(piece)] = np.square(piece, dtype=np.float64)
         power[first : first + steps] = squares.reshape(steps, STEP).mean(axis=1)

@@ -10,7 +10,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,8 +25,6 @@ from audioplane.runtime import arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from audioplane.audio.phonetic import FeatureSteps
 
 
 def count_frames(samples: np.ndarray, fps: float) -> int:
@@ -94,12 +92,20 @@ class AugmentedCopies:
     places: np.ndarray
 
 
+class Steps(Protocol):
+    """Features of a voice, every 20 ms, (n, C): an array, or what computes them when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, steps: slice, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class StepsBeside:
     """Two kinds of features of one voice side by side, (n, C) each, in slices as they are asked for."""
 
-    first: FeatureSteps | np.ndarray
-    second: FeatureSteps | np.ndarray
+    first: Steps
+    second: Steps
 
     def __len__(self) -> int:
         return min(len(self.first), len(self.second))
@@ -117,7 +123,7 @@ class LazyWindows:
         starts: (T,), see `window_starts`. window: steps of each.
     """
 
-    steps: FeatureSteps | StepsBeside | np.ndarray
+    steps: Steps
     starts: np.ndarray
     window: int
 
@@ -206,7 +212,7 @@ class Features:
         return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
 
     def windows(self, samples: np.ndarray, fps: float, model: str = "") -> LazyWindows | Tensor:
-        """As a call; windows of a long voice are cut, and its phonetic features computed, when they are asked for.
+        """As a call; windows of a long voice are cut when they are asked for, most features computed then as well.
 
         Args:
             samples: (n,) 16 kHz. fps: of the video. model: DeepSpeech only: this voice's own .npy.
@@ -214,24 +220,30 @@ class Features:
         import torch
 
         kind = self.config.features
-        if kind not in (*PHONETIC, *WHISPER) or len(samples) <= LONG * STEP:
+        if kind not in (*PHONETIC, *WHISPER, "mel") or len(samples) <= LONG * STEP:
             return torch.from_numpy(self(samples, fps, model=model))
         from audioplane.audio.phonetic import FeatureSteps
+        from audioplane.audio.whisper import WhisperSteps, load
 
         before, frames = half_step(self.config.window), count_frames(samples, fps)
-        found: list[FeatureSteps | np.ndarray] = []
+        prior_only = self.config.normalise == "subject"
+        found: list[Steps] = []
         if kind in WHISPER:
-            found.append(self._whisper_steps(_padded(samples, before), own_voice=False))
+            network = load(self.config.model, self.config.block)
+            prior = _first(self.statistics, network.channels)
+            found.append(WhisperSteps(samples, network, prior, prior_only, before))
         if kind in PHONETIC:
-            prior_only, prior = self.config.normalise == "subject", _last(self.statistics, mel_bands(self.config))
+            prior = _last(self.statistics, mel_bands(self.config))
             found.append(FeatureSteps(samples, PHONETIC[kind], prior, prior_only, before))
+        if kind == "mel":
+            found.append(self._mel_steps(samples, False, before))
         steps = found[0] if len(found) == 1 else StepsBeside(found[0], found[1])
         starts = window_starts(frames, fps, self.config.window, -before / STEP)
         return LazyWindows(steps, starts, self.config.window)
 
-    def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
-        """Log-mel, standardised: (steps, bands)."""
-        steps = log_mel(samples, self.config.mel_bands)
+    def _mel_steps(self, samples: np.ndarray, own_voice: bool, before: int = 0) -> np.ndarray:
+        """Log-mel, standardised, with so many samples of silence in front: (steps, bands)."""
+        steps = log_mel(samples, self.config.mel_bands, before)
         if self.config.normalise == "voice" and not own_voice:
             return standardise(steps, self.statistics)[0]
         assert self.statistics is not None

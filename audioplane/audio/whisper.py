@@ -35,6 +35,8 @@ HEAD = 64  # channels of one attention head, in every Whisper
 FILE = "whisper.safetensors"
 LONGEST = 1500  # states of one piece, 30 s: as many positions as Whisper was trained with
 PIECE, OVERLAP = 750, 250  # states of the pieces that a recording is cut into, and how many two neighbours share
+STATES_PIECE = 6_000  # states of a long voice that are computed at once, two minutes: a multiple of PIECE - OVERLAP
+KEPT = 20  # such pieces that are kept: 40 minutes, 61 MB of 128 channels
 MEL_DB = 40.0  # of one unit of Whisper's spectrogram
 LOUDEST, MOST_GAIN = 1.5, 1.0  # of a levelled spectrogram, in its units: largest value, most amplification
 PRIOR_STEPS = 100  # weight of a subject's own statistics where another voice is standardised
@@ -52,15 +54,23 @@ def whisper_mel(samples: NDArray[np.float32], bands: int = 80) -> NDArray[np.flo
         recording, plus 4, over 4.
     """
     samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
-    padded = torch.from_numpy(np.pad(samples, WINDOW // 2, mode="reflect"))
-    filters, window = torch.from_numpy(_filters(bands)), torch.hann_window(WINDOW)
     log = torch.empty(len(samples) // HOP, bands)
     for start in range(0, len(log), MEL_PIECE):
-        stop = min(start + MEL_PIECE, len(log))
-        piece = padded[start * HOP : (stop - 1) * HOP + WINDOW]
-        power = torch.stft(piece, WINDOW, HOP, window=window, center=False, return_complex=True).abs().square()
-        log[start:stop] = (filters @ power).clamp_min_(1e-10).log10_().T
+        log[start : start + MEL_PIECE] = _log_mel(samples, bands, start, min(start + MEL_PIECE, len(log)))
     return log.clamp_min_(log.max() - 8.0).add_(4.0).div_(4.0).numpy()
+
+
+def _log_mel(samples: NDArray[np.float32], bands: int, start: int, stop: int, before: int = 0) -> Tensor:
+    """Log-mel to base 10 of the steps `start` to `stop` of a voice, mirrored at its ends: (stop - start, bands).
+
+    `before` samples of silence are put in front.
+    """
+    places = np.abs(np.arange(start * HOP, (stop - 1) * HOP + WINDOW) - WINDOW // 2)
+    last = before + len(samples) - 1
+    places = np.where(places > last, 2 * last - places, places) - before
+    piece = torch.from_numpy(np.where(places < 0, np.float32(0), samples[places]))
+    power = torch.stft(piece, WINDOW, HOP, window=torch.hann_window(WINDOW), center=False, return_complex=True).abs()
+    return (torch.from_numpy(_filters(bands)) @ power.square_()).clamp_min_(1e-10).log10_().T
 
 
 @functools.cache
@@ -202,13 +212,97 @@ def _fade() -> Tensor:
     return (torch.minimum(place, PIECE - place) / OVERLAP).clamp_max(1.0)
 
 
-def level(mel: NDArray[np.float32]) -> NDArray[np.float32]:
+def level(mel: NDArray[np.float32], loudest: float | None = None) -> NDArray[np.float32]:
     """Whisper's spectrogram as if its loudest value were `LOUDEST`; what is nearly silent becomes no louder than that.
 
     So a quiet recording gives the features of a loud one, and silence those of a pause.
+
+    Args:
+        mel: (n, bands). loudest: value of the recording that it is a part of; default its own.
     """
-    gain = min(LOUDEST - float(mel.max()), MOST_GAIN)
+    gain = min(LOUDEST - (float(mel.max()) if loudest is None else loudest), MOST_GAIN)
     return np.maximum(mel + gain, LOUDEST - 2.0)
+
+
+class WhisperSteps:
+    """What `extract` returns of a long voice, computed in pieces where they are asked for.
+
+    Neither the spectrogram nor all states lie in memory at once: a first pass finds the loudest value, a second the
+    mean and spread of the states. States of the first pieces are kept from it, all others are computed again.
+
+    Args:
+        samples: (n,) 16 kHz. features: of an encoder. prior, prior_only: see `standardise_states`.
+        before: samples of silence to put in front.
+    """
+
+    def __init__(
+        self,
+        samples: NDArray[np.float32],
+        features: WhisperFeatures,
+        prior: Statistics | None = None,
+        prior_only: bool = False,
+        before: int = 0,
+    ) -> None:
+        self.samples, self.features, self.before = samples, features, before
+        self.mel_count = (before + len(samples)) // HOP
+        self._mel: dict[int, Tensor] = {}
+        self._states: dict[int, NDArray[np.float32]] = {}
+        starts = range(0, self.mel_count, MEL_PIECE)
+        self.loudest = max(float(self._log_mel(start // MEL_PIECE).max()) for start in starts)
+        self.mean, self.spread = self._statistics(prior, prior_only)
+
+    def __len__(self) -> int:
+        return -(-self.mel_count // 2)
+
+    def __getitem__(self, steps: slice) -> NDArray[np.float32]:
+        """The features of some steps, (k, C); faster in rising order."""
+        first, last = steps.start // STATES_PIECE, (steps.stop - 1) // STATES_PIECE
+        self._states = {k: v for k, v in self._states.items() if k < KEPT or first <= k <= last}
+        states = np.concatenate([self._piece(number) for number in range(first, last + 1)])
+        states = states[steps.start - first * STATES_PIECE : steps.stop - first * STATES_PIECE]
+        return ((states - self.mean) / self.spread).astype(np.float32)
+
+    def _statistics(
+        self, prior: Statistics | None, prior_only: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and spread by which states are standardised, (C,) each; as in `standardise_states`."""
+        speech, channels = speech_steps(self.samples, len(self), self.before), self.features.channels
+        if prior_only and prior is not None:
+            speech[:] = False
+        total, square = np.zeros(channels), np.zeros(channels)
+        for start in range(0, len(self) if speech.any() else 0, STATES_PIECE):
+            chosen = self._piece(start // STATES_PIECE)[speech[start : start + STATES_PIECE]].astype(np.float64)
+            total, square = total + chosen.sum(axis=0), square + np.square(chosen).sum(axis=0)
+            self._states = {k: v for k, v in self._states.items() if k < KEPT}
+        mean, spread = np.zeros(channels), np.ones(channels)
+        if speech.sum() > 1:
+            mean = total / speech.sum()
+            spread = np.sqrt(np.maximum(square / speech.sum() - mean**2, 0))
+        return _with_prior(mean, spread, int(speech.sum()), prior, prior_only)
+
+    def _piece(self, number: int) -> NDArray[np.float32]:
+        """The states of one piece, not standardised; pieces of Whisper lie as in those of a whole recording."""
+        if number not in self._states:
+            start, stop = number * STATES_PIECE, min((number + 1) * STATES_PIECE, len(self))
+            first = max(start - (PIECE - OVERLAP), 0)
+            last = min(stop + OVERLAP, len(self))
+            found = self.features.of_mel(self._levelled(2 * first, min(2 * last, self.mel_count)))
+            self._states[number] = found[start - first : stop - first]
+        return self._states[number]
+
+    def _levelled(self, start: int, stop: int) -> NDArray[np.float32]:
+        """The spectrogram of some steps, as `level(whisper_mel())` has it."""
+        first, last = start // MEL_PIECE, (stop - 1) // MEL_PIECE
+        self._mel = {number: self._log_mel(number) for number in range(first, last + 1)}
+        log = torch.cat(list(self._mel.values()))[start - first * MEL_PIECE : stop - first * MEL_PIECE]
+        mel = log.clamp_min(self.loudest - 8.0).add_(4.0).div_(4.0).numpy()
+        return level(mel, float(np.float32(self.loudest + 4.0)) / 4.0)
+
+    def _log_mel(self, number: int) -> Tensor:
+        if number in self._mel:
+            return self._mel[number]
+        start, stop = number * MEL_PIECE, min((number + 1) * MEL_PIECE, self.mel_count)
+        return _log_mel(self.samples, self.features.encoder.bands, start, stop, self.before)
 
 
 @functools.cache
@@ -261,11 +355,18 @@ def standardise_states(
     mean, spread = np.zeros(states.shape[1]), np.ones(states.shape[1])
     if speech.sum() > 1:
         mean, spread = states[speech].mean(axis=0), states[speech].std(axis=0)
-    if prior is not None:
-        own = 0.0 if prior_only else speech.sum() / (speech.sum() + PRIOR_STEPS)
-        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
-    spread = np.maximum(spread, 1e-3)
+    mean, spread = _with_prior(mean, spread, int(speech.sum()), prior, prior_only)
     return ((states - mean) / spread).astype(np.float32), (mean, spread)
+
+
+def _with_prior(
+    mean: NDArray, spread: NDArray, count: int, prior: Statistics | None, prior_only: bool
+) -> tuple[NDArray, NDArray]:
+    """Mean and spread of so many steps, with those of another recording that count as `PRIOR_STEPS` more."""
+    if prior is not None:
+        own = 0.0 if prior_only else count / (count + PRIOR_STEPS)
+        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
+    return mean, np.maximum(spread, 1e-3)
 
 
 def extract(

@@ -30,8 +30,10 @@ from audioplane.experiments.tables import find as find_table
 from audioplane.runtime import cache, clone, documents, files
 
 if TYPE_CHECKING:
-    from audioplane.training.trainer import Report, Trainer
+    from audioplane.training.report import Report
+    from audioplane.training.trainer import Trainer
 
+NOTES = "progress"  # the folder beside the records in which workers note how far they are
 EVERY = 0.5  # seconds between two checks of the workers
 
 
@@ -154,6 +156,7 @@ def run_all(
     found = {key: record for key, job in by_key.items() if (record := find(job))}
     missing = {key: job for key, job in by_key.items() if key not in found}
     if not missing:
+        files.remove_leftovers(cache.folder("records"), NOTES)  # of one that was killed when all was done
         return found, {}
     # spawn: a forked child would inherit compiled kernels' threads in an unknown state
     context = multiprocessing.get_context("spawn")
@@ -276,7 +279,7 @@ class _Progress:
     def __init__(self, missing: dict[str, Job], quiet: bool) -> None:
         from tqdm.auto import tqdm
 
-        self._draft = files.Draft(cache.make("records") / "progress", folder=True)  # left by a killed run, it goes
+        self._draft = files.Draft(cache.make("records") / NOTES, folder=True)  # left by a killed run, it goes
         self.folder = self._draft.path
         form = "{bar} {n:.1f}/{total} runs [{elapsed}<{remaining}]{postfix}"
         silent = quiet or not sys.stderr.isatty()  # a log wants lines, not a bar

@@ -7,6 +7,8 @@ the eyes rest on a point they turn against the head.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from audioplane.motion.timing import Timing, ease, smooth_noise
@@ -26,6 +28,7 @@ def gaze(timing: Timing, head_degrees: np.ndarray, rng: np.random.Generator) -> 
     target = np.zeros((timing.count, 2))
     at = np.zeros(2)
     clock, away_until = 0.0, -1.0
+    moves: list[tuple[float, float, np.ndarray, np.ndarray]] = []
     phrase_starts = np.array([a for a, _ in timing.phrases])
     while True:
         clock += float(np.clip(rng.lognormal(np.log(0.85), 0.55), 0.2, 4.0))
@@ -42,9 +45,11 @@ def gaze(timing: Timing, head_degrees: np.ndarray, rng: np.random.Generator) -> 
             aim = rng.normal(0, [1.3, 0.9])  # between a listener's eyes and mouth
             clock_next = clock
         duration = 0.021 + 0.0022 * float(np.linalg.norm(aim - at))
-        moving = times >= clock
-        target[moving] = at + (aim - at) * ease((times[moving] - clock) / duration)[:, None]
+        moves.append((clock, duration, at, aim))
         at, clock = aim, clock_next
+    for (start, duration, before, after), (end, *_) in pairwise([*moves, (np.inf, 0.0, at, at)]):
+        moving = slice(*np.searchsorted(times, [start, end]))
+        target[moving] = before + (after - before) * ease((times[moving] - start) / duration)[:, None]
     drift = np.stack([smooth_noise(timing.count, 0.25, rng) for _ in range(2)], axis=1)
     return np.clip(target - head_degrees + 0.12 * drift, -24, 24)
 

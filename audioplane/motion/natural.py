@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from audioplane.motion.blinks import blinks
-from audioplane.motion.expression import expression
+from audioplane.motion.expression import brows
 from audioplane.motion.gaze import LOOK_DEGREES, gaze
 from audioplane.motion.own_range import CONTROLS, OwnRange, readings
 from audioplane.motion.timing import Timing, sample, timing_of_sound
@@ -38,12 +38,12 @@ def natural_expression(
 
 def _shares(timing: Timing, seed: int, head: np.ndarray) -> np.ndarray:
     """Shares of `CONTROLS` at the rate of the tracks: (n, C)."""
-    weights = expression(timing, _generator(seed, "expression"))
+    weights = brows(timing, _generator(seed, "expression"))
     names = [name for name in weights if name.startswith("brow")]
-    brows = readings(np.stack([weights[name] for name in names], axis=1), names)[:, CONTROLS.index("brows")]
+    raised = readings(np.stack([weights[name] for name in names], axis=1), names)[:, CONTROLS.index("brows")]
     looking = gaze(timing, head, _generator(seed, "gaze")) / LOOK_DEGREES
     closed = blinks(timing, _generator(seed, "blinks")).mean(axis=1)
-    found = {"gaze_x": looking[:, 0], "gaze_y": looking[:, 1], "brows": brows - np.median(brows)}
+    found = {"gaze_x": looking[:, 0], "gaze_y": looking[:, 1], "brows": raised - np.median(raised)}
     shares = {"blink": closed}
     for name, track in found.items():
         ahead, back = USUAL[name]

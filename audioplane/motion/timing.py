@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from audioplane.subject.phonemes import VOWELS, Phoneme
 
 TRACK_RATE = 200  # Hz of the tracks, before they are sampled at video frames
+PIECE = 24_000  # samples of a track that are computed from sound at once: two minutes
 PAUSE = 0.16  # seconds; a shorter gap does not close the mouth
 
 
@@ -46,6 +47,12 @@ class Timing:
     @property
     def times(self) -> np.ndarray:
         return np.arange(self.count) / TRACK_RATE
+
+    def stretch(self, start: float, end: float) -> tuple[slice, np.ndarray]:
+        """Which samples of a track lie between two moments in seconds, with one more on either side; their times."""
+        first = min(max(int(np.floor(start * TRACK_RATE)), 0), self.count)
+        last = min(max(int(np.ceil(end * TRACK_RATE)) + 1, first), self.count)
+        return slice(first, last), np.arange(first, last) / TRACK_RATE
 
     def speaking(self, blur: float = 0.25) -> np.ndarray:
         """1 within phrases, 0 in long pauses, blurred by `blur` seconds; at `TRACK_RATE`."""
@@ -100,11 +107,13 @@ def timing_of_sound(audio: np.ndarray, seconds: float, rate: int = 16_000) -> Ti
 
 def _loudness(audio: np.ndarray, count: int, rate: int) -> np.ndarray:
     """Root mean square of a sound at `TRACK_RATE`, over about 0.05 s: (count,); silence beyond its end."""
-    step = rate // TRACK_RATE
-    padded = np.zeros(count * step)
-    given = np.asarray(audio, np.float64)[: len(padded)]
-    padded[: len(given)] = given
-    power = np.square(padded).reshape(count, step).mean(axis=1)
+    step, power = rate // TRACK_RATE, np.zeros(count)
+    for first in range(0, count, PIECE):  # hours of squares would be large
+        steps = min(PIECE, count - first)
+        given = np.asarray(audio[first * step : (first + steps) * step], np.float64)
+        squares = np.zeros(steps * step)
+        squares[: len(given)] = np.square(given)
+        power[first : first + steps] = squares.reshape(steps, step).mean(axis=1)
     return np.sqrt(np.maximum(gaussian_filter1d(power, 0.025 * TRACK_RATE, mode="constant"), 0))
 
 

@@ -67,12 +67,21 @@ def fill_hull(points: np.ndarray, height: int, width: int) -> np.ndarray:
     return (columns >= left[:, None]) & (columns <= right[:, None])
 
 
+def distance_to(mask: np.ndarray) -> np.ndarray:
+    """Pixels from each pixel's centre to the nearest one of `mask` (H x W bool): H x W float64.
+
+    OpenCV's roots differ in the last bit from process to process, by which thread takes which rows; their squares are
+    whole numbers, so that rounding gives the same distances every time.
+    """
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(away, dtype=np.float64)))
+
+
 def grow(mask: np.ndarray, radius: float) -> np.ndarray:
     """H x W bool: `mask` dilated by a disc of `radius` pixels."""
     if radius < 0.5 or not mask.any():
         return mask
-    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return away <= radius
+    return distance_to(mask) <= radius
 
 
 def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:

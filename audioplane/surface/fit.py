@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
-from audioplane.subject.masks import FACE, HAIR
+from audioplane.subject.masks import FACE, HAIR, distance_to
 from audioplane.surface.field import Surface, distances, on_grid
 from audioplane.surface.landmarks import in_space
 from audioplane.surface.mean_head import mean_head
@@ -185,7 +185,7 @@ def _inflated(
     lock: NDArray, body: NDArray, subject: Subject, t: int, metre: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Front and back of the pixels of `lock`, rounded towards the outline of `body`."""
-    breadth = cv2.distanceTransform(body.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / metre
+    breadth = distance_to(~body) / metre
     thick = np.sqrt(np.clip(breadth * (2 * DEEPEST - np.minimum(breadth, DEEPEST)), 0, DEEPEST**2))
     thick = cv2.GaussianBlur(thick, (0, 0), 0.004 * metre)
     step = max(1, round(0.005 * metre))
@@ -209,12 +209,10 @@ def outside(places: NDArray, subject: Subject, frames: range) -> NDArray[np.floa
     """How far `places` (..., 3) lie outside the head's outline, metres, as most frames see it; negative inside."""
     flat, found = places.reshape(-1, 3), []
     for t in np.linspace(frames.start, frames.stop - 1, min(VIEWS, len(frames))).astype(int):
-        mask = subject.head_mask(int(t)).astype(np.uint8)
+        mask = subject.head_mask(int(t))
         if not mask.any():
             continue
-        away = cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - cv2.distanceTransform(
-            mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-        )
+        away = distance_to(mask) - distance_to(~mask)
         pixels, depth = pixels_of(flat, subject, int(t))
         found.append(read(away, pixels) * depth / float(subject.K[0, 0]))
     if not found:

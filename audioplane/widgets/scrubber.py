@@ -8,16 +8,13 @@ import ipywidgets
 
 from audioplane.plots import frame_panel
 from audioplane.widgets import page
+from audioplane.widgets.box import Box
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 
-class Scrubber(page.WithStill, ipywidgets.VBox):
-    """A box of widgets that brings a picture along."""
-
-
-def speaker_scrubber(subject: Subject, start: int | None = None) -> Scrubber:
+def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
     """A slider over the frames and a menu of the sounds; both show `frame_panel.draw` of the frame they are at.
 
     Args:
@@ -50,7 +47,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Scrubber:
 
     frame.observe(show, "value")
     sound.observe(jump, "value")
-    box = Scrubber([picture, ipywidgets.HBox([frame, sound])])
+    box = Box([picture, ipywidgets.HBox([frame, sound])])
     box.still, box.label = bytes(picture.value), f"{subject.name}, frame {start}."
     return box
 

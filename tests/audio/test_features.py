@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio import mel
+from audioplane.audio import features, mel
 from audioplane.audio.features import (
     Features,
     count_frames,
@@ -259,3 +259,21 @@ def test_missing_transformers_is_said() -> None:
     except ImportError:
         with pytest.raises(UserError, match="pip install transformers"):
             Features(AudioConfig(features="wav2vec2"))(tone(0.5), 25.0)
+
+
+@pytest.mark.parametrize("normalise", ["voice", "subject"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper", "whisper-phonetic"])
+def test_windows_of_a_long_voice_are_cut_when_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, kind: str, normalise: str
+) -> None:
+    rng = np.random.default_rng(1)
+    loud = np.interp(np.arange(12 * 16_000), np.arange(0, 13 * 16_000, 3000), np.abs(rng.normal(0.1, 0.2, 70)))
+    samples = (loud * rng.standard_normal(len(loud))).clip(-1, 1).astype(np.float32)
+    own = Features.fit(AudioConfig(features=kind, normalise=normalise), samples[: 5 * 16_000])
+    whole = own(samples, 25.0)
+    monkeypatch.setattr(features, "LONG", 300)
+    found = own.windows(samples, 25.0)
+    assert isinstance(found, features.LazyWindows)
+    assert len(found) == len(whole)
+    for frames in (torch.arange(300), torch.arange(137, 290), torch.tensor([0, 0, 1])):
+        np.testing.assert_allclose(found[frames].numpy(), whole[frames.numpy()], atol=5e-3)

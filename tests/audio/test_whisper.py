@@ -153,3 +153,22 @@ def test_short_recordings_are_standardised_by_the_subject_too() -> None:
     np.testing.assert_array_equal(whisper.standardise_states(states, every, prior, True)[0], states)
     np.testing.assert_array_equal(whisper.standardise_states(states, ~every, prior)[0], states)
     assert spread.shape == (5,)
+
+
+@pytest.mark.parametrize("prior_only", [False, True])
+def test_a_long_voice_in_pieces_has_the_features_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, prior_only: bool
+) -> None:
+    samples, before = voice(33.33), 160
+    rng = np.random.default_rng(0)
+    prior = (rng.normal(0, 1, 128).astype(np.float32), rng.uniform(0.5, 2, 128).astype(np.float32))
+    whole, _ = whisper.extract(np.pad(samples, (before, 0)), None, prior, prior_only)
+    for name, value in (("STATES_PIECE", 500), ("MEL_PIECE", 1100), ("KEPT", 1)):
+        monkeypatch.setattr(whisper, name, value)
+    steps = whisper.WhisperSteps(samples, whisper.load(), prior, prior_only, before)
+    assert len(steps) == len(whole)
+    for start, stop in ((0, 10), (0, 600), (490, 1010), (1200, len(whole)), (100, 101), (1499, 1501)):
+        found = steps[start:stop]
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, whole[start:stop], atol=2e-3)
+    assert len(steps._states) <= 3, "not all pieces are kept"

@@ -289,3 +289,6 @@ def test_notes_of_progress_that_a_killed_run_left_are_removed():
         (one.folder / "y.json").touch()
         one.close()
     assert list(cache.folder("records").iterdir()) == []
+    left.mkdir()  # of one that was killed when all its records were there
+    assert runner.run_all({}, quiet=True) == ({}, {})
+    assert not left.exists()

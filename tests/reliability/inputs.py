@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
+from audioplane import registry
 from tests.media.films import encode, scene
 from tests.subject.test_ad_nerf import make_folder
 from tests.subject_cases import make_case, write_case
-from tests.tiny_run import TINY
+from tests.tiny_run import tiny
 
 RATE = 16_000
 
 
-def settings() -> list[str]:
-    """Arguments of `audioplane train` for the shortest run that passes through every part of training."""
+def settings(method: str = registry.DEFAULT, *further: str) -> list[str]:
+    """Arguments of `audioplane train` for the shortest run of a method that passes through every part of training."""
     from audioplane.config import preset
 
-    changes = {path: value for path, (value, _) in TINY.differences(preset("smoke")).items()}
-    return ["--preset", "smoke", "--set", *(f"{path}={value}" for path, value in changes.items())]
+    changes = {path: value for path, (value, _) in tiny(method).differences(preset("smoke", method)).items()}
+    return ["--preset", "smoke", "--set", *(f"{path}={value}" for path, value in changes.items()), *further]
 
 
 def voice(path: Path, seconds: float = 0.5, rate: int = RATE) -> Path:

@@ -42,14 +42,15 @@ class Killed:
     environment: tuple[tuple[str, str], ...] = ()
 
 
-def train(*settings: str) -> Again:
+def train(method: str, *settings: str) -> Again:
     """`audioplane train`, with --resume where there is something to resume."""
     words = ("train", "subject", "--out", "new")
+    longer = ("schedule.coarse=60", "schedule.fine=60", *settings)
 
     def command(folder: Path) -> tuple[str, ...]:
         if (folder / "new" / "state.safetensors").exists():
             return (*words, "--resume")
-        return (*words, *inputs.settings(), "schedule.coarse=60", "schedule.fine=60", *settings)
+        return (*words, "--method", method, *inputs.settings(method, *longer))
 
     return command
 
@@ -73,11 +74,7 @@ def table() -> list[Killed]:
     ]
     for name in registry.names():
         for number, settings in enumerate(VARIANTS.get(name, ((),))):
-            method = ("--method", name)
-            command = train(*settings)
-            found.append(
-                Killed(f"train {name} {number}", ("subject",), lambda f, c=command, m=method: _with(c(f), m), 4)
-            )
+            found.append(Killed(f"train {name} {number}", ("subject",), train(name, *settings), 3))
     found.append(Killed("speak", ("run", "long.wav"), always("speak", "run", "long.wav", "--out", "talk.mp4"), 6))
     if os.environ.get("AUDIOPLANE_ASSETS"):
         found.append(
@@ -86,10 +83,6 @@ def table() -> list[Killed]:
     reproduce = ("reproduce", "table3", "--preset", "smoke", "--subject", "subject", "--jobs", "1", "--out", "tables")
     found.append(Killed("reproduce", ("subject",), always(*reproduce), 2))
     return found
-
-
-def _with(command: tuple[str, ...], options: tuple[str, ...]) -> tuple[str, ...]:
-    return command if "--resume" in command else (*command[:4], *options, *command[4:])
 
 
 def more_inputs(good: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audioplane.subject.masks import FACE, MOUTH, fill_hull, inner_mouth_mask
+from audioplane.subject.masks import FACE, MOUTH, distance_to, fill_hull, inner_mouth_mask
 from tests.reference.implementations import inside_hull
 
 
@@ -34,3 +34,13 @@ def test_between_the_lips_is_the_mouth_in_the_hull_of_the_inner_lips():
     landmarks[62] = np.nan
     assert not inner_mouth_mask(label, landmarks).any()
     assert not inner_mouth_mask(label, None).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_are_roots_of_whole_numbers(seed: int) -> None:
+    """As OpenCV gives them, they differ in the last bit from one process to the next: a surface fitted to them too."""
+    from scipy.ndimage import distance_transform_edt
+
+    mask = np.random.default_rng(seed).random((150, 211)) > 0.9997
+    mask[70, 90] = True
+    np.testing.assert_array_equal(distance_to(mask), distance_transform_edt(~mask))

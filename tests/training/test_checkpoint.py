@@ -64,6 +64,9 @@ def test_optimizer_state_round_trip() -> None:
     checkpoint.unpack_optimizer("tables", again, {other: "t"}, packed)
     for key, value in optimizer.state[table].items():
         assert torch.equal(value, again.state[other][key]), key
+    packed["tables/t/rows"] = packed["tables/t/rows"] + 10**9
+    with pytest.raises(UserError, match="rows that are not among the 60000"):
+        checkpoint.unpack_optimizer("tables", again, {other: "t"}, packed)
 
 
 def test_the_state_of_an_optimizer_lies_where_its_parameter_does() -> None:

@@ -47,6 +47,14 @@ def edit(path: Path, key: str = "", change: Callable[[Tensor], Tensor] = Tensor.
     path.write_bytes(save(tensors, {"audioplane": json.dumps(text | about)}))
 
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def few(tensor: Tensor) -> Tensor:
+    """Of a whole tensor only three numbers: so short, moments once ended training in a segmentation fault."""
+    return tensor.reshape(-1)[:3].clone()
+
+
 def shorter(tensor: Tensor) -> Tensor:
     return tensor[:-3].clone()
 
@@ -54,21 +62,19 @@ def shorter(tensor: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
+        *((f"tables/branches.head.field.planes.planes/{moment}", few) for moment in MOMENTS),
+        *((f"cloud-head-means/branches.head.params.means/{moment}", few) for moment in MOMENTS),
         ("tables/branches.head.field.planes.planes/exp_avg", shorter),
         ("cloud-head-means/branches.head.params.means/exp_avg_sq", shorter),
         ("cloud-head-quats/branches.head.params.quats/exp_avg", lambda t: t[:, :1].clone()),
         ("exp_avg_sq", lambda t: t.double()),
         ("/step", lambda t: t * float("nan")),
-        ("/rows", lambda t: t + 10**9),
         ("model/branches.head.params.opacities", shorter),
         ("params.means", lambda t: t * float("inf")),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(run: Path, key: str, change: Callable[[Tensor], Tensor]) -> None:
-    try:
-        edit(run / "state.safetensors", key, change)
-    except AssertionError:
-        pytest.skip("this method's state has no such tensor")
+    edit(run / "state.safetensors", key, change)
     with pytest.raises(UserError):
         Trainer(TINY, TinySubject(), run, device="cpu", resume=True)  # type: ignore[arg-type]
 
