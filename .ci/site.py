@@ -64,6 +64,8 @@ SECURITY
 docs/release
 ```
 """
+HIDDEN = ("pretrained", "synthetic", "preprocess", "plots", "experiments", "cli", "runtime", "surface", "paper")
+"""Folders whose functions are no interface: the API leaves them out."""
 SETTINGS = """
 project, author, copyright = "audioplane", "The audioplane authors", "the audioplane authors, Apache-2.0"
 extensions = ["myst_nb", "sphinx.ext.napoleon", "autoapi.extension"]

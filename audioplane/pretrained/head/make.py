@@ -17,7 +17,6 @@ import numpy as np
 from audioplane import synthetic
 from audioplane.config import Config, preset
 from audioplane.inference import drawing
-from audioplane.inference import drawing
 from audioplane.inference.export import export
 from audioplane.inference.packing import pack
 from audioplane.inference.talking_head import TalkingHead
