@@ -185,6 +185,7 @@ def test_views_colours_and_questions(
         assert not np.array_equal(picture(page, 5), before), key
     page.keyboard.press("0")
     assert np.array_equal(picture(page, 5), front)
+    page.hover("canvas")
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"{VIEWER}.state.zoom > 1.4")
     canvas = page.locator("canvas").bounding_box()
@@ -315,8 +316,9 @@ def test_one_speaks_at_a_time(ball: TalkingHead, tmp_path: Path, open_page: Call
         document.body.append(second);
         new first.constructor(first.model, second);
         for (const sound of document.querySelectorAll('audio')) sound.loop = true;
-        for (const button of document.querySelectorAll('.ap-play')) button.click();
     }""")
-    page.wait_for_function(
-        "[...document.querySelectorAll('audio')].map((sound) => sound.paused).join() === 'true,false'"
-    )
+    paused = "[...document.querySelectorAll('audio')].map((sound) => sound.paused).join()"
+    page.locator(".ap-play").nth(0).click()
+    page.wait_for_function(f"{paused} === 'false,true'")
+    page.locator(".ap-play").nth(1).click()
+    page.wait_for_function(f"{paused} === 'true,false'")
