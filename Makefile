@@ -13,7 +13,7 @@ READY := $(VENV)/ready-$(KEY)
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint format notebooks lab bench torture lock sbom clean
+.PHONY: help setup reproduce test lint format notebooks lab bench gpu torture lock sbom clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -44,7 +44,10 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 bench: $(READY)  ## speed and memory, as tables
-	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
+
+gpu: $(READY)  ## on a GPU: does all work, and how fast; else what would be done (ARGS=--dry-run)
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 torture: $(READY)  ## try to break everything: bad commands, damaged files, kills, full disks (an hour)
 	$(BIN)/python -m tests.reliability.torture --table build/torture.md

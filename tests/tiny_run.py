@@ -7,7 +7,8 @@ import torch
 from audioplane import registry
 from audioplane.config import Config, preset
 from audioplane.training.checkpoint import CLOUD
-from audioplane.training.trainer import Report, Trainer
+from audioplane.training.report import Report
+from audioplane.training.trainer import Trainer
 
 SHARED = (
     "audio.mel_bands=16",

@@ -118,7 +118,7 @@ class AudioEncoder(nn.Module):
         found = []
         for start in range(0, count, piece):
             frames = torch.arange(start, min(start + piece, count) + self.neighbours - 1) - before
-            found.append(self(windows[frames.clamp(0, count - 1)]))
+            found.append(self(windows[frames.clamp(0, count - 1)].to(self.shift.device)))
         return torch.cat(found)
 
     def drop_by(self, generator: torch.Generator | None) -> None:

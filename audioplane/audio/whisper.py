@@ -69,9 +69,7 @@ def _log_mel(samples: NDArray[np.float32], bands: int, start: int, stop: int, be
     last = before + len(samples) - 1
     places = np.where(places > last, 2 * last - places, places) - before
     piece = torch.from_numpy(np.where(places < 0, np.float32(0), samples[places]))
-    power = torch.stft(
-        piece, WINDOW, HOP, window=torch.hann_window(WINDOW), center=False, return_complex=True
-    ).abs()
+    power = torch.stft(piece, WINDOW, HOP, window=torch.hann_window(WINDOW), center=False, return_complex=True).abs()
     return (torch.from_numpy(_filters(bands)) @ power.square_()).clamp_min_(1e-10).log10_().T
 
 

@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resize", action="store_true", help="films: allow other sizes, and scale --pred to --ref's")
     parser.add_argument("--cut", action="store_true", help="films: allow other lengths, and leave the rest out")
+    parser.add_argument("--device", default="cpu", help="that renders the head: cpu or cuda (default: cpu)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
 
 
@@ -80,10 +81,11 @@ def _head(args: argparse.Namespace) -> dict[str, Any]:
     from audioplane.errors import UserError
     from audioplane.evaluation import report
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.runtime.device import known
     from audioplane.subject import Subject
 
     protocol = protocols.find(args.protocol)
-    head = TalkingHead.load(args.run, sparse=False)
+    head = TalkingHead.load(args.run, sparse=False, device=known(args.device))
     subject = Subject.open(args.subject if args.subject is not None else _made(head))
     if not len(subject.test):
         raise UserError(f"{subject.path} has no held-out frames; make it again with a test split")

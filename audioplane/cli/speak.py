@@ -85,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a few more seconds of the same voice, for its statistics, if VOICE is very short",
     )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument(
         "--dense", action="store_true", help="deform every Gaussian in every frame, not only those that move visibly"
     )
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
     from audioplane.inference.poses import POSES
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.media.writer import format_of
+    from audioplane.runtime.device import known
     from audioplane.subject import Subject
 
     if args.poses not in POSES:
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
     format_of(args.out)  # before minutes of work
     portrait = None if args.portrait is None else Portrait(Subject.open(args.portrait), args.portrait_edge)
-    head = TalkingHead.load(args.run, sparse=not args.dense)
+    head = TalkingHead.load(args.run, not args.dense, known(args.device))
     started = time.monotonic()
     voice, mark = _voice(args.voice, args.audio_track), not args.no_mark
     expression = _expression(args.expression, args.expression_fps, head)

@@ -110,6 +110,7 @@ def notes(config: Config, subject: Subject, facts: dict[str, object]) -> list[st
 
 def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.runtime.device import known
     from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard, forget_after
     from audioplane.training.trainer import Trainer
 
@@ -117,7 +118,8 @@ def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     if args.tensorboard:
         callbacks.append(TensorBoard(args.out))
     started = time.monotonic()
-    trainer = Trainer(config, subject, args.out, callbacks, args.device, args.resume)
+    device = None if args.device is None else known(args.device)
+    trainer = Trainer(config, subject, args.out, callbacks, device, args.resume)
     print(
         f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr
     )

@@ -34,8 +34,8 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 
 def has_bf16(device: torch.device | str = "cpu") -> bool:
     """Whether a device multiplies bfloat16 matrices faster than float32 ones."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported()
+    if torch.device(device).type == "cuda":  # this one, not the current one, and not by emulation
+        return torch.cuda.get_device_capability(device) >= (8, 0)
     check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return check is not None and bool(check())
 
@@ -109,10 +109,14 @@ class DeformationMLP(nn.Module):
         return _Layers.apply(static, weight, bias, *layers, self.dynamism.weight, self.dynamism.bias)  # type: ignore[no-any-return]
 
     def plain(self, static: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """`forward` after folding, in plain torch: the slow twin, any device and type."""
+        """`forward` after folding, in plain torch: the slow twin, any device and type.
+
+        D1's matrices are multiplied in the type of `static` and what lies between is rounded to it, as on the CPU.
+        """
         hidden = functional.relu(functional.linear(static, weight).to(bias.dtype) + bias)
         first, second = hidden.split([self.hidden, hidden.shape[1] - self.hidden], dim=1)
-        return self.offset(functional.relu(self.second(first))), torch.sigmoid(self.dynamism(second))
+        hidden = functional.relu(_product(first.to(static.dtype), self.second)).to(static.dtype)
+        return _product(hidden, self.offset), torch.sigmoid(self.dynamism(second))
 
     def fold(self, gain: Tensor | None, extra: Tensor | None) -> tuple[Tensor, Tensor]:
         """The first layer's weight (hidden, W) and bias with the audio in them."""
@@ -122,6 +126,13 @@ class DeformationMLP(nn.Module):
         if self.extra:
             weight = weight[:, : self.width]
         return weight if gain is None else weight * gain, bias
+
+
+def _product(rows: Tensor, layer: nn.Linear) -> Tensor:
+    """A layer of rows (N, inputs): its matrix in their type, its bias in its own."""
+    if rows.dtype == layer.weight.dtype:
+        return layer(rows)  # type: ignore[no-any-return]
+    return functional.linear(rows, layer.weight.to(rows.dtype)).to(layer.bias.dtype) + layer.bias
 
 
 class _Layers(torch.autograd.Function):

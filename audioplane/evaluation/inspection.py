@@ -37,7 +37,8 @@ def at_rest(head: TalkingHead) -> TalkingHead:
 def frame_picture(head: TalkingHead, code: Tensor, view: NDArray, expression: NDArray | None = None) -> Picture:
     """Picture and dynamism map of one frame, in one pass (Audio-Plane, Eq. 4 and 14)."""
     condition = head.condition(code, expression=expression, viewmat=view)
-    return head.method.render(condition, torch.from_numpy(np.asarray(view)), head.K, head.width, head.height)
+    camera, K = torch.from_numpy(np.asarray(view)).to(head.device), head.K.to(head.device)
+    return head.method.render(condition, camera, K, head.width, head.height)
 
 
 @torch.no_grad()
@@ -56,9 +57,9 @@ def movement(head: TalkingHead, codes: Tensor, times: Sequence[float] = ()) -> t
         for folded in head.branches.values():
             one = folded.deformation(condition)
             shifts.append(1e3 * displacement(one.offsets, one.weight, folded.branch.units)[:, :3])
-            shares.append(torch.ones(len(one.offsets)) if one.weight is None else one.weight[:, 0])
-        moved.append(torch.cat(shifts))
-        weights.append(torch.cat(shares))
+            shares.append(one.offsets.new_ones(len(one.offsets)) if one.weight is None else one.weight[:, 0])
+        moved.append(torch.cat(shifts).cpu())
+        weights.append(torch.cat(shares).cpu())
     return torch.stack(moved), torch.stack(weights)
 
 
@@ -99,6 +100,7 @@ def splat_values(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussi
 def _draw(head: TalkingHead, values: Tensor, view: NDArray, cloud: Gaussians) -> tuple[Tensor, Tensor]:
     from audioplane.splat import rasterization
 
+    cloud = cloud.to("cpu")
     drawn, alpha, _ = rasterization(
         cloud.means,
         cloud.quats,

@@ -118,11 +118,12 @@ def errors_of_surface(surface: Surface, subject: Subject, t: int) -> dict[str, f
 
 
 def clouds(head: TalkingHead, subject: Subject, frames: list[int]) -> list[Gaussians]:
-    """The head's Gaussians in frames of a subject, under its own voice and expression."""
+    """The head's Gaussians in frames of a subject, under its own voice and expression; on the host."""
     codes, faces = head.encode(subject.audio), captured(head, subject)
     last = len(codes) - 1
     return [
-        head.deform(codes[min(t, last)], time_in_clip(subject, t), None if faces is None else faces[t]) for t in frames
+        head.deform(codes[min(t, last)], time_in_clip(subject, t), None if faces is None else faces[t]).to("cpu")
+        for t in frames
     ]
 
 

@@ -159,7 +159,8 @@ def of_head(head: TalkingHead, subject: Subject, beyond: Sequence[float]) -> dic
         rows[view.beyond].append(
             (decibel(float(error[seen].mean())), decibel(float(error[whole].mean())), seen.sum() / whole.sum())
         )
-        depth = shape.drawn(head.deform(code, time, face), view.viewmat, head.K, head.width, head.height).depth
+        cloud = head.deform(code, time, face).to("cpu")
+        depth = shape.drawn(cloud, view.viewmat, head.K, head.width, head.height).depth
         skin = seen & (view.label == FACE)
         errors[view.beyond].append(shape.depth_errors(depth, view.depth, skin))
         angles[view.beyond].append(shape.normal_errors(depth, view.depth, subject.K, skin))

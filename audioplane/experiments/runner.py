@@ -30,7 +30,8 @@ from audioplane.experiments.tables import find as find_table
 from audioplane.runtime import cache, clone, documents, files
 
 if TYPE_CHECKING:
-    from audioplane.training.trainer import Report, Trainer
+    from audioplane.training.report import Report
+    from audioplane.training.trainer import Trainer
 
 NOTES = "progress"  # the folder beside the records in which workers note how far they are
 EVERY = 0.5  # seconds between two checks of the workers

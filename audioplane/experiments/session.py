@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from audioplane.experiments.results import Result
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
-    from audioplane.training.trainer import Report, Trainer
+    from audioplane.training.report import Report
+    from audioplane.training.trainer import Trainer
 
 VARIABLE = "AUDIOPLANE_PRESET"
 

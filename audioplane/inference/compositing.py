@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from audioplane.runtime.compiled import compiled
 
@@ -43,3 +45,9 @@ def composite(rgb: np.ndarray, alpha: np.ndarray, behind: np.ndarray) -> np.ndar
     flat_rgb, flat_alpha, flat_behind = (np.ascontiguousarray(array).reshape(-1) for array in (rgb, alpha, behind))
     _composite(flat_rgb, flat_alpha, flat_behind, out.reshape(-1))
     return out
+
+
+def composite_plain(rgb: Tensor, alpha: Tensor, behind: Tensor) -> Tensor:
+    """`composite` in plain torch: the slow twin, any device."""
+    mixed = 255.0 * rgb + (1.0 - alpha) * behind.to(rgb) + 0.5
+    return mixed.clamp(0.0, 255.0).to(torch.uint8)

@@ -41,10 +41,10 @@ class FoldedBranch:
         self.static: Tensor | None
         self.is_packed = False
         if stored is not None:
-            self.moving, self.static = stored
+            self.moving, self.static = (tensor.to(self.rows.device) for tensor in stored)
             self.is_packed = True
             return
-        self.moving = torch.arange(len(self.rows))
+        self.moving = torch.arange(len(self.rows), device=self.rows.device)
         self.static = branch.static_features()
         if conditions and self.static is not None:
             self._rest(conditions, self.static)

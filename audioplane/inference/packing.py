@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from audioplane.errors import UserError
+from audioplane.inference import drawing
 from audioplane.inference.folding import FoldedBranch
 from audioplane.methods.base import Method
 from audioplane.runtime import tensors
@@ -145,7 +146,7 @@ def _torsos(head: TalkingHead, most: int, quality: int) -> dict[str, Tensor]:
 
     count = min(most, len(head.extras["test_viewmats"]))
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    pictures = (head._torso(k, head.width, head.height)[..., ::-1] for k in range(count + 1))
+    pictures = (drawing.torso(head, k, head.width, head.height)[..., ::-1] for k in range(count + 1))
     packs = [cv2.imencode(".jpg", picture, options)[1] for picture in pictures]
     return {
         "torso": torch.from_numpy(np.concatenate(packs)),

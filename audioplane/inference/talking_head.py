@@ -20,19 +20,18 @@ from torch import Tensor
 from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import SAMPLE_RATE, Features, count_frames, voice_digest
 from audioplane.errors import UserError
-from audioplane.inference import arguments, compositing, expressions, packing
+from audioplane.inference import arguments, drawing, expressions, packing
 from audioplane.inference import poses as head_poses
 from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.folding import FoldedBranch
-from audioplane.media.marks import mark_stamp, put_mark
+from audioplane.media.marks import mark_stamp
 from audioplane.media.writer import write_video
 from audioplane.methods.base import Method
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime.tensors import check_default_dtype
-from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Gaussians, splat
+from audioplane.splat.gaussians import Gaussians
 from audioplane.training import checkpoint
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ def _exact(function: F) -> F:
     @wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
         check_default_dtype()
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        device = getattr(args[0], "device", torch.device("cpu"))
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast(device.type, enabled=False):
             return function(*args, **kwargs)
 
     return cast("F", inner)
@@ -62,6 +62,7 @@ class TalkingHead:
         method: trained. about: JSON of the file. extras: tensors of the file that are not the method's.
         sparse: evaluate only the Gaussians that move.
         stored: what a packed head's file holds of each branch, see `inference.packing`.
+        device: where it is computed and drawn; cameras, codes, pictures are given and returned on the host.
 
     Attributes:
         branches: name -> the folded branch, see `inference.folding`.
@@ -76,7 +77,10 @@ class TalkingHead:
         extras: dict[str, Tensor],
         sparse: bool = True,
         stored: Mapping[str, Stored] | None = None,
+        device: str | torch.device = "cpu",
     ) -> None:
+        self.device = torch.device(device)
+        method = method.to(self.device)
         self.method, self.about, self.extras = method.eval().requires_grad_(False), about, extras
         self.config, self.fps = method.config, float(about["fps"])
         self.width, self.height = int(about["width"]), int(about["height"])
@@ -104,12 +108,13 @@ class TalkingHead:
         return TalkingHead.load(path)
 
     @staticmethod
-    def load(path: str | Path, sparse: bool = True) -> TalkingHead:
-        """A head from its file, or from the folder of its run. Nothing in the file is executed.
+    def load(path: str | Path, sparse: bool = True, device: str | torch.device = "cpu") -> TalkingHead:
+        """A head from its file, or from the folder of its run, on a device. Nothing in the file is executed.
 
         Args:
             path: of the file or folder, or the name of a head that ships ("adam").
             sparse: evaluate only the Gaussians that move.
+            device: where it is computed and drawn.
 
         Raises:
             UserError: no such file, damaged, of another version, or not a head; a packed head that is to evaluate
@@ -132,7 +137,7 @@ class TalkingHead:
             reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()[:120]
             raise UserError(f"{path} does not fit this version of audioplane ({reason}); train it again") from error
         extras = {name: t for name, t in tensors.items() if not name.startswith(("model/", "rows/"))}
-        return TalkingHead(method, about, extras, sparse, stored)
+        return TalkingHead(method, about, extras, sparse, stored, device)
 
     # Gaussians
 
@@ -190,12 +195,14 @@ class TalkingHead:
         Raises:
             UserError: an expression of another shape.
         """
-        pose = None if viewmat is None else torch.from_numpy(pose_numbers(np.asarray(viewmat)))
+        pose = None if viewmat is None else torch.from_numpy(pose_numbers(np.asarray(viewmat))).to(self.device)
+        audio_code = audio_code.to(self.device)
         if self.own_range is None:
             return Condition(audio_code, time, None, pose)
         weights = self.own_range.rest if expression is None else expression
         given = arguments.numbers(weights, (len(self.expression_names),), "expression")
-        return Condition(audio_code, time, torch.from_numpy(self.own_range.standardise(given.numpy())), pose)
+        face = torch.from_numpy(self.own_range.standardise(given.numpy())).to(self.device)
+        return Condition(audio_code, time, face, pose)
 
     @property
     def expression_names(self) -> Sequence[str]:
@@ -262,7 +269,7 @@ class TalkingHead:
             before = count_frames(sample, self.fps)
             space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
             audio = np.concatenate([sample, space, audio])
-        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features))
+        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features)).cpu()
         own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
         if own.normalise == "voice":
             codes = match_training_statistics(codes, speech, self.extras.get("code_statistics"), own.emphasis)
@@ -306,38 +313,7 @@ class TalkingHead:
         Raises:
             UserError: an argument of another shape or kind; says what was expected.
         """
-        width, height, K = self._camera(size)
-        view = arguments.numbers(viewmat, (4, 4), "viewmat")
-        audio_code = arguments.numbers(audio_code, tuple(self.extras["codes"].shape[1:]), "audio_code")
-        condition = self.condition(audio_code, time, expression, view)
-        try:
-            layers = {n: splat(cloud, view, K, width, height) for n, cloud in self._deformed(condition).items()}
-            picture = next(iter(layers.values())) if len(layers) == 1 else self.method.compose(layers)
-        except ValueError as error:  # the rasterizer refuses NaN
-            raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
-        if behind is None:
-            behind = self._torso(0, width, height)
-        behind = arguments.picture(behind, (height, width, 3), "behind")
-        return compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
-
-    def _camera(self, size: int) -> tuple[int, int, Tensor]:
-        size = arguments.size(size)
-        if size == 0 or size == self.width:
-            return self.width, self.height, self.K
-        scale = size / self.width
-        return size, max(1, round(self.height * scale)), self.K * self.K.new_tensor([[scale], [scale], [1.0]])
-
-    def _torso(self, index: int, width: int, height: int) -> np.ndarray:
-        """Torso and background, 0 the still one, then those of the test clip: (H, W, 3) uint8."""
-        import cv2
-
-        ends = self.extras["torso_ends"]
-        start = int(ends[index - 1]) if index else 0
-        image = cv2.imdecode(self.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UserError(f"picture {index} of the head's torso is damaged; train it again or copy it again")
-        image = np.ascontiguousarray(image[..., ::-1])
-        return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+        return drawing.host(drawing.frame(self, audio_code, viewmat, behind, size, time, expression))
 
     def frames(
         self,
@@ -352,7 +328,7 @@ class TalkingHead:
         steer: Sequence[float] = (),
         portrait: Portrait | None = None,
     ) -> Iterator[np.ndarray]:
-        """Pictures of a voice, one by one; they are rendered ahead, one frame a core.
+        """Pictures of a voice, one by one; they are rendered ahead, one frame a core, or in batches on a GPU.
 
         Args:
             audio: (n,) 16 kHz mono float32.
@@ -372,20 +348,17 @@ class TalkingHead:
         if portrait is not None:
             yield from self._portrait(portrait, codes, audio, poses, size, seed, mark, expression, steer)
             return
-        width, height, _ = self._camera(size)
+        width, height, _ = drawing.camera(self, size)
         views, torsos = self._poses(poses, len(codes), seed)
         faces = self.expressions(audio, expression, seed, views, steer)
-        stamp, still = mark_stamp(width), self._torso(0, width, height)
+        still = drawing.torso(self, 0, width, height)
 
-        def draw(t: int) -> np.ndarray:
-            behind = self._torso(int(torsos[t]), width, height) if torsos[t] else still
+        def shot(t: int) -> drawing.Shot:
+            behind = drawing.torso(self, int(torsos[t]), width, height) if torsos[t] else still
             face = None if faces is None else faces[t]
-            image = self.render(codes[t], views[t], behind, size, t / max(len(codes) - 1, 1), face)
-            if mark:
-                put_mark(image, stamp)
-            return image
+            return drawing.Shot(codes[t], views[t], behind, t / max(len(codes) - 1, 1), face)
 
-        yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
+        yield from drawing.film(self, shot, len(codes), size, mark_stamp(width) if mark else None)
 
     def _portrait(
         self,
@@ -406,18 +379,15 @@ class TalkingHead:
             raise UserError(f"this head is of {self.about['name']}; the portrait's clip shows {subject.name}")
         frames = subject.test.start + head_poses.back_and_forth(len(codes), len(subject.test))
         faces = self.expressions(audio, expression, seed, subject.viewmats[frames], steer)
-        stamp = mark_stamp(subject.width)
 
-        def draw(k: int) -> np.ndarray:
+        def shot(k: int) -> drawing.Shot:
             t, face = int(frames[k]), None if faces is None else faces[k]
             time = k / max(len(codes) - 1, 1)
-            whole = self.render(codes[k], subject.viewmats[t], subject.without_head(t), subject.width, time, face)
-            image = portrait.put(whole, t)
-            if mark:
-                put_mark(image, stamp)
-            return image
+            return drawing.Shot(codes[k], subject.viewmats[t], subject.without_head(t), time, face)
 
-        yield from in_parallel(draw, range(len(codes)), torch.get_num_threads())
+        stamp = mark_stamp(subject.width) if mark else None
+        put = lambda image, k: portrait.put(image, int(frames[k]))  # noqa: E731
+        yield from drawing.film(self, shot, len(codes), subject.width, stamp, put)
 
     def expressions(
         self,

@@ -60,8 +60,9 @@ class Wiring:
 
     def modulation(self, vector: Tensor) -> Modulation:
         """The same in torch; the twin of what the browser does."""
-        gain = None if self.gain is None else vector[torch.as_tensor(self.gain)] ** self.power
-        return Modulation(gain, None if self.extra is None else vector[torch.as_tensor(self.extra)])
+        gain = None if self.gain is None else vector[torch.as_tensor(self.gain, device=vector.device)] ** self.power
+        extra = None if self.extra is None else vector[torch.as_tensor(self.extra, device=vector.device)]
+        return Modulation(gain, extra)
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,17 @@ class Sample:
     compared: Tensor | None = None
 
     def to(self, device: torch.device) -> Sample:
-        if device.type == "cpu":
-            return self
+        """The same on a device; from `pinned` memory the host does not wait for it."""
+        return self if device.type == "cpu" else self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Sample:
+        """The same in memory that a GPU can read by itself."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Sample:
         names = ("target", "background", "known", "head", "motion", "eyes")
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
-        regions = {name: mask.to(device, non_blocking=True) for name, mask in self.regions.items()}
-        return replace(self, regions=regions, **moved)
+        regions = {name: change(mask) for name, mask in self.regions.items()}
+        return replace(self, regions=regions, **{name: change(getattr(self, name)) for name in names})
 
 
 @dataclass(frozen=True)

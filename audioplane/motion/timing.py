@@ -49,7 +49,7 @@ class Timing:
         return np.arange(self.count) / TRACK_RATE
 
     def stretch(self, start: float, end: float) -> tuple[slice, np.ndarray]:
-        """Which samples of a track lie between two moments in seconds, with one more to either side; and their times."""
+        """Which samples of a track lie between two moments in seconds, with one more on either side; their times."""
         first = min(max(int(np.floor(start * TRACK_RATE)), 0), self.count)
         last = min(max(int(np.ceil(end * TRACK_RATE)) + 1, first), self.count)
         return slice(first, last), np.arange(first, last) / TRACK_RATE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,3 +34,22 @@ def draws(seed: int, purpose: int, index: int) -> np.random.Generator:
 def at_step(seed: int, step: int) -> int:
     """A seed for code of others that draws from torch's global generator at a step."""
     return seed * 1_000_003 + step
+
+
+@contextmanager
+def seeded_globally(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's global generators of the CPU and of a device for a while; afterwards they are as they were.
+
+    `torch.manual_seed` would seed those of all GPUs, and `fork_rng` gives back none that it is not told of.
+    """
+    import torch
+
+    gpus = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.random.default_generator.manual_seed(seed)
+        for gpu in gpus:
+            kept = torch.cuda.current_device()
+            torch.cuda.set_device(gpu)
+            torch.cuda.manual_seed(seed)
+            torch.cuda.set_device(kept)
+        yield

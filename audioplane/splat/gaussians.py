@@ -83,6 +83,10 @@ class Gaussians:
         names = [item.name for item in fields(Gaussians)]
         return Gaussians(**{name: torch.cat([getattr(cloud, name) for cloud in clouds]) for name in names})
 
+    def to(self, device: torch.device | str) -> Gaussians:
+        """The same on a device."""
+        return Gaussians(**{name: tensor.to(device) for name, tensor in self.items()})
+
     def detach(self) -> Gaussians:
         return Gaussians(**{name: tensor.detach() for name, tensor in self.items()})
 
@@ -114,7 +118,8 @@ class Gaussians:
         if self.means.device.type == "cuda":
             from gsplat import spherical_harmonics
 
-            directions = self.means - torch.inverse(viewmat)[:3, 3]
+            # -R^T t, not the inverse: for that a GPU is waited for.
+            directions = self.means + viewmat[:3, :3].T @ viewmat[:3, 3]
             return (spherical_harmonics(self.sh_degree, directions, self.sh) + 0.5).clamp_min(0.0)
         from audioplane.splat.harmonics import evaluate
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from audioplane.runtime import seeds
 from audioplane.splat import rasterization
 
 RADIUS = 3.2  # distance of the cameras from the object
@@ -149,8 +150,8 @@ def fit(views: Views, iterations: int = 2000, points: int = 1000, seed: int = 0,
         seed: of everything random.
         progress: whether to show a bar.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # gsplat's strategy draws where split Gaussians go from the global generator
+    # gsplat's strategy draws where split Gaussians go from the global generator
+    with seeds.seeded_globally(seed, torch.device("cpu")):
         return _fit(views, iterations, points, torch.Generator().manual_seed(seed), progress)
 
 

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from audioplane.runtime import documents, files
+from audioplane.training.report import LOOK_EVERY
 
 if TYPE_CHECKING:
     from audioplane.methods.types import Stage
-    from audioplane.training.trainer import Report, Trainer
+    from audioplane.training.report import Report
+    from audioplane.training.trainer import Trainer
 
 
 class Progress:
@@ -32,7 +34,8 @@ class Progress:
 
     def step(self, trainer: Trainer, report: Report) -> None:
         now = time.monotonic()
-        self._psnr = 0.95 * (self._psnr or report.psnr) + 0.05 * report.psnr
+        if report.iteration % LOOK_EVERY == 0 or not self._psnr:
+            self._psnr = 0.6 * (self._psnr or report.psnr) + 0.4 * report.psnr
         if report.stage != self._stage:
             self._stage, self._recent = report.stage, []
         self._recent = [*self._recent[-400:], now]

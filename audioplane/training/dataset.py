@@ -62,6 +62,7 @@ class FrameCache:
         self.K[:2] *= self.width / subject.width
         self.viewmats = torch.from_numpy(subject.viewmats.astype(np.float32))
         self._kept: dict[int, Frame] = {}
+        self._cameras: dict[torch.device, tuple[Tensor, Tensor]] = {}
         self._room = int(mib * 2**20 / (7 * self.width * self.height))
 
     def __getitem__(self, t: int) -> Frame:
@@ -71,6 +72,12 @@ class FrameCache:
             if len(self._kept) < self._room:
                 self._kept[t] = frame
         return frame
+
+    def cameras(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """`viewmats` (T, 4, 4) and `K` (3, 3) on a device, copied there once."""
+        if device not in self._cameras:
+            self._cameras[device] = self.viewmats.to(device), self.K.to(device)
+        return self._cameras[device]
 
     def _decode(self, t: int) -> Frame:
         if self.larger is not None:
@@ -153,15 +160,18 @@ def samples(
     stop: int,
     ahead: int = 4,
     choose: Callable[[int], int] | None = None,
+    pinned: bool = False,
 ) -> Iterator[Sample]:
     """Samples of iterations [start, stop), decoded by a thread of their own `ahead` of their use.
 
-    `choose`: the frame of an iteration, where they do not come in turn.
+    `choose`: the frame of an iteration, where they do not come in turn. `pinned`: in memory that a GPU copies from
+    while the host goes on.
     """
     numbers = order(frames, seed, start) if choose is None else map(choose, range(start, stop))
 
     def load(t: int, iteration: int) -> Sample:
-        return prepare(cache[t], iteration, seed, config.background)
+        sample = prepare(cache[t], iteration, seed, config.background)
+        return sample.pinned() if pinned else sample
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as pool:
         waiting: list[Future[Sample]] = []

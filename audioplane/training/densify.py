@@ -95,8 +95,7 @@ class Densifier:
             return False
         step = at.before + at.iteration
         before = len(params["means"])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.at_step(self.config.seed, step))
+        with seeds.seeded_globally(seeds.at_step(self.config.seed, step), params["means"].device):
             if self._is_mcmc:
                 rate = optimizers["means"].param_groups[0]["lr"]
                 self._strategy.step_post_backward(params, optimizers, self.state, step, meta, lr=rate)

@@ -2,6 +2,10 @@
 
 A row that no Gaussian ever touches never moves under plain Adam either; one that is touched at every step moves
 exactly as under Adam. In between, moments of untouched rows wait instead of decaying (as in torch's SparseAdam).
+
+The same rule holds where the gradient of a table comes whole, as on CUDA: rows of zeros wait. One difference is left:
+a row that a sparse gradient names with zeros (what touches it cannot be seen in this frame) decays, and waits in a
+whole one; a test holds how far tables drift apart by it.
 """
 
 from __future__ import annotations
@@ -92,8 +96,9 @@ class SparseAdam(torch.optim.Optimizer):
 
     Args:
         params: parameters. lr: learning rate. betas, eps: of Adam.
-        distinct: whether a sparse gradient names each row at most once, as that of `Planes` does: nothing is then
-            left to add up before the step.
+        distinct: whether the parameters are tables of which a step touches a few rows. A sparse gradient then names
+            each row at most once, as that of `Planes` does, and nothing is left to add up before the step; of a whole
+            one the rows of zeros wait.
     """
 
     def __init__(
@@ -118,13 +123,16 @@ class SparseAdam(torch.optim.Optimizer):
                 if not state:
                     state["step"] = torch.zeros(())
                     state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(param), torch.zeros_like(param)
-                state["step"] += 1
+                state["step"] = state["step"].cpu() + 1  # on the host: asking a GPU for it would wait
                 t = int(state["step"])
                 correction = math.sqrt(1.0 - beta2**t)
                 rate, epsilon = group["lr"] * correction / (1.0 - beta1**t), group["eps"] * correction
                 if param.grad.is_sparse and not self.distinct:
                     param.grad = param.grad.coalesce()
-                _apply(param, state["exp_avg"], state["exp_avg_sq"], beta1, beta2, rate, epsilon)
+                if self.distinct and not param.grad.is_sparse:
+                    _touched_rows(param, state["exp_avg"], state["exp_avg_sq"], beta1, beta2, rate, epsilon)
+                else:
+                    _apply(param, state["exp_avg"], state["exp_avg_sq"], beta1, beta2, rate, epsilon)
 
 
 def _apply(
@@ -132,12 +140,7 @@ def _apply(
 ) -> None:
     grad = param.grad
     assert grad is not None
-    for name, moment in (("exp_avg", first), ("exp_avg_sq", second)):
-        if moment.shape != param.shape or moment.dtype != param.dtype or moment.device != param.device:
-            raise ValueError(
-                f"{name}: expected {tuple(param.shape)} like the parameter, received {tuple(moment.shape)} "
-                f"{moment.dtype} on {moment.device}; the optimizer's state belongs to another run"
-            )
+    _check(param, first, second)
     if param.device.type == "cpu" and param.dtype == torch.float32 and param.is_contiguous():
         constants = [np.float32(x) for x in (beta1, beta2, rate, epsilon)]
         values = (grad._values() if grad.is_sparse else grad).contiguous()
@@ -160,3 +163,26 @@ def _apply(
     first[rows] = beta1 * first[rows] + (1.0 - beta1) * g
     second[rows] = beta2 * second[rows] + (1.0 - beta2) * g * g
     param[rows] -= rate * first[rows] / (second[rows].sqrt() + epsilon)
+
+
+def _touched_rows(
+    param: Tensor, first: Tensor, second: Tensor, beta1: float, beta2: float, rate: float, epsilon: float
+) -> None:
+    """Adam on the rows of a table (rows, D) that its whole gradient touches; without waiting for the device."""
+    grad = param.grad
+    assert grad is not None
+    _check(param, first, second)
+    touched = (grad != 0).any(dim=1, keepdim=True)
+    first.copy_(torch.where(touched, beta1 * first + (1.0 - beta1) * grad, first))
+    second.copy_(torch.where(touched, beta2 * second + (1.0 - beta2) * grad * grad, second))
+    param.sub_(torch.where(touched, rate * first / (second.sqrt() + epsilon), 0.0))
+
+
+def _check(param: Tensor, first: Tensor, second: Tensor) -> None:
+    """Raises ValueError for moments that are not of the parameter."""
+    for name, moment in (("exp_avg", first), ("exp_avg_sq", second)):
+        if moment.shape != param.shape or moment.dtype != param.dtype or moment.device != param.device:
+            raise ValueError(
+                f"{name}: expected {tuple(param.shape)} like the parameter, received {tuple(moment.shape)} "
+                f"{moment.dtype} on {moment.device}; the optimizer's state belongs to another run"
+            )

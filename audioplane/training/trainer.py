@@ -3,15 +3,17 @@
     trainer = Trainer(config, subject, folder)
     trainer.run()
 
-A run is a function of the subject, the config and its seed: every random choice follows from the seed and the
-iteration, so a run that was killed and resumed ends in the same bytes as one that was not.
+Every random choice follows from the seed and the iteration. On the CPU a run is a function of the subject, the config
+and its seed: one that was killed and resumed ends in the same bytes as one that was not. On CUDA gradients are added up
+in any order (atomic additions in gsplat and `grid_sample`), so two runs see the same frames, backgrounds and splits,
+but end only close to each other.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +29,7 @@ from audioplane.losses.terms import perceptual_loss, perceptual_name
 from audioplane.methods.base import Method
 from audioplane.methods.types import Position, Sample, Start, Term
 from audioplane.runtime import files, seeds, tensors
+from audioplane.runtime.device import kind
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
 from audioplane.subject.masks import mouth_opening
 from audioplane.surface import fit
@@ -38,6 +41,7 @@ from audioplane.training.conditions import Conditions
 from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_in_box, points_inside, samples
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
+from audioplane.training.report import Report, Unread
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
@@ -45,23 +49,6 @@ if TYPE_CHECKING:
 CHECKPOINT = "state.safetensors"
 HOLD_EVERY = 4  # iterations of stages that deform, in which Gaussians hardly stray, between holds of the surface
 CHECK_EVERY = 100  # iterations between looks at whether the clouds are alive
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one iteration came to.
-
-    Attributes:
-        iteration: from 0. total: of the run. stage: its name. terms: the loss and its parts.
-        psnr: of the head, dB. gaussians: N, over all branches.
-    """
-
-    iteration: int
-    total: int
-    stage: str
-    terms: dict[str, float]
-    psnr: float
-    gaussians: int
 
 
 class Callback(Protocol):
@@ -101,8 +88,9 @@ class Trainer:
         check(subject, config)
         self.config, self.subject, self.callbacks = config, subject, list(callbacks)
         self.folder = None if folder is None else Path(folder)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or kind())
         self.iteration = 0
+        self._finite = torch.ones((), dtype=torch.bool, device=self.device)  # whether all losses since a look were
         self.facts: dict[str, Any] = {}  # what was found on the way, for the record
         self.perceptual = perceptual_loss(config.loss, self.device)
         self.facts["perceptual"] = perceptual_name(config.loss)
@@ -191,8 +179,8 @@ class Trainer:
         condition = self.conditions(self.method, t) if deforms else None
         if condition is not None and expression is not None:
             condition = replace(condition, expression=expression)
-        view, K = cache.viewmats[t].to(self.device), cache.K.to(self.device)
-        return self.method.render(condition, view, K, cache.width, cache.height, branches)
+        viewmats, K = cache.cameras(self.device)
+        return self.method.render(condition, viewmats[t], K, cache.width, cache.height, branches)
 
     def step(self, sample: Sample) -> Report:
         """One iteration on one sample; advances `iteration`.
@@ -224,19 +212,28 @@ class Trainer:
         for name in at.stage.densifies:
             self.densifiers[name].before_backward(at, layer_of(picture, name).meta)
         loss.backward()
-        named = {"loss": float(loss.detach()), **{n: float(term.value.detach()) for n, term in losses.terms.items()}}
-        if not np.isfinite(named["loss"]):
-            raise UserError(self._stopped(f"the loss is {named['loss']}"))
+        terms = {"loss": loss, **{name: term.value for name, term in losses.terms.items()}}
+        numbers = Unread(terms, losses.error)
+        self._finite &= torch.isfinite(loss.detach())
+        if self.device.type == "cpu":  # elsewhere a look would wait for the device
+            self._check_losses(numbers)
         self.optimizers.step(at)
         self._change_clouds(at, picture)
         self.optimizers.zero_grad()
         self.iteration += 1
-        if self.iteration % CHECK_EVERY == 0 and (why := self._dead()):
-            self.iteration -= 1
-            raise UserError(self._stopped(why))
-        psnr = -10.0 * float(np.log10(max(float(losses.error), 1e-10)))
+        if self.iteration % CHECK_EVERY == 0:
+            self._check_losses(numbers)
+            if why := self._dead():
+                self.iteration -= 1
+                raise UserError(self._stopped(why))
         count = sum(len(branch.params["means"]) for branch in self.method.each())
-        return Report(self.iteration - 1, self.method.iterations, at.stage.name, named, psnr, count)
+        return Report(self.iteration - 1, self.method.iterations, at.stage.name, numbers, count)
+
+    def _check_losses(self, numbers: Unread | None = None) -> None:
+        """Stops a run of which a loss since the last look was not finite; waits for the device."""
+        if not bool(self._finite):
+            last = float("nan") if numbers is None else numbers.terms["loss"]
+            raise UserError(self._stopped("a loss was not finite" if np.isfinite(last) else f"the loss is {last}"))
 
     def _change_clouds(self, at: Position, picture: Picture) -> None:
         """Density control, the hold of the surface, and the order in space at the end of a stage that asks for it."""
@@ -276,7 +273,8 @@ class Trainer:
             for start, stop in self._pieces():
                 cache = self.caches[self.size(start)]
                 choose, seed = self._choose(start), self.config.seed
-                for sample in samples(cache, self.subject.train, own, seed, start, stop, choose=choose):
+                pinned = self.device.type == "cuda"
+                for sample in samples(cache, self.subject.train, own, seed, start, stop, choose=choose, pinned=pinned):
                     report = self.step(sample)
                     for callback in self.callbacks:
                         callback.step(self, report)
@@ -311,7 +309,12 @@ class Trainer:
         return choose
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Writes the checkpoint.
+
+        Raises:
+            UserError: a loss on the way was not finite; the last checkpoint stays.
+        """
+        self._check_losses()
         if self.folder is not None:
             state.save(self, self.folder / CHECKPOINT)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation import inspection
+from audioplane.inference import drawing
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
 from audioplane.methods.base import Method
@@ -87,7 +88,7 @@ def bake_head(head: TalkingHead) -> Packed:
         "still_dynamism": _half(dynamism.mean(0)[order]),
         "still_moved": _half(moved.mean(0).norm(dim=1)[order]),
         "density": _half(torch.from_numpy(density(head.cloud.means.numpy()))[order]),
-        "behind": np.frombuffer(jpeg(head._torso(0, head.width, head.height), 92), np.uint8),
+        "behind": np.frombuffer(jpeg(drawing.torso(head, 0, head.width, head.height), 92), np.uint8),
         "palette": np.round(255 * colormaps["viridis"](np.arange(256))[:, :3]).astype(np.uint8),
         "scales": scales.numpy(),
         "layer": np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)[order.numpy()],

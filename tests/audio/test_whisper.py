@@ -156,7 +156,9 @@ def test_short_recordings_are_standardised_by_the_subject_too() -> None:
 
 
 @pytest.mark.parametrize("prior_only", [False, True])
-def test_a_long_voice_in_pieces_has_the_features_of_the_whole(monkeypatch: pytest.MonkeyPatch, prior_only: bool) -> None:
+def test_a_long_voice_in_pieces_has_the_features_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, prior_only: bool
+) -> None:
     samples, before = voice(33.33), 160
     rng = np.random.default_rng(0)
     prior = (rng.normal(0, 1, 128).astype(np.float32), rng.uniform(0.5, 2, 128).astype(np.float32))

@@ -12,7 +12,7 @@ import pytest
 from audioplane.errors import UserError
 from audioplane.experiments import session
 from audioplane.training.callbacks import Scalars
-from audioplane.training.trainer import Report
+from audioplane.training.report import Numbers, Report
 
 
 def log(folder: Path, *reports: Report) -> Path:
@@ -25,8 +25,8 @@ def log(folder: Path, *reports: Report) -> Path:
 def test_scalars_are_what_was_logged(tmp_path):
     log(
         tmp_path,
-        Report(0, 2, "coarse", {"loss": 0.5}, 10.0, 7),
-        Report(1, 2, "fine", {"loss": 0.25, "mask": 2.0}, float("inf"), 8),
+        Report(0, 2, "coarse", Numbers({"loss": 0.5}, 10.0), 7),
+        Report(1, 2, "fine", Numbers({"loss": 0.25, "mask": 2.0}, float("inf")), 8),
     )
     found = session.scalars(tmp_path)
     assert set(found) == {"iteration", "loss", "mask", "psnr", "gaussians", "seconds"}
@@ -47,7 +47,7 @@ def test_scalars_of_nothing_are_none(tmp_path):
     ids=["cut", "list", "number", "text", "NaN", "true", "nested", "no UTF-8", "deep"],
 )
 def test_a_damaged_log_ends_in_a_sentence(row, tmp_path):
-    path = log(tmp_path, Report(0, 1, "coarse", {"loss": 0.5}, 10.0, 7))
+    path = log(tmp_path, Report(0, 1, "coarse", Numbers({"loss": 0.5}, 10.0), 7))
     path.write_bytes(path.read_bytes() + row + b"\n")
     with pytest.raises(UserError, match=r"line 2, is damaged: .*; resume the run, or train anew"):
         session.scalars(tmp_path)

@@ -14,7 +14,8 @@ from audioplane.methods.types import Condition, Sample
 from audioplane.splat.gaussians import Box, Picture, random_gaussians
 from audioplane.training import checkpoint
 from audioplane.training.dataset import samples
-from audioplane.training.trainer import CHECKPOINT, Report, Trainer
+from audioplane.training.report import Report
+from audioplane.training.trainer import CHECKPOINT, Trainer
 from tests.tiny_run import TINY, Keeper, same, state
 from tests.tiny_subject import TinySubject
 

@@ -54,7 +54,10 @@ class SixPlanes(nn.Module):
         for table in self.moments:
             at = min(max(time, 0.0), 1.0) * (len(table) - 1)
             left = min(int(at), len(table) - 2)
-            near = functional.embedding(torch.tensor([left, left + 1], device=table.device), table, sparse=True)
+            if table.device.type == "cpu":
+                near = functional.embedding(torch.tensor([left, left + 1]), table, sparse=True)
+            else:  # a gradient of the whole table, and nothing that a GPU is waited for
+                near = table[left : left + 2]
             cuts.append(torch.lerp(near[0], near[1], at - left).view(-1, self.config.features))
         return torch.cat(cuts)
 

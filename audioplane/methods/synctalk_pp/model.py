@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -91,6 +91,7 @@ class SyncTalkBranch(Branch):
         sizes = (own.hidden, 8)
         self.mlp = DeformationMLP(width + code + self.shapes, extra, len(self.units), *sizes, generator, own.bf16)
         self.register_buffer("settled", torch.tensor(True))
+        self._known_settled: bool | None = None  # the same on the host, once it was asked for: a GPU is waited for once
         self.register_buffer("nose", torch.tensor(float(box.center[1])))
         self.register_buffer("pose_mean", torch.zeros(POSE))
         self.register_buffer("pose_spread", torch.ones(POSE))
@@ -164,12 +165,23 @@ class SyncTalkBranch(Branch):
     # The canonical Gaussians
 
     @property
+    def is_settled(self) -> bool:
+        """`settled`, read from the device once."""
+        if self._known_settled is None:
+            self._known_settled = bool(self.settled)
+        return self._known_settled
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._known_settled = None
+        super()._load_from_state_dict(*args, **kwargs)
+
+    @property
     def cloud(self) -> Gaussians:
         """G_can: the cloud's own parameters, of which F_can gives some in the static stage.
 
         SyncTalk++, Eq. 18. The parameters that F_can stands in for get its gradient, which density control looks at.
         """
-        if self.canonical is None or self.settled:
+        if self.canonical is None or self.is_settled:
             return from_parameters(self.params)
         own = from_parameters(self.params)
         given = self.canonical(self.place_features())
@@ -180,7 +192,7 @@ class SyncTalkBranch(Branch):
 
         SyncTalk++, Table IV; as GaussianTalker's code does at every static step.
         """
-        if self.canonical is None or (deforms and self.settled):
+        if self.canonical is None or (deforms and self.is_settled):
             return
         with torch.no_grad():
             for name, value in self.canonical(self.place_features()).items():
@@ -191,6 +203,7 @@ class SyncTalkBranch(Branch):
                 else:
                     self.params[name].copy_(value)
             self.settled.fill_(deforms)
+            self._known_settled = deforms
 
     # For files
 

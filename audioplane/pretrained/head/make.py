@@ -16,6 +16,7 @@ import numpy as np
 
 from audioplane import synthetic
 from audioplane.config import Config, preset
+from audioplane.inference import drawing
 from audioplane.inference.export import export
 from audioplane.inference.packing import pack
 from audioplane.inference.talking_head import TalkingHead
@@ -59,7 +60,7 @@ def packing_loss(whole: TalkingHead, packed: TalkingHead, audio: np.ndarray) -> 
     for k in range(len(codes)):
         t = k % len(packed.extras["test_viewmats"])
         view = whole.extras["test_viewmats"][t]
-        backs = [head._torso(t + 1, head.width, head.height) for head in (whole, packed)]
+        backs = [drawing.torso(head, t + 1, head.width, head.height) for head in (whole, packed)]
         for name, behind in (("head", backs[0]), ("film", backs[1])):
             true, shown = (
                 head.render(code, view, back, expression=None if face is None else face[k])

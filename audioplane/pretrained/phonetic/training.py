@@ -29,7 +29,7 @@ from audioplane.audio.phonetic import BANDS, EMBEDDING, TRACKS, USUAL_STEPS, VAR
 from audioplane.pretrained.phonetic.data import Clip
 from audioplane.pretrained.phonetic.films import LIPS
 from audioplane.pretrained.phonetic.recordings import Recording, RecordingPool
-from audioplane.runtime import files
+from audioplane.runtime import files, seeds
 
 WEIGHTS = {"aperture": 3.0, "jaw": 1.5, "closure": 1.5}
 """Of the tracks' errors; all others count once."""
@@ -155,8 +155,7 @@ def train(
         recordings: of real people, to learn from in the last part.
     """
     generator = torch.Generator().manual_seed(settings.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with seeds.seeded_globally(settings.seed, torch.device("cpu")):
         network = PhoneticNetwork(variant)
         readout = nn.Linear(EMBEDDING, len(LIPS))  # for training only: heads learn their own person's lips
     network.usual.copy_(corpus.usual())

@@ -26,6 +26,7 @@ from audioplane.metrics.syncnet.crops import MOUTH_PIXELS, cut_mouth, mouth_warp
 from audioplane.metrics.syncnet.mfcc import SAMPLE_RATE, mfcc
 from audioplane.metrics.syncnet.network import COLUMNS, COMPACT, FRAMES, SyncNet
 from audioplane.pretrained.syncnet.data import Mouth
+from audioplane.runtime import seeds
 from audioplane.runtime.threads import set_own
 
 PER_FRAME = SAMPLE_RATE // 25
@@ -81,8 +82,7 @@ def train(
     """
     before = set_own(settings.threads)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+        with seeds.seeded_globally(settings.seed, torch.device("cpu")):
             network = SyncNet(COMPACT)
         return _fit(network, mouths, settings, report)
     finally:

@@ -1,0 +1,145 @@
+"""How a head's frames are drawn: one a core on the CPU; on a GPU in batches, of which each is waited for once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audioplane.errors import UserError
+from audioplane.inference import arguments, compositing
+from audioplane.media.marks import put_mark
+from audioplane.runtime.threads import in_parallel
+from audioplane.splat.gaussians import Picture, splat
+
+if TYPE_CHECKING:
+    from audioplane.inference.talking_head import TalkingHead
+
+BATCH = 16  # frames that come back from a GPU together
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a frame shows; arguments of `TalkingHead.render`."""
+
+    code: Tensor
+    view: np.ndarray
+    behind: np.ndarray
+    time: float
+    face: np.ndarray | None
+
+
+def camera(head: TalkingHead, size: int) -> tuple[int, int, Tensor]:
+    """Width and height in pixels, and K (3, 3), of a width that was asked for; 0 for the trained one.
+
+    Raises:
+        UserError: no such size.
+    """
+    size = arguments.size(size)
+    if size == 0 or size == head.width:
+        return head.width, head.height, head.K
+    scale = size / head.width
+    return size, max(1, round(head.height * scale)), head.K * head.K.new_tensor([[scale], [scale], [1.0]])
+
+
+def torso(head: TalkingHead, index: int, width: int, height: int) -> np.ndarray:
+    """Torso and background, 0 the still one, then those of the test clip: (H, W, 3) uint8.
+
+    Raises:
+        UserError: the picture is damaged.
+    """
+    import cv2
+
+    ends = head.extras["torso_ends"]
+    start = int(ends[index - 1]) if index else 0
+    image = cv2.imdecode(head.extras["torso"][start : int(ends[index])].numpy(), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UserError(f"picture {index} of the head's torso is damaged; train it again or copy it again")
+    image = np.ascontiguousarray(image[..., ::-1])
+    return image if image.shape[1] == width else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def frame(
+    head: TalkingHead,
+    audio_code: Tensor,
+    viewmat: np.ndarray | Tensor,
+    behind: np.ndarray | None,
+    size: int,
+    time: float,
+    expression: np.ndarray | Tensor | None,
+) -> np.ndarray | Tensor:
+    """One picture (H, W, 3) uint8, still on a GPU if the head is; arguments of `TalkingHead.render`."""
+    width, height, K = camera(head, size)
+    view = arguments.numbers(viewmat, (4, 4), "viewmat")
+    audio_code = arguments.numbers(audio_code, tuple(head.extras["codes"].shape[1:]), "audio_code")
+    condition = head.condition(audio_code, time, expression, view)
+    view, K = view.to(head.device), K.to(head.device)
+    try:
+        layers = {n: splat(cloud, view, K, width, height) for n, cloud in head._deformed(condition).items()}
+        picture = next(iter(layers.values())) if len(layers) == 1 else head.method.compose(layers)
+    except ValueError as error:  # the rasterizer refuses NaN
+        raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
+    if behind is None:
+        behind = torso(head, 0, width, height)
+    return _composited(picture, arguments.picture(behind, (height, width, 3), "behind"))
+
+
+def _composited(picture: Picture, behind: np.ndarray) -> np.ndarray | Tensor:
+    if picture.alpha.device.type == "cpu":
+        return compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
+    there = torch.from_numpy(behind)
+    there = there.pin_memory() if picture.alpha.is_cuda else there
+    return compositing.composite_plain(picture.rgb, picture.alpha, there.to(picture.alpha.device, non_blocking=True))
+
+
+def host(picture: np.ndarray | Tensor) -> np.ndarray:
+    """A picture on the host; waits for it."""
+    return picture.cpu().numpy() if isinstance(picture, Tensor) else picture
+
+
+def film(
+    head: TalkingHead,
+    shot: Callable[[int], Shot],
+    count: int,
+    size: int,
+    stamp: np.ndarray | None,
+    put: Callable[[np.ndarray, int], np.ndarray] | None = None,
+) -> Iterator[np.ndarray]:
+    """The pictures of `count` shots.
+
+    Args:
+        head: that speaks. shot: of a number. size: width in pixels, 0 for the trained one.
+        stamp: the visible mark, or None. put: what is done to a picture of a number before it is marked.
+
+    Yields:
+        (H, W, 3) uint8 RGB.
+    """
+
+    def finished(image: np.ndarray, k: int) -> np.ndarray:
+        image = image if put is None else put(image, k)
+        if stamp is not None:
+            put_mark(image, stamp)
+        return image
+
+    def drawn(k: int) -> np.ndarray | Tensor:
+        own = shot(k)
+        with torch.no_grad(), torch.autocast(head.device.type, enabled=False):
+            return frame(head, own.code, own.view, own.behind, size, own.time, own.face)
+
+    if head.device.type == "cpu":
+        draw = lambda k: finished(head.render(*_given(shot(k), size)), k)  # noqa: E731
+        yield from in_parallel(draw, range(count), torch.get_num_threads())
+        return
+    for start in range(0, count, BATCH):
+        numbers = range(start, min(start + BATCH, count))
+        batch = host(torch.stack([torch.as_tensor(drawn(k)) for k in numbers]))
+        for k, image in zip(numbers, batch, strict=True):
+            yield finished(image, k)
+
+
+def _given(own: Shot, size: int) -> tuple[Tensor, np.ndarray, np.ndarray, int, float, np.ndarray | None]:
+    return own.code, own.view, own.behind, size, own.time, own.face
