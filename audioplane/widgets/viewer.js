@@ -621,6 +621,7 @@ class Viewer {
   pick(n) {
     this.state.picked = n;
     this.tell("picked", n < 0 ? -1 : this.parts.order.data[n]);
+    this.describe();
     this.draw();
   }
 
