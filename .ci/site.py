@@ -139,8 +139,11 @@ def main() -> int:
     args = parser.parse_args()
     gather()
     shutil.rmtree(OUT, ignore_errors=True)
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", str(SOURCE), str(OUT)]
+    draft = SOURCE.parent / "site"  # its notebooks' copies end up beside it, in build/
+    shutil.rmtree(draft, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", str(SOURCE), str(draft)]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    shutil.move(draft, OUT)
     dead = dead_links()
     print(f"{OUT}: {sum(1 for _ in OUT.rglob('*.html'))} pages, {len(dead)} dead links")
     print("\n".join(dead[:50]))
