@@ -17,6 +17,8 @@ EXCEPTIONS = {
     "evaluation/networks.py: by_networks": "by `evaluation.report`, where the networks are",
     "evaluation/report.py: sync_of_films": "by `evaluation.report`",
     "experiments/measure_sensitivity.py: seeds_table": "by notebook 90",
+    "inference/drawing.py: portrait_film": "by `TalkingHead.frames` with a portrait",
+    "inference/encoding.py: codes_of": "by `TalkingHead.encode`",
     "inference/expressions.py: of_voice": "by `TalkingHead.expressions`",
     "inference/export.py: rebuild": "by `TalkingHead.load`",
     "inference/export.py: check_extras": "by `TalkingHead.load`",
