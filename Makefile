@@ -13,7 +13,7 @@ READY := $(VENV)/ready-$(KEY)
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint format notebooks lab bench gpu torture lock sbom clean
+.PHONY: help setup reproduce test lint format notebooks lab bench gpu torture lock sbom site clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -57,16 +57,20 @@ lock: $(READY)  ## renew requirements.lock after a change of the dependencies (U
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
 
+site: $(READY)  ## the pages of the site, into site/: notebooks as they ran, guides, API (nothing is run)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .ci/site-requirements.txt
+	$(BIN)/python .ci/site.py --check
+
 sbom: $(READY)  ## renew sbom.cdx.json after a change of weights or voices
 	$(BIN)/python .ci/sbom.py
 
 clean:  ## remove what can be made again, .venv included
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "audioplane needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
 	@echo "Making $(VENV) from requirements.lock (once; a few minutes, 3 GB)..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,speech,prepare]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,notebooks,measures,prepare,speech,tensorboard,completion]'
 	@touch $@

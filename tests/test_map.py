@@ -1,4 +1,4 @@
-"""The README's map from the paper to the code: complete, and true of the code as it stands."""
+"""The map from the paper to the code: complete, and true of the code as it stands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PLACE = re.compile(r"`([\w/]+\.py):([\w.]+)`")
 
 
 def rows(first: str) -> dict[str, str]:
-    """The lines of the README's table whose header begins with `first`, by their first cell."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The lines of the map's table whose header begins with `first`, by their first cell."""
+    text = (ROOT / "docs" / "paper_map.md").read_text(encoding="utf-8")
     table = text.split(f"\n| {first} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
     return {line.split("|")[1].strip(): line for line in table}
 
@@ -81,6 +81,6 @@ def test_each_figure_is_where_the_map_says(number: int) -> None:
 
 @pytest.mark.parametrize("line", [*rows("table").values(), *rows("figure").values()], ids=lambda line: line[:8])
 def test_each_notebook_is_there(line: str) -> None:
-    name, path = re.findall(r"\[(\w+)\]\((notebooks/\w+\.ipynb)\)", line)[0]
+    name, path = re.findall(r"\[(\w+)\]\(\.\./(notebooks/\w+\.ipynb)\)", line)[0]
     assert Path(path).stem == name
     assert json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]

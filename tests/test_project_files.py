@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 import audioplane
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("dev", "speech", "prepare")
+EXTRAS = ("dev", "notebooks", "measures", "prepare", "speech", "tensorboard", "completion")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def project():
 
 @pytest.fixture(scope="module")
 def wanted(project):
-    """Everything `pip install .[dev,speech,prepare]` asks for by name."""
+    """Everything `pip install .[dev,notebooks,measures,prepare,speech,tensorboard,completion]` asks for by name."""
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *(line for name in EXTRAS for line in extras[name])]
     requirements = [Requirement(line) for line in lines]
@@ -70,9 +70,14 @@ def test_environment_yml_gives_python_and_the_locked_project(project):
     (python,) = [entry for entry in conda if entry.startswith("python=")]
     assert Requirement("python" + project["requires-python"]).specifier.contains(python.split("=")[1])
     assert "pip" in conda
-    assert section == {"pip": ["-c requirements.lock", "-e .[dev,speech,prepare]"]}
+    assert section == {
+        "pip": ["-c requirements.lock", "-e .[dev,notebooks,measures,prepare,speech,tensorboard,completion]"]
+    }
     assert set(project["optional-dependencies"]) == set(EXTRAS)
-    assert "-c requirements.lock -e '.[dev,speech,prepare]'" in (ROOT / "Makefile").read_text()
+    assert (
+        "-c requirements.lock -e '.[dev,notebooks,measures,prepare,speech,tensorboard,completion]'"
+        in (ROOT / "Makefile").read_text()
+    )
 
 
 def test_versions_agree():

@@ -22,7 +22,7 @@ from typing import Any
 
 from audioplane import __version__
 from audioplane.errors import UserError
-from audioplane.runtime import limits, memory
+from audioplane.runtime import extras, limits, memory
 
 # In the order in which `audioplane --help` shows them: command -> its module.
 COMMANDS = {
@@ -40,7 +40,13 @@ COMMANDS = {
     "figures": "audioplane.cli.figures",
     "doctor": "audioplane.cli.doctor",
     "fetch": "audioplane.cli.fetch",
+    "completion": "audioplane.cli.completion",
 }
+
+EXIT_STATUS = """exit status: 0 it is done; 1 it failed, or what was checked is not well; 2 you have something to do: a
+wrong argument, a missing file or package; 130 it was interrupted. AUDIOPLANE_LOG=debug, info, warning or error says how
+much is logged (to standard error, default warning)."""
+LEVELS = ("debug", "info", "warning", "error")
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EFBIG)
 """A full disk, a full pipe that does not wait, a place that is read-only."""
@@ -58,15 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 well, 1 a failure, 2 the user has something to do."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] in COMMANDS:
-        parser, modules = _parser(arguments[:1])
+        parser, modules = make_parser(arguments[:1])
     else:
-        parser, modules = _parser(list(COMMANDS))
+        parser, modules = make_parser(list(COMMANDS))
     args = parser.parse_args(arguments)
     output: Any = sys.stdout
     if hasattr(output, "reconfigure"):  # file names may be no UTF-8
         output.reconfigure(errors="backslashreplace")
     interrupts = _Interrupts()
     try:
+        _log_as_asked()
         memory.check_room()
         if getattr(args, "seed", None) is not None:
             limits.between("--seed", args.seed, 0, 2**63 - 1)
@@ -76,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except UserError as error:
         print(f"audioplane {args.command}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        needed = extras.advice(error)
+        if needed is None:
+            raise
+        print(f"audioplane {args.command}: {needed}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return _interrupted(args.command)
@@ -146,14 +159,32 @@ def _let_go_of_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser(commands: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
-    parser = argparse.ArgumentParser(prog="audioplane", description=DESCRIPTION)
+def make_parser(commands: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
+    """The parser of some commands, and their modules."""
+    parser = argparse.ArgumentParser(prog="audioplane", description=DESCRIPTION, epilog=EXIT_STATUS)
     parser.add_argument("--version", action="version", version=f"audioplane {__version__}")
     listing: Any = parser.add_subparsers(dest="command", metavar="command", required=True)
     modules = {name: import_module(COMMANDS[name]) for name in commands}
     for name, module in modules.items():
         module.add_arguments(listing.add_parser(name, help=module.HELP, description=_opening(module)))
     return parser, modules
+
+
+def _log_as_asked() -> None:
+    """Sets how much is logged, by AUDIOPLANE_LOG.
+
+    Raises:
+        UserError: it names no level.
+    """
+    asked = os.environ.get("AUDIOPLANE_LOG", "").lower()
+    if not asked:
+        return
+    if asked not in LEVELS:
+        raise UserError(f"AUDIOPLANE_LOG is one of {', '.join(LEVELS)}, not '{asked}'")
+    import logging
+
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("audioplane").setLevel(asked.upper())
 
 
 def _opening(module: ModuleType) -> str:

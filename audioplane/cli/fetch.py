@@ -6,6 +6,7 @@ Nothing else in audioplane downloads anything.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import urllib.error
 import urllib.request
@@ -22,13 +23,17 @@ HELP = "download optional model files (see `audioplane doctor`)"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="name", help="which files; without a name, lists them")
+    parser.add_argument("--json", action="store_true", help="the list as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     unknown = [name for name in args.names if name not in weights.REGISTRY]
     if unknown:
         raise UserError(f"No model file is called {unknown[0]!r}. There are: {', '.join(weights.REGISTRY)}.")
-    if not args.names:
+    if not args.names and args.json:
+        known = {name: weights.find(name) for name in weights.REGISTRY}
+        print(json.dumps({name: None if path is None else str(path) for name, path in known.items()}, indent=2))
+    elif not args.names:
         for file in weights.REGISTRY.values():
             state = "here   " if weights.find(file.name) else "missing"
             print(f"{file.name:<16} {state}  {file.purpose}; licence: {file.licence}")

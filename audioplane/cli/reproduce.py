@@ -254,16 +254,20 @@ def keep_pictures(content: Any) -> None:
     """Leaves of each widget the picture that it brings along, where no kernel runs the only part of use.
 
     A widget's state would be stored beside it, megabytes of it, and a viewer that finds a view but no state shows an
-    error instead of the picture. The HTML around the picture is the same picture once more.
+    error. The picture is the output before the widget's; the HTML around it is the same picture once more.
     """
     if any(KEEP in cell.metadata.get("tags", ()) for cell in content.cells):
         return
     content.metadata.pop(STATE, None)
     for cell in content.cells:
+        kept: list[Any] = []
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
-            if data.pop(VIEW, None) is not None and any(kind.startswith("image/") for kind in data):
-                data.pop("text/html", None)
+            if data.pop(VIEW, None) is not None and kept and kept[-1].get("data", {}).pop("text/html", ""):
+                continue  # its picture is the output before it
+            kept.append(output)
+        if kept:
+            cell.outputs = kept
 
 
 def _position(content: Any, cell_index: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 NAME = "speakers"
@@ -11,6 +12,7 @@ HELP = "list the embedded speakers, or make one"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `make`; without it the speakers are listed."""
+    parser.add_argument("--json", action="store_true", help="the list as JSON")
     actions = parser.add_subparsers(dest="action", metavar="{make}")
     make = actions.add_parser("make", help="make a speaker's Subject", description="Makes a speaker's Subject.")
     make.add_argument("name", metavar="NAME", help="a speaker's name, or `all`")
@@ -47,6 +49,9 @@ def run(args: argparse.Namespace) -> int:
     from audioplane import synthetic
     from audioplane.synthetic.specs import SPEAKERS
 
+    if args.action is None and args.json:
+        print(json.dumps({name: spec.about for name, spec in SPEAKERS.items()}, indent=2))
+        return 0
     if args.action is None:
         width = max(map(len, SPEAKERS))
         for name, spec in SPEAKERS.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 NAME = "subject"
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "0 all is well, 1 something is wrong, 2 not a Subject.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
+    check.add_argument("--json", action="store_true", help="the same as JSON")
     show = actions.add_parser("show", help="draw a contact sheet", description="Draws a contact sheet as a PNG.")
     show.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
     show.add_argument("--out", type=Path, metavar="PNG", help="the picture (default: NAME.png in this folder)")
@@ -48,6 +51,11 @@ def _check(args: argparse.Namespace) -> int:
     pictures = manifest.num_frames * sum(name.endswith(".pack") for name in manifest.parts)
     with tqdm(total=pictures, desc="check", unit="picture", leave=False, disable=not sys.stderr.isatty()) as bar:
         problems = check(args.folder, bar.update)
+    if args.json:
+        print(
+            json.dumps({"name": manifest.name, "frames": manifest.num_frames, "problems": list(map(asdict, problems))})
+        )
+        return 1 if problems else 0
     for problem in problems:
         print(problem)
     errors = sum(problem.severity != WARNING for problem in problems)

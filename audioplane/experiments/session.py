@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,21 +147,45 @@ def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarr
     return head.render(codes[t], subject.viewmats[t], subject.without_head(t))
 
 
-def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 27) -> Any:
+def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 27) -> Film:
     """A video with sound that lives inside the notebook.
 
     Args:
         name: of its file in the cache. frames: (H, W, 3) uint8. audio: (n,) float32 at 16 kHz.
         quality: x264's constant rate factor.
     """
-    from IPython.display import Video
-
     from audioplane.media.writer import write_video
+    from audioplane.widgets.page import jpeg
 
-    path = cache.make("films") / f"{name}.mp4"
-    count = write_video(path, frames, 25.0, audio, quality=quality)
+    path, first = cache.make("films") / f"{name}.mp4", list[np.ndarray]()
+
+    def noted() -> Iterator[np.ndarray]:
+        for frame in frames:
+            if not first:
+                first.append(frame)
+            yield frame
+
+    count = write_video(path, noted(), 25.0, audio, quality=quality)
     assert count == -(-len(audio) // 640), "one frame for every 640 samples"
-    return Video(str(path), embed=True, mimetype="video/mp4", html_attributes="controls loop", width=384)
+    return Film(path.read_bytes(), jpeg(first[0]))
+
+
+@dataclass(frozen=True)
+class Film:
+    """An mp4 film and its first picture (JPEG), which is what a page shows that does not play it."""
+
+    film: bytes
+    picture: bytes
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        picture, film = (base64.b64encode(part).decode() for part in (self.picture, self.film))
+        source = f"data:image/jpeg;base64,{picture}"
+        html = (
+            f'<video controls loop width="384" poster="{source}"><source src="data:video/mp4;base64,{film}" '
+            f'type="video/mp4"><img src="{source}" alt="the first picture of a film" width="384">'
+            "A film: trust the notebook, or run the cell, to play it.</video>"
+        )
+        return {"text/html": html, "image/jpeg": picture, "text/plain": "A film with its sound."}
 
 
 def beside_truth(subject: Subject, head: TalkingHead, frames: range) -> Iterator[np.ndarray]:

@@ -1,14 +1,15 @@
 """A finished head in little space: tables that only training reads are left out, the rest is rounded.
 
-Of every branch S is kept, of the Gaussians that move, in 8 bits; those that rest stand at their mean offset, and
-further tensors have 16 bits. A packed head speaks in films and in the browser, and can be exported; it cannot be
-trained on or measured with every Gaussian evaluated.
+Of every branch S is kept, of the Gaussians that move; those that rest stand at their mean offset. S and what else is
+large have 8 bits a number, each column between its extremes; where Gaussians are, and their sizes, 16 and more. A
+packed head speaks in films and in the browser, and can be exported; it cannot be trained on or measured with every
+Gaussian evaluated.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +22,7 @@ from audioplane.errors import UserError
 from audioplane.inference import drawing
 from audioplane.inference.folding import FoldedBranch
 from audioplane.methods.base import Method
-from audioplane.runtime import tensors
+from audioplane.runtime import documents, tensors
 from audioplane.splat.gaussians import Gaussians, as_parameters
 from audioplane.training import checkpoint
 
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 SMALL = 4096  # numbers; a tensor of fewer is not rounded
 EXACT = ("K", "viewmats", "test_viewmats")
+FINE = (".means", ".scales")  # of a cloud: rounded less than the rest
 LEVELS = 255
-FOLDED = "folded/"
+FOLDED, QUANTISED = "folded/", "8bit/"
 HELP = "this head is packed: it speaks, and no more; take the head.safetensors of its run"
 
 
@@ -43,7 +45,7 @@ class Stored:
     static: Tensor
 
 
-def pack(head: TalkingHead, path: str | Path, torsos: int = 100, quality: int = 90) -> None:
+def pack(head: TalkingHead, path: str | Path, torsos: int = 34, quality: int = 92) -> None:
     """Writes a head in little space.
 
     Args:
@@ -64,12 +66,13 @@ def pack(head: TalkingHead, path: str | Path, torsos: int = 100, quality: int = 
         assert branch.static is not None
         cloud = as_parameters(Gaussians.unpack(branch.rows))
         state |= {f"model/branches.{name}.params.{own}": t.detach() for own, t in cloud.items()}
-        levels, low, high = _quantised(branch.static.float())
         state[f"{FOLDED}{name}/moving"] = branch.moving.to(torch.int32)
-        state |= {f"{FOLDED}{name}/static": levels, f"{FOLDED}{name}/low": low, f"{FOLDED}{name}/high": high}
+        state[f"{FOLDED}{name}/static"] = branch.static.float()
     state |= head.extras | _torsos(head, torsos, quality)
-    about = json.loads(json.dumps(head.about)) | {"packed": True}
-    checkpoint.save(path, {name: _rounded(name, tensor) for name, tensor in state.items()}, about)
+    small: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        small |= _small(name, tensor)
+    checkpoint.save(path, small, {**head.about, "packed": True, "shapes": _shapes(state, small)})
 
 
 def unpack(
@@ -85,10 +88,17 @@ def unpack(
     """
     if about.get("packed") is not True:
         return found, {}
-    own = {name: tensor for name, tensor in found.items() if name.startswith(FOLDED)}
+    shapes = documents.convert(about.get("shapes", {}), dict[str, list[int]], what, checkpoint.ADVICE)
+    whole = {
+        name: t.float() if t.dtype == torch.float16 else t
+        for name, t in found.items()
+        if not name.startswith(QUANTISED)
+    }
+    whole |= {name: _restored(found, name, shape, what) for name, shape in shapes.items()}
+    own = {name: tensor for name, tensor in whole.items() if name.startswith(FOLDED)}
     if not own:
         raise UserError(f"{what} lacks what a packed head holds; {checkpoint.ADVICE}")
-    rest = {name: t.float() if t.dtype == torch.float16 else t for name, t in found.items() if name not in own}
+    rest = {name: tensor for name, tensor in whole.items() if name not in own}
     return rest, {name: _stored(own, name, what) for name in sorted({name.split("/")[1] for name in own})}
 
 
@@ -120,24 +130,35 @@ def _stored(own: dict[str, Tensor], name: str, what: str) -> Stored:
     moving = want("moving", None, dtype=torch.int32).long()
     if len(moving) and (int(moving[0]) < 0 or bool((moving.diff() <= 0).any())):
         raise UserError(f"{what}: {name} names moving Gaussians in no order; {checkpoint.ADVICE}")
-    levels = want("static", len(moving), None, dtype=torch.uint8)
-    low, high = (want(part, levels.shape[1]) for part in ("low", "high"))
-    return Stored(moving, low + levels.float() * ((high - low) / LEVELS))
+    return Stored(moving, want("static", len(moving), None))
 
 
-def _quantised(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Columns of (M, W) in 8 bits between their extremes (W,), low and high."""
-    if not len(values):
-        zero = values.new_zeros(values.shape[1])
-        return values.to(torch.uint8), zero, zero.clone()
-    low, high = values.amin(dim=0), values.amax(dim=0)
-    levels = (values - low) / (high - low).clamp_min(1e-12) * LEVELS
-    return levels.round().to(torch.uint8), low, high
+def _small(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """A tensor as a packed file has it: as it is, in 16 bits, or in 8 bits with the extremes of its columns."""
+    if tensor.dtype != torch.float32 or tensor.numel() < SMALL or name in EXACT or name.endswith(".means"):
+        return {name: tensor}
+    if name.endswith(FINE):
+        return {name: tensor.half()}
+    columns = tensor.reshape(len(tensor), -1)
+    low, high = columns.amin(dim=0), columns.amax(dim=0)
+    levels = ((columns - low) / (high - low).clamp_min(1e-12) * LEVELS).round().to(torch.uint8)
+    return {f"{QUANTISED}{name}": levels, f"{QUANTISED}low/{name}": low, f"{QUANTISED}high/{name}": high}
 
 
-def _rounded(name: str, tensor: Tensor) -> Tensor:
-    is_exact = name in EXACT or name.endswith(".means") or tensor.numel() < SMALL
-    return tensor if is_exact or tensor.dtype != torch.float32 else tensor.half()
+def _shapes(state: Mapping[str, Tensor], small: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """Of the tensors that have 8 bits, by their names."""
+    return {name: list(tensor.shape) for name, tensor in state.items() if name not in small}
+
+
+def _restored(found: dict[str, Tensor], name: str, shape: Sequence[int], what: str) -> Tensor:
+    def want(part: str, *shape: int | None, dtype: torch.dtype = torch.float32) -> Tensor:
+        return tensors.check(found, f"{QUANTISED}{part}{name}", shape, what, checkpoint.ADVICE, dtype)
+
+    levels = want("", None, None, dtype=torch.uint8)
+    if not shape or min(shape) < 0 or math.prod(shape) != levels.numel():
+        raise UserError(f"{what}: {name[:80]} has another size than it says; {checkpoint.ADVICE}")
+    low, high = (want(part, levels.shape[1]) for part in ("low/", "high/"))
+    return (low + levels.float() * ((high - low) / LEVELS)).reshape(tuple(shape))
 
 
 def _torsos(head: TalkingHead, most: int, quality: int) -> dict[str, Tensor]:

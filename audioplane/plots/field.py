@@ -84,8 +84,9 @@ def draw_attention(
     fps: float,
     start: float,
     stop: float,
+    order: NDArray | None = None,
 ) -> NDArray:
-    """`attention` into three axes; returns the order of the prototypes from top to bottom."""
+    """`attention` into three axes, prototypes in the `order` given; returns their order from top to bottom."""
     first, last = round(start * fps), round(stop * fps)
     piece = audio[int(start * rate) : int(stop * rate)]
     wave.plot(start + np.arange(len(piece)) / rate, piece, color="0.6", linewidth=0.4)
@@ -96,7 +97,8 @@ def draw_attention(
             wave.text((phoneme.start + phoneme.end) / 2, 1.1 * top, phoneme.ipa, ha="center", fontsize=8, color=INK)
     wave.set(ylim=(-top, 1.35 * top), yticks=[], ylabel="voice")
     shown = weights[first:last].T
-    order = np.argsort(shown.argmax(axis=1), kind="stable")
+    if order is None:
+        order = np.argsort(shown.argmax(axis=1), kind="stable")
     shown = shown[order]
     grid.imshow(
         shown,

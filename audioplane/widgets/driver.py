@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +24,19 @@ from audioplane.runtime import cache, files
 from audioplane.synthetic import typed_voice
 from audioplane.synthetic.voice import load_voice, voice_names
 from audioplane.widgets import page
+from audioplane.widgets.box import Box
 
 if TYPE_CHECKING:
     from os import PathLike
 
 NO_ESPEAK = "typed text needs espeak-ng: pip install espeakng-loader"
-WIDE = {"width": "460px"}
+STOPPED = "Stopped: no film was made."
+WIDE = {"width": "460px", "max_width": "98%"}
 LABELS = {"description_width": "80px"}
+
+
+class _StoppedError(Exception):
+    """Somebody pressed Stop."""
 
 
 def find_heads() -> dict[str, Path]:
@@ -39,8 +47,11 @@ def find_heads() -> dict[str, Path]:
     return {file.parent.name: file for file in newest}
 
 
-class Driver(page.WithStill, ipywidgets.VBox):
+class Driver(Box):
     """A trained head speaks a sound file, a voice that ships, or typed text; shows the film and saves it.
+
+    The button makes the film beside the notebook, which goes on; `wait` ends with it, and Stop ends it. `run` makes it
+    at once, and an interrupt of the kernel ends it.
 
     Args:
         heads: name -> a TalkingHead, or its file; default: those of `find_heads`.
@@ -56,6 +67,8 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self.heads = dict(find_heads() if heads is None else heads)
         if not self.heads:
             raise UserError("no trained head was found here: train one with `audioplane train`, or run notebook 05")
+        self._worker: threading.Thread | None = None
+        self._stop = threading.Event()
         self.film, self.label = b"", "A trained head speaks a voice of your choice; this needs a running kernel."
         self._build()
         first = self._head()
@@ -73,8 +86,8 @@ class Driver(page.WithStill, ipywidgets.VBox):
                 self.poses,
                 self.turns,
                 self.eyes,
-                ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face]),
-                ipywidgets.HBox([self.speak, self.progress]),
+                ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face], layout={"flex_flow": "row wrap"}),
+                ipywidgets.HBox([self.speak, self.stop, self.progress]),
                 self.status,
                 self.screen,
                 ipywidgets.HBox([self.name, self.save]),
@@ -129,14 +142,16 @@ class Driver(page.WithStill, ipywidgets.VBox):
         self.turns = ipywidgets.HTML()
         self.who.observe(self._show_turns, "value")
         self.speak = ipywidgets.Button(description="Speak", button_style="primary", tooltip="make the film")
+        self.stop = ipywidgets.Button(description="Stop", disabled=True, tooltip="end the film that is being made")
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')
         self.screen = ipywidgets.VBox()
         self.name = ipywidgets.Text("talk.mp4", description="file", style=LABELS, layout={"width": "300px"})
-        self.save = ipywidgets.Button(description="Save", disabled=True, tooltip="write the film beside the notebook")
+        self.save = ipywidgets.Button(description="Save", disabled=True, tooltip="write the film; no file is replaced")
         self.source.observe(self._show_source, "value")
-        self.speak.on_click(lambda _: self.run())
-        self.save.on_click(lambda _: self._attempt(self._save))
+        self.speak.on_click(lambda _: self._start())
+        self.stop.on_click(lambda _: self._stop.set())
+        self.save.on_click(lambda _: self._attempt(self._save, "The film could not be saved"))
         self._show_source()
         assert {value for _, value in self.poses.options} == set(POSES)
         assert {value for _, value in self.eyes.options} == set(EXPRESSIONS)
@@ -160,7 +175,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
     def _show_turns(self, _: Any = None) -> None:
         """How far the head was filmed turned, and how far natural poses turn it."""
         head = self._head()
-        (left, right), (down, up) = filmed_range(head.viewmats.numpy()).round()
+        (left, right), (down, up) = filmed_range(head.viewmats.numpy()).round() + 0.0  # no -0
         natural = (
             f"natural poses turn it by up to {TURNING[1]:g}&deg;" if head.can_turn else "natural poses stay within"
         )
@@ -172,18 +187,40 @@ class Driver(page.WithStill, ipywidgets.VBox):
         return tuple(control.value for control in self.controls)
 
     def run(self) -> None:
-        """What the button does."""
-        self.speak.disabled = True
+        """Makes the film; returns when it is there."""
+        self.speak.disabled, self.stop.disabled = True, False
+        self._stop.clear()
         try:
-            self._attempt(self._film)
+            self._attempt(self._film, "The film could not be made")
+        except KeyboardInterrupt:
+            self._say(STOPPED)
+            raise
+        except Exception as error:
+            self._say(f"The film could not be made: {type(error).__name__}: {error}")
+            raise
         finally:
-            self.speak.disabled, self.progress.layout.visibility = False, "hidden"
+            self.speak.disabled, self.stop.disabled, self.progress.layout.visibility = False, True, "hidden"
 
-    def _attempt(self, action: Any) -> None:
+    def _start(self) -> None:
+        """What the button does: the kernel stays free, so that Stop and everything else is answered."""
+        if self._worker is None or not self._worker.is_alive():
+            self._worker = threading.Thread(target=self.run, daemon=True, name="film")
+            self._worker.start()
+
+    def wait(self) -> None:
+        """Until the film that the button asked for is made, stopped or refused."""
+        if self._worker is not None:
+            self._worker.join()
+
+    def _attempt(self, action: Any, failure: str) -> None:
         try:
             self._say(action())
-        except (UserError, ValueError, OSError) as error:
-            self._say(f"The film could not be made: {error}")
+        except _StoppedError:
+            self._say(STOPPED)
+        except OSError as error:
+            self._say(f"{failure}: {error.strerror or error}" + (f" ({error.filename})" if error.filename else ""))
+        except (UserError, ValueError) as error:
+            self._say(f"{failure}: {error}")
 
     def _say(self, words: str) -> None:
         import html
@@ -203,20 +240,26 @@ class Driver(page.WithStill, ipywidgets.VBox):
             return typed_voice.say(self.text.value, str(self.language.value))
         if not self.file.value:
             raise UserError("choose a sound file first")
+        chosen = self.file.value[0]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "voice"
-            path.write_bytes(self.file.value[0]["content"])
-            return load_audio(path)
+            path.write_bytes(chosen["content"])
+            try:
+                return load_audio(path)
+            except UserError as error:
+                raise UserError(str(error).replace(str(path), str(chosen["name"]))) from error
 
     def _film(self) -> str:
         head, audio = self._head(), check_audio(self._audio())
         count = int(np.ceil(len(audio) / SAMPLE_RATE * head.fps))
         self.progress.max, self.progress.value, self.progress.layout.visibility = count, 0, "visible"
         self._say(f"{count} frames ...")
+        poses, eyes, steer = str(self.poses.value), str(self.eyes.value), self._steer()
 
         def counted() -> Iterator[NDArray]:
-            poses, eyes, steer = str(self.poses.value), str(self.eyes.value), self._steer()
             for t, frame in enumerate(head.frames(audio, poses, expression=eyes, steer=steer)):
+                if self._stop.is_set():
+                    raise _StoppedError
                 if t % 10 == 9:
                     self.progress.value = t + 1
                 yield frame
@@ -231,5 +274,7 @@ class Driver(page.WithStill, ipywidgets.VBox):
 
     def _save(self) -> str:
         path = Path(self.name.value.strip() or "talk.mp4").expanduser()
+        if path.exists():
+            path = next(free for k in itertools.count(2) if not (free := path.with_stem(f"{path.stem}-{k}")).exists())
         files.write_bytes(path, self.film)
         return f"saved as {path.resolve()}"

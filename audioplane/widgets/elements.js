@@ -1,5 +1,7 @@
 // Pieces of pages.
 
+const PATIENCE = 6000; // milliseconds after which a kernel counts as gone
+
 /** An element with attributes and children; texts are children too. */
 function make(tag, attributes = {}, ...children) {
   const isShape = ["svg", "polyline", "circle", "line", "text"].includes(tag);
@@ -25,4 +27,56 @@ function choice(keys, chosen, label, onpick) {
 /** Bytes of a trait as a URL that an <img> or <audio> takes. */
 function urlOf(bytes, type) {
   return URL.createObjectURL(new Blob([bytes], { type }));
+}
+
+/** The root of a widget. Keys that are typed in it stay in it, so that a notebook does not take them for commands
+ * ("d d" deletes a cell); saving goes on working. A picture that was put before a widget for pages without one hides. */
+function root(label, ...children) {
+  const element = make("div", { class: "audioplane", role: "group", "aria-label": label }, ...children);
+  element.addEventListener("keydown", keepKey);
+  element.addEventListener("contextmenu", (event) => event.stopPropagation()); // JupyterLab's menu knows cells only
+  whenShown(element, hideStill);
+  speakAlone(element);
+  return element;
+}
+
+function keepKey(event) {
+  const isSave = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
+  if (!isSave) event.stopPropagation();
+}
+
+/** Calls back once the element is in a document. */
+function whenShown(element, react, tries = 600) {
+  if (element.isConnected) react(element);
+  else if (tries) requestAnimationFrame(() => whenShown(element, react, tries - 1));
+}
+
+/** Hides the picture of `page.WithStill`, which is the output before the widget's. */
+function hideStill(element) {
+  const before = element.closest(".jp-OutputArea-child, .output_area")?.previousElementSibling;
+  if (before?.querySelector("figure.audioplane-still")) before.style.display = "none";
+}
+
+/** Of all widgets of a page one speaks at a time. */
+function speakAlone(element) {
+  const own = new WeakRef(element);
+  const hush = ({ detail }) => {
+    if (!own.deref()) return document.removeEventListener("audioplane-speaks", hush);
+    for (const sound of own.deref().querySelectorAll("audio, video")) if (sound !== detail) sound.pause();
+  };
+  document.addEventListener("audioplane-speaks", hush);
+  element.addEventListener("play", ({ target }) => {
+    document.dispatchEvent(new CustomEvent("audioplane-speaks", { detail: target }));
+  }, true);
+}
+
+/** The model of a page or module that `page.save` wrote: no kernel, but all values. binary: name -> base64. */
+function savedModel(plain, binary) {
+  const values = { ...plain };
+  for (const [name, text] of Object.entries(binary))
+    values[name] = new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  return {
+    isSaved: true, get: (name) => values[name], set: (name, value) => { values[name] = value; },
+    save_changes() {}, on() {}, off() {}, send() {},
+  };
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anywidget
 import numpy as np
@@ -17,10 +17,18 @@ from audioplane.widgets import page
 from audioplane.widgets.bake import bake_head, bake_talk, why_not
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from torch import Tensor
+
     from audioplane.inference.talking_head import TalkingHead
 
+Voice: TypeAlias = "NDArray | Sequence[float] | Tensor | str | PathLike[str]"
 COLORS = ("appearance", "dynamism", "displacement", "opacity", "scale", "density", "reach")
 SHAPES = ("splats", "ellipsoids", "points")
+SIZES = 32, 2160  # CSS pixels
+CAMERA = {"yaw": (-(10**6), 10**6), "pitch": (-1.5, 1.5), "zoom": (0.3, 20), "panX": (-100, 100), "panY": (-100, 100)}
 CODE = page.script("elements.js", "parts.js", "field.js", "splats.js", "viewer.js")
 
 
@@ -34,13 +42,20 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         viewer.save("talk.html")
 
     Args:
-        head: trained. audio: (n,) 16 kHz mono float32 to speak, or None.
+        head: trained. audio: to speak: a sound file, or (n,) 16 kHz mono as array, list or tensor; None: silent.
         poses: "still" or "natural". size: width on the page, CSS pixels.
         color: one of `COLORS`. shape: one of `SHAPES`.
         expression: of eyes and brows while it speaks: "natural", "none" or a capture (`TalkingHead.expressions`).
 
     Attributes:
-        frame: shown. picked: number of the picked Gaussian in `head.cloud`, -1 for none. Both follow the page.
+        frame: shown, 0 to the voice's last. picked: number of the picked Gaussian in `head.cloud`, -1 for none.
+        camera: {"yaw", "pitch"} radians from the trained view, {"zoom"}, {"panX", "panY"} widths of the picture; what
+            is left out is as in the trained view.
+        steering: {"level", "row", "amount"} of the audio prototypes, amount 0 to 1. face: what is added to eyes and
+            brows, -1 to 1 each, in the order of the page's sliders.
+
+        All of them, `size`, `color` and `shape` follow the page, and the page follows them. What is out of bounds is
+        refused (`traitlets.TraitError`).
     """
 
     _esm = CODE
@@ -56,11 +71,14 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     shape = traitlets.Enum(SHAPES).tag(sync=True)  # ipywidgets has another "style"
     frame = traitlets.Int(0).tag(sync=True)
     picked = traitlets.Int(-1).tag(sync=True)
+    camera = traitlets.Dict().tag(sync=True)
+    steering = traitlets.Dict().tag(sync=True)
+    face = traitlets.List().tag(sync=True)
 
     def __init__(
         self,
         head: TalkingHead,
-        audio: NDArray | None = None,
+        audio: Voice | None = None,
         poses: str = "still",
         size: int = 420,
         color: str = "appearance",
@@ -83,17 +101,55 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             **talk,
         )
 
-    def speak(self, audio: NDArray, poses: str = "still", expression: str | NDArray = "natural") -> None:
+    @traitlets.validate("frame")
+    def _check_frame(self, proposal: Any) -> int:
+        return _between("frame", proposal["value"], 0, self.talk_facts.get("frames", 1) - 1)
+
+    @traitlets.validate("picked")
+    def _check_picked(self, proposal: Any) -> int:
+        return _between("picked", proposal["value"], -1, self.head_facts["count"] - 1)
+
+    @traitlets.validate("size")
+    def _check_size(self, proposal: Any) -> int:
+        return _between("size", proposal["value"], *SIZES)
+
+    @traitlets.validate("camera")
+    def _check_camera(self, proposal: Any) -> dict[str, float]:
+        return _checked("camera", proposal["value"], CAMERA)
+
+    @traitlets.validate("steering")
+    def _check_steering(self, proposal: Any) -> dict[str, float]:
+        handles, wanted = self.head_facts.get("handles") or [], {"level": 0, "row": 0, "amount": 0.0}
+        if not handles and proposal["value"]:
+            raise traitlets.TraitError("steering: this head has no audio prototypes to steer")
+        wanted |= _checked(
+            "steering", proposal["value"], {"level": (0, len(handles) - 1), "row": None, "amount": (0, 1)}
+        )
+        if handles:
+            _between("steering['row']", wanted["row"], 0, handles[int(wanted["level"])]["rows"] - 1)
+        return wanted if handles else {}
+
+    @traitlets.validate("face")
+    def _check_face(self, proposal: Any) -> list[float]:
+        sliders = self.head_facts.get("controls") or []
+        if len(proposal["value"]) not in (0, len(sliders)):
+            raise traitlets.TraitError(f"face: expected {len(sliders)} numbers, received {len(proposal['value'])}")
+        for slider, value in zip(sliders, proposal["value"], strict=False):
+            _between(f"face ({slider['title']})", value, slider["least"], 1)
+        return list(proposal["value"])
+
+    def speak(self, audio: Voice, poses: str = "still", expression: str | NDArray = "natural") -> None:
         """Gives the head another voice.
 
         Args:
-            audio: (n,) 16 kHz mono float32. poses: "still", or "natural" for a moving head.
+            audio: a sound file, or (n,) 16 kHz mono. poses: "still", or "natural" for a moving head.
             expression: of eyes and brows, as for `TalkingHead.expressions`.
         """
+        talk = self._talk(audio, poses, expression)
         with self.hold_sync():
-            for name, value in self._talk(audio, poses, expression).items():
-                setattr(self, name, value)
             self.frame = 0
+            for name, value in talk.items():
+                setattr(self, name, value)
 
     def save(self, path: str | Path) -> Path:
         """Writes the viewer as one HTML file that needs neither a kernel nor a network, sound and all."""
@@ -109,18 +165,34 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             "shape",
             "frame",
             "picked",
+            "camera",
+            "steering",
+            "face",
         )
         values = {name: getattr(self, name) for name in names}
         return page.save(path, f"{self.head_facts['name']} speaks (synthetic)", CODE, values, self.still, self.label)
 
-    def _talk(self, audio: NDArray, poses: str, expression: str | NDArray) -> dict[str, Any]:
+    def _talk(self, audio: Voice, poses: str, expression: str | NDArray) -> dict[str, Any]:
         if poses not in ("still", "natural"):
             raise ValueError(f"poses are 'still' or 'natural' in the viewer, not {poses!r}")
         if why_not(self.head):
             return {}  # the widget says why
-        audio = voice(audio, "audio")
-        packed = bake_talk(self.head, audio, poses, expression)
+        packed = bake_talk(self.head, voice(audio, "audio"), poses, expression)
         return {"talk_facts": packed.facts, "talk_data": packed.data}
+
+
+def _between(name: str, value: Any, least: float, most: float) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value <= most:
+        raise traitlets.TraitError(f"{name}: expected a number from {least:g} to {most:g}, received {value!r}")
+    return value.item() if isinstance(value, np.number) else value
+
+
+def _checked(name: str, given: dict[str, Any], bounds: dict[str, tuple[float, float] | None]) -> dict[str, Any]:
+    """The numbers of a dictionary, each within its bounds (None: another check's)."""
+    unknown = set(given) - set(bounds)
+    if unknown:
+        raise traitlets.TraitError(f"{name}: expected {', '.join(bounds)}, received {sorted(unknown)[0]!r}")
+    return {key: _between(f"{name}[{key!r}]", value, *(bounds[key] or (0, 2**31))) for key, value in given.items()}
 
 
 def _still(head: TalkingHead) -> NDArray:

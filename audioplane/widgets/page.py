@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from audioplane.runtime import files
 
-NO_SCRIPT = "This is a still picture: the widget itself needs JavaScript, and where it says so a running kernel."
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+NO_SCRIPT = "This is a still picture. The widget itself needs JavaScript; in a notebook, trust it and run the cell."
 
 
 def script(*names: str) -> str:
@@ -57,26 +58,45 @@ def figure_pixels(figure: Any) -> NDArray:
 
 
 class WithStill:
-    """Brings a picture and words along, for pages that have no kernel or no JavaScript to run a widget."""
+    """Brings a picture and words along, for pages that have no kernel or no JavaScript to run a widget.
+
+    In a notebook the picture is an output of its own before that of the widget, because a page that finds a widget but
+    not its state shows neither the widget nor another form of the same output. The living widget hides it.
+    """
 
     still: Any = b""  # PNG or JPEG
     label: Any = ""  # what the picture shows
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        if self.still:
+            display(self._still_bundle(), raw=True)
+            data = {kind: own for kind, own in data.items() if kind == WIDGET_VIEW or kind == "text/plain"}
+        display(data, metadata=metadata, raw=True)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data and self.still:
-            data[_kind(self.still)] = base64.b64encode(self.still).decode()
-            data["text/html"] = picture_tag(self.still, self.label)
-            data["text/plain"] = f"{self.label} {NO_SCRIPT}"
+            data |= self._still_bundle()
         return bundle
+
+    def _still_bundle(self) -> dict[str, str]:
+        return {
+            _kind(self.still): base64.b64encode(self.still).decode(),
+            "text/html": picture_tag(self.still, self.label),
+            "text/plain": f"{self.label} {NO_SCRIPT}",
+        }
 
 
 def picture_tag(still: bytes, label: str) -> str:
     """A still picture with its words as HTML."""
-    data = base64.b64encode(still).decode()
+    source = f"data:{_kind(still)};base64,{base64.b64encode(still).decode()}"
     return (
-        f'<figure><img src="data:{_kind(still)};base64,{data}" alt="{html.escape(label)}" style="max-width:100%">'
+        f'<figure class="audioplane-still"><img src="{source}" alt="{html.escape(label)}" style="max-width:100%">'
         f"<figcaption>{html.escape(label)} {NO_SCRIPT}</figcaption></figure>"
     )
 
@@ -89,20 +109,26 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
     """Writes a page that runs a widget without kernel and network, by a temporary name.
 
     Args:
-        path: of the HTML file. title: of the page. code: of `script`. values: the widget's traits; bytes travel as
-            base64. still, label: what is shown without JavaScript.
+        path: of the HTML file; with the ending .mjs it becomes an ES module with all that it shows, which a book takes
+            (MyST: `{anywidget} talk.mjs`).
+        title: of the page. code: of `script`. values: the widget's traits; bytes travel as base64. still, label: what
+            is shown without JavaScript.
     """
     plain = {name: value for name, value in values.items() if not isinstance(value, bytes)}
     binary = {name: base64.b64encode(value).decode() for name, value in values.items() if isinstance(value, bytes)}
-    page = Template(text("page.html")).substitute(
-        title=html.escape(title),
-        css=text("widgets.css"),
-        still=picture_tag(still, label),
-        plain=_inside_script(json.dumps(plain)),
-        binary=_inside_script(json.dumps(binary)),
-        code=code.replace("export default { render };", ""),
-    )
-    files.write_text(path, page)
+    parts = {
+        "plain": _inside_script(json.dumps(plain)),
+        "binary": _inside_script(json.dumps(binary)),
+        "code": code.replace("export default { render };", ""),
+    }
+    css = text("widgets.css")
+    if Path(path).suffix == ".mjs":
+        written = Template(text("module.mjs")).substitute(parts, css=json.dumps(css))
+    else:
+        written = Template(text("page.html")).substitute(
+            parts, title=html.escape(title), css=css, still=picture_tag(still, label)
+        )
+    files.write_text(path, written)
     return Path(path)
 
 

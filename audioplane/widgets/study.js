@@ -23,10 +23,12 @@ function shuffled(list, random) {
 
 class StudyView {
   constructor(model, el) {
-    Object.assign(this, { model, rows: [], urls: new Map() });
+    Object.assign(this, { model, rows: [], waiting: new Map(), urls: new Map() });
     this.body = make("div", {});
     this.status = make("p", { class: "ap-status", role: "status" });
-    el.replaceChildren(make("div", { class: "audioplane", role: "group", "aria-label": model.get("label") }, this.body, this.status));
+    el.replaceChildren(root(model.get("label"), this.body, this.status));
+    this.hear = (message) => this.confirmed(message);
+    model.on("msg:custom", this.hear);
     this.welcome();
   }
 
@@ -91,17 +93,61 @@ class StudyView {
         rows.push({ participant: this.participant, clip, criterion, rating: Number(rating), position });
       }
     this.rows.push(...rows);
-    if (!this.model.isSaved) this.model.send({ kind: "ratings", rows });
+    this.send(rows);
     this.next(number + 1);
   }
 
+  /** To the kernel, which confirms each group by its number once it is in the file. */
+  send(rows) {
+    if (this.model.isSaved) return;
+    const group = `${this.participant} ${Date.now()} ${this.rows.length}`;
+    this.waiting.set(group, rows);
+    try {
+      this.model.send({ kind: "ratings", group, rows });
+    } catch (error) {
+      this.refusal = error.message; // a notebook that was opened and not run
+    }
+  }
+
+  confirmed({ kind, group, words }) {
+    if (kind === "stored") this.waiting.delete(group);
+    if (kind === "refused" && this.waiting.has(group)) this.refusal = words;
+    if (this.isDone) this.thank();
+  }
+
+  /** Thanks once all ratings are known to be stored; where no kernel says so, the ratings can be downloaded. */
   thank() {
+    const isFirst = !this.isDone;
+    this.isDone = true;
+    if (this.model.isSaved) return this.offer("Please download your ratings and send them to who asked you.");
+    if (!this.waiting.size) {
+      clearTimeout(this.patience);
+      const again = make("button", { type: "button", onclick: () => this.again() }, "Next participant");
+      return this.body.replaceChildren(make("h2", {}, "Thank you!"),
+        make("p", {}, "Your ratings are stored. The next participant may begin."), again);
+    }
+    const advice = "Please download them and give them to who asked you; what was stored already is counted once.";
+    if (this.refusal) return this.offer(`Your ratings could not be stored: ${this.refusal} ${advice}`);
+    if (!isFirst) return;
+    this.body.replaceChildren(make("p", {}, "Storing your ratings ..."));
+    this.patience = setTimeout(() => this.offer(`No kernel has stored your ratings. ${advice}`), PATIENCE);
+  }
+
+  offer(words) {
+    clearTimeout(this.patience);
     const text = ["participant,clip,criterion,rating,position", ...this.rows.map((row) =>
-      [`"${row.participant.replaceAll('"', '""')}"`, row.clip, row.criterion, row.rating, row.position].join(","))].join("\r\n");
-    const link = make("a", { class: "ap-play", download: `ratings-${this.participant.replace(/[^\w-]/g, "_")}.csv`, href: urlOf(text, "text/csv") }, "Download the ratings");
-    const words = this.model.isSaved ? "Please download your ratings and send them to who asked you." : "Your ratings are stored. The next participant may begin.";
-    const again = make("button", { type: "button", onclick: () => { this.rows = []; this.welcome(); } }, "Next participant");
-    this.body.replaceChildren(make("h2", {}, "Thank you!"), make("p", {}, words), ...(this.model.isSaved ? [link] : [again]));
+      [`"${row.participant.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`, row.clip, row.criterion, row.rating, row.position].join(","))].join("\r\n");
+    const name = `ratings-${this.participant.replace(/[^\w-]/g, "_")}.csv`;
+    const link = make("a", { class: "ap-play", download: name, href: urlOf(text, "text/csv") }, "Download the ratings");
+    const again = make("button", { type: "button", onclick: () => this.again() }, "Next participant");
+    const title = this.model.isSaved ? "Thank you!" : "Your ratings are not stored yet";
+    this.body.replaceChildren(make("h2", {}, title), make("p", {}, words),
+      make("div", { class: "ap-row" }, link, ...(this.model.isSaved ? [] : [again])));
+  }
+
+  again() {
+    Object.assign(this, { rows: [], waiting: new Map(), refusal: null, isDone: false });
+    this.welcome();
   }
 
   url(token) {
@@ -119,5 +165,8 @@ class StudyView {
 
 function render({ model, el }) {
   const view = new StudyView(model, el);
-  return () => view.urls.forEach((url) => URL.revokeObjectURL(url));
+  return () => {
+    model.off("msg:custom", view.hear);
+    view.urls.forEach((url) => URL.revokeObjectURL(url));
+  };
 }

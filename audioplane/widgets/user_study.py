@@ -11,6 +11,7 @@ import numpy as np
 import traitlets
 
 from audioplane import plots
+from audioplane.errors import UserError
 from audioplane.evaluation import user_study
 from audioplane.evaluation.user_study import Clip, Form
 from audioplane.widgets import page
@@ -47,7 +48,7 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
         self, clips: Sequence[Clip], ratings: str | Path = "ratings.csv", seed: int = 0, form: Form = user_study.DEFAULT
     ) -> None:
         user_study.check(clips)
-        self.form = form
+        self.form, self._stored = form, set[Any]()
         self.path, self.methods = Path(ratings), list(dict.fromkeys(clip.method for clip in clips))
         generator = np.random.default_rng(seed)
         clips = [clips[k] for k in generator.permutation(len(clips))]  # the order in the page says nothing either
@@ -67,12 +68,27 @@ class UserStudy(page.WithStill, anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
-        if content.get("kind") == "ratings":
-            rows = [
-                {**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method}
-                for row in content["rows"]
-            ]
-            user_study.append(self.path, rows, self.form)
+        """Stores a group of ratings, once, and tells the page that it did or why not."""
+        if content.get("kind") != "ratings":
+            return
+        group = content.get("group")
+        if group is None or group not in self._stored:
+            try:
+                self._store(content["rows"])
+            except (UserError, ValueError) as error:
+                self.send({"kind": "refused", "group": group, "words": f"{error}."})
+                raise
+            self._stored.add(group)
+        self.send({"kind": "stored", "group": group})
+
+    def _store(self, rows: list[dict[str, Any]]) -> None:
+        unknown = [row["clip"] for row in rows if row["clip"] not in self.key]
+        if unknown:
+            raise UserError(f"the clip {unknown[0]!r} belongs to another study: run the notebook and rate again")
+        named = [
+            {**row, "identity": self.key[row["clip"]].identity, "method": self.key[row["clip"]].method} for row in rows
+        ]
+        user_study.append(self.path, named, self.form)
 
     def ratings(self, *sent: str | Path) -> pd.DataFrame:
         """What was rated here, and in the files that participants of saved pages have sent."""

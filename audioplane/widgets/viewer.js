@@ -10,6 +10,8 @@ const COLORS = {
   reach: { label: "reach of the prototype", unit: "mm" },
 };
 const TURN = 0.01, STEP = 0.08; // radians a pixel of dragging, and a press of an arrow key
+const FRONT = { yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0 };
+const VIEWS = { front: 0, "three-quarter": 0.6, profile: 1.3 }; // radians to the side
 const PAPER = [0.953, 0.945, 0.925];
 const FADING = 25, FAINTEST = 0.2; // degrees over which a head fades that is turned too far, and how faint it becomes
 const SLOW = 70; // milliseconds between two pictures beyond which a moving one is drawn at half the size
@@ -24,8 +26,9 @@ class Viewer {
     this.model = model;
     this.facts = model.get("head_facts");
     this.parts = unpack(this.facts, model.get("head_data"));
-    this.state = { frame: 0, yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0, level: 0, row: 0, amount: 0, picked: -1,
+    this.state = { frame: 0, ...FRONT, level: 0, row: 0, amount: 0, picked: -1,
       controls: (this.facts.controls ?? []).map(() => 0) };
+    this.voices = 0; // how many it was given, so that a path knows its own
     this.style = model.get("shape");
     this.color = model.get("color");
     this.torso = true;
@@ -35,18 +38,27 @@ class Viewer {
     const gl = this.canvas.getContext("webgl2", options);
     if (!gl) return this.giveUp("This browser has no WebGL2");
     this.gl = gl;
-    this.painter = new Painter(gl, this.facts.count);
     this.cloud = new Cloud(this.facts, this.parts);
-    this.field = new Fields(this.facts, this.parts, this.painter.isDeep ? gl : null);
     this.projection = new Projection(this.facts.count);
     this.canvas.viewer = this; // for scripts and tests
+    this.ready = this.prepare();
     this.listen();
     this.takeTalk();
+    this.takeView();
+    this.takeSteering();
+    if (model.get("picked") >= 0) this.takePicked();
+  }
+
+  /** Everything that lives on the GPU; again when a lost one is back. */
+  async prepare() {
+    this.isLost = false;
+    this.painter = new Painter(this.gl, this.facts.count);
+    this.field = new Fields(this.facts, this.parts, this.painter.isDeep ? this.gl : null);
     const image = new Blob([this.parts.behind.data], { type: "image/jpeg" });
-    this.ready = createImageBitmap(image, { colorSpaceConversion: "none" }).then((bitmap) => {
-      this.painter.setBehind(bitmap);
-      this.move();
-    });
+    const bitmap = await createImageBitmap(image, { colorSpaceConversion: "none" });
+    if (this.gl.isContextLost()) return;
+    this.painter.setBehind(bitmap);
+    this.move();
   }
 
   giveUp(reason) {
@@ -62,12 +74,13 @@ class Viewer {
   build(el) {
     const { facts } = this, name = facts.name;
     const label = `Trained head ${name}, ${facts.count} Gaussians. Arrow keys turn it, with shift they move it, plus ` +
-      "and minus zoom, 0 resets, space plays, a click picks a Gaussian.";
+      "and minus zoom, 0 resets, space plays, a click picks a Gaussian; after a click, or with Ctrl, the wheel zooms, and " +
+      "Escape lets go.";
     const size = this.model.get("size"), height = Math.round((size * facts.height) / facts.width);
     this.canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": label, class: "ap-canvas" });
     this.canvas.ariaLabel = label;
     this.overlay = make("svg", { class: "ap-overlay", viewBox: `0 0 ${size} ${height}`, "aria-hidden": "true" });
-    this.stage = make("div", { class: "ap-stage", style: `width:${size}px;height:${height}px` }, this.canvas, this.overlay,
+    this.stage = make("div", { class: "ap-stage", style: `width:${size}px;aspect-ratio:${size}/${height}` }, this.canvas, this.overlay,
       make("span", { class: "ap-mark" }, "synthetic"));
     const colors = Object.keys(COLORS).filter((key) => key !== "reach" || facts.handles?.length);
     this.colorChoice = choice(colors, this.color, (key) => COLORS[key].label, (key) => this.setColor(key));
@@ -79,28 +92,33 @@ class Viewer {
     this.legend = make("div", { class: "ap-legend" });
     this.details = make("div", { class: "ap-details", role: "region", "aria-live": "polite", "aria-label": "picked Gaussian" },
       make("p", {}, "Click a Gaussian to see what it is."));
+    const button = (words, hint, onclick) => make("button", { type: "button", title: hint, onclick }, words);
+    const views = Object.entries(VIEWS).map(([words, yaw]) =>
+      button(words, `look from: ${words}`, () => this.look({ ...FRONT, yaw })));
+    this.viewButtons = make("div", { class: "ap-row ap-views", role: "group", "aria-label": "view" }, ...views,
+      button("full screen", "the head alone; Escape leaves", () => this.enlarge()),
+      button("save picture", "as a PNG file", () => this.savePicture()));
     this.panel = make("div", { class: "ap-panel" },
       labelled("colour", this.colorChoice), this.legend, labelled("drawn as", this.styleChoice),
       labelled("torso (front view)", this.torsoChoice), ...this.steering(), ...this.faceControls(), this.details);
     this.playButton = make("button", { type: "button", class: "ap-play", onclick: () => this.toggle() }, "Play");
     this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "time",
       oninput: (event) => this.seek(Number(event.target.value)),
-      onchange: () => this.state.picked >= 0 && this.describe() });
+    });
     this.clock = make("output", { class: "ap-clock" }, "0.00 s");
     this.sound = make("audio", { preload: "auto", onended: () => this.finish(), onpause: () => this.stopped() });
     this.player = make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound);
     this.turnWords = make("p", { class: "ap-turn" });
     this.status = make("p", { class: "ap-status", role: "status" });
-    el.replaceChildren(make("div", { class: "audioplane", role: "group", "aria-label": `Gaussian viewer of ${name}` },
-      make("div", { class: "ap-columns" }, make("div", {}, this.stage, this.turnWords, this.player), this.panel), this.status));
+    el.replaceChildren(root(`Gaussian viewer of ${name}`,
+      make("div", { class: "ap-columns" }, make("div", { class: "ap-left" }, this.stage, this.turnWords, this.viewButtons, this.player), this.panel), this.status));
   }
 
   steering() {
     const { handles } = this.facts, sizes = (handles ?? []).map((handle) => handle.rows);
     if (!sizes.length) return [];
     const level = choice(sizes.map((_, s) => String(s)), "0", (s) => `${handles[s].title} (${sizes[s]} rows)`, (s) => {
-      this.state.level = Number(s);
-      row.max = sizes[s] - 1;
+      this.setLevel(Number(s));
       this.steer(Math.min(this.state.row, sizes[s] - 1), this.state.amount);
     });
     const row = make("input", { type: "range", min: 0, max: sizes[0] - 1, step: 1, value: 0,
@@ -111,6 +129,12 @@ class Viewer {
     this.steerWords = make("output", {}, "");
     return [make("fieldset", {}, make("legend", {}, "steer the audio prototypes"), labelled("level", level),
       labelled("prototype", row), labelled("attention to it", amount), this.steerWords)];
+  }
+
+  setLevel(level) {
+    this.state.level = level;
+    this.steerers.level.value = level;
+    this.steerers.row.max = this.facts.handles[level].rows - 1;
   }
 
   /** Sliders of eyes and brows, which add to what the head does by itself. */
@@ -126,6 +150,7 @@ class Viewer {
   setControl(c, value) {
     this.state.controls[c] = value;
     this.controlSliders[c].value = value;
+    this.tellLater("face", () => [...this.state.controls]);
     this.move();
   }
 
@@ -133,6 +158,7 @@ class Viewer {
     const { canvas, state, model } = this;
     let start = null, travelled = 0;
     canvas.addEventListener("pointerdown", (event) => {
+      canvas.focus({ preventScroll: true });
       start = [event.clientX, event.clientY, event.shiftKey || event.button === 2];
       travelled = 0;
       canvas.setPointerCapture(event.pointerId);
@@ -149,7 +175,18 @@ class Viewer {
       start = null;
     });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault(); // so that it may come back
+      this.isLost = true;
+      this.status.textContent = "The GPU is lost for the moment; the picture comes back with it.";
+    });
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.ready = this.prepare();
+    });
+    this.watcher = new ResizeObserver(() => this.draw());
+    this.watcher.observe(this.stage);
     canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey && canvas.getRootNode().activeElement !== canvas) return; // the page scrolls
       event.preventDefault();
       this.zoom(Math.exp(-0.0015 * event.deltaY));
     }, { passive: false });
@@ -160,23 +197,71 @@ class Viewer {
       else if (event.key === "-") this.zoom(1 / 1.1);
       else if (event.key === "0") this.reset();
       else if (event.key === " ") this.toggle();
-      else if (event.key === "Escape") this.pick(-1);
+      else if (event.key === "Escape") state.picked >= 0 ? this.pick(-1) : canvas.blur();
       else return;
       event.preventDefault();
-      event.stopPropagation(); // JupyterLab has plans of its own for these keys
     });
     this.changes = {
       "change:talk_facts": () => this.takeTalk(),
       "change:color": () => this.setColor(model.get("color")),
       "change:shape": () => this.setStyle(model.get("shape")),
       "change:frame": () => model.get("frame") !== state.frame && this.seek(model.get("frame")),
+      "change:picked": () => this.takePicked(),
+      "change:camera": () => this.takeView(),
+      "change:steering": () => this.takeSteering(),
+      "change:face": () => this.takeSteering(),
+      "change:size": () => this.takeSize(),
     };
     for (const [event, react] of Object.entries(this.changes)) model.on(event, react);
   }
 
   tell(name, value) {
+    if (JSON.stringify(this.model.get(name)) === JSON.stringify(value)) return;
     this.model.set(name, value);
     this.model.save_changes();
+  }
+
+  /** As `tell`, once things have come to rest. */
+  tellLater(name, value) {
+    this.untold ??= {};
+    clearTimeout(this.untold[name]);
+    this.untold[name] = setTimeout(() => this.tell(name, value()), 150);
+  }
+
+  // What Python sets
+
+  takeSize() {
+    const size = this.model.get("size");
+    const height = Math.round((size * this.facts.height) / this.facts.width);
+    Object.assign(this.stage.style, { width: `${size}px`, aspectRatio: `${size}/${height}` });
+    this.overlay.setAttribute("viewBox", `0 0 ${size} ${height}`);
+    this.draw();
+  }
+
+  takeView() {
+    const camera = this.model.get("camera") ?? {};
+    if (Object.keys(FRONT).some((name) => (camera[name] ?? FRONT[name]) !== this.state[name])) {
+      Object.assign(this.state, FRONT, camera);
+      this.draw();
+    }
+  }
+
+  takeSteering() {
+    const { level, row, amount } = this.model.get("steering") ?? {}, face = this.model.get("face") ?? [], { state } = this;
+    const isSteered = this.steerers && level !== undefined &&
+      (level !== state.level || row !== state.row || amount !== state.amount);
+    if (isSteered) {
+      this.setLevel(level);
+      this.steer(row, amount);
+    }
+    face.forEach((value, c) => {
+      if (c < state.controls.length && value !== state.controls[c]) this.setControl(c, value);
+    });
+  }
+
+  takePicked() {
+    const number = this.model.get("picked"), n = number < 0 ? -1 : this.parts.order.data.indexOf(number);
+    if (n !== this.state.picked) this.pick(n);
   }
 
   // View
@@ -184,23 +269,54 @@ class Viewer {
   orbit(yaw, pitch) {
     this.state.yaw += yaw;
     this.state.pitch = Math.max(-1.5, Math.min(1.5, this.state.pitch + pitch));
-    this.draw();
+    this.viewed();
   }
 
   pan(dx, dy) {
     this.state.panX += dx / this.stage.clientWidth;
     this.state.panY += dy / this.stage.clientWidth;
-    this.draw();
+    this.viewed();
   }
 
   zoom(factor) {
     this.state.zoom = Math.max(0.3, Math.min(20, this.state.zoom * factor));
-    this.draw();
+    this.viewed();
   }
 
   reset() {
-    Object.assign(this.state, { yaw: 0, pitch: 0, zoom: 1, panX: 0, panY: 0 });
+    this.look(FRONT);
+  }
+
+  /** To a view: of `FRONT` what changes. */
+  look(view) {
+    Object.assign(this.state, view);
+    this.viewed();
+  }
+
+  viewed() {
+    this.tellLater("camera", () => Object.fromEntries(Object.keys(FRONT).map((name) => [name, this.state[name]])));
     this.draw();
+  }
+
+  enlarge() {
+    if (document.fullscreenElement) return document.exitFullscreen();
+    this.stage.requestFullscreen().then(() => this.canvas.focus(), (error) => {
+      this.status.textContent = `The browser does not allow a full screen here: ${error.message}`;
+    });
+  }
+
+  /** The picture as it stands, with its mark, as a PNG file. */
+  savePicture() {
+    this.drawNow();
+    const { width, height } = this.canvas, copy = make("canvas", { width, height }), pen = copy.getContext("2d");
+    pen.drawImage(this.canvas, 0, 0);
+    pen.font = `${Math.round(height / 30)}px system-ui, sans-serif`;
+    Object.assign(pen, { fillStyle: "#fff", textAlign: "right", shadowColor: "#000", shadowBlur: 4 });
+    pen.fillText("synthetic", width - 8, height - 8);
+    copy.toBlob((blob) => {
+      const name = `${this.facts.name}-${this.state.frame}.png`.replace(/[^\w.-]/g, "_");
+      make("a", { href: urlOf(blob, "image/png"), download: name }).click();
+    });
   }
 
   get isFront() {
@@ -241,7 +357,7 @@ class Viewer {
     const { filmed, beyond } = this.facts, angles = this.turned(camera);
     const over = Math.max(0, ...angles.map((angle, k) => Math.max(filmed[k][0] - angle, angle - filmed[k][1]) - beyond));
     this.canvas.style.opacity = 1 - (1 - FAINTEST) * Math.min(1, over / FADING);
-    const [[left, right], [down, up]] = filmed.map((ends) => ends.map((end) => Math.round(end)));
+    const [[left, right], [down, up]] = filmed.map((ends) => ends.map((end) => Math.round(end) || 0));
     const [yaw, pitch] = angles.map((angle) => Math.round(angle) || 0);
     const text = `turned ${yaw}°, up ${pitch}° · filmed from ${left}° to ${right}°, up ${down}° to ${up}°` +
       (over ? " · beyond what it has learned" : "");
@@ -342,6 +458,7 @@ class Viewer {
       this.sound.src = URL.createObjectURL(new Blob([this.talk.parts.sound.data], { type: "audio/ogg" }));
     }
     this.range = null;
+    this.voices++;
     this.say();
     this.seek(can ? Math.min(this.model.get("frame"), facts.frames - 1) : 0);
   }
@@ -358,7 +475,7 @@ class Viewer {
     this.isRunning = false;
     if (typeof reason === "string") this.status.textContent = reason;
     this.tell("frame", this.state.frame);
-    if (this.state.picked >= 0) this.describe();
+    this.details.setAttribute("aria-live", "polite");
     this.draw();
   }
 
@@ -369,6 +486,7 @@ class Viewer {
 
   run() {
     this.isRunning = true;
+    this.details.setAttribute("aria-live", "off"); // numbers that change all the time are not to be read out
     const step = () => {
       if (!this.isRunning || !this.canvas.isConnected) return;
       const { frames, fps } = this.talk.facts, frame = Math.min(frames - 1, Math.floor(this.sound.currentTime * fps));
@@ -428,6 +546,7 @@ class Viewer {
     this.steerers.row.value = row;
     this.steerers.amount.value = amount;
     this.steerWords.textContent = `row ${row}, ${Math.round(100 * amount)} %`;
+    this.tellLater("steering", () => ({ level: this.state.level, row: this.state.row, amount: this.state.amount }));
     if (this.reaches) [this.reaches, this.range] = [null, this.color === "reach" ? null : this.range];
     this.move();
   }
@@ -453,12 +572,14 @@ class Viewer {
 
   drawNow() {
     const started = performance.now(), density = Math.min(2, globalThis.devicePixelRatio || 1);
-    const width = Math.round(this.stage.clientWidth * density * (this.isRunning && this.isSlow ? 0.5 : 1));
+    const width = Math.round(this.canvas.clientWidth * density * (this.isRunning && this.isSlow ? 0.5 : 1));
     const camera = this.camera(width);
+    if (this.isLost || !width) return; // a hidden tab, or no GPU
     if (this.canvas.width !== width || this.canvas.height !== camera.height)
       [this.canvas.width, this.canvas.height] = [width, camera.height];
     this.projection.run(this.cloud, camera, this.paint(camera));
     this.painter.draw(this.projection, width, camera.height, this.style, PAPER, this.torso && this.isFront);
+    this.describe();
     this.mark(width);
     this.showTurn(camera);
     const now = performance.now();
@@ -481,6 +602,7 @@ class Viewer {
       `sent once: ${size(this.model.get("head_data").byteLength)}`];
     if (talk) words.push(`a frame: ${(talk.parts.vectors.bits.byteLength / talk.facts.frames).toFixed(0)} bytes`);
     else if (!facts.cannot.length) words.push("no voice: it is silent until speak() is called");
+    if (talk && this.field && !this.field.count) words.push("none of its Gaussians moves, so there is nothing to play");
     if (this.isRunning) words.push(`${this.stamps.length} pictures a second`);
     if (this.field && this.field.count && !this.field.isFast) words.push("moved by the processor, for there is no GPU");
     words.push(...facts.cannot.map((what) => `This head cannot ${what}`));
@@ -492,20 +614,33 @@ class Viewer {
   // One Gaussian
 
   pickAt(x, y) {
-    const scale = this.canvas.width / this.stage.clientWidth;
+    const scale = this.canvas.width / this.canvas.clientWidth;
     this.pick(this.projection.pick(x * scale, y * scale));
   }
 
   pick(n) {
     this.state.picked = n;
     this.tell("picked", n < 0 ? -1 : this.parts.order.data[n]);
-    this.describe();
     this.draw();
   }
 
+  /** The panel of the picked Gaussian, whenever what it says has changed. */
   describe() {
-    const { cloud, parts, facts } = this, n = this.state.picked;
-    if (n < 0) return this.details.replaceChildren(make("p", {}, "Click a Gaussian to see what it is."));
+    const n = this.state.picked, { level, row, amount, controls } = this.state;
+    const now = [n, ...this.cloud.rows.subarray(n * this.cloud.numbers, (n + 1) * this.cloud.numbers), this.cloud.moved[n]].join();
+    const way = [n, this.voices, ...(amount ? [level, row, amount] : []), ...controls].join();
+    if (n < 0 ? this.described === n : this.described === now && this.wayOf === way) return;
+    this.described = n < 0 ? n : now;
+    if (n < 0) {
+      this.path = this.wayOf = null;
+      return this.details.replaceChildren(make("p", {}, "Click a Gaussian to see what it is."));
+    }
+    if (this.wayOf !== way) [this.wayOf, this.wayParts] = [way, [...this.describeFeatures(n), ...this.describePath(n)]];
+    this.details.replaceChildren(this.describeNumbers(n), ...this.wayParts);
+  }
+
+  describeNumbers(n) {
+    const { cloud, parts } = this;
     const at = n * cloud.numbers, r = cloud.rows, fixed = (value, digits) => value.toFixed(digits);
     const millimetres = [0, 1, 2].map((c) => fixed(1e3 * r[at + c], 1)).join(", ");
     const sizes = [7, 8, 9].map((c) => fixed(1e3 * Math.exp(r[at + c]), 2)).join(" × ");
@@ -518,9 +653,8 @@ class Viewer {
       ["moved now", `${fixed(cloud.moved[n], 2)} mm`], ["around it", `${fixed(parts.density.data[n], 1)} per cm³`],
     ];
     const swatch = make("span", { class: "ap-swatch", style: `background:rgb(${rgb})`, role: "img", "aria-label": `colour ${rgb}` });
-    const table = make("table", {}, make("caption", {}, `Gaussian ${parts.order.data[n]} `, swatch),
+    return make("table", {}, make("caption", {}, `Gaussian ${parts.order.data[n]} `, swatch),
       ...rows.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value))));
-    this.details.replaceChildren(table, ...this.describeFeatures(n), ...this.describePath(n));
   }
 
   /** How strong each group of its static features is. */
@@ -565,7 +699,7 @@ class Viewer {
   mark(width) {
     const n = this.state.picked;
     if (n < 0) return this.overlay.childElementCount ? this.overlay.replaceChildren() : undefined;
-    const { view: V, fx, fy, cx, cy } = this.camera(width), scale = this.stage.clientWidth / width;
+    const { view: V, fx, fy, cx, cy } = this.camera(width), scale = this.model.get("size") / width;
     const place = (x, y, z) => {
       const depth = V[8] * x + V[9] * y + V[10] * z + V[11];
       return [fx * (V[0] * x + V[1] * y + V[2] * z + V[3]) / depth + cx, fy * (V[4] * x + V[5] * y + V[6] * z + V[7]) / depth + cy]
@@ -584,6 +718,8 @@ class Viewer {
 
   close() {
     for (const [event, react] of Object.entries(this.changes ?? {})) this.model.off(event, react);
+    this.watcher?.disconnect();
+    Object.values(this.untold ?? {}).forEach(clearTimeout);
     this.sound.pause();
     URL.revokeObjectURL(this.sound.src);
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext();

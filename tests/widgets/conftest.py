@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -37,10 +38,49 @@ def smoke() -> tuple[Subject, TalkingHead]:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Callable[..., str]]:
-    """Starts JupyterLab; write(name, *cells) puts a notebook into its folder and returns its address."""
-    import nbformat
+def ball(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
+    """A small head that moves as a trained one does."""
+    from tests.widgets.awake import awake
 
+    return awake(tmp_path_factory.mktemp("ball"))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab. `lab(name, *cells)` puts a notebook into its folder and returns its address."""
+
+    folder: Path
+    address: str
+    token: str
+
+    def __call__(self, name: str, *cells: str, notebook: Path | None = None) -> str:
+        import nbformat
+
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        book.metadata["kernelspec"] = {
+            "name": "python3",
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+        }
+        text = notebook.read_text(encoding="utf-8") if notebook else json.dumps(book)
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return self.at(name)
+
+    def at(self, name: str) -> str:
+        return f"{self.address}/lab/tree/{name}?token={self.token}"
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """What the server answers to /api/PATH."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.address}/api/{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or "null")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Lab]:
+    """JupyterLab on a free port, with a folder, settings and signatures of its own."""
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
     folder, token = tmp_path_factory.mktemp("lab"), secrets.token_hex(8)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -72,35 +112,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
         "AUDIOPLANE_PRESET": "smoke",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "JUPYTER_CONFIG_DIR": str(folder / "overrides"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "overrides"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "overrides"),
         "JUPYTER_PLATFORM_DIRS": "1",
     }
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
+    running = Lab(folder, f"http://127.0.0.1:{port}", token)
     try:
         for _ in range(240):
             if server.poll() is not None:
                 pytest.fail(f"JupyterLab did not start:\n{(folder / 'log').read_text()[-2000:]}")
             try:
-                urllib.request.urlopen(f"{address}/api?token={token}", timeout=2).close()
+                running.ask("")
                 break
             except OSError:
                 time.sleep(0.25)
-
-        def write(name: str, *cells: str, notebook: Path | None = None) -> str:
-            book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-            book.metadata["kernelspec"] = {
-                "name": "python3",
-                "display_name": "Python 3 (ipykernel)",
-                "language": "python",
-            }
-            text = notebook.read_text(encoding="utf-8") if notebook else json.dumps(book)
-            (folder / name).write_text(text, encoding="utf-8")
-            return f"{address}/lab/tree/{name}?token={token}"
-
-        yield write
+        yield running
     finally:
         server.terminate()
         server.wait(20)

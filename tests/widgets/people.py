@@ -12,7 +12,7 @@ import soundfile
 from audioplane.evaluation.user_study import CRITERIA
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 
 def wav(seconds: float) -> bytes:
@@ -22,17 +22,18 @@ def wav(seconds: float) -> bytes:
     return out.getvalue()
 
 
-def rate(page: Page, groups: int = 2, clips: int = 2) -> None:
-    """Rates every clip: the first of each group 5, the second 2."""
-    page.get_by_label("participant code").fill("p 7")
-    page.click("text=Begin")
+def rate(place: Page | Locator, groups: int = 2, clips: int = 2) -> None:
+    """Rates every clip in a study: the first of each group 5, the second 2."""
+    place.get_by_label("participant code").fill("p 7")
+    place.get_by_role("button", name="Begin").click()
     for group in range(groups):
-        page.wait_for_selector(f"text=Group {group + 1} of {groups}")
+        place.get_by_text(f"Group {group + 1} of {groups}").wait_for()
+        submit = place.locator("button[type=submit]")
         if group == 0:  # nobody gets on with a rating missing
-            page.click("button[type=submit]")
-            assert "has no rating for" in page.inner_text(".ap-status")
+            submit.click()
+            place.locator(".ap-status", has_text="has no rating for").wait_for()
         for position, criterion in itertools.product(range(clips), CRITERIA):
             name = f"clip {'ABCD'[position]}, {criterion}: {max(5 - 3 * position, 1)} of 6"
-            page.get_by_role("radio", name=name).check()
-        page.click("button[type=submit]")
-    page.wait_for_selector("text=Thank you")
+            place.get_by_role("radio", name=name).check()
+        submit.click()
+    place.get_by_text("Thank you").wait_for()

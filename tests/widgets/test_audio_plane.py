@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from audioplane import plots
+from audioplane.errors import UserError
 from audioplane.evaluation import inspection
 from audioplane.evaluation.resized import ResizedSubject
 from audioplane.experiments import session
 from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.paper import pipeline_trace, prototypes
 from audioplane.widgets import plane_explorer, prototype_explorer, saliency_scrubber
-from audioplane.widgets.figure_widget import FigureWidget, menu, slider
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from playwright.sync_api import Page
 
 
 def test_the_margin_says_what_the_loss_says(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,25 +98,22 @@ def test_planes_are_those_of_the_level(smoke: Any) -> None:
     assert widget.picture != first
 
 
-def squares(values: dict[str, Any]) -> tuple[Figure, str]:
-    from matplotlib.figure import Figure
+def test_somebody_elses_head_is_refused(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, head = smoke
+    monkeypatch.setitem(head.about, "name", "eva")
+    for widget in (saliency_scrubber, prototype_explorer):
+        with pytest.raises(UserError, match="trained on 'eva', the subject is"):
+            widget(subject, head)
 
-    figure = Figure(figsize=(2, 2))
-    figure.add_subplot().imshow(np.eye(int(values["t"]) + 2), cmap=values["map"])
-    return figure, f"{values['t']} and {values['map']}"
 
-
-def test_a_saved_figure_brings_its_pictures_along(tmp_path: Path, open_page: Callable[..., Page]) -> None:
-    controls = [slider("t", "time", 0, 5), menu("map", "colours", {"viridis": "green", "magma": "purple"})]
-    audio = 0.1 * np.sin(np.arange(3840) / 9).astype(np.float32)
-    widget = FigureWidget(squares, controls, {"t": 0, "map": "magma"}, "Squares.", "t", audio)
-    page = open_page(widget.save(tmp_path / "figure.html", {"t": [0, 2, 5]}), offline=True)
-    assert page.get_by_label("colours").is_disabled()
-    source = page.get_attribute("img.ap-figure", "src")
-    page.get_by_label("time").fill("4")
-    assert page.inner_text(".ap-caption") == "5 and magma"
-    assert page.get_attribute("img.ap-figure", "src") != source
-    assert page.get_attribute("img.ap-figure", "alt") == "Squares. 5 and magma"
-    page.get_by_label("time").fill("0")
-    page.click("text=Play")
-    page.wait_for_function("document.querySelector('.ap-caption').textContent === '5 and magma'")
+def test_each_level_has_its_own_rows_in_one_order(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, head = smoke
+    orders: list[np.ndarray] = []
+    draw = plots.prototypes
+    monkeypatch.setattr(plots, "prototypes", lambda *parts: (orders.append(parts[0]["order"]), draw(*parts))[1])
+    widget = prototype_explorer(subject, head)
+    row = next(control for control in widget.controls if control["name"] == "row")
+    sizes = [len(own) for own in prototypes.plane_of(head).prototypes]
+    assert row["limits"] == {"by": "level", "high": {str(s): size - 1 for s, size in enumerate(sizes)}}
+    widget.values = {**widget.values, "frame": subject.test.stop - 1}  # another window
+    np.testing.assert_array_equal(orders[0], orders[1])

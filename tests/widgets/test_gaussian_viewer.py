@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from traitlets import TraitError
 
+from audioplane.errors import UserError
 from audioplane.inference.poses import typical
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.metrics.image import psnr
-from audioplane.training.trainer import Trainer
 from audioplane.widgets import GaussianViewer
 from audioplane.widgets.bake import vectors
-from tests.tiny_run import TINY
 from tests.tiny_subject import TinySubject
+from tests.widgets.awake import awake
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,21 +27,6 @@ if TYPE_CHECKING:
 FRAMES = (0, 9, 21)
 VOICE = TinySubject().audio[:16_000]
 VIEWER = "document.querySelector('canvas').viewer"
-
-
-def awake(path: Path, sparse: bool = False, **changes: Any) -> TalkingHead:
-    """A small head whose field moves everything, as a long training would leave it."""
-    trainer = Trainer(TINY.replace(schedule__coarse=6, schedule__fine=4, **changes), TinySubject())
-    trainer.run()
-    heads, generator = trainer.method.branch("head").mlp, torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for layer in (heads.offset, heads.dynamism):
-            layer.weight.copy_(0.4 * torch.randn(layer.weight.shape, generator=generator))
-        if "shN" in trainer.method.branch("head").params:
-            rest = trainer.method.branch("head").params["shN"]
-            rest.copy_(0.3 * torch.randn(rest.shape, generator=generator))
-    TalkingHead.export(trainer, path / "head.safetensors")
-    return TalkingHead.load(path, sparse)
 
 
 def show(head: TalkingHead, audio: np.ndarray, path: Path, open_page: Callable[..., Page], **options: Any) -> Page:
@@ -199,7 +185,9 @@ def test_views_colours_and_questions(
         assert not np.array_equal(picture(page, 5), before), key
     page.keyboard.press("0")
     assert np.array_equal(picture(page, 5), front)
+    page.hover("canvas")
     page.mouse.wheel(0, -300)
+    page.wait_for_function(f"{VIEWER}.state.zoom > 1.4")
     canvas = page.locator("canvas").bounding_box()
     assert canvas is not None
     page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
@@ -231,3 +219,106 @@ def test_pages_without_a_kernel_show_a_picture(smoke: Any) -> None:
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= set(data)
     assert "Gaussians, from the front" in data["text/html"]
+
+
+def test_what_python_sets_is_within_bounds(ball: TalkingHead) -> None:
+    viewer: Any = GaussianViewer(ball, VOICE)
+    wrong = {
+        "frame": 100_000,
+        "picked": 10**6,
+        "size": 3,
+        "camera": {"roll": 1.0},
+        "steering": {"level": 0, "row": 10**4},
+        "face": [1.0] * 40,
+    }
+    for name, value in wrong.items():
+        before = getattr(viewer, name)
+        with pytest.raises(TraitError, match=f"^{name}"):
+            setattr(viewer, name, value)
+        assert getattr(viewer, name) == before
+    with pytest.raises(TraitError, match="zoom"):
+        viewer.camera = {"zoom": 1e9}
+    viewer.frame = 24
+    viewer.speak(VOICE[:3200].tolist())  # a shorter one, and a list
+    assert viewer.frame == 0
+    assert viewer.talk_facts["frames"] == 5
+    with pytest.raises(UserError, match="samples lie in"):
+        viewer.speak(100 * VOICE)
+
+
+def test_the_page_opens_as_python_left_it(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    viewer: Any = GaussianViewer(ball, VOICE, size=200)
+    viewer.camera, viewer.steering = {"yaw": 0.4}, {"level": 1, "row": 2, "amount": 0.5}
+    viewer.picked, viewer.frame = 7, 12
+    page = open_page(viewer.save(tmp_path / "talk.html"), offline=True)
+    page.evaluate(f"{VIEWER}.ready")
+    state = page.evaluate(f"{VIEWER}.state")
+    assert [state[name] for name in ("yaw", "level", "row", "amount", "frame")] == [0.4, 1, 2, 0.5, 12]
+    page.wait_for_function("document.querySelector('.ap-details caption')?.textContent.startsWith('Gaussian 7 ')")
+
+
+def test_the_panel_says_what_the_cloud_has(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    """After playing, steering and another voice; its path is that of the voice that is heard."""
+    page = show(ball, VOICE, tmp_path, open_page)
+    page.evaluate(f"{VIEWER}.pick({VIEWER}.parts.order.data.findIndex((_, n) => {VIEWER}.cloud.moved[n] > 0))")
+
+    def agree() -> None:
+        page.evaluate(f"{VIEWER}.drawNow()")
+        moved = page.evaluate(f"{VIEWER}.cloud.moved[{VIEWER}.state.picked]")
+        assert f"{moved:.2f} mm" in page.locator(".ap-details tr", has_text="moved now").inner_text()
+
+    agree()
+    path = page.get_attribute(".ap-path polyline", "points")
+    page.click("text=Play")
+    page.wait_for_function(f"{VIEWER}.sound.ended")
+    agree()
+    page.get_by_label("attention to it").fill("0.9")
+    agree()
+    steered = page.get_attribute(".ap-path polyline", "points")
+    assert steered != path
+    page.evaluate(f"{VIEWER}.talk.parts.vectors.data.reverse(); {VIEWER}.voices++")
+    agree()
+    assert page.get_attribute(".ap-path polyline", "points") != steered
+
+
+def test_a_lost_gpu_comes_back(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    page = show(ball, VOICE, tmp_path, open_page)
+    before = picture(page, 9)
+    page.evaluate(f"globalThis.loss = {VIEWER}.gl.getExtension('WEBGL_lose_context'); loss.loseContext()")
+    page.wait_for_function("document.querySelector('.ap-status').textContent.includes('GPU is lost')")
+    page.evaluate("loss.restoreContext()")
+    page.wait_for_function(f"!{VIEWER}.isLost && {VIEWER}.painter.behind")
+    assert np.array_equal(picture(page, 9), before)
+
+
+def test_narrow_pages_and_the_wheel(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    viewer = GaussianViewer(ball, VOICE)
+    page = open_page(viewer.save(tmp_path / "talk.html"), viewport={"width": 320, "height": 500})
+    page.evaluate(f"{VIEWER}.ready")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    box = page.locator("canvas").bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(box["height"], abs=1)
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("scrollY > 0")  # the page scrolls over a head that nobody has touched
+    assert page.evaluate(f"{VIEWER}.state.zoom") == 1
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -200)
+    page.keyboard.up("Control")
+    page.wait_for_function(f"{VIEWER}.state.zoom > 1")
+
+
+def test_one_speaks_at_a_time(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    page = show(ball, VOICE, tmp_path, open_page)
+    page.evaluate("""() => {
+        const first = document.querySelector('canvas').viewer, second = document.createElement('div');
+        document.body.append(second);
+        new first.constructor(first.model, second);
+        for (const sound of document.querySelectorAll('audio')) sound.loop = true;
+    }""")
+    paused = "[...document.querySelectorAll('audio')].map((sound) => sound.paused).join()"
+    page.locator(".ap-play").nth(0).click()
+    page.wait_for_function(f"{paused} === 'false,true'")
+    page.locator(".ap-play").nth(1).click()
+    page.wait_for_function(f"{paused} === 'true,false'")

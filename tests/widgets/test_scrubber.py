@@ -32,7 +32,7 @@ def test_the_slider_draws_the_static_figure(subject: Subject, monkeypatch: pytes
     draw = frame_panel.draw
     monkeypatch.setattr(frame_panel, "draw", lambda s, t: (drawn.append(t), draw(s, t))[1])
     box = scrubber.speaker_scrubber(subject, start=4)
-    picture, controls = box.children
+    picture, controls, _ = box.children
     before = picture.value
     controls.children[0].value = 70
     assert drawn == [4, 70]

@@ -142,6 +142,27 @@ def test_ratings_sent_to_the_kernel_are_stored(clips: list[Clip], tmp_path: Path
     assert "image/png" in (bundle[0] if isinstance(bundle, tuple) else bundle)
 
 
+def test_a_group_is_stored_once_and_confirmed(
+    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget: Any = UserStudy(clips, tmp_path / "ratings.csv")
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(widget, "send", sent.append)
+    row = {"participant": "=a", "clip": next(iter(widget.key)), "criterion": CRITERIA[1], "rating": 4, "position": 1}
+    for _ in range(2):  # the page asks again where an answer was late
+        widget._receive(widget, {"kind": "ratings", "group": "a 1", "rows": [row]}, [])
+    assert sent == [{"kind": "stored", "group": "a 1"}] * 2
+    assert len((tmp_path / "ratings.csv").read_text().splitlines()) == 2
+    (tmp_path / "sent.csv").write_text(  # and the participant has downloaded them, too
+        f'participant,clip,criterion,rating,position\r\n"\'=a",{row["clip"]},{CRITERIA[1]},4,1'
+    )
+    assert len(widget.ratings(tmp_path / "sent.csv")) == 1
+    with pytest.raises(UserError, match="another study"):
+        widget._receive(widget, {"kind": "ratings", "group": "a 2", "rows": [{**row, "clip": "c0"}]}, [])
+    assert sent[-1]["kind"] == "refused"
+    assert "another study" in sent[-1]["words"]
+
+
 def test_a_form_of_its_own(clips: list[Clip], tmp_path: Path) -> None:
     """SyncTalk++'s five criteria from 1 to 5: the page asks them, and nothing else is taken."""
     path = tmp_path / "ratings.csv"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from audioplane import plots
+from audioplane.errors import UserError
 from audioplane.evaluation import inspection
 from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import compositing
@@ -43,7 +44,7 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     """
     if not settings(head.config).saliency:
         raise ValueError("head: expected one with saliency splatting, received one without (method.saliency=false)")
-    subject = at_size_of(head, subject)
+    subject = _own(head, subject)
     frames, codes = checked_frames(subject, frames), head.encode(subject.audio)
     trained = settings(head.config).margin
 
@@ -79,7 +80,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     Raises:
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
-    subject = at_size_of(head, subject)
+    subject = _own(head, subject)
     field, frames = prototypes.plane_of(head), checked_frames(subject, frames)
     codes, spoken = head.encode(subject.audio), sounds.sounds(subject)
     weights, opening = field_inspection.attention_over_time(field, codes), mouth_opening(subject.landmarks)
@@ -112,6 +113,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
             "fps": subject.fps,
             "start": start,
             "stop": min(start + WINDOW, frames.stop / subject.fps),
+            "order": np.argsort(weights[level].argmax(axis=0), kind="stable"),  # the same in every window
         }
         words = "as it speaks" if amount == 0 else f"led to prototype {row} by {amount:.0%}"
         figure = plots.prototypes(sentence, t, row, names, means, face, reach, totals, words)
@@ -125,7 +127,7 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     controls = [
         slider("frame", "time", frames.start, frames.stop - 1),
         menu("level", "level", {s: f"{s + 1}: {size} rows" for s, size in enumerate(sizes)}),
-        slider("row", "prototype", 0, max(sizes) - 1),
+        slider("row", "prototype", 0, max(sizes) - 1, limits=("level", {s: size - 1 for s, size in enumerate(sizes)})),
         slider("amount", "attention led to it", 0.0, 1.0, 0.05),
     ]
     values = {"frame": frames.start, "level": 0, "row": int(weights[0].mean(0).argmax()), "amount": 0.0}
@@ -181,6 +183,20 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
     ]
     values = {"level": 1, "what": "change", "dots": "all"}
     return FigureWidget(draw, controls, values, f"Planes and lines of {head.about['name']}'s head.")
+
+
+def _own(head: TalkingHead, subject: Subject) -> Subject:
+    """The subject at the head's size.
+
+    Raises:
+        UserError: the head was trained on somebody else.
+    """
+    if head.about["name"] != subject.name:
+        raise UserError(
+            f"head: it was trained on {head.about['name']!r}, the subject is {subject.name!r}; give the subject it was "
+            "trained on"
+        )
+    return at_size_of(head, subject)
 
 
 def _face(head: TalkingHead, cloud: Any, view: np.ndarray, behind: np.ndarray) -> np.ndarray:

@@ -1,0 +1,292 @@
+"""Every widget in a real JupyterLab, by keyboard and mouse: no key is lost to the notebook, no fault is silent.
+
+One notebook is run once; the tests follow each other on its page, and the last one restarts its kernel.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from audioplane.evaluation.user_study import CRITERIA
+from tests.subject_cases import make_case, write_case
+from tests.widgets.awake import awake
+from tests.widgets.conftest import Lab, run_all
+from tests.widgets.people import rate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+CELLS = (
+    """
+import numpy as np
+from pathlib import Path
+from audioplane.evaluation.user_study import Clip, record
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.subject import Subject
+from audioplane.widgets import Driver, GaussianViewer, UserStudy, speaker_scrubber
+from audioplane.widgets.figure_widget import FigureWidget
+from tests.tiny_subject import TinySubject
+from tests.widgets.test_figure_widget import CONTROLS, squares
+head = TalkingHead.load("head.safetensors", sparse=False)
+voice = TinySubject().audio[:16_000]
+""",
+    "viewer = GaussianViewer(head, voice, size=300); viewer",
+    "figure = FigureWidget(squares, CONTROLS, {'t': 0, 'map': 'magma'}, 'Squares.', 't', voice[:6400]); figure",
+    "driver = Driver({'ball': head}); driver",
+    """
+films = [record(*name, np.full((10, 48, 48, 3), 90, np.uint8), np.zeros(6400, np.float32))
+         for name in (("ann", "ours"), ("ann", "theirs"))]
+study = UserStudy(films, 'ratings.csv'); study
+""",
+    "speaker_scrubber(Subject.open('disc'), start=4)",
+    "print('the last cell')",
+)
+VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER = 1, 2, 3, 4, 5
+CANVAS = "document.querySelector('canvas.ap-canvas').viewer"
+FOCUSABLE = ":is(button, input, select, textarea, canvas, summary, [role=slider], video):visible:not(:disabled)"
+
+
+class Opened:
+    """A notebook in JupyterLab."""
+
+    def __init__(self, page: Page, lab: Lab) -> None:
+        self.page, self.lab = page, lab
+
+    def cell(self, number: int) -> Locator:
+        return self.page.locator(".jp-Cell").nth(number)
+
+    def cells(self) -> list[str]:
+        return self.page.locator(".jp-Cell .jp-InputArea-editor").all_inner_texts()
+
+    def python(self, name: str, what: str) -> Any:
+        """What an expression is in the kernel: it is set in the last cell, by keyboard."""
+        self.page.locator(".jp-Cell .cm-content").nth(len(CELLS) - 1).click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(f"import json; print('{name}', json.dumps({what}))")
+        self.page.keyboard.press("Control+Enter")
+        self.page.keyboard.press("Escape")
+        words = self.cell(len(CELLS) - 1).locator(f".jp-OutputArea pre:has-text('{name} ')")
+        return json.loads(words.inner_text().split(" ", 1)[1])
+
+
+@pytest.fixture(scope="module")
+def opened(lab: Lab, browser: Browser) -> Iterator[Opened]:
+    awake(lab.folder)
+    write_case(lab.folder / "disc", make_case(frames=60))
+    context = browser.new_context(viewport={"width": 1300, "height": 5200}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(lab("all.ipynb", *CELLS))
+    run_all(page)
+    page.locator(".jp-OutputArea-output", has_text="the last cell").wait_for(timeout=120_000)
+    page.wait_for_selector("canvas.ap-canvas")
+    page.evaluate(f"{CANVAS}.ready")
+    yield Opened(page, lab)
+    context.close()
+
+
+def test_keys_stay_in_the_widget(opened: Opened) -> None:
+    page, before = opened.page, opened.cells()
+    assert len(before) == len(CELLS)
+    for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER):
+        cell = opened.cell(number)
+        controls = cell.locator(".jp-OutputArea").locator(FOCUSABLE)
+        assert controls.count() >= 2, number
+        for k in range(controls.count()):
+            control = controls.nth(k)
+            control.focus()
+            for key in ("d", "d", "x", "ArrowDown", "ArrowUp"):
+                control.press(key)
+            assert "jp-mod-active" in (cell.get_attribute("class") or "") or k == 0, (number, k)
+        assert opened.cells() == before, number
+    assert page.locator(".jp-Cell").count() == len(CELLS)
+
+
+def test_pictures_hide_behind_living_widgets(opened: Opened) -> None:
+    stills = opened.page.locator("figure.audioplane-still")
+    assert stills.count() == 5
+    assert not any(stills.nth(k).is_visible() for k in range(5))
+
+
+def test_every_control_of_the_viewer(opened: Opened) -> None:
+    page, cell = opened.page, opened.cell(VIEWER)
+    state = lambda: page.evaluate(f"{CANVAS}.state")  # noqa: E731
+    for name in ("three-quarter", "profile", "front"):
+        cell.get_by_role("button", name=name).click()
+        assert state()["yaw"] == {"front": 0, "three-quarter": 0.6, "profile": 1.3}[name]
+    for label in ("colour", "drawn as"):
+        menu = cell.get_by_role("combobox", name=label)
+        for value in menu.locator("option").evaluate_all("all => all.map((one) => one.value)"):
+            menu.select_option(value)
+            assert page.evaluate(f"[{CANVAS}.color, {CANVAS}.style]")[label == "drawn as"] == value
+    cell.get_by_label("drawn as").select_option("splats")
+    cell.get_by_label("torso").uncheck()
+    assert not page.evaluate(f"{CANVAS}.torso")
+    levels = cell.get_by_role("combobox", name="level")
+    levels.select_option("1")
+    for label, key in (("prototype", "row"), ("attention to it", "amount")):
+        before = state()[key]
+        cell.get_by_label(label, exact=True).press("ArrowRight")
+        assert state()[key] > before
+    with page.expect_download() as download:
+        cell.get_by_role("button", name="save picture").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    cell.get_by_role("button", name="full screen").click()
+    page.wait_for_function("document.fullscreenElement")
+    page.keyboard.press("f")
+    page.evaluate("document.exitFullscreen()")
+    page.wait_for_function("!document.fullscreenElement")
+    canvas = cell.locator("canvas")
+    canvas.click()
+    assert state()["picked"] >= 0
+    canvas.press("ArrowLeft")
+    assert state()["yaw"] == pytest.approx(-0.08)
+    canvas.click(button="right")
+    assert page.locator(".lm-Menu").count() == 0
+    canvas.press("0")
+    cell.get_by_label("time").press("End")
+    assert state()["frame"] == 24
+    cell.get_by_text("Play").click()
+    page.wait_for_function(f"{CANVAS}.sound.ended && {CANVAS}.state.frame === 24")
+    asked = "[viewer.frame, viewer.camera['yaw'], viewer.steering['level'], viewer.picked >= 0]"
+    assert opened.python("told", asked) == [24, 0, 1, True]
+
+
+def test_python_moves_the_viewer(opened: Opened) -> None:
+    opened.python(
+        "set", "[setattr(viewer, 'frame', 7), setattr(viewer, 'camera', {'yaw': 0.5}), setattr(viewer, 'size', 280)]"
+    )
+    opened.page.wait_for_function(f"{CANVAS}.state.frame === 7 && {CANVAS}.state.yaw === 0.5")
+    opened.page.wait_for_function(f"{CANVAS}.stage.clientWidth === 280")
+
+
+def test_every_control_of_a_figure(opened: Opened) -> None:
+    cell = opened.cell(FIGURE)
+    says = lambda words: cell.locator(".ap-caption", has_text=words).wait_for()  # noqa: E731
+    cell.get_by_label("colours").select_option(label="purple")
+    cell.get_by_label("time").press("Home")
+    says("0 and magma")
+    cell.get_by_label("time").press("ArrowRight")
+    says("1 and magma")
+    cell.get_by_label("colours").select_option(label="green")
+    says("1 and viridis")
+    cell.get_by_role("button", name="Play").click()  # a film is drawn, then plays to its end
+    says("9 and viridis")
+    cell.get_by_role("button", name="Play").wait_for()
+
+
+def test_every_control_of_the_driver(opened: Opened) -> None:
+    cell = opened.cell(DRIVER)
+    for source, label in (("a sound file", "choose a file"), ("a voice that ships", None)):
+        cell.get_by_label("says").select_option(label=source)
+        if label:
+            cell.get_by_text(label).wait_for()
+    cell.get_by_label("head pose").select_option("still")
+    cell.get_by_role("button", name="Speak").click()
+    cell.locator("text=/^\\d+ frames/").wait_for()
+    cell.get_by_role("button", name="Stop").click()
+    cell.get_by_text("Stopped: no film was made.").wait_for()
+    assert cell.get_by_role("button", name="Save").is_disabled()
+
+
+def test_the_scrubber(opened: Opened) -> None:
+    cell = opened.cell(SCRUBBER)
+    picture = cell.locator("img.widget-image")
+    before = picture.get_attribute("src")
+    cell.get_by_role("slider").press("ArrowRight")
+    opened.page.wait_for_function("([image, before]) => image.src !== before", arg=[picture.element_handle(), before])
+    menu = cell.locator("select")
+    menu.select_option(index=2)
+    opened.page.wait_for_timeout(300)
+    assert "." not in cell.locator(".widget-readout").inner_text()
+
+
+def test_ratings_are_confirmed_by_the_kernel(opened: Opened) -> None:
+    cell = opened.cell(STUDY)
+    rate(cell, groups=1)
+    assert "Your ratings are stored" in cell.inner_text()
+    assert len((opened.lab.folder / "ratings.csv").read_text().splitlines()) == 1 + 2 * 3
+    cell.get_by_role("button", name="Next participant").click()
+
+
+def saved_without_state(opened: Opened) -> str:
+    """The notebook as JupyterLab saves it, by a key that is pressed in a widget."""
+    opened.cell(VIEWER).locator("canvas").focus()
+    opened.page.keyboard.press("Control+s")
+    file = opened.lab.folder / "all.ipynb"
+    for _ in range(100):
+        if "audioplane-still" in file.read_text():
+            break
+        opened.page.wait_for_timeout(100)
+    book = json.loads(file.read_text())
+    book["metadata"].pop("widgets", None)
+    for cell in book["cells"]:
+        for output in cell.get("outputs", ()):  # of models that no kernel knows
+            view = output.get("data", {}).get("application/vnd.jupyter.widget-view+json")
+            if view:
+                view["model_id"] = view["model_id"][::-1]
+    return json.dumps(book)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_notebook_that_was_not_run_shows_pictures(opened: Opened, trusted: bool) -> None:
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    text = saved_without_state(opened)
+    name = f"trusted-{trusted}.ipynb"
+    (opened.lab.folder / name).write_text(text)
+    if trusted:
+        NotebookNotary(data_dir=str(opened.lab.folder / "data")).sign(nbformat.reads(text, 4))
+    page = opened.page.context.new_page()  # JupyterLab writes its own line on missing models to the console
+    page.goto(opened.lab.at(name))
+    for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER):
+        cell = page.locator(".jp-Cell").nth(number)
+        cell.locator("img").first.wait_for()
+        assert cell.locator("img").first.evaluate("(img) => img.complete && img.naturalWidth > 20"), number
+        cell.get_by_text("trust it and run the cell").wait_for()
+    page.close()
+
+
+def test_a_converted_notebook_shows_pictures(opened: Opened, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    import nbformat
+
+    nbconvert = pytest.importorskip("nbconvert")
+    body, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.reads(saved_without_state(opened), 4))
+    body = re.sub(r'<script[^>]*src="https?:[^>]*></script>', "", body)  # what no network brings
+    (tmp_path / "all.html").write_text(body)
+    page = open_page(tmp_path / "all.html", offline=True)
+    stills = page.locator("figure.audioplane-still img")
+    assert stills.count() == 5
+    assert all(stills.nth(k).is_visible() for k in range(5))
+
+
+def test_a_restarted_kernel_is_noticed(opened: Opened) -> None:
+    """Last: nobody is thanked for ratings that are lost, and every control says that nothing answers."""
+    page, lab = opened.page, opened.lab
+    for kernel in lab.ask("kernels"):
+        lab.ask(f"kernels/{kernel['id']}/restart", "POST")
+    page.wait_for_timeout(1000)
+    for number in (DRIVER, SCRUBBER):
+        opened.cell(number).locator("select").nth(int(number == DRIVER)).press("ArrowDown")
+    opened.cell(FIGURE).get_by_label("time").press("Home")
+    for number in (DRIVER, SCRUBBER, FIGURE):
+        opened.cell(number).get_by_text("No kernel answers").wait_for()
+    cell = opened.cell(STUDY)
+    cell.get_by_label("participant code").fill("p 8")
+    cell.get_by_role("button", name="Begin").click()
+    for letter, criterion in itertools.product("AB", CRITERIA):
+        cell.get_by_role("radio", name=f"clip {letter}, {criterion}: 4 of 6").check()
+    cell.get_by_role("button", name="Finish").click()
+    cell.get_by_text("Your ratings are not stored yet").wait_for()
+    assert "Thank you" not in cell.inner_text()
+    with page.expect_download() as download:
+        cell.get_by_text("Download the ratings").click()
+    assert Path(download.value.path()).read_text().count("p 8") == 2 * 3
