@@ -90,7 +90,7 @@ def test_the_workflow_does_what_ci_does():
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
     steps = workflow["jobs"]["test"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == ["bash .ci/run"]
-    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("\nmake test")
+    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_the_readmes_targets_exist():

@@ -148,6 +148,31 @@ assert viewer.save("talk.html").stat().st_size > 100_000
     installed("-c", code)
 
 
+CELLS = """
+import sys, nbformat
+from nbclient import NotebookClient
+book = nbformat.read(sys.argv[1], as_version=4)
+code = [cell for cell in book.cells if cell.cell_type == "code"]
+book.cells = [cell for k, cell in enumerate(code) if k == 0 or any(word in cell.source for word in sys.argv[2:])]
+assert len(book.cells) == len(sys.argv) - 1, "the notebook has other cells"
+NotebookClient(book, timeout=None, kernel_name="python3", resources={"metadata": {"path": "."}}).execute()
+print(*(output.get("data", {}).get("text/plain", "") for output in book.cells[-1].outputs))
+"""
+
+
+def test_the_notebook_of_verdicts_says_that_records_are_missing(installed):
+    """Without records it ends in a sentence, not with an empty table; in a clone it finds them."""
+    notebook = ROOT / "notebooks" / "99_agreement.ipynb"
+    if not notebook.is_file():
+        pytest.skip("the source distribution has no notebooks")
+    arguments = "-c", CELLS, str(notebook), "runner.committed", "provenance ="
+    said = installed(*arguments, status=1).stderr
+    assert "lies in a clone of the audioplane repository, and there is none around" in said
+    shown = installed(*arguments, cwd=notebook.parent).stdout
+    assert "records" in shown
+    assert "Empty DataFrame" not in shown
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["01_gaussian_splatting", "03_audio_plane"])
 def test_notebooks_from_another_folder(installed, name):

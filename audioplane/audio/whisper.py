@@ -65,10 +65,14 @@ def _log_mel(samples: NDArray[np.float32], bands: int, start: int, stop: int, be
 
     `before` samples of silence are put in front.
     """
-    places = np.abs(np.arange(start * HOP, (stop - 1) * HOP + WINDOW) - WINDOW // 2)
-    last = before + len(samples) - 1
-    places = np.where(places > last, 2 * last - places, places) - before
-    piece = torch.from_numpy(np.where(places < 0, np.float32(0), samples[places]))
+    first = start * HOP - WINDOW // 2
+    beyond = (stop - 1) * HOP + WINDOW - WINDOW // 2
+    if before <= first and beyond <= before + len(samples):
+        piece = torch.from_numpy(samples[first - before : beyond - before].copy())
+    else:
+        places, last = np.abs(np.arange(first, beyond)), before + len(samples) - 1
+        places = np.where(places > last, 2 * last - places, places) - before
+        piece = torch.from_numpy(np.where(places < 0, np.float32(0), samples[places]))
     power = torch.stft(piece, WINDOW, HOP, window=torch.hann_window(WINDOW), center=False, return_complex=True).abs()
     return (torch.from_numpy(_filters(bands)) @ power.square_()).clamp_min_(1e-10).log10_().T
 

@@ -93,6 +93,26 @@ def _check_free(args: argparse.Namespace) -> None:
         raise UserError(f"{args.out} already holds a run; add --resume to go on, or choose another folder")
 
 
+LARGE = 10.0  # times the pixels of `demo`, from which a run says its cost first
+
+
+def cost(config: Config, subject: Subject, device: str) -> str | None:
+    """What a large run asks for, in words, against the preset `demo`; None for a small one."""
+    from audioplane.config import preset
+
+    def pixels(one: Config) -> float:
+        width = one.schedule.size or subject.width
+        return (one.schedule.coarse + one.schedule.fine) * width**2 * subject.height / subject.width
+
+    times = pixels(config) / pixels(preset("demo", config.method.NAME))
+    if times < LARGE:
+        return None
+    own = config.schedule
+    count, cap = own.coarse + own.fine, config.gaussians.cap
+    said = f"{count:,} iterations, up to {cap:,} Gaussians: {times:.0f} times demo's pixels"
+    return f"{said}, on the CPU; this is made for a GPU (--device cuda)" if device == "cpu" else f"{said}, on {device}"
+
+
 def notes(config: Config, subject: Subject, facts: dict[str, object]) -> list[str]:
     """What a run does otherwise than its settings may let one think."""
     found = []
@@ -110,7 +130,7 @@ def notes(config: Config, subject: Subject, facts: dict[str, object]) -> list[st
 
 def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
     from audioplane.inference.talking_head import TalkingHead
-    from audioplane.runtime.device import known
+    from audioplane.runtime.device import kind, known
     from audioplane.training.callbacks import Previews, Progress, Scalars, TensorBoard, forget_after
     from audioplane.training.trainer import Trainer
 
@@ -119,6 +139,9 @@ def _train(args: argparse.Namespace, config: Config, subject: Subject) -> int:
         callbacks.append(TensorBoard(args.out))
     started = time.monotonic()
     device = None if args.device is None else known(args.device)
+    asked = cost(config, subject, device or kind())
+    if asked is not None:
+        print(asked, file=sys.stderr)
     trainer = Trainer(config, subject, args.out, callbacks, device, args.resume)
     print(
         f"{subject.name}: {len(subject.train)} frames, prepared in {time.monotonic() - started:.1f} s", file=sys.stderr

@@ -161,7 +161,8 @@ def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: in
 
     def noted() -> Iterator[np.ndarray]:
         for frame in frames:
-            first or first.append(frame)
+            if not first:
+                first.append(frame)
             yield frame
 
     count = write_video(path, noted(), 25.0, audio, quality=quality)

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from audioplane.errors import UserError
 from audioplane.inference import arguments, compositing
-from audioplane.media.marks import put_mark
+from audioplane.inference.poses import back_and_forth
+from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.runtime.threads import in_parallel
 from audioplane.splat.gaussians import Picture, splat
 
 if TYPE_CHECKING:
+    from audioplane.inference.portrait import Portrait
     from audioplane.inference.talking_head import TalkingHead
 
 BATCH = 16  # frames that come back from a GPU together
@@ -143,3 +145,43 @@ def film(
 
 def _given(own: Shot, size: int) -> tuple[Tensor, np.ndarray, np.ndarray, int, float, np.ndarray | None]:
     return own.code, own.view, own.behind, size, own.time, own.face
+
+
+def portrait_views(head: TalkingHead, portrait: Portrait, count: int) -> np.ndarray:
+    """The poses of the first `count` frames of a portrait's film, forth and back: (count, 4, 4).
+
+    Raises:
+        UserError: the portrait is of somebody else.
+    """
+    subject = portrait.subject
+    if subject.name != head.about["name"]:
+        raise UserError(f"this head is of {head.about['name']}; the portrait's clip shows {subject.name}")
+    return subject.viewmats[_portrait_frames(portrait, count)]
+
+
+def _portrait_frames(portrait: Portrait, count: int) -> np.ndarray:
+    return portrait.subject.test.start + back_and_forth(count, len(portrait.subject.test))
+
+
+def portrait_film(
+    head: TalkingHead, portrait: Portrait, codes: Tensor, faces: np.ndarray | None, mark: bool
+) -> Iterator[np.ndarray]:
+    """The face in the frames of its source clip.
+
+    Args:
+        head: that speaks. portrait: into whose frames. codes: (T, code). faces: (T, E) expressions, or None.
+        mark: whether to write the visible mark.
+
+    Yields:
+        (H, W, 3) uint8 RGB.
+    """
+    subject, frames = portrait.subject, _portrait_frames(portrait, len(codes))
+
+    def shot(k: int) -> Shot:
+        t, face = int(frames[k]), None if faces is None else faces[k]
+        return Shot(codes[k], subject.viewmats[t], subject.without_head(t), k / max(len(codes) - 1, 1), face)
+
+    def put(image: np.ndarray, k: int) -> np.ndarray:
+        return portrait.put(image, int(frames[k]))
+
+    yield from film(head, shot, len(codes), subject.width, mark_stamp(subject.width) if mark else None, put)

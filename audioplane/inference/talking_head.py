@@ -17,12 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audioplane.audio.activity import speech_frames
-from audioplane.audio.features import SAMPLE_RATE, Features, count_frames, voice_digest
+from audioplane.audio.features import SAMPLE_RATE, Features
 from audioplane.errors import UserError
-from audioplane.inference import arguments, drawing, expressions, packing
+from audioplane.inference import arguments, drawing, encoding, expressions, packing
 from audioplane.inference import poses as head_poses
-from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.folding import FoldedBranch
 from audioplane.media.marks import mark_stamp
 from audioplane.media.writer import write_video
@@ -260,35 +258,7 @@ class TalkingHead:
             UserError: a voice that cannot be spoken; a sample, or no features of this voice, where they come from a
                 file.
         """
-        audio, before = arguments.voice(audio, "audio"), 0
-        self._check_features(audio, features)
-        if sample is not None:
-            if self.config.audio.features == "deepspeech":
-                raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
-            sample = arguments.voice(sample, "sample")
-            before = count_frames(sample, self.fps)
-            space = np.zeros(round(before * SAMPLE_RATE / self.fps) - len(sample), np.float32)
-            audio = np.concatenate([sample, space, audio])
-        codes = self.method.encoder.all_codes(self.features.windows(audio, self.fps, features)).cpu()
-        own, speech = self.config.audio, speech_frames(audio, self.fps, len(codes))
-        if own.normalise == "voice":
-            codes = match_training_statistics(codes, speech, self.extras.get("code_statistics"), own.emphasis)
-        return close_lips(codes, speech, self.extras.get("rest"))[before:]
-
-    def _check_features(self, audio: np.ndarray, features: str) -> None:
-        """Refuses features in a file that are not those of the voice.
-
-        Raises:
-            UserError: DeepSpeech features of another sound, or for a head that takes none.
-        """
-        is_from_file = self.config.audio.features == "deepspeech"
-        if features and not is_from_file:
-            raise UserError("this head was not trained on DeepSpeech features; leave --features away")
-        if is_from_file and not features and voice_digest(audio) != self.about.get("voice"):
-            raise UserError(
-                "the features of this head lie in a file, and this sound is not the one that they are of; "
-                "give this sound's own .npy of DeepSpeech features (--features)"
-            )
+        return encoding.codes_of(self, audio, features, sample)
 
     @_exact
     def render(
@@ -346,7 +316,11 @@ class TalkingHead:
         """
         codes = self.encode(audio, features, sample)
         if portrait is not None:
-            yield from self._portrait(portrait, codes, audio, poses, size, seed, mark, expression, steer)
+            if not isinstance(poses, str) or poses != "test" or size not in (0, portrait.subject.width):
+                raise UserError("a portrait has the poses and the size of its source clip; leave poses and size away")
+            views = drawing.portrait_views(self, portrait, len(codes))
+            faces = self.expressions(audio, expression, seed, views, steer)
+            yield from drawing.portrait_film(self, portrait, codes, faces, mark)
             return
         width, height, _ = drawing.camera(self, size)
         views, torsos = self._poses(poses, len(codes), seed)
@@ -359,35 +333,6 @@ class TalkingHead:
             return drawing.Shot(codes[t], views[t], behind, t / max(len(codes) - 1, 1), face)
 
         yield from drawing.film(self, shot, len(codes), size, mark_stamp(width) if mark else None)
-
-    def _portrait(
-        self,
-        portrait: Portrait,
-        codes: Tensor,
-        audio: np.ndarray,
-        poses: str | np.ndarray,
-        size: int,
-        seed: int,
-        mark: bool,
-        expression: str | np.ndarray,
-        steer: Sequence[float],
-    ) -> Iterator[np.ndarray]:
-        subject = portrait.subject
-        if not isinstance(poses, str) or poses != "test" or size not in (0, subject.width):
-            raise UserError("a portrait has the poses and the size of its source clip; leave poses and size away")
-        if subject.name != self.about["name"]:
-            raise UserError(f"this head is of {self.about['name']}; the portrait's clip shows {subject.name}")
-        frames = subject.test.start + head_poses.back_and_forth(len(codes), len(subject.test))
-        faces = self.expressions(audio, expression, seed, subject.viewmats[frames], steer)
-
-        def shot(k: int) -> drawing.Shot:
-            t, face = int(frames[k]), None if faces is None else faces[k]
-            time = k / max(len(codes) - 1, 1)
-            return drawing.Shot(codes[k], subject.viewmats[t], subject.without_head(t), time, face)
-
-        stamp = mark_stamp(subject.width) if mark else None
-        put = lambda image, k: portrait.put(image, int(frames[k]))  # noqa: E731
-        yield from drawing.film(self, shot, len(codes), subject.width, stamp, put)
 
     def expressions(
         self,

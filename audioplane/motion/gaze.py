@@ -50,8 +50,10 @@ def gaze(timing: Timing, head_degrees: np.ndarray, rng: np.random.Generator) -> 
     for (start, duration, before, after), (end, *_) in pairwise([*moves, (np.inf, 0.0, at, at)]):
         moving = slice(*np.searchsorted(times, [start, end]))
         target[moving] = before + (after - before) * ease((times[moving] - start) / duration)[:, None]
-    drift = np.stack([smooth_noise(timing.count, 0.25, rng) for _ in range(2)], axis=1)
-    return np.clip(target - head_degrees + 0.12 * drift, -24, 24)
+    target -= head_degrees  # in place: hours of speech are millions of numbers
+    for axis in target.T:
+        axis += 0.12 * smooth_noise(timing.count, 0.25, rng)
+    return np.clip(target, -24, 24, out=target)
 
 
 def look_shapes(degrees: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from audioplane.motion.blinks import blinks
 from audioplane.motion.expression import brows
 from audioplane.motion.gaze import LOOK_DEGREES, gaze
 from audioplane.motion.own_range import CONTROLS, OwnRange, readings
-from audioplane.motion.timing import Timing, sample, timing_of_sound
+from audioplane.motion.timing import PIECE, Timing, sample, timing_of_sound
 
 USUAL = {"gaze_x": (0.30, 0.30), "gaze_y": (0.19, 0.19), "brows": (0.30, 0.12)}
 """How far the processes go to either end (99.5th percentile over minutes of speech), in weights: the person's own ends
@@ -38,9 +38,7 @@ def natural_expression(
 
 def _shares(timing: Timing, seed: int, head: np.ndarray) -> np.ndarray:
     """Shares of `CONTROLS` at the rate of the tracks: (n, C)."""
-    weights = brows(timing, _generator(seed, "expression"))
-    names = [name for name in weights if name.startswith("brow")]
-    raised = readings(np.stack([weights[name] for name in names], axis=1), names)[:, CONTROLS.index("brows")]
+    raised = _raised_brows(timing, seed)
     looking = gaze(timing, head, _generator(seed, "gaze")) / LOOK_DEGREES
     closed = blinks(timing, _generator(seed, "blinks")).mean(axis=1)
     found = {"gaze_x": looking[:, 0], "gaze_y": looking[:, 1], "brows": raised - np.median(raised)}
@@ -49,6 +47,18 @@ def _shares(timing: Timing, seed: int, head: np.ndarray) -> np.ndarray:
         ahead, back = USUAL[name]
         shares[name] = np.clip(np.where(track > 0, track / ahead, track / back), -1, 1)
     return np.stack([shares[name] for name in CONTROLS], axis=1)
+
+
+def _raised_brows(timing: Timing, seed: int) -> np.ndarray:
+    """How far the brows are raised, (n,); of hours of sound, nothing else is kept."""
+    weights = brows(timing, _generator(seed, "expression"))
+    names = [name for name in weights if name.startswith("brow")]
+    found = np.empty(timing.count)
+    for start in range(0, timing.count, PIECE):
+        own = slice(start, start + PIECE)
+        shapes = np.stack([weights[name][own] for name in names], axis=1)
+        found[own] = readings(shapes, names)[:, CONTROLS.index("brows")]
+    return found
 
 
 def _at_track_rate(head: np.ndarray | None, times: np.ndarray, timing: Timing) -> np.ndarray:

@@ -46,7 +46,7 @@ def seeded_globally(seed: int, device: torch.device) -> Iterator[None]:
 
     gpus = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(seed)  # type: ignore[attr-defined]
         for gpu in gpus:
             kept = torch.cuda.current_device()
             torch.cuda.set_device(gpu)

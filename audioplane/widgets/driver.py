@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NO_ESPEAK = "typed text needs espeak-ng: pip install espeakng-loader"
 STOPPED = "Stopped: no film was made."
-WIDE = {"width": "460px"}
+WIDE = {"width": "460px", "max_width": "98%"}
 LABELS = {"description_width": "80px"}
 
 
@@ -86,7 +86,7 @@ class Driver(Box):
                 self.poses,
                 self.turns,
                 self.eyes,
-                ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face]),
+                ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face], layout={"flex_flow": "row wrap"}),
                 ipywidgets.HBox([self.speak, self.stop, self.progress]),
                 self.status,
                 self.screen,
@@ -175,7 +175,7 @@ class Driver(Box):
     def _show_turns(self, _: Any = None) -> None:
         """How far the head was filmed turned, and how far natural poses turn it."""
         head = self._head()
-        (left, right), (down, up) = filmed_range(head.viewmats.numpy()).round()
+        (left, right), (down, up) = filmed_range(head.viewmats.numpy()).round() + 0.0  # no -0
         natural = (
             f"natural poses turn it by up to {TURNING[1]:g}&deg;" if head.can_turn else "natural poses stay within"
         )

@@ -33,7 +33,12 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
         raise ValueError(f"start must be a frame of {subject.name!r}, 0 to {subject.num_frames - 1}; got {start}")
     picture = ipywidgets.Image(value=_jpeg(subject, start), format="jpeg", layout={"max_width": "960px"})
     frame = ipywidgets.IntSlider(
-        start, 0, subject.num_frames - 1, description="frame", continuous_update=False, layout={"width": "520px"}
+        start,
+        0,
+        subject.num_frames - 1,
+        description="frame",
+        continuous_update=False,
+        layout={"width": "520px", "max_width": "98%"},
     )
     sounds = [(f"{p.ipa}   {p.start:.2f} s", _middle(subject, p.start, p.end)) for p in subject.phonemes or []]
     sound = ipywidgets.Dropdown(options=[("…", -1), *sounds], description="sound", layout={"width": "220px"})
@@ -47,7 +52,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
 
     frame.observe(show, "value")
     sound.observe(jump, "value")
-    box = Box([picture, ipywidgets.HBox([frame, sound])])
+    box = Box([picture, ipywidgets.HBox([frame, sound], layout={"flex_flow": "row wrap"})])
     box.still, box.label = bytes(picture.value), f"{subject.name}, frame {start}."
     return box
 

@@ -357,7 +357,7 @@ class Viewer {
     const { filmed, beyond } = this.facts, angles = this.turned(camera);
     const over = Math.max(0, ...angles.map((angle, k) => Math.max(filmed[k][0] - angle, angle - filmed[k][1]) - beyond));
     this.canvas.style.opacity = 1 - (1 - FAINTEST) * Math.min(1, over / FADING);
-    const [[left, right], [down, up]] = filmed.map((ends) => ends.map((end) => Math.round(end)));
+    const [[left, right], [down, up]] = filmed.map((ends) => ends.map((end) => Math.round(end) || 0));
     const [yaw, pitch] = angles.map((angle) => Math.round(angle) || 0);
     const text = `turned ${yaw}°, up ${pitch}° · filmed from ${left}° to ${right}°, up ${down}° to ${up}°` +
       (over ? " · beyond what it has learned" : "");
@@ -621,6 +621,7 @@ class Viewer {
   pick(n) {
     this.state.picked = n;
     this.tell("picked", n < 0 ? -1 : this.parts.order.data[n]);
+    this.describe();
     this.draw();
   }
 

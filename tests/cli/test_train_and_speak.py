@@ -148,3 +148,20 @@ def test_bad_expressions_are_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--expression-fps"):
         call(speak, *told, str(tmp_path / "good.npy"), "--expression-fps", "-1")
     assert not (tmp_path / "x.mp4").exists()
+
+
+def test_a_large_run_says_its_cost_first() -> None:
+    from types import SimpleNamespace
+    from typing import Any, cast
+
+    from audioplane.cli.train import cost
+    from audioplane.config import preset
+
+    subject = cast(Any, SimpleNamespace(width=256, height=256))
+    assert cost(preset("demo"), subject, "cpu") is None
+    said = cost(preset("paper"), subject, "cpu")
+    assert said is not None
+    own = preset("paper").schedule
+    assert f"{own.coarse + own.fine:,} iterations" in said
+    assert "made for a GPU" in said
+    assert "made for a GPU" not in (cost(preset("paper"), subject, "cuda") or "")

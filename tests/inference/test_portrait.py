@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audioplane.errors import UserError
-from audioplane.inference import talking_head
+from audioplane.inference import drawing
 from audioplane.inference.portrait import Portrait, face_region, put_face
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.training.trainer import Trainer
@@ -60,7 +60,7 @@ def test_a_head_speaks_in_its_source_clip(tmp_path: Path, monkeypatch: pytest.Mo
         near = cv2.erode(face_region(filmed, t).astype(np.uint8), np.ones((5, 5))) > 0
         assert np.abs(pictures[k][near].astype(int) - bare[k][near]).mean() < 6
     marked: list[np.ndarray] = []
-    monkeypatch.setattr(talking_head, "put_mark", lambda image, stamp: marked.append(image))
+    monkeypatch.setattr(drawing, "put_mark", lambda image, stamp: marked.append(image))
     next(head.frames(audio, mark=False, portrait=Portrait(filmed)))
     assert not marked
     next(head.frames(audio, portrait=Portrait(filmed)))

@@ -81,7 +81,7 @@ def table() -> list[Killed]:
             Killed("prepare", ("face.mp4",), always("prepare", "face.mp4", "--out", "prepared", "--size", "64"), 5)
         )
     reproduce = ("reproduce", "table3", "--preset", "smoke", "--subject", "subject", "--jobs", "1", "--out", "tables")
-    found.append(Killed("reproduce", ("subject",), always(*reproduce), 2))
+    found.append(Killed("reproduce", ("subject",), always(*reproduce), 6))
     return found
 
 

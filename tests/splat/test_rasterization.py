@@ -314,3 +314,17 @@ def test_reference_covariance_is_a_rotated_square():
     eigenvalues = torch.linalg.eigvalsh(sigma)
     wanted = s.scales.double().square().sort(-1).values
     torch.testing.assert_close(eigenvalues, wanted, atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_meta_holds_has_the_shapes_that_gsplat_gives_it(packed: bool) -> None:
+    """gsplat 1.5.3: (C, N, ...) for every pair of camera and Gaussian, or (nnz, ...) for those that are seen."""
+    s = scene(3, 40, (48, 32), 2)
+    _, _, meta = draw(s, s.leaves(), packed=packed)
+    pairs = (int((draw(s, s.leaves())[2]["radii"] > 0).all(-1).sum()),) if packed else (2, 40)
+    wanted = {"radii": (2,), "means2d": (2,), "depths": (), "conics": (3,), "opacities": (), "tiles_per_gauss": ()}
+    assert {name: tuple(meta[name].shape) for name in wanted} == {n: pairs + rest for n, rest in wanted.items()}
+    assert tuple(meta["isect_offsets"].shape) == (2, meta["tile_height"], meta["tile_width"])
+    for name in ("batch_ids", "camera_ids", "gaussian_ids"):
+        assert (meta[name] is None) is not packed
+        assert not packed or tuple(meta[name].shape) == pairs

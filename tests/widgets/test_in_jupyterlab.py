@@ -122,7 +122,7 @@ def test_every_control_of_the_viewer(opened: Opened) -> None:
         cell.get_by_role("button", name=name).click()
         assert state()["yaw"] == {"front": 0, "three-quarter": 0.6, "profile": 1.3}[name]
     for label in ("colour", "drawn as"):
-        menu = cell.get_by_label(label)
+        menu = cell.get_by_role("combobox", name=label)
         for value in menu.locator("option").evaluate_all("all => all.map((one) => one.value)"):
             menu.select_option(value)
             assert page.evaluate(f"[{CANVAS}.color, {CANVAS}.style]")[label == "drawn as"] == value
@@ -275,12 +275,10 @@ def test_a_restarted_kernel_is_noticed(opened: Opened) -> None:
         lab.ask(f"kernels/{kernel['id']}/restart", "POST")
     page.wait_for_timeout(1000)
     for number in (DRIVER, SCRUBBER):
-        cell = opened.cell(number)
-        cell.locator("select").nth(number == DRIVER).press("ArrowDown")
-        cell.get_by_text("No kernel answers").wait_for()
-    cell = opened.cell(FIGURE)
-    cell.get_by_label("time").press("Home")
-    cell.get_by_text("No kernel answers").wait_for()
+        opened.cell(number).locator("select").nth(int(number == DRIVER)).press("ArrowDown")
+    opened.cell(FIGURE).get_by_label("time").press("Home")
+    for number in (DRIVER, SCRUBBER, FIGURE):
+        opened.cell(number).get_by_text("No kernel answers").wait_for()
     cell = opened.cell(STUDY)
     cell.get_by_label("participant code").fill("p 8")
     cell.get_by_role("button", name="Begin").click()

@@ -80,10 +80,8 @@ def test_sliders_move_and_heads_speak(
                 control.select_option(value)
             else:
                 control.fill(str(200 + int(value)) if label == "time" else value)
-            page.wait_for_function(
-                "([cell, source]) => document.querySelectorAll('.jp-Cell')[cell].querySelector('img').src !== source",
-                arg=[cell, source],
-            )
+            picture = place.locator("img.ap-figure").element_handle()
+            page.wait_for_function("([picture, source]) => picture.src !== source", arg=[picture, source])
             assert image(page, cell) != before, (cell, label)
             assert place.locator(".ap-status").inner_text() == ""
 

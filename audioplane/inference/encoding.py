@@ -1,0 +1,55 @@
+"""From a voice to the audio codes of its frames, in the range that the training voice had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from audioplane.audio.activity import speech_frames
+from audioplane.audio.features import SAMPLE_RATE, count_frames, voice_digest
+from audioplane.errors import UserError
+from audioplane.inference import arguments
+from audioplane.inference.codes import close_lips, match_training_statistics
+
+if TYPE_CHECKING:
+    from audioplane.inference.talking_head import TalkingHead
+
+
+def codes_of(head: TalkingHead, audio: np.ndarray, features: str, sample: np.ndarray | None) -> Tensor:
+    """Audio codes (T, code) of every frame of a voice, on the host; arguments of `TalkingHead.encode`.
+
+    Raises:
+        UserError: see `TalkingHead.encode`.
+    """
+    audio, before = arguments.voice(audio, "audio"), 0
+    _check_features(head, audio, features)
+    if sample is not None:
+        if head.config.audio.features == "deepspeech":
+            raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
+        sample = arguments.voice(sample, "sample")
+        before = count_frames(sample, head.fps)
+        space = np.zeros(round(before * SAMPLE_RATE / head.fps) - len(sample), np.float32)
+        audio = np.concatenate([sample, space, audio])
+    codes = head.method.encoder.all_codes(head.features.windows(audio, head.fps, features)).cpu()
+    own, speech = head.config.audio, speech_frames(audio, head.fps, len(codes))
+    if own.normalise == "voice":
+        codes = match_training_statistics(codes, speech, head.extras.get("code_statistics"), own.emphasis)
+    return close_lips(codes, speech, head.extras.get("rest"))[before:]
+
+
+def _check_features(head: TalkingHead, audio: np.ndarray, features: str) -> None:
+    """Refuses features in a file that are not those of the voice.
+
+    Raises:
+        UserError: DeepSpeech features of another sound, or for a head that takes none.
+    """
+    is_from_file = head.config.audio.features == "deepspeech"
+    if features and not is_from_file:
+        raise UserError("this head was not trained on DeepSpeech features; leave --features away")
+    if is_from_file and not features and voice_digest(audio) != head.about.get("voice"):
+        raise UserError(
+            "the features of this head lie in a file, and this sound is not the one that they are of; "
+            "give this sound's own .npy of DeepSpeech features (--features)"
+        )
