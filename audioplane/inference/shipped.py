@@ -18,5 +18,5 @@ def find(name: str | Path) -> Path:
 
 
 def _shipped() -> dict[str, Path]:
-    folder = Path(str(files(__package__) / "heads"))
+    folder = Path(str(files("audioplane.inference") / "heads"))
     return {path.stem: path for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else {}
