@@ -60,6 +60,12 @@ class FoldedBranch:
         self.moving = moving.nonzero()[:, 0]
         self.static = static[self.moving].contiguous()
 
+    def features(self) -> Tensor | None:
+        """S of every Gaussian (N, W), zeros for those of a packed head that rest; None where it cannot be folded."""
+        if not self.is_packed or self.static is None:
+            return self.branch.static_features()
+        return self.static.new_zeros(len(self.rows), self.static.shape[1]).index_copy(0, self.moving, self.static)
+
     def deformation(self, condition: Condition) -> Deformed:
         """What every Gaussian does in a frame; those of a packed head that rest do nothing."""
         if not self.is_packed or self.static is None:

@@ -194,7 +194,7 @@ def _decoder(folded: FoldedBranch, scales: Tensor, places: NDArray) -> tuple[dic
 
 def _strength(folded: FoldedBranch, order: Tensor) -> NDArray:
     """Root mean square of each group of S, (N, groups)."""
-    own, groups = folded.branch.static_features(), len(folded.branch.feature_groups())
+    own, groups = folded.features(), len(folded.branch.feature_groups())
     assert own is not None
     return _half(own.float().view(len(own), groups, -1).square().mean(2).sqrt()[order])
 
