@@ -14,13 +14,13 @@ DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multino
 IN_PLACE = {"uniform_", "normal_", "bernoulli_", "random_", "exponential_", "cauchy_", "log_normal_", "geometric_"}
 LIKE = {"rand_like", "randn_like", "randint_like"}
 """Of torch: the first two take `generator=`, the last have none."""
-FORKED = {
+SEEDED = {
     "pretrained/phonetic/training.py": "torch's layers draw their first weights globally",
     "pretrained/syncnet/training.py": "torch's layers draw their first weights globally",
     "splat/toy_scene.py": "gsplat's strategy draws globally",
     "training/densify.py": "gsplat's strategies draw globally",
 }
-"""Files that seed torch's global generator for others' code, within `torch.random.fork_rng`, which puts it back."""
+"""Files that seed torch's global generators for others' code, by `seeds.seeded_globally`, which puts them back."""
 
 
 def global_draws(text: str) -> list[str]:
@@ -48,20 +48,9 @@ def global_draws(text: str) -> list[str]:
 
 
 def seeds_globally(text: str) -> list[str]:
-    """Lines that seed a global generator outside of a `with torch.random.fork_rng(...)`."""
-    found = []
-
-    def visit(node: ast.AST, forked: bool) -> None:
-        if isinstance(node, ast.With):
-            forked = forked or any("fork_rng" in ast.unparse(item.context_expr) for item in node.items)
-        seeding = isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.manual_seed", "torch.seed")
-        if seeding and not forked:
-            found.append(ast.unparse(node))
-        for child in ast.iter_child_nodes(node):
-            visit(child, forked)
-
-    visit(ast.parse(text), False)
-    return found
+    """Calls that seed a global generator."""
+    calls = [ast.unparse(node) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return [call for call in calls if call.startswith(("torch.manual_seed(", "torch.seed(", "torch.cuda.manual_seed"))]
 
 
 def sources() -> dict[str, str]:
@@ -74,8 +63,9 @@ def test_nothing_draws_from_a_global_generator():
 
 def test_the_global_generator_is_seeded_for_others_alone_and_put_back():
     texts = sources()
-    assert {name for name, text in texts.items() if "torch.manual_seed(" in text} == set(FORKED)
-    assert {name: found for name, text in texts.items() if (found := seeds_globally(text))} == {}
+    helper = "runtime/seeds.py"
+    assert {name for name, text in texts.items() if "seeded_globally(" in text} == {helper, *SEEDED}
+    assert {name: found for name, text in texts.items() if (found := seeds_globally(text)) and name != helper} == {}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +100,7 @@ def test_a_generators_draw_is_not(line: str):
     assert not global_draws(line)
 
 
-def test_a_seed_outside_of_a_fork_is_seen():
+def test_a_global_seed_is_seen():
     assert seeds_globally("torch.manual_seed(0)")
-    assert not seeds_globally("with torch.random.fork_rng():\n    torch.manual_seed(0)")
+    assert seeds_globally("torch.cuda.manual_seed_all(0)")
+    assert not seeds_globally("torch.Generator().manual_seed(0)")

@@ -45,7 +45,8 @@ def seeded_globally(seed: int, device: torch.device) -> Iterator[None]:
     import torch
 
     gpus = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
+    before, before_on = torch.get_rng_state(), {gpu: torch.cuda.get_rng_state(gpu) for gpu in gpus}
+    try:
         torch.random.default_generator.manual_seed(seed)  # type: ignore[attr-defined]
         for gpu in gpus:
             kept = torch.cuda.current_device()
@@ -53,3 +54,7 @@ def seeded_globally(seed: int, device: torch.device) -> Iterator[None]:
             torch.cuda.manual_seed(seed)
             torch.cuda.set_device(kept)
         yield
+    finally:
+        torch.set_rng_state(before)
+        for gpu, state in before_on.items():
+            torch.cuda.set_rng_state(state, gpu)

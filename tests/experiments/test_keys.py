@@ -159,6 +159,7 @@ def test_each_kind_knows_what_it_should_and_no_more() -> None:
 def test_every_data_file_of_the_package_stands_behind_some_module() -> None:
     there = {path for path in PACKAGE.rglob("*") if path.suffix in source_hash.DATA}
     there -= set(PACKAGE.glob("methods/*/paper/numbers.json"))  # what a paper prints changes no result
+    there -= set(PACKAGE.glob("inference/heads/*"))  # nor does a head that ships: it learned already
     assert there == set(source_hash.data_files(PACKAGE.rglob("*.py")))
 
 

@@ -66,7 +66,7 @@ def test_ratings_keep_them_as_text_and_no_formula(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_page_holds_them_as_text(name: str, tmp_path: Path, open_page: Callable[..., Page]) -> None:
-    code = "function render({ model, el }) { el.textContent = model.get('name'); }"
+    code = page.script("elements.js") + "function render({ model, el }) { el.textContent = model.get('name'); }"
     path = page.save(tmp_path / "page.html", name, code, {"name": name, "more": [name]}, PICTURE, name)
     shown = open_page(path, offline=True)
     assert shown.evaluate("window.ran") is None

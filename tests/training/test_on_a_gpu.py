@@ -89,7 +89,7 @@ def test_training_resumes_on_a_gpu_and_ends_where_it_would_have(method: str, tmp
 @pytest.mark.parametrize("method", registry.names())
 def test_every_densifier_grows_a_cloud_on_a_gpu(method: str, densify: str) -> None:
     config = tiny(
-        method, f"gaussians.densify={densify}", "schedule.coarse=10", "schedule.fine=2", "gaussians.reset_every=0"
+        method, f"gaussians.densify={densify}", "schedule.coarse=24", "schedule.fine=2", "gaussians.reset_every=0"
     )
     with pretend_gpu():
         trainer = Trainer(config, TinySubject(), device="cuda")

@@ -86,7 +86,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {
-        "notebook-extension/tracker": {"autoStartDefaultKernel": True},  # else it may ask which one
+        "notebook-extension/tracker": {
+            "autoStartDefaultKernel": True,  # else it may ask which one
+            "windowingMode": "none",  # else cells out of sight lose their text
+        },
         "apputils-extension/notification": {"fetchNews": "false"},
     }
     for name, values in settings.items():
