@@ -23,6 +23,8 @@ from tests.widgets.people import rate
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+pytestmark = pytest.mark.slow  # a browser, a server and a kernel want a machine that does nothing else
+
 CELLS = (
     """
 import numpy as np

@@ -96,6 +96,7 @@ def test_sliders_move_and_heads_speak(
     page.wait_for_function("document.querySelector('.jp-OutputArea video').readyState >= 2")
 
 
+@pytest.mark.slow
 def test_the_user_studys_notebook(
     smoke: object, lab: Callable[..., str], open_page: Callable[..., Page], repository: Path
 ) -> None:
