@@ -85,8 +85,15 @@ def test_training_resumes_on_a_gpu_and_ends_where_it_would_have(method: str, tmp
     assert all(torch.equal(first[name], second[name]) for name in first), "here nothing is added up in another order"
 
 
-@pytest.mark.parametrize("densify", ["quota", "default", "mcmc"])
-@pytest.mark.parametrize("method", registry.names())
+DENSIFIERS = [
+    pytest.param(method, densify, marks=() if densify == "quota" or method == registry.DEFAULT else pytest.mark.slow)
+    for method in registry.names()
+    for densify in ("quota", "default", "mcmc")
+]
+"""All of them with the default method; of the others, whose clouds are the same arrays, one."""
+
+
+@pytest.mark.parametrize(("method", "densify"), DENSIFIERS)
 def test_every_densifier_grows_a_cloud_on_a_gpu(method: str, densify: str) -> None:
     config = tiny(
         method, f"gaussians.densify={densify}", "schedule.coarse=24", "schedule.fine=2", "gaussians.reset_every=0"
