@@ -44,10 +44,13 @@ NOTEBOOKS = (
     "15_table7_cross_language",
     "16_why_so_level",
     "20_user_study",
+    "synctalk_pp/30_synctalk_pp",
+    "degstalk/40_degstalk",
+    "comparison/50_leaderboard",
     "90_how_to_measure",
     "99_agreement",
 )
-"""Audioplane's own: only these are run unasked, whatever else lies in the folder."""
+"""Audioplane's own, by number: only these are run unasked, whatever else lies in the folder."""
 
 KEEP = "keep-widget"
 """The tag of a cell whose widget is of use without a kernel: its notebook keeps the state of its widgets."""
@@ -205,7 +208,7 @@ def choose(folder: Path | None, beginnings: list[str]) -> list[Path]:
                 "audioplane's notebooks lie in a clone of the repository: run this in one, or give --notebooks"
             )
         folder = root / "notebooks"
-        notebooks = [path for path in sorted(folder.glob("*.ipynb")) if path.stem in NOTEBOOKS]
+        notebooks = [path for name in NOTEBOOKS if (path := folder / f"{name}.ipynb").is_file()]
     elif folder.is_dir():
         notebooks = sorted(folder.glob("*.ipynb"))
     else:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioplane.methods.base import Method
+from audioplane.methods.types import Condition
 from audioplane.runtime import seeds
 from audioplane.splat.gaussians import Gaussians, Picture, displacement
 
@@ -51,9 +52,16 @@ def movement(head: TalkingHead, codes: Tensor, times: Sequence[float] = ()) -> t
     Returns:
         d Delta G of the positions, millimetres (T, N, 3), and d (T, N), 1 where the method has no weight.
     """
+    conditions = [head.condition(code, time) for code, time in zip(codes, times or [0.0] * len(codes), strict=True)]
+    return moved_under(head, conditions)
+
+
+@torch.no_grad()
+def moved_under(head: TalkingHead, conditions: Sequence[Condition]) -> tuple[Tensor, Tensor]:
+    """`movement` of any conditions: of a voice, an expression and a pose together."""
     moved, weights = [], []
-    for code, time in zip(codes, times or [0.0] * len(codes), strict=True):
-        condition, shifts, shares = head.condition(code, time), [], []
+    for condition in conditions:
+        shifts, shares = [], []
         for folded in head.branches.values():
             one = folded.deformation(condition)
             shifts.append(1e3 * displacement(one.offsets, one.weight, folded.branch.units)[:, :3])
@@ -83,6 +91,15 @@ def most_visible_motion(head: TalkingHead, codes: Tensor, view: NDArray) -> int:
 
 
 # Pictures of what is not colour
+
+
+def as_colors(features: Tensor) -> Tensor:
+    """The three main directions of features (N, W) as red, green and blue in [0, 1]: (N, 3)."""
+    centred = features - features.mean(0)
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    main = centred @ vectors[:, -3:].flip(1)
+    low, high = main.quantile(0.02, dim=0), main.quantile(0.98, dim=0)
+    return ((main - low) / (high - low)).clamp(0, 1)
 
 
 def mean_inside(maps: list[NDArray], masks: list[NDArray]) -> float:

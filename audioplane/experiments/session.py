@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audioplane import config
+from audioplane import config, registry
 from audioplane.config import Config
 from audioplane.experiments.tables import LENGTHS
 from audioplane.runtime import cache, documents
@@ -43,10 +43,10 @@ def preset() -> str:
     return name
 
 
-def settings() -> Config:
-    """The session's preset at the size of its clip."""
+def settings(method: str = registry.DEFAULT) -> Config:
+    """The session's preset of a method at the size of its clip."""
     name, size = preset(), LENGTHS[preset()][1]
-    chosen = config.preset(name).replace(schedule__size=size)
+    chosen = config.preset(name, method).replace(schedule__size=size)
     return chosen.replace(schedule__early_size=size // 2) if chosen.schedule.early_size else chosen
 
 
@@ -140,11 +140,17 @@ def held_out(subject: Subject, head: TalkingHead) -> tuple[Evaluation, dict[str,
 
 
 def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarray:
-    """Frame t of the subject as the head speaks it, over the true torso, in the head's size: (H, W, 3) uint8."""
+    """Frame t of the subject as the head speaks it, over the true torso, in the head's size: (H, W, 3) uint8.
+
+    As where heads are measured: a head that an expression drives has the frame's own.
+    """
+    from audioplane.evaluation.heads import captured
     from audioplane.evaluation.resized import at_size_of
 
     subject = at_size_of(head, subject)
-    return head.render(codes[t], subject.viewmats[t], subject.without_head(t))
+    faces = captured(head, subject)
+    face = None if faces is None else faces[t]
+    return head.render(codes[t], subject.viewmats[t], subject.without_head(t), expression=face)
 
 
 def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 27) -> Film:

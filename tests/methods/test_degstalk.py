@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from audioplane.evaluation.heads import renderer
+from audioplane.evaluation.heads import captured, renderer
+from audioplane.evaluation.inspection import frame_picture
 from audioplane.experiments.tables import find, jobs
 from audioplane.inference.talking_head import TalkingHead
+from audioplane.methods.degstalk.branches import FaceBranch
 from audioplane.methods.degstalk.config import COEFFICIENTS
+from audioplane.methods.degstalk.paper import inspection
 from audioplane.methods.degstalk.paper.protocols import WAYS, hair_table, without_layer
 from audioplane.subject import blendshapes
 from audioplane.training.trainer import Trainer
 from tests.test_map import PLACE, cited, source
-from tests.tiny_run import tiny
+from tests.tiny_run import awaken, tiny
 from tests.tiny_subject import TinySubject
 
 MAP = Path(__file__).resolve().parents[2] / "audioplane/methods/degstalk/README.md"
@@ -79,3 +83,51 @@ def test_hair_is_shown_in_three_ways(tmp_path: Path) -> None:
     away = np.abs(whole.astype(int) - bare).max(axis=2)
     assert away[hair].mean() > 3 * away[~hair].mean(), "what is left out is hair"
     assert list(head.branches) == ["hair", "face", "mouth"], "the head itself keeps its hair"
+
+
+# What a trained head shows
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
+    trainer = Trainer(tiny("degstalk"), TinySubject())  # type: ignore[arg-type]
+    awaken(trainer)
+    path = tmp_path_factory.mktemp("degstalk") / "head.safetensors"
+    TalkingHead.export(trainer, path)
+    return TalkingHead.load(path, sparse=False)
+
+
+def test_layers_lie_on_each_other_as_equation_7_has_it(head: TalkingHead) -> None:
+    subject = TinySubject()
+    codes = head.encode(subject.audio)
+    drawn = inspection.layers(head, subject, codes, 3)  # type: ignore[arg-type]
+    assert list(drawn) == ["hair", "face", "mouth", inspection.TOGETHER]
+    picture = frame_picture(head, codes[3], subject.viewmats[3], captured(head, subject)[3])  # type: ignore[arg-type,index]
+    over = np.full(3, inspection.PAPER)
+    for name in ("mouth", "face", "hair"):  # the last is in front
+        layer = picture.layers[name]
+        over = layer.rgb.numpy() + (1 - layer.alpha.numpy()) * over
+    np.testing.assert_allclose(drawn[inspection.TOGETHER], np.clip(over, 0, 1), atol=1e-5)
+
+
+def test_embeddings_are_drawn_where_gaussians_are(head: TalkingHead) -> None:
+    for branch in head.method.each():
+        z = branch.params["embedding"]
+        z.data = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
+    drawn = inspection.embeddings(head, TinySubject().viewmats[0])
+    there = drawn[np.isfinite(drawn).all(axis=2)]
+    assert len(there) > 20
+    assert there.min() >= 0
+    assert there.max() <= 1 + 1e-4
+    assert there.std() > 0.01
+
+
+def test_the_jaws_reading_is_the_one_that_the_loss_compares(head: TalkingHead) -> None:
+    subject = TinySubject()
+    codes, faces = head.encode(subject.audio), captured(head, subject)
+    read, true = inspection.jaw_track(head, subject, codes, range(2, 6))  # type: ignore[arg-type]
+    np.testing.assert_allclose(true, subject.blendshapes[2:6, blendshapes.index("jawOpen")])  # type: ignore[index]
+    face = head.method.branch("face")
+    assert isinstance(face, FaceBranch)
+    condition = head.condition(codes[4], expression=faces[4], viewmat=subject.viewmats[4])  # type: ignore[index]
+    assert read[2] == pytest.approx(float(face.jaw_opening(face.deformation(condition).offsets)), abs=1e-5)

@@ -16,9 +16,11 @@ from torch.nn import functional
 
 from audioplane.deform.planes import Planes, rows_at
 from audioplane.experiments import tables
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.synctalk_pp.attention import masked, stray
 from audioplane.methods.synctalk_pp.model import CORE, FARTHEST, SyncTalkBranch
+from audioplane.methods.synctalk_pp.paper import inspection
 from audioplane.methods.synctalk_pp.paper.capture import capture, compared
 from audioplane.methods.types import Condition, Position
 from audioplane.preprocess import landmarks
@@ -366,3 +368,46 @@ def test_a_capture_looks_where_the_face_is_and_marks_lost_frames(monkeypatch: py
     lost = np.arange(10) % 2 == 0
     assert np.isnan(found[lost]).all()
     assert np.allclose(found[~lost], 0.25)
+
+
+# What a trained head shows
+
+
+def _head(folder: Path) -> TalkingHead:
+    trainer, _ = run()
+    awaken(trainer)
+    TalkingHead.export(trainer, folder / "head.safetensors")
+    return TalkingHead.load(folder / "head.safetensors", sparse=False)
+
+
+def test_each_input_moves_its_half_of_the_face_alone(tmp_path: Path) -> None:
+    head, subject = _head(tmp_path), TinySubject()
+    below = inspection.branch_of(head).below()[:, 0] > 0
+    moved = inspection.moved_alone(head, subject, head.encode(subject.audio)[:8])  # type: ignore[arg-type]
+    assert list(moved) == [inspection.VOICE, inspection.POSE, *CORE]
+    assert moved[inspection.VOICE][below].max() > 1e-3 > moved[inspection.VOICE][~below].max()
+    for name in CORE:
+        assert moved[name][~below].max() > 1e-3 > moved[name][below].max()
+    regions = inspection.moved_by_region(head, subject, moved, 0)  # type: ignore[arg-type]
+    assert list(regions.index) == list(moved)
+    assert (regions >= 0).all().all()
+
+
+def test_attention_is_drawn_as_it_is(tmp_path: Path) -> None:
+    head, view = _head(tmp_path), TinySubject().viewmats[0]
+    maps = inspection.attention_maps(head, view)
+    branch = inspection.branch_of(head)
+    _, face = branch.attended(branch.place_features())
+    for k, name in enumerate(CORE):
+        shown = maps[name][np.isfinite(maps[name])]
+        assert shown.min() >= -1e-5
+        assert 0 < shown.max() <= float(face[:, k].max()) + 1e-4
+    colours = inspection.place_features(head, view)
+    assert np.array_equal(np.isnan(colours[..., 0]), np.isnan(maps[inspection.VOICE]))
+
+
+def test_a_head_of_another_method_has_no_such_branch(tmp_path: Path) -> None:
+    trainer = Trainer(tiny(), TinySubject())  # type: ignore[arg-type]
+    TalkingHead.export(trainer, tmp_path / "head.safetensors")
+    with pytest.raises(TypeError, match="audio_plane"):
+        inspection.branch_of(TalkingHead.load(tmp_path / "head.safetensors"))

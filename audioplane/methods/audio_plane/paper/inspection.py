@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audioplane.config import Config
 from audioplane.deform.planes import LINE_NAMES, PLANE_NAMES, TRIPLES, Planes, sample_dense
-from audioplane.evaluation.inspection import before_training
+from audioplane.evaluation.inspection import as_colors, before_training
 from audioplane.methods.audio_plane.config import AudioPlaneConfig
 from audioplane.methods.audio_plane.field import AudioPlane
 from audioplane.methods.audio_plane.fields import build
@@ -59,15 +59,6 @@ def factors(branch: AudioPlaneBranch, point: int, audio: Tensor) -> dict[str, Te
     f_k = sample_dense(at, torch.ones_like(planes.planes), planes.lines, planes.layout).view(shape)
     f_a = field.audio_code(audio)[:, None].expand(shape)
     return {"P": P, "f_k": f_k, "f_a": f_a, "product": P * f_k * f_a}
-
-
-def as_colors(features: Tensor) -> Tensor:
-    """The three main directions of features (N, W) as red, green and blue in [0, 1]: (N, 3)."""
-    centred = features - features.mean(0)
-    _, vectors = torch.linalg.eigh(centred.T @ centred)
-    main = centred @ vectors[:, -3:].flip(1)
-    low, high = main.quantile(0.02, dim=0), main.quantile(0.98, dim=0)
-    return ((main - low) / (high - low)).clamp(0, 1)
 
 
 @torch.no_grad()
