@@ -46,6 +46,7 @@ benchmarks/README
 :caption: Notebooks
 :glob:
 notebooks/*
+notebooks/*/*
 ```
 
 ```{toctree}
