@@ -214,6 +214,8 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path,
         path = folder / f"{name}.{ending}"
         with files.atomic_path(path) as draft, matplotlib.rc_context({"pdf.fonttype": 42}):  # letters stay letters
             figure.savefig(draft, format=ending, dpi=dpi, metadata=metadata)
+            if ending == "png":
+                _with_a_palette(draft)
         paths.append(path)
     about = {
         "figure": name,
@@ -228,6 +230,15 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path,
     path = folder / f"{name}.json"
     files.write_text(path, json.dumps(about, indent=1) + "\n")
     return [*paths, path]
+
+
+def _with_a_palette(path: Path) -> None:
+    """Writes a PNG anew with 256 colours, dithered: a third of the size, and the eye sees no difference."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    small.save(path, "PNG", optimize=True)
 
 
 def _digest(path: Path) -> str:
