@@ -23,8 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the stand-ins of the tests
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-ins of the tests
 
 import torch
 
@@ -35,6 +34,7 @@ from audioplane.experiments.runs import Clip, Job
 from audioplane.runtime import documents, files
 from audioplane.runtime.names import check_name
 
+ROOT = Path(__file__).resolve().parents[1]
 PAPER_FINE = 100_000  # iterations of the paper
 BEGIN, END = "<!-- from a bundle of benchmarks/gpu.py -->", "<!-- end of the bundle -->"
 ADVICE = "make it again with `make gpu`"
@@ -47,7 +47,7 @@ class Scale:
     Attributes:
         device: where. clouds: Gaussians of the speaking heads that are timed. size: of their pictures, pixels.
         frames, seconds: that they speak one by one, and in batches. clip: that is learnt. config: of its training.
-        tests: arguments of pytest.
+        every: steps between two looks at the clock. tests: arguments of pytest.
     """
 
     device: str
@@ -57,6 +57,7 @@ class Scale:
     seconds: int
     clip: Clip
     config: Config
+    every: int = 100
     tests: tuple[str, ...] = ("-m", "gpu", "-q", "tests")
 
     @staticmethod
@@ -69,10 +70,10 @@ class Scale:
     def of_rehearsal() -> Scale:
         """Tiny, on the processor."""
         config = preset("smoke").replace(
-            schedule__coarse=201, schedule__fine=201, schedule__size=64, gaussians__initial=200, gaussians__cap=300
+            schedule__coarse=41, schedule__fine=41, schedule__size=64, gaussians__initial=200, gaussians__cap=300
         )
         tests = ("-m", "gpu", "-q", "--collect-only", "tests/test_on_a_real_gpu.py")
-        return Scale("cpu", (200,), 64, 20, 1, Clip("adam", "", 10.0, 64), config, tests)
+        return Scale("cpu", (200,), 64, 20, 1, Clip("adam", "", 10.0, 64), config, 10, tests)
 
 
 # A bundle
@@ -202,7 +203,7 @@ def paper_head(scale: Scale) -> Learnt:
 
     class Clock:
         def step(self, _: Any, report: Any) -> None:
-            if report.iteration % 100 == 0:
+            if report.iteration % scale.every == 0:
                 wait()
                 marks.setdefault(report.stage, []).append(time.perf_counter())
 
@@ -211,7 +212,9 @@ def paper_head(scale: Scale) -> Learnt:
     job = Job(scale.clip, scale.config)
     runs.forget(job)
     record = runs.run(job, (Clock(),))
-    rates = {name: 100 * (len(times) - 1) / (times[-1] - times[0]) for name, times in marks.items() if len(times) > 1}
+    rates = {
+        name: scale.every * (len(times) - 1) / (times[-1] - times[0]) for name, times in marks.items() if len(times) > 1
+    }
     schedule, seconds = scale.config.schedule, record.seconds["train"]
     return Learnt(
         iterations=schedule.coarse + schedule.fine,
@@ -361,7 +364,9 @@ def main(arguments: list[str] | None = None) -> int:
         scale = Scale.of_rehearsal() if args.rehearse else Scale.of_paper(args.iterations)
         out = args.out or Path("build") / ("rehearsal.json" if args.rehearse else "gpu.json")
         if args.dry_run or not (args.rehearse or torch.cuda.is_available()):
-            print("Would be done:" if args.dry_run else "torch sees no GPU here, so nothing is done. On one, this would:")
+            print(
+                "Would be done:" if args.dry_run else "torch sees no GPU here, so nothing is done. On one, this would:"
+            )
             print("\n".join(f"  {name}: {about}" for name, (about, _) in parts(scale).items()))
             print(f"  and write {out}")
             return 0

@@ -34,8 +34,7 @@ def gpu() -> ModuleType:
 def bundle(gpu: ModuleType, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a rehearsal; pytest and the doctor, which have tests of their own, are left out."""
     path = tmp_path_factory.mktemp("bundle") / "gpu.json"
-    config = TINY.replace(schedule__coarse=201, schedule__fine=201, schedule__checkpoint_every=400)
-    scale = replace(gpu.Scale.of_rehearsal(), clip=Clip.of(folder), config=config, frames=3)
+    scale = replace(gpu.Scale.of_rehearsal(), clip=Clip.of(folder), config=TINY, frames=3, every=5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIOPLANE_CACHE", str(path.parent / "cache"))
         patch.setattr(gpu, "doctor", lambda: {"torch": "seen"})
@@ -69,7 +68,7 @@ def test_a_bundle_becomes_a_section_and_a_record(gpu: ModuleType, bundle: Path, 
     assert "`4 passed in 1.00s`" in text
     rates = held["paper_head"]["steps_per_second"]
     assert len(rates) == 2, "coarse and fine"
-    minutes = (held["paper_head"]["seconds"] + (gpu.PAPER_FINE - 201) / list(rates.values())[-1]) / 60
+    minutes = (held["paper_head"]["seconds"] + (gpu.PAPER_FINE - 20) / list(rates.values())[-1]) / 60
     assert f"extrapolated: {minutes:.1f} min" in text
     (kept,) = records.iterdir()
     assert Record.load(kept).measures == held["paper_head"]["record"]["measures"]

@@ -89,9 +89,9 @@ def _made_elsewhere(job: Job) -> Record:
 def test_ray_gives_the_same_records_and_a_lost_worker_s_job_runs_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers, three jobs; one worker is killed once its training has a checkpoint."""
+    """Two workers, two jobs; one worker is killed once its training has a checkpoint."""
     clip = Clip.of(folder)
-    jobs = [Job(clip, TINY.replace(seed=seed, schedule__fine=60)) for seed in range(3)]
+    jobs = [Job(clip, TINY.replace(seed=seed, schedule__fine=40)) for seed in range(2)]
     by_key = {job.key: job for job in jobs}
     plain, failed = runner.run_all(by_key, workers=2, quiet=True)
     assert not failed
