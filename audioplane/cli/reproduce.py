@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,9 @@ from audioplane.runtime import clone, files, limits
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from audioplane.experiments.plan import Plan
+    from audioplane.experiments.runs import Clip
 
 
 NAME = "reproduce"
@@ -95,6 +100,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the tables' records to this folder")
     parser.add_argument("--notebooks", type=Path, default=None, metavar="FOLDER", help="only the notebooks of a folder")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="spread the runs over the workers of a Ray cluster; without an address over a Ray that is started here",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="only the Kth of N parts of the tables' runs, for one of N machines with one cache folder; no tables are "
+        "written and no notebooks run: do that afterwards, without --shard",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what has a record, what would run and how long it may take; stop"
+    )
+    parser.add_argument("--json", action="store_true", help="the plan of --dry-run as JSON")
     parser.add_argument("--list", action="store_true", help="list what would run, and run nothing")
 
 
@@ -107,10 +129,19 @@ def run(args: argparse.Namespace) -> int:
         os.environ["AUDIOPLANE_PRESET"] = args.preset  # the notebooks' kernels inherit it
     everything = "all" in args.only or not (args.only or args.subject)
     with_notebooks = everything or bool(beginnings) or args.notebooks is not None
-    notebooks = choose(args.notebooks, beginnings) if with_notebooks else []
+    part = _shard(args, beginnings)
+    notebooks = choose(args.notebooks, beginnings) if with_notebooks and part is None else []
+    if args.dry_run:
+        plan = _plan(tables, args, part, [path.stem for path in notebooks])
+        print(plan.to_json() if args.json else plan.describe())
+        return 0
+    if args.json:
+        raise UserError("--json is of the plan: give --dry-run too")
     if args.list:
         print("\n".join([*tables, *map(str, notebooks)]))
         return 0
+    if part is not None:
+        return run_shard(tables, args, part)
     status = make_tables(tables, args) if tables else 0
     outcomes = []
     for number, notebook in enumerate(notebooks, start=1):
@@ -135,6 +166,8 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     limits.between("--seeds", args.seeds, 1, 1000)
     if args.jobs is not None:
         limits.between("--jobs", args.jobs, 1, 1024)
+        if args.ray not in (None, "local"):
+            raise UserError("--jobs does not go with the address of a Ray cluster, which knows its own workers")
     if args.subject is not None:
         named = named or ["table2", "table3", "table4"]
         wrong = [name for name in named if name not in ("table2", "table3", "table4")]
@@ -152,19 +185,17 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 def make_tables(names: list[str], args: argparse.Namespace) -> int:
     """Makes, prints and writes tables; returns the exit status."""
-    from audioplane.experiments import runner, runs, session, tables
+    from audioplane.experiments import runner, tables
 
-    preset = session.preset()
-    clip = runs.Clip.of(args.subject) if args.subject is not None else None
+    preset, clip, seeds = _asked(args)
     root = clone.find()
     out = args.out or (None if preset == "smoke" or root is None else root / "figures" / "tables")
     if clip is not None and args.out is None and out is not None:
         out = out / clip.speaker
     computed = tables.computed()
     asked = [name for name in names if name not in computed]
-    seeds = 0 if args.full else args.seeds
-    print(runner.estimate(asked, preset, seeds, clip, args.fresh), flush=True)
-    results = runner.reproduce(asked, preset, seeds, args.jobs, clip, args.fresh, args.films)
+    print(_plan(asked, args).summary(), flush=True)
+    results = runner.reproduce(asked, preset, seeds, args.jobs, clip, args.fresh, args.films, ray=args.ray)
     for name in sorted(computed.keys() & set(names)):
         _write_computed(registry.load(computed[name])(), name, out)
     for result in results.values():
@@ -177,6 +208,57 @@ def make_tables(names: list[str], args: argparse.Namespace) -> int:
     for line in lost:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if lost else 0
+
+
+def run_shard(names: list[str], args: argparse.Namespace, part: tuple[int, int]) -> int:
+    """Makes the records of a part of some tables' runs; returns the exit status."""
+    from audioplane.experiments import runner, tables
+
+    preset, clip, seeds = _asked(args)
+    asked = [tables.find(name) for name in names if name not in tables.computed()]
+    by_key = {job.key: job for table in asked for job in tables.jobs(table, preset, seeds, clip).values()}
+    own = runner.shard(by_key, *part)
+    print(f"part {part[0]} of {part[1]}: {len(own)} of {len(by_key)} runs", flush=True)
+    found, failed = runner.run_all(own, args.jobs, args.fresh, ray=args.ray)
+    for key, why in failed.items():
+        print(f"failed: {own[key].clip.speaker}: {why}", file=sys.stderr)
+    print(f"{len(found)} of them have a record; when all parts have, the same command without --shard makes the tables")
+    return 1 if failed else 0
+
+
+def _asked(args: argparse.Namespace) -> tuple[str, Clip | None, int]:
+    """The preset, the clip in the place of the embedded speakers, and the seeds (0: each table's own number)."""
+    from audioplane.experiments import runs, session
+
+    clip = runs.Clip.of(args.subject) if args.subject is not None else None
+    return session.preset(), clip, 0 if args.full else args.seeds
+
+
+def _plan(
+    names: list[str], args: argparse.Namespace, part: tuple[int, int] | None = None, notebooks: Iterable[str] = ()
+) -> Plan:
+    from audioplane.experiments import plan
+
+    preset, clip, seeds = _asked(args)
+    return plan.make(names, preset, seeds, args.jobs, clip, args.fresh, part, notebooks)
+
+
+def _shard(args: argparse.Namespace, beginnings: list[str]) -> tuple[int, int] | None:
+    """Number and count of the part that was asked for.
+
+    Raises:
+        UserError: it is none, or goes together with what a part does not make.
+    """
+    if args.shard is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", args.shard)
+    if found is None or int(found[1]) > int(found[2]):
+        raise UserError(f"--shard is K/N, such as 3/8 for the third of eight parts, not {args.shard[:40]!r}")
+    if beginnings or args.notebooks is not None:
+        raise UserError("--shard is of the tables' runs: leave the notebooks for the end, without --shard")
+    if args.out is not None or args.keep is not None:
+        raise UserError("--shard writes no tables: give --out and --keep at the end, without --shard")
+    return int(found[1]), int(found[2])
 
 
 def _write_computed(table: pd.DataFrame, name: str, out: Path | None) -> None:

@@ -6,35 +6,26 @@ again it goes on: finished runs are records, an unfinished training continues fr
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audioplane.errors import UserError
 from audioplane.experiments import records as recording
 from audioplane.experiments.films import films_of
 from audioplane.experiments.records import Record
 from audioplane.experiments.results import Result
-from audioplane.experiments.runs import Clip, Job, find, forget, run, with_speed
+from audioplane.experiments.run_cache import HEAD, runs_of
+from audioplane.experiments.runs import Clip, Job, find, forget, with_speed
 from audioplane.experiments.tables import Table, jobs
 from audioplane.experiments.tables import find as find_table
+from audioplane.experiments.workers import EVERY, Progress, open_pool
 from audioplane.runtime import cache, clone, documents, files
 
-if TYPE_CHECKING:
-    from audioplane.training.report import Report
-    from audioplane.training.trainer import Trainer
-
 NOTES = "progress"  # the folder beside the records in which workers note how far they are
-EVERY = 0.5  # seconds between two checks of the workers
 
 
 def reproduce(
@@ -46,6 +37,7 @@ def reproduce(
     fresh: bool = False,
     films: Path | None = None,
     quiet: bool = False,
+    ray: str | None = None,
 ) -> dict[str, Result]:
     """Tables by name, with every run that they need.
 
@@ -56,36 +48,18 @@ def reproduce(
         subject: a prepared video in the place of the embedded speakers.
         fresh: train and judge again what has a record.
         films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Audio-Plane, Table V).
-        quiet: no progress.
+        quiet: no progress. ray: the address of a Ray cluster that runs them, `workers.STARTED_BY_US` for a Ray of
+            this machine; None: processes of this machine.
     """
     tables = [find_table(name) for name in names]
     wanted = {table.key: jobs(table, preset, seeds, subject) for table in tables}
     by_key = {job.key: job for cells in wanted.values() for job in cells.values()}
-    found, failed = run_all(by_key, workers, fresh, quiet)
+    found, failed = run_all(by_key, workers, fresh, quiet, ray)
     time_alone([job for table in tables if "fps" in table.measures for job in wanted[table.key].values()], found)
     return {
         table.key: _result(table, preset, wanted[table.key], found, failed, films if table.name == "table5" else None)
         for table in tables
     }
-
-
-def estimate(names: Sequence[str], preset: str, seeds: int, subject: Clip | None = None, fresh: bool = False) -> str:
-    """What is still to run and, where runs of this preset were timed on this machine, how long it may take."""
-    cells = {job.key: job for name in names for job in jobs(find_table(name), preset, seeds, subject).values()}
-    missing = [job for job in cells.values() if fresh or not find(job)]
-    trainings = {(job.clip, job.config.to_json()): job.config.schedule for job in missing}
-    iterations = sum(schedule.coarse + schedule.fine for schedule in trainings.values())
-    text = (
-        f"{len(cells)} runs at {preset}, {len(cells) - len(missing)} have a record; to train: {len(trainings)} models, "
-        f"{iterations:,} iterations"
-    )
-    size = missing[0].config.schedule.size if missing else 0
-    timed = [r for r in recording.read_all(cache.folder("records")).values() if r.config["schedule"]["size"] == size]
-    spent = sum(r.seconds["train"] for r in timed if r.seconds["train"] > 1)
-    done = sum(r.config["schedule"]["coarse"] + r.config["schedule"]["fine"] for r in timed if r.seconds["train"] > 1)
-    if not missing or not done:
-        return text
-    return f"{text}; about {iterations * spent / done / 60 / default_workers():.0f} min, as earlier runs here went"
 
 
 def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Clip | None = None) -> Result:
@@ -147,9 +121,13 @@ def _of_one_device(records: list[Record]) -> list[Record]:
 
 
 def run_all(
-    by_key: dict[str, Job], workers: int | None = None, fresh: bool = False, quiet: bool = False
+    by_key: dict[str, Job],
+    workers: int | None = None,
+    fresh: bool = False,
+    quiet: bool = False,
+    ray: str | None = None,
 ) -> tuple[dict[str, Record], dict[str, str]]:
-    """Records by key, and what failed, by key."""
+    """Records by key, and what failed, by key; the arguments are those of `reproduce`."""
     if fresh:
         for job in by_key.values():
             forget(job)
@@ -158,37 +136,43 @@ def run_all(
     if not missing:
         files.remove_leftovers(cache.folder("records"), NOTES)  # of one that was killed when all was done
         return found, {}
-    # spawn: a forked child would inherit compiled kernels' threads in an unknown state
-    context = multiprocessing.get_context("spawn")
-    progress = _Progress(missing, quiet)
     failed: dict[str, str] = {}
-    count = min(workers or default_workers(), len(missing))
-    pool = ProcessPoolExecutor(count, context, initializer=start_worker)
-    waiting: dict[Future[Record], str] = {}
-    try:
-        waiting = {pool.submit(_work, job, progress.folder): key for key, job in _ordered(missing)}
-        left = set(waiting)
-        while left:
-            done, left = wait(left, timeout=EVERY)
-            for future in done:
-                key = waiting[future]
-                error = future.exception()
-                if error is None:
-                    found[key] = future.result()
-                else:
-                    failed[key] = f"{type(error).__name__}: {error}"
-                progress.ended(missing[key], found.get(key), failed.get(key))
-            progress.update()
-    except BaseException:
-        for future in waiting:
-            future.cancel()
-        for process in list((pool._processes or {}).values()):  # what they do can be continued
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        progress.close()
+    with closing(_Progress(missing, quiet)) as progress, closing(open_pool(workers, len(missing), ray)) as pool:
+        waiting: dict[Future[Record], str] = {}
+        try:
+            waiting = {pool.submit(job, progress.folder): key for key, job in ordered(missing)}
+            left = set(waiting)
+            while left:
+                done, left = wait(left, timeout=EVERY)
+                for future in done:
+                    key = waiting[future]
+                    error = future.exception()
+                    if error is None:
+                        found[key] = _kept_here(future.result())
+                    else:
+                        failed[key] = _why(error)
+                    progress.ended(missing[key], found.get(key), failed.get(key))
+                progress.update()
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            pool.stop()  # what they do can be continued
+            raise
     return found, failed
+
+
+def _kept_here(record: Record) -> Record:
+    """A record, saved in this cache too if it was made on a machine with another."""
+    place = cache.folder("records")
+    if not (place / f"{record.key}.json").is_file():
+        record.save(place)
+    return record
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong with a job; Ray's errors carry it as their cause, within the story of another process."""
+    error = getattr(error, "cause", None) or error
+    return f"{type(error).__name__}: {error}"
 
 
 def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
@@ -198,79 +182,34 @@ def time_alone(timed: Iterable[Job], found: dict[str, Record]) -> None:
         timed: jobs whose speed is shown. found: records by key; replaced in place.
     """
     for job in timed:
-        if job.key in found and "fps" not in found[job.key].facts:
+        if job.key in found and "fps" not in found[job.key].facts and _is_here(job):
             found[job.key] = with_speed(job)
 
 
-def start_worker() -> None:
-    """Leaves Ctrl-C, which reaches every process of a terminal, to the runner; ends when the runner was killed.
-
-    An orphan would hold its run and its memory for ever: its siblings keep the pipe open at which it waits.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner = multiprocessing.parent_process()
-
-    def end_with_the_runner() -> None:
-        if runner is not None:
-            runner.join()
-            os._exit(1)
-
-    threading.Thread(target=end_with_the_runner, daemon=True).start()
+def _is_here(job: Job) -> bool:
+    """Whether this cache holds the head and the record of a job: one from elsewhere would be trained again."""
+    heads = (folder / HEAD for folder in runs_of(job.clip.speaker, job.config))
+    return find(job) is not None and any(head.is_file() for head in heads)
 
 
-def default_workers() -> int:
-    """One a core; one where there is a GPU, which one run fills."""
-    import torch
-
-    if torch.cuda.is_available():
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _ordered(missing: dict[str, Job]) -> list[tuple[str, Job]]:
+def ordered(missing: dict[str, Job]) -> list[tuple[str, Job]]:
     """First one job a training, then those that only drive its head: no worker waits for another's training."""
     first, later, seen = [], [], set()
     for key, job in missing.items():
-        training = (job.clip, job.config.to_json())
-        (later if training in seen else first).append((key, job))
-        seen.add(training)
+        (later if job.training in seen else first).append((key, job))
+        seen.add(job.training)
     return first + later
 
 
-def _work(job: Job, folder: Path) -> Record:
-    """In a process of its own, with one thread."""
-    import torch
+def shard(by_key: dict[str, Job], number: int, count: int) -> dict[str, Job]:
+    """A part of some jobs, for one of several machines that share a cache; jobs on one head stay together.
 
-    torch.set_num_threads(1)
-    note = _Note(folder / f"{job.key}.json")
-    try:
-        return run(job, (note,))
-    finally:
-        note.path.unlink(missing_ok=True)
-
-
-class _Note:
-    """Reports the progress of a training to the runner."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self._last = path, 0.0
-
-    def step(self, trainer: Trainer, report: Report) -> None:
-        now = time.monotonic()
-        if now - self._last > EVERY:
-            self._last = now
-            text = json.dumps({"share": (report.iteration + 1) / report.total, "psnr": report.psnr})
-            files.write_text(self.path, text, durable=False)
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A note of `_Note`: how much of a training is done, 0 to 1, and the PSNR of its head, dB."""
-
-    share: float
-    psnr: float
+    Args:
+        by_key: all of them, in the same order on every machine. number: of the part, 1 to count. count: of the parts.
+    """
+    heads = list(dict.fromkeys(job.training for job in by_key.values()))
+    own = set(heads[number - 1 :: count])
+    return {key: job for key, job in by_key.items() if job.training in own}
 
 
 class _Progress:

@@ -107,6 +107,11 @@ class Job:
     def identity(self) -> str:
         return identity(self.config, self.clip.to_dict(), self.driven and self.driven.to_dict())
 
+    @property
+    def training(self) -> tuple[Clip, str]:
+        """What makes the head: jobs with the same are judged on one that is trained once."""
+        return self.clip, self.config.to_json()
+
     def code(self) -> str:
         """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""
         unused = (SPEAKERS,) if self.clip.folder else ()

@@ -12,6 +12,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "speech": ("espeakng_loader",),
     "tensorboard": ("tensorboard",),
     "completion": ("shtab",),
+    "ray": ("ray",),
 }
 """Extra -> the modules that are imported from what it installs."""
 

@@ -153,7 +153,7 @@ def test_all_runs_beside_each_other_and_a_failure_is_told(folder, capsys):
 ORPHANS = """
 import multiprocessing, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from audioplane.experiments.runner import start_worker
+from audioplane.experiments.workers import start_worker
 
 def beat(path):
     while True:
