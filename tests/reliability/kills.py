@@ -130,7 +130,8 @@ def comparable(folder: Path) -> dict[str, str]:
     for name in found:
         path = folder / name
         if name.endswith((".json", ".jsonl")) and path.is_file():
-            rows = [path.read_text()] if name.endswith(".json") else path.read_text().splitlines()
+            text = path.read_text().replace(str(folder), "FOLDER")  # records say where a model file was missing
+            rows = [text] if name.endswith(".json") else text.splitlines()
             found[name] = json.dumps([_timeless(json.loads(row)) for row in rows])
     return found
 
