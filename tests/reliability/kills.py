@@ -129,8 +129,12 @@ def comparable(folder: Path) -> dict[str, str]:
     found = harness.state_of(folder)
     for name in found:
         path = folder / name
-        if name.endswith((".json", ".jsonl")) and path.is_file():
-            text = path.read_text().replace(str(folder), "FOLDER")  # records say where a model file was missing
+        if not (name.endswith((".json", ".jsonl", ".csv")) and path.is_file()):
+            continue
+        text = path.read_text().replace(str(folder), "FOLDER")  # records say where a model file was missing
+        if name.endswith(".csv"):
+            found[name] = text
+        else:
             rows = [text] if name.endswith(".json") else text.splitlines()
             found[name] = json.dumps([_timeless(json.loads(row)) for row in rows])
     return found
