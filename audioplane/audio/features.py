@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from audioplane.audio.front_ends import DEFAULT_NETWORKS, PHONETIC, WHISPER, load_network
-from audioplane.audio.mel import LONG, STEP, Statistics, log_mel, standardise, standardise_by
+from audioplane.audio.mel import LONG, STEP, StandardisedSteps, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 from audioplane.media.sound import SAMPLE_RATE as SAMPLE_RATE
@@ -236,14 +236,14 @@ class Features:
             prior = _last(self.statistics, mel_bands(self.config))
             found.append(FeatureSteps(samples, PHONETIC[kind], prior, prior_only, before))
         if kind == "mel":
-            found.append(self._mel_steps(samples, False, before))
+            found.append(StandardisedSteps(samples, self.config.mel_bands, before, self.statistics, prior_only))
         steps = found[0] if len(found) == 1 else StepsBeside(found[0], found[1])
         starts = window_starts(frames, fps, self.config.window, -before / STEP)
         return LazyWindows(steps, starts, self.config.window)
 
-    def _mel_steps(self, samples: np.ndarray, own_voice: bool, before: int = 0) -> np.ndarray:
-        """Log-mel, standardised, with so many samples of silence in front: (steps, bands)."""
-        steps = log_mel(samples, self.config.mel_bands, before)
+    def _mel_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """Log-mel, standardised: (steps, bands)."""
+        steps = log_mel(samples, self.config.mel_bands)
         if self.config.normalise == "voice" and not own_voice:
             return standardise(steps, self.statistics)[0]
         assert self.statistics is not None

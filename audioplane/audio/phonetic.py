@@ -29,12 +29,14 @@ from audioplane.audio.mel import (
     RANGE_DB,
     SAMPLE_RATE,
     STEP,
+    StandardisedSteps,
     log_mel,
     standardise,
     standardise_by,
 )
 from audioplane.errors import UserError
 from audioplane.runtime import tensors
+from audioplane.runtime.memory import give_back
 
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -263,7 +265,12 @@ class FeatureSteps:
         before: int = 0,
     ) -> None:
         self.network = shipped()[variant]
-        self.mel, _ = _standardised(samples, self.network, prior, prior_only, before)
+        self.mel: NDArray[np.float32] | StandardisedSteps
+        if variant == "centred" and before + len(samples) > LONG * STEP:
+            self.mel = StandardisedSteps(samples, BANDS, before, prior, prior_only)
+            give_back()
+        else:
+            self.mel, _ = _standardised(samples, self.network, prior, prior_only, before)
         self.margins = PAST, REACH if variant == "centred" else AHEAD["causal"]
         self._known: dict[int, NDArray[np.float32]] = {}
 
@@ -277,6 +284,7 @@ class FeatureSteps:
         for number, known in self._known.items():
             if known is None:
                 self._known[number] = self._piece(number * PIECE, min((number + 1) * PIECE, len(self)))
+                give_back()
         joined = np.concatenate(list(self._known.values())) if last > first else self._known[first]
         return joined[steps.start - first * PIECE : steps.stop - first * PIECE]
 

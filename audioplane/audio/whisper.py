@@ -27,6 +27,7 @@ from audioplane.audio.mel import SAMPLE_RATE, Statistics
 from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
 from audioplane.errors import UserError
 from audioplane.runtime import weights
+from audioplane.runtime.memory import give_back
 from audioplane.runtime.threads import in_parallel
 
 HOP, WINDOW = 160, 400  # of Whisper's spectrogram, samples
@@ -253,6 +254,7 @@ class WhisperSteps:
         self._states: dict[int, NDArray[np.float32]] = {}
         starts = range(0, self.mel_count, MEL_PIECE)
         self.loudest = max(float(self._log_mel(start // MEL_PIECE).max()) for start in starts)
+        give_back()
         self.mean, self.spread = self._statistics(prior, prior_only)
 
     def __len__(self) -> int:
@@ -291,7 +293,9 @@ class WhisperSteps:
             first = max(start - (PIECE - OVERLAP), 0)
             last = min(stop + OVERLAP, len(self))
             found = self.features.of_mel(self._levelled(2 * first, min(2 * last, self.mel_count)))
-            self._states[number] = found[start - first : stop - first]
+            self._states[number] = found[start - first : stop - first].copy()  # without the overlaps
+            del found
+            give_back()
         return self._states[number]
 
     def _levelled(self, start: int, stop: int) -> NDArray[np.float32]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from audioplane.runtime.memory import give_back
+
 Device = str | torch.device
 
 
@@ -98,7 +100,6 @@ def peak_growth(run: Callable[[], Any]) -> float:
     Returns:
         NaN where the system does not tell: it needs Linux' /proc.
     """
-    import ctypes
     import gc
 
     def said(field: str) -> float:
@@ -106,10 +107,10 @@ def peak_growth(run: Callable[[], Any]) -> float:
         return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 2**10
 
     gc.collect()
+    give_back()
     try:
-        ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    except (OSError, AttributeError, TypeError):
+    except OSError:
         return float("nan")
     before = said("VmRSS")
     run()

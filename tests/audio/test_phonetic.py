@@ -247,3 +247,29 @@ def test_features_in_pieces_are_those_at_once(variant: str, monkeypatch: pytest.
     assert len(found) == len(whole)
     for piece in (slice(0, len(whole)), slice(125, 270), slice(3, 4), slice(len(whole) - 1, len(whole))):
         np.testing.assert_allclose(found[piece], wanted[piece], atol=2e-3)
+
+
+def test_features_of_a_long_voice_keep_no_spectrogram(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of hours of sound nothing may grow with their length but what is there for every step: here its loudness."""
+    import tracemalloc
+
+    from audioplane.audio import mel, phonetic
+
+    for module in (mel, phonetic):
+        monkeypatch.setattr(module, "LONG", 500)
+        monkeypatch.setattr(module, "PIECE", 1000)
+    minute = (0.1 * np.random.default_rng(0).standard_normal(60 * 16_000)).astype(np.float32)
+
+    def peak(voice: np.ndarray) -> int:
+        tracemalloc.start()
+        steps = phonetic.FeatureSteps(voice, "centred", before=160)
+        for start in range(0, len(steps), 500):
+            steps[start : start + 500]
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    short, long = np.tile(minute, 2), np.tile(minute, 5)
+    peak(short)  # what is read and imported once
+    spectrogram = 3 * 60 * 50 * phonetic.BANDS * 4  # bytes, of the three further minutes
+    assert peak(long) - peak(short) < 0.2 * spectrogram

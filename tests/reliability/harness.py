@@ -213,11 +213,16 @@ def start(
     environment: Mapping[str, str] = NOTHING,
     limited: bool = False,
     place: Place = USUAL,
+    first: Callable[[], object] = lambda: None,
 ) -> Child:
-    """Starts `audioplane COMMAND` in `folder`; `limited`: to `SECONDS` of the processor."""
+    """Starts `audioplane COMMAND` in `folder`; `limited`: to `SECONDS` of the processor; `first` is called before."""
     from audioplane.cli import main
 
-    return Child(lambda: main(list(command)), folder, log, environment, limited, place)
+    def run() -> int:
+        first()
+        return main(list(command))
+
+    return Child(run, folder, log, environment, limited, place)
 
 
 def run(

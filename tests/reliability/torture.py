@@ -135,7 +135,7 @@ def kills(work: Path, good: Path, every: int, only: str = "") -> Results:
             shutil.rmtree(folder, ignore_errors=True)
             inputs.copy(good, case.needs, folder)
             began = time.monotonic()
-            child = harness.start(case.command(folder), folder, work / "log", {CACHE: str(folder / "cache")})
+            child = kills.start(case, folder, work / "log", {CACHE: str(folder / "cache")})
             status, _, _ = child.wait(kills.LONGEST)
             whole = time.monotonic() - began
             alone.append(kills.comparable(folder))
