@@ -72,6 +72,7 @@ def depth_errors(depth: NDArray, truth: NDArray, where: NDArray[np.bool_]) -> ND
 
 def normals(depth: NDArray, K: NDArray) -> NDArray[np.float64]:
     """Normals of a depth map, camera axes, towards the camera: (H, W, 3), NaN where a neighbour has no depth."""
+    depth, K = np.asarray(depth), np.asarray(K)
     rows, columns = np.indices(depth.shape)
     rays = np.stack([columns + 0.5, rows + 0.5, np.ones(depth.shape)], -1) @ np.linalg.inv(K.astype(np.float64)).T
     places = rays * depth[..., None]

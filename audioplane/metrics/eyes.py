@@ -1,6 +1,7 @@
 """What the eyes do: lid openings from landmarks, blinks as events, and how they compare with what they should do.
 
-Series are over T frames; a blink is a run of frames in which the lids are less than half as far open as at rest.
+Series are over T frames, arrays or lists of numbers; a blink is a run of frames in which the lids are less than half as
+far open as at rest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ LEAST_RANGE = 0.25  # of the opening at rest: lids that never move further are n
 
 
 def lid_opening(landmarks: NDArray) -> NDArray[np.float64]:
-    """Mean distance of upper and lower lid over both eyes: (T,), of landmarks (T, 68, 2), in their unit."""
+    """Mean distance of upper and lower lid over both eyes: (T,), of landmarks (T, 68, 2), in their unit.
+
+    Raises:
+        ValueError: another shape.
+    """
+    landmarks = np.asarray(landmarks)
+    if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 2):
+        raise ValueError(f"landmarks: expected (T, 68, 2), received {landmarks.shape}")
     pairs = [(u, low) for eye in range(2) for u, low in zip(UPPER_LIDS[eye], LOWER_LIDS[eye], strict=True)]
     apart = [np.linalg.norm(landmarks[:, u] - landmarks[:, low], axis=1) for u, low in pairs]
     return np.mean(apart, axis=0).astype(np.float64)
@@ -25,6 +33,7 @@ def lid_opening(landmarks: NDArray) -> NDArray[np.float64]:
 
 def half_closed(opening: NDArray) -> float | None:
     """The opening half-way between rest and shut, of a series that shows both; None where it shows no blink."""
+    opening = np.asarray(opening)
     known = opening[np.isfinite(opening)]
     if len(known) < 20:
         return None
@@ -34,7 +43,9 @@ def half_closed(opening: NDArray) -> float | None:
 
 def events(opening: NDArray, threshold: float) -> list[tuple[int, int]]:
     """Runs of frames [start, stop) whose opening is below a threshold; NaN counts as open."""
-    below = np.concatenate([[False], np.nan_to_num(opening, nan=np.inf) < threshold, [False]]).astype(np.int8)
+    below = np.concatenate([[False], np.nan_to_num(np.asarray(opening), nan=np.inf) < threshold, [False]]).astype(
+        np.int8
+    )
     edges = np.flatnonzero(np.diff(below))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
@@ -82,6 +93,7 @@ def blink_statistics(closure: NDArray, fps: float, least: float = 0.5) -> Blinks
     Args:
         closure: (T,) how far the lids are closed: 0 at rest, 1 shut. fps: frames a second. least: closure of a blink.
     """
+    closure = np.asarray(closure)
     runs = events(1.0 - closure, 1.0 - least)
     seconds = len(closure) / fps
     if not runs:

@@ -38,6 +38,7 @@ def lmd(landmarks: NDArray, truth: NDArray, region: str = "mouth") -> float:
     Raises:
         ValueError: shapes differ, no such region, or no frame has both.
     """
+    landmarks, truth = np.asarray(landmarks), np.asarray(truth)
     if landmarks.shape != truth.shape or truth.ndim != 3 or truth.shape[1:] != (68, 2):
         raise ValueError(f"landmarks, truth: expected (T, 68, 2) twice, received {landmarks.shape}, {truth.shape}")
     if region not in ("mouth", "face"):
@@ -67,6 +68,7 @@ def aue(weights: NDArray, truth: NDArray, part: str = "lower") -> float:
     Raises:
         ValueError: shapes differ, or no such part.
     """
+    weights, truth = np.asarray(weights), np.asarray(truth)
     if weights.shape != truth.shape or truth.ndim != 2 or truth.shape[1] != blendshapes.COUNT or not len(truth):
         raise ValueError(f"weights, truth: expected (T, 52) twice, received {weights.shape} and {truth.shape}")
     if part not in ("lower", "upper", "all"):
@@ -117,8 +119,11 @@ def closure(
         fps: frames a second. first: second at which frame 0 begins. threshold: mm below which lips are closed.
 
     Returns:
-        None where the clip has no bilabial or no open vowel.
+        None where the clip has no frame, no bilabial or no open vowel.
     """
+    opening = np.asarray(opening)
+    if not len(opening):
+        return None
     times = first + (np.arange(len(opening)) + 0.5) / fps
     closed, opened = [], []
     for p in phonemes:
@@ -148,6 +153,7 @@ def lip_vertex_error(vertices: NDArray, truth: NDArray) -> float:
     Raises:
         ValueError: shapes differ.
     """
+    vertices, truth = np.asarray(vertices), np.asarray(truth)
     if vertices.shape != truth.shape or truth.ndim != 3 or truth.shape[2] != 3 or not truth.size:
         raise ValueError(f"vertices, truth: expected (T, V, 3) twice, received {vertices.shape} and {truth.shape}")
     return float(1e3 * np.linalg.norm(vertices.astype(np.float64) - truth, axis=2).max(axis=1).mean())
@@ -206,6 +212,7 @@ def deformation(
     Raises:
         ValueError: other shapes, or no Gaussian lies on moving skin.
     """
+    points, weights, vertices = np.asarray(points), np.asarray(weights), np.asarray(vertices)
     if points.ndim != 3 or vertices.ndim != 3 or len(points) != len(vertices) or len(weights) != points.shape[1]:
         raise ValueError(
             f"points, vertices: expected (T, N, 3) and (T, V, 3) of the same frames and N weights, received "
@@ -257,6 +264,7 @@ def iou(mask: NDArray, truth: NDArray, threshold: float = 0.5) -> float:
     Raises:
         ValueError: shapes differ.
     """
+    mask, truth = np.asarray(mask), np.asarray(truth)
     if mask.shape != truth.shape:
         raise ValueError(f"mask, truth: expected one shape, received {mask.shape} and {truth.shape}")
     a, b = (x if x.dtype == bool else x >= threshold for x in (mask, truth))

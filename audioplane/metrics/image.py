@@ -1,6 +1,6 @@
 """How near a picture is to the truth, over the whole of it or over a region.
 
-Pictures are (H, W, 3) float in [0, 1] (uint8 is taken as such), regions (H, W) bool.
+Pictures are (H, W, 3) float in [0, 1] (uint8 is taken as such), regions (H, W) bool; lists and tensors are taken too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ def as_float(picture: Picture) -> NDArray[np.float64]:
     Raises:
         ValueError: another dtype, a value outside [0, 1], or NaN.
     """
+    picture = np.asarray(picture)
     if picture.dtype == np.uint8:
         return picture.astype(np.float64) / 255.0
     if not np.issubdtype(picture.dtype, np.floating):
@@ -30,8 +31,12 @@ def as_float(picture: Picture) -> NDArray[np.float64]:
 
 
 def _pair(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None) -> tuple[NDArray, NDArray]:
-    if picture.shape != truth.shape or picture.ndim != 3:
-        raise ValueError(f"picture, truth: expected one shape (H, W, C), received {picture.shape} and {truth.shape}")
+    picture, truth = np.asarray(picture), np.asarray(truth)
+    if picture.shape != truth.shape or picture.ndim != 3 or not picture.size:
+        raise ValueError(
+            f"picture, truth: expected one shape (H, W, C) with a pixel, received {picture.shape} and {truth.shape}"
+        )
+    region = None if region is None else np.asarray(region)
     if region is not None and (region.shape != picture.shape[:2] or not region.any()):
         raise ValueError(f"region: expected a mask {picture.shape[:2]} with a pixel set, received {region.shape}")
     return as_float(picture), as_float(truth)
@@ -73,9 +78,10 @@ def ssim(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = No
     Raises:
         ValueError: shapes differ, the region is empty, or without one the picture is smaller than a window.
     """
-    if region is None and min(picture.shape[:2]) < 11:
-        raise ValueError(f"picture: expected 11 pixels a side or more, the size of a window, received {picture.shape}")
-    each = ssim_map(*_pair(picture, truth, region))
+    a, b = _pair(picture, truth, region)
+    if region is None and min(a.shape[:2]) < 11:
+        raise ValueError(f"picture: expected 11 pixels a side or more, the size of a window, received {a.shape}")
+    each = ssim_map(a, b)
     return float(each[5:-5, 5:-5].mean() if region is None else each[region].mean())
 
 

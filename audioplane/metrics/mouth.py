@@ -40,6 +40,7 @@ def correlation(a: NDArray, b: NDArray) -> float:
     Raises:
         ValueError: other shapes, or fewer than three values.
     """
+    a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 3:
         raise ValueError(f"a, b: expected two series of one length >= 3, received {a.shape} and {b.shape}")
     known = np.isfinite(a) & np.isfinite(b)
@@ -75,7 +76,14 @@ def best_lag(series: NDArray, truth: NDArray, most: int = 10) -> int | None:
 
 
 def opening(mouth: NDArray) -> NDArray:
-    """Mean distance between inner lips, (T,), of mouth landmarks (T, 20, 2) or all landmarks (T, 68, 2)."""
+    """Mean distance between inner lips, (T,), of mouth landmarks (T, 20, 2) or all landmarks (T, 68, 2).
+
+    Raises:
+        ValueError: another shape.
+    """
+    mouth = np.asarray(mouth)
+    if mouth.ndim != 3 or mouth.shape[1:] not in ((20, 2), (68, 2)):
+        raise ValueError(f"mouth: expected (T, 20, 2) or (T, 68, 2), received {mouth.shape}")
     first = 48 if mouth.shape[1] == 20 else 0
     upper, lower = (mouth[:, [k - first for k in points]] for points in (UPPER_INNER, LOWER_INNER))
     return np.linalg.norm(upper - lower, axis=2).mean(axis=1).astype(np.float64)

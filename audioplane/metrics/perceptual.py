@@ -51,6 +51,7 @@ class Lpips:
     @torch.no_grad()
     def __call__(self, picture: Picture, truth: Picture) -> float:
         """Of two pictures of one shape, each side at least 32 pixels; pictures are scaled to [-1, 1]."""
+        picture, truth = np.asarray(picture), np.asarray(truth)
         if picture.shape != truth.shape or min(picture.shape[:2]) < 32:
             raise ValueError(
                 f"picture, truth: expected one shape of 32 x 32 or more, received {picture.shape} and {truth.shape}"
@@ -79,6 +80,7 @@ def frechet_distance(ours: NDArray, theirs: NDArray) -> float:
     Raises:
         ValueError: other shapes.
     """
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
     if ours.ndim != 2 or theirs.ndim != 2 or ours.shape[1] != theirs.shape[1] or min(len(ours), len(theirs)) < 2:
         raise ValueError(f"ours, theirs: expected (n, D) and (m, D), received {ours.shape} and {theirs.shape}")
     a, b = (one.astype(np.float64) for one in (ours, theirs))

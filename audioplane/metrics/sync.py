@@ -57,6 +57,7 @@ def shift_distances(sights: NDArray, sounds: NDArray, most: int = SHIFTS, beyond
     Raises:
         ValueError: other shapes, or nothing to compare.
     """
+    sights, sounds = np.asarray(sights), np.asarray(sounds)
     if sights.ndim != 2 or sights.shape != sounds.shape or not len(sights):
         raise ValueError(f"sights, sounds: expected one shape (n, D), received {sights.shape} and {sounds.shape}")
     if beyond not in ("zeros", "nothing"):
@@ -76,6 +77,7 @@ def score(distances: NDArray) -> SyncScore:
     Raises:
         ValueError: a shift has nothing to compare: the clip is too short.
     """
+    distances = np.asarray(distances)
     if distances.ndim != 2 or not len(distances) or np.isnan(distances).all(axis=0).any():
         raise ValueError(f"distances: expected a comparison at every shift, received shape {distances.shape}")
     curve = np.nanmean(distances, axis=0)

@@ -107,6 +107,10 @@ def test_deformation_of_gaussians_on_the_skin():
     assert found.across == pytest.approx(0.0, abs=1e-9)
     assert found.along == found.error == pytest.approx(1.0, rel=1e-6)
     assert found.lips_gain == pytest.approx(1.0)
+    both = np.where(skin[:, 1:2] > 0, deep, true)  # the skin itself moves in the plane and in depth
+    moving = deformation(both, weights, both, lips)
+    assert (moving.across_still, moving.along_still) == (pytest.approx(mean, rel=1e-6), pytest.approx(1.0, rel=1e-6))
+    assert moving.standing_still > mean + 0.1
     with pytest.raises(ValueError, match="within 4 mm"):
         deformation(true + 1.0, weights, true, lips)
     turn = Rotation.from_rotvec([0, 0.3, 0]).as_matrix()
