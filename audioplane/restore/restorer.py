@@ -13,8 +13,8 @@ from torch import Tensor
 
 from audioplane.errors import UserError
 from audioplane.restore.network import Inpainter
-from audioplane.restore.seam import CONTEXT, band, box, seen_by_network
-from audioplane.restore.settings import PIXELS, RestorerConfig
+from audioplane.restore.seam import CONTEXT, band, box, pixels, seen_by_network
+from audioplane.restore.settings import RestorerConfig
 from audioplane.runtime import documents, tensors
 from audioplane.runtime.names import check_name
 from audioplane.training import checkpoint
@@ -101,12 +101,12 @@ class Restorer:
         Returns:
             (H, W, 3) uint8; pixels outside of the band are the picture's.
         """
-        scale = picture.shape[1] / PIXELS
+        width = picture.shape[1]
         head = alpha.reshape(picture.shape[:2]) > HEAD
-        gap = band(head, self.about.rendering * scale)
+        gap = band(head, pixels(self.about.rendering, width))
         if not gap.any():
             return picture
-        place = box(gap, round(CONTEXT * scale))
+        place = box(gap, round(pixels(CONTEXT, width)))
         gap, part = gap[place], picture[place]
         filled = self._filled(seen_by_network(part.astype(np.float32) / 255, head[place], gap))
         out = picture.copy()

@@ -17,6 +17,11 @@ CONTEXT = 32  # pixels of 512 around the band that the network sees
 BLOCK = 16  # sides of what it sees are multiples of it, so that its kernels are prepared for few sizes
 
 
+def pixels(distance: float, width: int) -> float:
+    """A distance in a picture 512 wide, in one of another width; a pixel at least."""
+    return max(1.0, distance * width / PIXELS)
+
+
 def band(head: np.ndarray, reach: float) -> np.ndarray:
     """What lies beside and below the cheeks and the chin: delta of SyncTalk++, Eq. 28.
 
@@ -95,7 +100,7 @@ def impaired(frame: np.ndarray, head: np.ndarray, draw: np.random.Generator, con
     scale = width / PIXELS
     angle = draw.uniform(-config.rotation, config.rotation)
     way = draw.uniform(-config.shift, config.shift, 2) * width
-    reach = draw.uniform(config.narrowest, config.widest) * scale
+    reach = pixels(draw.uniform(config.narrowest, config.widest), width)
     softness = draw.uniform(0.0, config.softness) * scale
     moved = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
     moved[:, 2] += way

@@ -16,8 +16,8 @@ from audioplane.errors import UserError
 from audioplane.losses.terms import Perceptual, perceptual_loss, perceptual_name, weighted_l1
 from audioplane.restore.network import Inpainter
 from audioplane.restore.restorer import About, Restorer
-from audioplane.restore.seam import Impaired, band, impaired
-from audioplane.restore.settings import GAPS, PIXELS, WEIGHTS, RestorerConfig
+from audioplane.restore.seam import Impaired, band, impaired, pixels
+from audioplane.restore.settings import GAPS, WEIGHTS, RestorerConfig
 from audioplane.runtime import seeds
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.runtime.threads import in_parallel
@@ -52,10 +52,11 @@ def train(subject: Subject, width: int, config: RestorerConfig | None = None, wa
     optimizer = torch.optim.Adam(params, lr=config.rate)
 
     def work(index: int) -> tuple[float, tuple[Tensor, ...]]:
-        pair = _pair(seen, index, config)
+        pair = draw_pair(seen, index, config)
         with torch.enable_grad(), torch.autocast("cpu", enabled=False):
             value = seam_loss(network, pair, term, config.perceptual_weight)
-            return float(value), torch.autograd.grad(value, params)
+            gradients = torch.autograd.grad(value, params)
+            return float(value.detach()), gradients
 
     for step in range(config.steps):
         optimizer.param_groups[0]["lr"] = config.rate * (0.5 + 0.5 * math.cos(math.pi * step / config.steps))
@@ -99,7 +100,7 @@ def views(subject: Subject, width: int, config: RestorerConfig) -> list[View]:
             frame, head = (cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in (frame, head))
         return frame, head > 127
 
-    found = [view for view in _each(look, times) if band(view[1], config.narrowest * width / PIXELS).any()]
+    found = [view for view in _each(look, times) if band(view[1], pixels(config.narrowest, width)).any()]
     if not found:
         raise UserError(f"no training frame of {subject.name} shows a torso below a head; take another clip")
     return found
@@ -109,8 +110,12 @@ def _each(look: Callable[[int], View], times: Iterable[int]) -> Iterable[View]:
     return in_parallel(look, [int(t) for t in times], torch.get_num_threads())
 
 
-def _pair(seen: list[View], index: int, config: RestorerConfig) -> Impaired:
-    """The training pair of that number; a draw that moves the seam out of the picture is drawn again."""
+def draw_pair(seen: list[View], index: int, config: RestorerConfig) -> Impaired:
+    """The training pair of that number; a draw that moves the seam out of the picture is drawn again.
+
+    Raises:
+        UserError: it is moved out time and again.
+    """
     draw = seeds.draws(config.seed, GAPS, index)
     for _ in range(100):
         frame, head = seen[int(draw.integers(len(seen)))]
