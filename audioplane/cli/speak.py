@@ -78,10 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--torso",
-        default="painted",
         metavar="HOW",
-        help="the seam under the head: painted (as the head's file has it), restored (painted anew in each frame, by "
-        "what `audioplane train-torso RUN SUBJECT` made), or the restorer's .safetensors (default: painted)",
+        help="the seam under the head: painted (once, as the head's file has it), restored (in each frame, by what "
+        "`audioplane train-torso RUN SUBJECT` made), or a restorer's .safetensors (default: restored if RUN has a "
+        "restorer, else painted)",
     )
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
     parser.add_argument("--seed", type=int, default=0, help="of natural poses and expression (default: 0)")
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     if args.size < 0 or args.size > 4096:
         raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
     format_of(args.out)  # before minutes of work
-    restorer = _restorer(args.torso, args.run)
+    restorer = _restorer(args.torso, args.run, args.portrait is not None)
     portrait = None if args.portrait is None else Portrait(Subject.open(args.portrait), args.portrait_edge)
     head = TalkingHead.load(args.run, not args.dense, known(args.device))
     started = time.monotonic()
@@ -128,19 +128,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _restorer(how: str, run: Path) -> Restorer | None:
+def _restorer(how: str | None, run: Path, is_portrait: bool) -> Restorer | None:
     """What `--torso` names: nothing to do, the restorer beside the head, or that of a file."""
     from audioplane.errors import UserError
     from audioplane.inference import shipped
     from audioplane.restore.restorer import Restorer, beside
 
+    own = beside(shipped.find(run))
+    if how is None:
+        how = "restored" if own.is_file() and not is_portrait else "painted"
     if how == "painted":
         return None
-    if how == "restored":
-        return Restorer.load(beside(shipped.find(run)))
-    if Path(how).suffix != ".safetensors":
+    if how != "restored" and Path(how).suffix != ".safetensors":
         raise UserError(f"--torso is painted, restored or a restorer's .safetensors, not '{how}'")
-    return Restorer.load(how)
+    path = own if how == "restored" else Path(how)
+    restorer = Restorer.load(path)
+    print(f"torso restored by {path}", file=sys.stderr)
+    return restorer
 
 
 def _expression(how: str, fps: float, head: TalkingHead) -> str | np.ndarray:

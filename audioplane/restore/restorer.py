@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audioplane.errors import UserError
 from audioplane.restore.network import Inpainter
-from audioplane.restore.seam import CONTEXT, band, box, pixels, seen_by_network
+from audioplane.restore.seam import CONTEXT, box, distances, pixels, seen_by_network, share_of_fill
 from audioplane.restore.settings import RestorerConfig
 from audioplane.runtime import documents, tensors
 from audioplane.runtime.names import check_name
@@ -102,21 +102,22 @@ class Restorer:
             (H, W, 3) uint8; pixels outside of the band are the picture's.
         """
         width = picture.shape[1]
-        head = alpha.reshape(picture.shape[:2]) > HEAD
-        gap = band(head, pixels(self.about.rendering, width))
-        if not gap.any():
+        head, reach = alpha.reshape(picture.shape[:2]) > HEAD, pixels(self.about.rendering, width)
+        away = distances(head, reach)
+        if not away.any():
             return picture
-        place = box(gap, round(pixels(CONTEXT, width)))
-        gap, part = gap[place], picture[place]
-        filled = self._filled(seen_by_network(part.astype(np.float32) / 255, head[place], gap))
-        out = picture.copy()
-        out[place][gap] = filled[gap]
+        place = box(away > 0, round(pixels(CONTEXT, width)))
+        away, part = away[place], picture[place].astype(np.float32)
+        gap = away > 0
+        filled = self._filled(seen_by_network(part / 255, head[place], gap))[gap]
+        share, out = share_of_fill(away[gap], reach)[:, None], picture.copy()
+        out[place][gap] = np.rint(part[gap] + share * (filled - part[gap]))
         return out
 
     @torch.no_grad()
     def _filled(self, seen: Tensor) -> np.ndarray:
         shown = self.network(seen.contiguous(memory_format=torch.channels_last))[0]
-        return (shown.permute(1, 2, 0) * 255 + 0.5).clamp(0, 255).to(torch.uint8).numpy()
+        return (shown.permute(1, 2, 0) * 255).clamp(0, 255).numpy()
 
 
 def beside(head: Path) -> Path:

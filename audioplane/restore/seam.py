@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from audioplane.restore.settings import PIXELS, RestorerConfig
-from audioplane.subject.masks import grow
+from audioplane.subject.masks import distance_to
 
 CHEEKS = 0.5  # of a head's height, from its top, where cheeks begin: hair above keeps its edge
+WHOLE = 0.25  # of the band's width, from the head, in which the torso that was there shows no more
 CONTEXT = 32  # pixels of 512 around the band that the network sees
 BLOCK = 16  # sides of what it sees are multiples of it, so that its kernels are prepared for few sizes
 
@@ -22,23 +23,42 @@ def pixels(distance: float, width: int) -> float:
     return max(1.0, distance * width / PIXELS)
 
 
-def band(head: np.ndarray, reach: float) -> np.ndarray:
-    """What lies beside and below the cheeks and the chin: delta of SyncTalk++, Eq. 28.
+def distances(head: np.ndarray, reach: float) -> np.ndarray:
+    """How far from the head a pixel beside and below its cheeks and chin lies.
 
     Args:
-        head: (H, W) bool, M. reach: pixels by which the lower half of M is expanded.
+        head: (H, W) bool, M of SyncTalk++, Eq. 28. reach: pixels by which the lower half of M is expanded.
 
     Returns:
-        (H, W) bool, without M itself; empty where there is no head.
+        (H, W) float64 pixels within the band, up to `reach`; 0 elsewhere, and everywhere where there is no head.
     """
-    rows, out = np.flatnonzero(head.any(axis=1)), np.zeros(head.shape, bool)
+    rows, out = np.flatnonzero(head.any(axis=1)), np.zeros(head.shape)
     if not len(rows):
         return out
     first = int(rows[0] + CHEEKS * (rows[-1] + 1 - rows[0]))
     above = max(0, first - int(np.ceil(reach)))
-    near = grow(head[above:], reach) & ~head[above:]
-    out[first:] = near[first - above :]
+    away = distance_to(head[above:])[first - above :]
+    out[first:] = np.where(away <= reach, away, 0.0)
     return out
+
+
+def band(head: np.ndarray, reach: float) -> np.ndarray:
+    """What lies beside and below the cheeks and the chin: delta of SyncTalk++, Eq. 28; (H, W) bool, see `distances`."""
+    return distances(head, reach) > 0
+
+
+def share_of_fill(away: np.ndarray, reach: float) -> np.ndarray:
+    """How much of what is painted shows: all of it next to the head, less and less towards the band's outer edge.
+
+    Ours: SyncTalk++ (Sec. III-F) merges face and background "smoothly", and does not say how.
+
+    Args:
+        away: `distances`. reach: of the band.
+
+    Returns:
+        Of its shape, in [0, 1]; 0 outside of the band.
+    """
+    return np.clip((reach + 1 - away) / ((1 - WHOLE) * reach + 1), 0.0, 1.0) * (away > 0)
 
 
 def box(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
