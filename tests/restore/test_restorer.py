@@ -74,6 +74,7 @@ def test_impairing_removes_the_band_and_nothing_else() -> None:
     assert np.array_equal(pair.target.numpy(), true)
     assert (colours[gap[place]] == 0).all()
     assert np.array_equal(colours[~gap[place]], true[~gap[place]])
+    assert torch.equal(pair.seen, seam.seen_by_network(true, head[place], gap[place]))
     assert np.array_equal(masks[0] > 0, head[place])
     assert np.array_equal(masks[1] > 0, gap[place])
 
