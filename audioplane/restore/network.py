@@ -52,7 +52,7 @@ class Inpainter(nn.Module):
 
 
 def _soft(values: Tensor) -> Tensor:
-    return functional.leaky_relu(values, 0.1)
+    return functional.leaky_relu(values, 0.1, inplace=True)
 
 
 def _twice(values: Tensor) -> Tensor:
