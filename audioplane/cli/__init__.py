@@ -31,6 +31,7 @@ COMMANDS = {
     "prepare": "audioplane.cli.prepare",
     "subject": "audioplane.cli.subject",
     "train": "audioplane.cli.train",
+    "train-torso": "audioplane.cli.train_torso",
     "speak": "audioplane.cli.speak",
     "export": "audioplane.cli.export",
     "evaluate": "audioplane.cli.evaluate",

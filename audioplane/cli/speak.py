@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.restore.restorer import Restorer
 
 NAME = "speak"
 HELP = "make a video of a trained head that speaks a recording"
@@ -75,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="face",
         help="with --portrait: what is blurred, the face (the paper) or its mask (SyncTalk's code) (default: face)",
     )
+    parser.add_argument(
+        "--torso",
+        metavar="HOW",
+        help="the seam under the head: painted (once, as the head's file has it), restored (in each frame, by what "
+        "`audioplane train-torso RUN SUBJECT` made), or a restorer's .safetensors (default: restored if RUN has a "
+        "restorer, else painted)",
+    )
     parser.add_argument("--size", type=int, default=0, help="width in pixels (default: as trained)")
     parser.add_argument("--seed", type=int, default=0, help="of natural poses and expression (default: 0)")
     parser.add_argument("--no-mark", action="store_true", help="leave the visible mark out; the metadata stays")
@@ -106,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
     if args.size < 0 or args.size > 4096:
         raise UserError(f"--size lies between 1 and 4096 pixels, not {args.size}")
     format_of(args.out)  # before minutes of work
+    restorer = _restorer(args.torso, args.run, args.portrait is not None)
     portrait = None if args.portrait is None else Portrait(Subject.open(args.portrait), args.portrait_edge)
     head = TalkingHead.load(args.run, not args.dense, known(args.device))
     started = time.monotonic()
@@ -113,11 +122,29 @@ def run(args: argparse.Namespace) -> int:
     expression = _expression(args.expression, args.expression_fps, head)
     if args.expression != "none" and (head.own_range is None or not head.own_range.is_captured):
         print("eyes and brows keep still: this head was trained without an expression", file=sys.stderr)
-    head.speak(
-        voice, args.out, args.poses, args.size, args.seed, mark, args.features, args.sample, expression, portrait
-    )
+    more = (args.features, args.sample, expression, portrait, restorer)
+    head.speak(voice, args.out, args.poses, args.size, args.seed, mark, *more)
     print(f"{args.out}: {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0
+
+
+def _restorer(how: str | None, run: Path, is_portrait: bool) -> Restorer | None:
+    """What `--torso` names: nothing to do, the restorer beside the head, or that of a file."""
+    from audioplane.errors import UserError
+    from audioplane.inference import shipped
+    from audioplane.restore.restorer import Restorer, beside
+
+    own = beside(shipped.find(run))
+    if how is None:
+        how = "restored" if own.is_file() and not is_portrait else "painted"
+    if how == "painted":
+        return None
+    if how != "restored" and Path(how).suffix != ".safetensors":
+        raise UserError(f"--torso is painted, restored or a restorer's .safetensors, not '{how}'")
+    path = own if how == "restored" else Path(how)
+    restorer = Restorer.load(path)
+    print(f"torso restored by {path}", file=sys.stderr)
+    return restorer
 
 
 def _expression(how: str, fps: float, head: TalkingHead) -> str | np.ndarray:

@@ -20,6 +20,7 @@ from audioplane.splat.gaussians import Picture, splat
 if TYPE_CHECKING:
     from audioplane.inference.portrait import Portrait
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.restore.restorer import Restorer
 
 BATCH = 16  # frames that come back from a GPU together
 
@@ -73,8 +74,10 @@ def frame(
     size: int,
     time: float,
     expression: np.ndarray | Tensor | None,
+    restorer: Restorer | None = None,
 ) -> np.ndarray | Tensor:
-    """One picture (H, W, 3) uint8, still on a GPU if the head is; arguments of `TalkingHead.render`."""
+    """One picture (H, W, 3) uint8, still on a GPU if the head is and nothing is restored; arguments of
+    `TalkingHead.render`."""
     width, height, K = camera(head, size)
     view = arguments.numbers(viewmat, (4, 4), "viewmat")
     audio_code = arguments.numbers(audio_code, tuple(head.extras["codes"].shape[1:]), "audio_code")
@@ -87,7 +90,8 @@ def frame(
         raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
     if behind is None:
         behind = torso(head, 0, width, height)
-    return _composited(picture, arguments.picture(behind, (height, width, 3), "behind"))
+    composited = _composited(picture, arguments.picture(behind, (height, width, 3), "behind"))
+    return composited if restorer is None else restorer(host(composited), picture.alpha.cpu().numpy())
 
 
 def _composited(picture: Picture, behind: np.ndarray) -> np.ndarray | Tensor:
@@ -110,12 +114,14 @@ def film(
     size: int,
     stamp: np.ndarray | None,
     put: Callable[[np.ndarray, int], np.ndarray] | None = None,
+    restorer: Restorer | None = None,
 ) -> Iterator[np.ndarray]:
     """The pictures of `count` shots.
 
     Args:
         head: that speaks. shot: of a number. size: width in pixels, 0 for the trained one.
         stamp: the visible mark, or None. put: what is done to a picture of a number before it is marked.
+        restorer: of the seam between head and torso, or None.
 
     Yields:
         (H, W, 3) uint8 RGB.
@@ -130,10 +136,10 @@ def film(
     def drawn(k: int) -> np.ndarray | Tensor:
         own = shot(k)
         with torch.no_grad(), torch.autocast(head.device.type, enabled=False):
-            return frame(head, own.code, own.view, own.behind, size, own.time, own.face)
+            return frame(head, own.code, own.view, own.behind, size, own.time, own.face, restorer)
 
     if head.device.type == "cpu":
-        draw = lambda k: finished(head.render(*_given(shot(k), size)), k)  # noqa: E731
+        draw = lambda k: finished(head.render(*_given(shot(k), size), restorer), k)  # noqa: E731
         yield from in_parallel(draw, range(count), torch.get_num_threads())
         return
     for start in range(0, count, BATCH):
@@ -145,6 +151,18 @@ def film(
 
 def _given(own: Shot, size: int) -> tuple[Tensor, np.ndarray, np.ndarray, int, float, np.ndarray | None]:
     return own.code, own.view, own.behind, size, own.time, own.face
+
+
+def check_restorer(head: TalkingHead, restorer: Restorer, portrait: Portrait | None) -> None:
+    """Refuses a restorer of somebody else, and one where the torso is filmed.
+
+    Raises:
+        UserError: it is one of these.
+    """
+    if portrait is not None:
+        raise UserError("a portrait's torso is the camera's own, there is nothing to restore; leave one of them away")
+    if restorer.about.name != head.about["name"]:
+        raise UserError(f"this head is of {head.about['name']}; the torso restorer is of {restorer.about.name}")
 
 
 def portrait_views(head: TalkingHead, portrait: Portrait, count: int) -> np.ndarray:

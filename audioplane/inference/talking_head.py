@@ -35,6 +35,7 @@ from audioplane.training import checkpoint
 if TYPE_CHECKING:
     from audioplane.inference.packing import Stored
     from audioplane.inference.portrait import Portrait
+    from audioplane.restore.restorer import Restorer
     from audioplane.training.trainer import Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -269,13 +270,14 @@ class TalkingHead:
         size: int = 0,
         time: float = 0.0,
         expression: np.ndarray | Tensor | None = None,
+        restorer: Restorer | None = None,
     ) -> np.ndarray:
         """One picture.
 
         Args:
             audio_code: (code,) from `encode`. viewmat: (4, 4) camera-from-head.
             behind: (H, W, 3) uint8; default the still torso. size: width in pixels; 0 for the trained one.
-            time, expression: as for `condition`.
+            time, expression: as for `condition`. restorer: of the seam between head and torso.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -283,7 +285,7 @@ class TalkingHead:
         Raises:
             UserError: an argument of another shape or kind; says what was expected.
         """
-        return drawing.host(drawing.frame(self, audio_code, viewmat, behind, size, time, expression))
+        return drawing.host(drawing.frame(self, audio_code, viewmat, behind, size, time, expression, restorer))
 
     def frames(
         self,
@@ -297,6 +299,7 @@ class TalkingHead:
         expression: str | np.ndarray = "natural",
         steer: Sequence[float] = (),
         portrait: Portrait | None = None,
+        restorer: Restorer | None = None,
     ) -> Iterator[np.ndarray]:
         """Pictures of a voice, one by one; they are rendered ahead, one frame a core, or in batches on a GPU.
 
@@ -307,13 +310,17 @@ class TalkingHead:
             mark: whether to write "synthetic" into a corner. features, sample: as for `encode`.
             expression, steer: as for `expressions`.
             portrait: puts the face into the frames of its source clip, in their size, poses and order.
+            restorer: paints the seam between head and torso anew; None leaves the torso as the head's file has it.
 
         Yields:
             (H, W, 3) uint8 RGB.
 
         Raises:
-            UserError: what `encode` and `expressions` refuse; poses or a size that a portrait's frames do not have.
+            UserError: what `encode` and `expressions` refuse; poses or a size that a portrait's frames do not have;
+                somebody else's restorer, or one for a portrait.
         """
+        if restorer is not None:
+            drawing.check_restorer(self, restorer, portrait)
         codes = self.encode(audio, features, sample)
         if portrait is not None:
             if not isinstance(poses, str) or poses != "test" or size not in (0, portrait.subject.width):
@@ -332,7 +339,7 @@ class TalkingHead:
             face = None if faces is None else faces[t]
             return drawing.Shot(codes[t], views[t], behind, t / max(len(codes) - 1, 1), face)
 
-        yield from drawing.film(self, shot, len(codes), size, mark_stamp(width) if mark else None)
+        yield from drawing.film(self, shot, len(codes), size, mark_stamp(width) if mark else None, restorer=restorer)
 
     def expressions(
         self,
@@ -381,6 +388,7 @@ class TalkingHead:
         sample: str | Path | None = None,
         expression: str | np.ndarray = "natural",
         portrait: Portrait | None = None,
+        restorer: Restorer | None = None,
     ) -> Path:
         """Makes a film of the head speaking a voice.
 
@@ -396,6 +404,6 @@ class TalkingHead:
         """
         audio = arguments.voice(voice)
         more = None if sample is None else arguments.voice(sample, "sample")
-        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression, (), portrait)
+        pictures = self.frames(audio, poses, size, seed, mark, features, more, expression, (), portrait, restorer)
         write_video(out, pictures, self.fps, audio, SAMPLE_RATE)
         return Path(out)

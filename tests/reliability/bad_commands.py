@@ -553,7 +553,7 @@ def _pack_of_bombs(folder: Path) -> None:
     accept(folder / "subject", "frames.pack")
 
 
-HEAD, STATE = "run/head.safetensors", "run/state.safetensors"
+HEAD, STATE, RESTORER = "run/head.safetensors", "run/state.safetensors", "run/restorer.safetensors"
 SPEAKS, RUNS = ("run", "voice.wav"), ("run", "subject")
 
 
@@ -589,6 +589,9 @@ def _heads() -> Iterator[Case]:
         yield Case(f"head {name}", SPEAKS, bytes_of(HEAD, change), SPEAK)
     yield Case("head header of 2^60 bytes", SPEAKS, write(HEAD, struct.pack("<Q", 2**60) + b"{}"), SPEAK)
     yield Case("head is a pipe", SPEAKS, pipe(HEAD), SPEAK)
+    yield Case("restorer is a text", SPEAKS, write(RESTORER, b"no tensors at all"), SPEAK)
+    yield Case("restorer is a head", SPEAKS, lambda folder: None, (*SPEAK, "--torso", HEAD))
+    yield Case("no restorer", SPEAKS, lambda folder: None, (*SPEAK, "--torso", "restored"))
     yield Case("head is a folder", SPEAKS, folder_instead(HEAD), SPEAK)
     yield Case("evaluate: another subject's size", RUNS, _set("width", 64), EVALUATE)
 
