@@ -74,9 +74,7 @@ def test_the_curves_of_memory_are_the_tables_numbers():
 def test_colors_follow_the_main_direction():
     features = torch.zeros(100, 8)
     features[:, 2] = torch.linspace(-1, 1, 100)
-    red = inspection.as_colors(features + 1e-4 * torch.randn(100, 8, generator=torch.Generator().manual_seed(0)))[
-        :, 0
-    ]
+    red = inspection.as_colors(features + 1e-4 * torch.randn(100, 8, generator=torch.Generator().manual_seed(0)))[:, 0]
     assert abs(float(torch.corrcoef(torch.stack([red, features[:, 2]]))[0, 1])) > 0.99
     assert 0 <= red.min() <= red.max() <= 1
 
