@@ -60,7 +60,9 @@ def _twice(values: Tensor) -> Tensor:
 
 
 def _convolution(inputs: int, outputs: int, generator: torch.Generator, stride: int = 1) -> nn.Conv2d:
-    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, stride, 1)
+    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, stride, 1)  # torch's own first weights are drawn globally
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
     nn.init.kaiming_normal_(layer.weight, 0.1, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

@@ -49,7 +49,10 @@ class Restorer:
 
     def __init__(self, network: Inpainter, about: About) -> None:
         self.about = about
-        self.network = network.half().float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.network = network.half().float().eval().requires_grad_(False)
+        for weight in self.network.parameters():
+            if weight.dim() == 4:  # as `_filled` gives pictures: a quarter faster
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def save(self, path: str | Path, config: RestorerConfig | None = None) -> None:
         """Writes it, whole or not at all; `config`: what it was trained with, for the record.

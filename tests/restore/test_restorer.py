@@ -130,24 +130,24 @@ def test_the_loss_is_l1_and_dssim_of_the_whole_and_reaches_every_weight() -> Non
 
 def test_training_lowers_the_loss_and_is_the_same_with_any_number_of_threads() -> None:
     losses: list[float] = []
-    config = replace(QUICK, steps=40)
+    config = replace(QUICK, steps=30)
     train(TinySubject(), 40, config, lambda step, loss: losses.append(loss))
     assert np.mean(losses[-8:]) < 0.5 * np.mean(losses[:4])
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(train(TinySubject(), 40, replace(QUICK, steps=3)).network.state_dict())
+            found.append(train(TinySubject(), 40, replace(QUICK, steps=2)).network.state_dict())
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
-    other = train(TinySubject(), 40, replace(QUICK, steps=3, seed=1)).network.state_dict()
+    other = train(TinySubject(), 40, replace(QUICK, steps=2, seed=1)).network.state_dict()
     assert not torch.equal(other["enter.weight"], found[0]["enter.weight"])
 
 
 def test_a_trained_restorer_fills_the_gap_better_than_nothing() -> None:
     subject = TinySubject()
-    made = train(subject, 40, replace(QUICK, steps=60))
+    made = train(subject, 40, replace(QUICK, steps=40))
     t = subject.test.start
     truth, head = subject.frame(t), subject.head_mask(t)
     gap = seam.band(head, QUICK.rendering * 40 / 512)
