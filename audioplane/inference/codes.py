@@ -29,13 +29,15 @@ def match_training_statistics(
         emphasis: factor on the spread.
     """
     mean, width = (0.0, torch.ones(())) if trained is None else (trained[0], trained[1].clamp_min(SMALLEST))
-    codes = (codes - mean) / width
+    codes = (codes - mean).div_(width)
     judged = codes if speech is None else codes[torch.from_numpy(speech)]
     if len(judged) == 0:
         return mean + emphasis * width * codes
     own = len(judged) / (len(judged) + FAMILIAR)
     spread = (own * judged.var(dim=0, unbiased=False) + (1.0 - own)).sqrt()
-    return mean + emphasis * width * (codes - own * judged.mean(dim=0)) / spread.clamp_min(0.5)
+    middle = own * judged.mean(dim=0)
+    del judged  # codes of hours of sound are large: from here on they are changed in place
+    return codes.sub_(middle).mul_(emphasis * width).div_(spread.clamp_min(0.5)).add_(mean)
 
 
 def code_statistics(codes: Tensor) -> Tensor:

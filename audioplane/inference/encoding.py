@@ -12,6 +12,7 @@ from audioplane.audio.features import SAMPLE_RATE, count_frames, voice_digest
 from audioplane.errors import UserError
 from audioplane.inference import arguments
 from audioplane.inference.codes import close_lips, match_training_statistics
+from audioplane.runtime.memory import give_back
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
@@ -33,6 +34,7 @@ def codes_of(head: TalkingHead, audio: np.ndarray, features: str, sample: np.nda
         space = np.zeros(round(before * SAMPLE_RATE / head.fps) - len(sample), np.float32)
         audio = np.concatenate([sample, space, audio])
     codes = head.method.encoder.all_codes(head.features.windows(audio, head.fps, features)).cpu()
+    give_back()  # before what comes next needs as much again, for hours of sound
     own, speech = head.config.audio, speech_frames(audio, head.fps, len(codes))
     if own.normalise == "voice":
         codes = match_training_statistics(codes, speech, head.extras.get("code_statistics"), own.emphasis)

@@ -28,6 +28,7 @@ from audioplane.methods.base import Method
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
 from audioplane.motion.own_range import OwnRange
+from audioplane.runtime.memory import give_back
 from audioplane.runtime.tensors import check_default_dtype
 from audioplane.splat.gaussians import Gaussians
 from audioplane.training import checkpoint
@@ -332,6 +333,7 @@ class TalkingHead:
         width, height, _ = drawing.camera(self, size)
         views, torsos = self._poses(poses, len(codes), seed)
         faces = self.expressions(audio, expression, seed, views, steer)
+        give_back()
         still = drawing.torso(self, 0, width, height)
 
         def shot(t: int) -> drawing.Shot:
