@@ -20,26 +20,24 @@ def as_float(picture: Picture) -> NDArray[np.float64]:
     Raises:
         ValueError: another dtype, a value outside [0, 1], or NaN.
     """
-    picture = np.asarray(picture)
-    if picture.dtype == np.uint8:
-        return picture.astype(np.float64) / 255.0
-    if not np.issubdtype(picture.dtype, np.floating):
-        raise ValueError(f"picture: expected uint8 or float in [0, 1], received {picture.dtype}")
-    if picture.size and not (picture.min() >= -1e-6 and picture.max() <= 1 + 1e-6):
+    given: NDArray = np.asarray(picture)
+    if given.dtype == np.uint8:
+        return given.astype(np.float64) / 255.0
+    if not np.issubdtype(given.dtype, np.floating):
+        raise ValueError(f"picture: expected uint8 or float in [0, 1], received {given.dtype}")
+    if given.size and not (given.min() >= -1e-6 and given.max() <= 1 + 1e-6):
         raise ValueError("picture: expected values in [0, 1], received some outside, or NaN")
-    return picture.astype(np.float64)
+    return given.astype(np.float64)
 
 
 def _pair(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None) -> tuple[NDArray, NDArray]:
-    picture, truth = np.asarray(picture), np.asarray(truth)
-    if picture.shape != truth.shape or picture.ndim != 3 or not picture.size:
-        raise ValueError(
-            f"picture, truth: expected one shape (H, W, C) with a pixel, received {picture.shape} and {truth.shape}"
-        )
+    a, b = as_float(picture), as_float(truth)
+    if a.shape != b.shape or a.ndim != 3 or not a.size:
+        raise ValueError(f"picture, truth: expected one shape (H, W, C) with a pixel, received {a.shape} and {b.shape}")
     region = None if region is None else np.asarray(region)
-    if region is not None and (region.shape != picture.shape[:2] or not region.any()):
-        raise ValueError(f"region: expected a mask {picture.shape[:2]} with a pixel set, received {region.shape}")
-    return as_float(picture), as_float(truth)
+    if region is not None and (region.shape != a.shape[:2] or not region.any()):
+        raise ValueError(f"region: expected a mask {a.shape[:2]} with a pixel set, received {region.shape}")
+    return a, b
 
 
 def psnr(picture: Picture, truth: Picture, region: NDArray[np.bool_] | None = None) -> float:
