@@ -142,6 +142,5 @@ def _descendants(title: str) -> list[int]:
 
 
 def _lasting(record: Record) -> Record:
-    """Without what may differ: timings, the machine, and LPIPS, which where its weights miss names the cache folder."""
-    measures = {name: value for name, value in record.measures.items() if name != "lpips"}
-    return replace(record, seconds={}, device="", made="", measures=measures)
+    """Without what may differ: timings and the machine."""
+    return replace(record, seconds={}, device="", made="")
