@@ -83,6 +83,13 @@ def trained(subject: Subject, config: Config) -> Path:
     return run_cache.trained(subject, config, [_Bar(is_quiet())])
 
 
+def trained_all(subject: Subject, configs: Sequence[Config]) -> list[Path]:
+    """`trained` of several configs: what is missing is trained side by side, a run a core."""
+    from audioplane.experiments import workers
+
+    return workers.train_all(subject, configs, quiet=is_quiet())
+
+
 def table(name: str, films: str | Path | None = None) -> Result:
     """A table of the paper at the session's preset, one seed; trains what has no record yet.
 

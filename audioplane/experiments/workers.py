@@ -17,18 +17,22 @@ import socket
 import tempfile
 import threading
 import time
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from audioplane.errors import UserError
 from audioplane.experiments.records import Record
-from audioplane.experiments.run_cache import training_code
+from audioplane.experiments.run_cache import HEAD, place, trained, training_code
 from audioplane.experiments.runs import Job, run
 from audioplane.runtime import cache, files
 
 if TYPE_CHECKING:
+    from audioplane.config import Config
+    from audioplane.subject import Subject
     from audioplane.training.report import Report
     from audioplane.training.trainer import Trainer
 
@@ -68,6 +72,10 @@ class Processes:
 
     def submit(self, job: Job, notes: Path) -> Future[Record]:
         return self._pool.submit(work, job, notes)
+
+    def train(self, subject: Subject, config: Config) -> Future[Path]:
+        """Queues a training that nobody judges; its folder comes back."""
+        return self._pool.submit(_train, subject, config)
 
     def stop(self) -> None:
         for process in list((self._pool._processes or {}).values()):
@@ -216,6 +224,40 @@ def work_elsewhere(job: Job, settings: dict[str, str], code: str) -> Record:
             "asks: install the same on every node"
         )
     return run(job)
+
+
+def train_all(subject: Subject, configs: Sequence[Config], count: int | None = None, quiet: bool = False) -> list[Path]:
+    """Heads of one subject, several beside each other with a thread each; those that are there are found again.
+
+    Args:
+        subject: to learn. configs: of the heads. count: of processes; None: `default_workers`. quiet: no progress.
+
+    Returns:
+        Their folders in the order of `configs`, as `run_cache.trained` gives them.
+    """
+    from tqdm.auto import tqdm
+
+    places = [place(subject.name, subject.digest, config) for config in configs]
+    missing = {at: config for at, config in zip(places, configs, strict=True) if not (at / HEAD).is_file()}
+    if missing:
+        pool = Processes(min(count or default_workers(), len(missing)))
+        with closing(pool), tqdm(total=len(missing), unit="head", disable=quiet, leave=False) as bar:
+            try:
+                for done in as_completed([pool.train(subject, config) for config in missing.values()]):
+                    done.result()
+                    bar.update()
+            except BaseException:
+                pool.stop()  # what they do can be continued
+                raise
+    return places
+
+
+def _train(subject: Subject, config: Config) -> Path:
+    """A training in a process of its own, with one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    return trained(subject, config)
 
 
 class _Note:

@@ -12,14 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from audioplane import cli
 from audioplane.errors import UserError
-from audioplane.experiments import runner, runs, workers
+from audioplane.experiments import run_cache, runner, runs, workers
 from audioplane.experiments.records import Record
 from audioplane.experiments.run_cache import STATE
 from audioplane.experiments.runs import Clip, Job
+from audioplane.inference.talking_head import TalkingHead
 from audioplane.runtime import cache
+from audioplane.subject import Subject
+from audioplane.training.trainer import Trainer
 from tests.experiments.small_runs import TINY
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -82,6 +86,27 @@ def _made_elsewhere(job: Job) -> Record:
         job.identity, job.key, job.code(), config, job.clip.to_dict(), None, {}, "GPU", "2026-01-01",
         {"train": 5.0, "judge": 1.0}, {}, measures, {},
     )  # fmt: skip
+
+
+def test_heads_of_one_subject_are_trained_side_by_side_and_found_again(folder: Path) -> None:
+    subject = Subject.open(folder)
+    configs = [TINY.replace(seed=seed) for seed in (2, 3)]
+    found = workers.train_all(subject, [*configs, configs[0]], count=2, quiet=True)
+    assert found == [run_cache.place(subject.name, subject.digest, configs[k]) for k in (0, 1, 0)]
+    heads = [(place / run_cache.HEAD).read_bytes() for place in found]
+    assert heads[0] != heads[1]
+    alone = Trainer(configs[0], subject)
+    alone.run()
+    loaded = TalkingHead.load(found[0], sparse=False).method.branch("head").state_dict()
+    kept = alone.method.branch("head").state_dict()
+    assert all(torch.equal(loaded[name], kept[name]) for name in loaded if name.startswith("params"))
+    assert workers.train_all(subject, configs, quiet=True) == found[:2]
+    assert (found[0] / run_cache.HEAD).read_bytes() == heads[0], "nothing is trained twice"
+
+
+def test_what_stops_a_training_beside_others_is_said(folder: Path) -> None:
+    with pytest.raises(UserError, match="far above the subject's"):
+        workers.train_all(Subject.open(folder), [TINY.replace("schedule.size=4096")], quiet=True)
 
 
 @needs_ray
