@@ -51,12 +51,11 @@ class Lpips:
     @torch.no_grad()
     def __call__(self, picture: Picture, truth: Picture) -> float:
         """Of two pictures of one shape, each side at least 32 pixels; pictures are scaled to [-1, 1]."""
-        picture, truth = np.asarray(picture), np.asarray(truth)
-        if picture.shape != truth.shape or min(picture.shape[:2]) < 32:
-            raise ValueError(
-                f"picture, truth: expected one shape of 32 x 32 or more, received {picture.shape} and {truth.shape}"
-            )
-        return float(self._network(as_batch([picture]) * 2 - 1, as_batch([truth]) * 2 - 1))
+        a: NDArray = np.asarray(picture)
+        b: NDArray = np.asarray(truth)
+        if a.shape != b.shape or min(a.shape[:2]) < 32:
+            raise ValueError(f"picture, truth: expected one shape of 32 x 32 or more, received {a.shape} and {b.shape}")
+        return float(self._network(as_batch([a]) * 2 - 1, as_batch([b]) * 2 - 1))
 
 
 def available(backbones: Iterable[Backbone] = BACKBONES) -> dict[Backbone, str]:
