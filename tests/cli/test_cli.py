@@ -96,6 +96,7 @@ def run(args):
     return 0
 
 doctor.run = run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
 sys.exit(cli.main(["doctor"]))
 """
 
