@@ -327,6 +327,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
     try:
         client.execute()
         keep_pictures(content)
+        drop_progress(content)
         notebook_pictures.fit(content)
         files.write_text(notebook, nbformat.writes(content).rstrip("\n") + "\n")
     except (CellExecutionError, DeadKernelError) as failure:
@@ -352,6 +353,17 @@ def keep_pictures(content: Any) -> None:
             kept.append(output)
         if kept:
             cell.outputs = kept
+
+
+def drop_progress(content: Any) -> None:
+    """Removes progress bars: they say how a run went, not what came out, and a head that was there already has none."""
+    for cell in content.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
+
+
+def _is_progress(output: Any) -> bool:
+    return output.get("name") == "stderr" and re.search(r"\d+%\|", output.get("text", "")) is not None
 
 
 def _position(content: Any, cell_index: int) -> int:
