@@ -51,6 +51,7 @@ NOTEBOOKS = (
     "20_user_study",
     "synctalk_pp/30_synctalk_pp",
     "degstalk/40_degstalk",
+    "comparison/50_leaderboard",
     "90_how_to_measure",
     "99_agreement",
 )
