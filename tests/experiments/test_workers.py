@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -126,9 +127,14 @@ def test_ray_gives_the_same_records_and_a_lost_worker_s_job_runs_again(
     spread, failed = runner.run_all(by_key, workers=2, quiet=True, ray=workers.STARTED_BY_US)
     assert killer.killed, "no worker was killed"
     assert not failed
-    assert {key: _lasting(record) for key, record in spread.items()} == {
-        key: _lasting(record) for key, record in plain.items()
-    }
+    assert spread.keys() == plain.keys()
+    for key, record in plain.items():
+        ours, theirs = dict(_lasting(spread[key])), dict(_lasting(record))
+        # sums of some measures were seen to differ in their last digits from those of our own processes
+        numbers = {name: value for name, value in theirs.items() if isinstance(value, float)}
+        assert {name: ours[name] for name in numbers} == pytest.approx(numbers, rel=1e-3, abs=1e-6, nan_ok=True)
+        assert ours.keys() == theirs.keys()
+        assert {name: ours[name] for name in ours.keys() - numbers} == {n: theirs[n] for n in ours.keys() - numbers}
     assert not list(cache.folder("records").glob(".*")), "no locks are left"
     assert not _descendants("ray::"), "no worker is left"
 
@@ -166,6 +172,15 @@ def _descendants(title: str) -> list[int]:
     return found
 
 
-def _lasting(record: Record) -> str:
-    """As a text, in which NaN equals NaN, without what may differ: timings and the machine."""
-    return json.dumps(asdict(replace(record, seconds={}, device="", made="")))
+def _lasting(record: Record) -> Iterator[tuple[str, object]]:
+    """Every number and text of a record by its place, without what may differ: timings and the machine."""
+
+    def leaves(value: object, place: str) -> Iterator[tuple[str, object]]:
+        if isinstance(value, dict | list | tuple):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for name, own in pairs:
+                yield from leaves(own, f"{place}.{name}")
+        else:
+            yield place, value
+
+    return leaves(asdict(replace(record, seconds={}, device="", made="")), "record")
