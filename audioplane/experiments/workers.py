@@ -119,7 +119,12 @@ class Ray:
             what = "did not start" if address == STARTED_BY_US else f"cannot be reached at {address[:100]!r}"
             raise UserError(f"Ray {what}: {why}") from error
         gpus = 1 if self._ray.cluster_resources().get("GPU", 0) >= 1 else 0
-        self._task = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(work_elsewhere)
+        # Ray would set it to 1. Matrix products of numpy, in the log-mel, round differently with other numbers of
+        # threads, so a worker has as many as a process of ours.
+        threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count() or 1)
+        alike = {"env_vars": {"OMP_NUM_THREADS": threads}}
+        task = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, runtime_env=alike)
+        self._task = task(work_elsewhere)
         self._running: list[Any] = []
 
     def submit(self, job: Job, notes: Path) -> Future[Record]:

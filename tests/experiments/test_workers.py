@@ -130,11 +130,7 @@ def test_ray_gives_the_same_records_and_a_lost_worker_s_job_runs_again(
     assert spread.keys() == plain.keys()
     for key, record in plain.items():
         ours, theirs = dict(_lasting(spread[key])), dict(_lasting(record))
-        # sums of some measures were seen to differ in their last digits from those of our own processes
-        numbers = {name: value for name, value in theirs.items() if isinstance(value, float)}
-        assert {name: ours[name] for name in numbers} == pytest.approx(numbers, rel=1e-3, abs=1e-6, nan_ok=True)
-        assert ours.keys() == theirs.keys()
-        assert {name: ours[name] for name in ours.keys() - numbers} == {n: theirs[n] for n in ours.keys() - numbers}
+        assert json.dumps(ours) == json.dumps(theirs), "in a text NaN equals NaN"
     assert not list(cache.folder("records").glob(".*")), "no locks are left"
     assert not _descendants("ray::"), "no worker is left"
 
