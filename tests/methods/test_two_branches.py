@@ -10,6 +10,7 @@ import torch
 
 from audioplane import registry
 from audioplane.config import Config
+from audioplane.methods.talking_gaussian.model import LEAST_LIGHT, depth_in_hole
 from audioplane.methods.types import Sample
 from audioplane.splat.gaussians import Picture, layered
 from audioplane.subject.masks import mouth_opening
@@ -124,6 +125,35 @@ def test_each_branch_is_compared_with_its_own_pixels(method: str) -> None:
         assert float(worse.total().detach()) > 3 * float(losses.total().detach()), stage.name
         if alone != "face" or method == "talking_gaussian":
             assert float(losses.terms["l1"].value.detach()) < 1e-3, stage.name
+
+
+def test_a_face_opens_its_mouth_though_opaque_gaussians_lie_behind_each_other() -> None:
+    """L1 moves neither of two opaque layers of one colour; their optical depth has the same slope for both."""
+    hole = torch.zeros(4, 4)
+    hole[1:3, 1:3] = 1
+    logits = torch.full((2,), 4.0, requires_grad=True)
+    alphas = torch.sigmoid(logits)
+    alpha = (1 - (1 - alphas).prod()).expand(4, 4, 1)
+    seen = Picture(0.5 * alpha, alpha, {})
+    (away,) = torch.autograd.grad((seen.over(torch.ones(3)) - 1).abs().mean(), logits, retain_graph=True)
+    (deep,) = torch.autograd.grad(depth_in_hole(seen, hole), logits)
+    assert bool((deep > 0.5 * hole.mean()).all())
+    assert bool((deep > 100 * away).all())
+    assert float(depth_in_hole(Picture(torch.zeros(4, 4, 3), torch.zeros(4, 4, 1), {}), hole)) == 0
+    assert float(depth_in_hole(seen, torch.zeros(4, 4)).detach()) == 0
+
+
+@pytest.mark.parametrize("method", SEVERAL)
+def test_only_the_face_is_asked_for_a_hole(method: str) -> None:
+    trainer = Trainer(tiny(method), TinySubject())
+    sample = sample_of(trainer)
+    drawn = sample.head[..., None]
+    for stage in trainer.method.stages():
+        terms = trainer.method.losses(Picture(drawn * sample.target, drawn, {}), sample, stage, None).terms
+        assert ("hole" in terms) == (stage.branches == ("face",)), stage.name
+        if "hole" in terms:
+            share = float((sample.regions["inner_mouth"] * sample.head).mean())
+            assert float(terms["hole"].value.detach()) == pytest.approx(-np.log(LEAST_LIGHT) * share, rel=1e-2)
 
 
 def sample_of(trainer: Trainer) -> Sample:

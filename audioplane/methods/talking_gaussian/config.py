@@ -34,6 +34,9 @@ class BranchesConfig(MethodConfig):
         "share of the mouth openings that the face sees at a time; 1: all frames in turn",
         high=1,
     )
+    hole_weight: float = ours(
+        0.05, "weight of the face's optical depth where the inside of the mouth is seen: it opens the mouth", high=100
+    )
     dssim_weight: float = ours(0.2, "weight of D-SSIM, as in 3DGS", high=100)
     lpips_weight: float = paper(CODE, 0.5, "weight of LPIPS in the second half of fusion, if loss.perceptual has it")
 

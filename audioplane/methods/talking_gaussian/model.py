@@ -1,7 +1,7 @@
 """Stages and losses: each cloud by itself, at rest and then moving, and at last both on each other.
 
 C = C_face + C_mouth (1 - O_face)           both premultiplied, over torso and background
-L = L1 + w D-SSIM (+ w LPIPS in the second half of fusion)
+L = L1 + w D-SSIM (+ w LPIPS in the second half of fusion; + w optical depth between the lips, for the face)
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SWEEPS = 8  # of the window of mouth openings over the face's motion stage
 WIDEST = 0.9  # quantile of the mouth openings from which its inside is seen at first
 LEAST_OPEN = 0.25  # quantile below which it is never seen
 LIPS = 2  # pixels under the lips in which the mouth's inside may go on
+LEAST_LIGHT = 1e-4  # share of light through the face that its optical depth tells from none
 MOST_SCALE = 100.0  # of the mouth's terms, whose pixels are few
 
 
@@ -136,7 +137,7 @@ class TwoBranches(Method):
 
         LPIPS joins in the second half of fusion (TalkingGaussian; DEGSTalk, Eq. 9).
         """
-        scale, weights = 1.0, self.region_weights(stage)
+        scale, weights, hole = 1.0, self.region_weights(stage), sample.regions["inner_mouth"]
         if stage.branches == ("mouth",):
             sample, scale = mouth_alone(sample)
             weights = (0.0, 0.0)
@@ -145,6 +146,8 @@ class TwoBranches(Method):
         pixels = pixel_terms(picture, sample, weights[0], eyes_weight=weights[1])
         similarity = structural_similarity(pixels.image, pixels.target)
         terms = {"l1": Term(pixels.l1, scale), "dssim": Term(1.0 - similarity, scale * self.own.dssim_weight)}
+        if stage.branches == ("face",) and self.own.hole_weight > 0.0:
+            terms["hole"] = Term(depth_in_hole(picture, hole), self.own.hole_weight)
         is_network = self.config.loss.perceptual.startswith("lpips")
         if perceptual is not None and is_network and stage.name == "fusion, perceptual":
             terms["perceptual"] = Term(perceptual(pixels.image, pixels.target), self.own.lpips_weight)
@@ -189,6 +192,15 @@ def without(sample: Sample, hole: Tensor) -> Sample:
     """A frame with its background in a hole (H, W), where the branch in front is to let light through."""
     target = torch.where(hole[..., None] > 0, sample.background, sample.target)
     return replace(sample, target=target, head=sample.head * (1.0 - hole))
+
+
+def depth_in_hole(picture: Picture, hole: Tensor) -> Tensor:
+    """Mean optical depth, -log(1 - alpha), of what a branch draws into a hole (H, W) of its picture.
+
+    L1 alone does not open it: behind one opaque Gaussian lies another, so that making either fainter changes nothing.
+    The depth is a sum over Gaussians, and each has its own gradient.
+    """
+    return -(torch.log1p(-picture.alpha[..., 0] * (1.0 - LEAST_LIGHT)) * hole).mean()
 
 
 def mouth_alone(sample: Sample) -> tuple[Sample, float]:
