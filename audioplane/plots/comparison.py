@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,7 @@ def methods(rows: Mapping[str, Sequence[NDArray]], mouths: Sequence[NDArray], ti
                 image = below.imshow(error / 255, cmap="magma", vmin=0, vmax=0.16)
                 below.text(0.04, 0.05, f"{error.mean():.1f}", color="white", fontsize=7, transform=below.transAxes)
                 empty(below)
-        line[0].set_ylabel(name, fontsize=9)
+        line[0].set_ylabel(textwrap.fill(name, 22), fontsize=9)
     for cell, title in zip(axes[0, ::2], titles, strict=False):
         cell.set_title(title, fontsize=9)
     if image is not None:
