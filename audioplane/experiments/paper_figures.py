@@ -114,7 +114,7 @@ class Context:
             self.sources.older.append(f"{table}: {row}")
         record = runs.find(job)
         with contextlib.suppress(UserError):  # no clone around
-            record = record or read_all(runner.shelf(self.preset)).get(job.identity)
+            record = record or read_all(runner.shelf(self.preset, tables.find(table).method)).get(job.identity)
         if record is not None:
             self.sources.records.append(record)
         return job.clip.open(), head

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
+from audioplane import registry
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.experiments import runner, tables
@@ -233,7 +234,8 @@ def _records(preset: str) -> list[list[Record]]:
     """Those of this machine's cache, then those that the clone brings along."""
     root = clone.find()
     shelf = root / "records" / preset if root is not None else None
-    folders = [cache.folder("records"), *([shelf] if shelf is not None and shelf.is_dir() else [])]
+    shelves = [] if shelf is None else [shelf, *(shelf / method for method in registry.names())]
+    folders = [cache.folder("records"), *(folder for folder in shelves if folder.is_dir())]
     return [list(read_all(folder).values()) for folder in folders]
 
 

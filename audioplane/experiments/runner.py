@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from audioplane import registry
 from audioplane.errors import UserError
 from audioplane.experiments import records as recording
 from audioplane.experiments.films import films_of
@@ -69,20 +70,23 @@ def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Cl
         UserError: there is no clone, or it has no records of the preset; says where they were looked for.
     """
     table = find_table(name)
-    known = recording.read_all(shelf(preset))
+    known = recording.read_all(shelf(preset, table.method))
     cells = jobs(table, preset, most_seeds, subject)
     there = {cell: known[job.identity] for cell, job in cells.items() if job.identity in known}
     found = {record.key: record for record in there.values()}
     return _collect(table, preset, {cell: record.key for cell, record in there.items()}, found, {}, {})
 
 
-def shelf(preset: str) -> Path:
-    """Where the records of a preset's real runs lie in a clone.
+def shelf(preset: str, method: str = registry.DEFAULT) -> Path:
+    """Where the records of a preset's real runs of one paper's tables lie in a clone.
+
+    Each paper has a folder of its own: its tables were made together, by one version of the code, and runs of another
+    version are no rows of them.
 
     Raises:
         UserError: there is no clone, or it has none of the preset.
     """
-    return clone.folder("records", preset)
+    return clone.folder("records", preset, *[method][: method != registry.DEFAULT])
 
 
 def _result(
