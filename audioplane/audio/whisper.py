@@ -26,7 +26,7 @@ from audioplane.audio.augmentation import augment_spectrogram
 from audioplane.audio.mel import SAMPLE_RATE, Statistics
 from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
 from audioplane.errors import UserError
-from audioplane.runtime import weights
+from audioplane.runtime import large_arrays, weights
 from audioplane.runtime.memory import give_back
 from audioplane.runtime.threads import in_parallel
 
@@ -74,6 +74,7 @@ def _log_mel(samples: NDArray[np.float32], bands: int, start: int, stop: int, be
         places, last = np.abs(np.arange(first, beyond)), before + len(samples) - 1
         places = np.where(places > last, 2 * last - places, places) - before
         piece = torch.from_numpy(np.where(places < 0, np.float32(0), samples[places]))
+    large_arrays.release()
     power = torch.stft(piece, WINDOW, HOP, window=torch.hann_window(WINDOW), center=False, return_complex=True).abs()
     return (torch.from_numpy(_filters(bands)) @ power.square_()).clamp_min_(1e-10).log10_().T
 
