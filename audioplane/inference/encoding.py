@@ -38,7 +38,14 @@ def codes_of(head: TalkingHead, audio: np.ndarray, features: str, sample: np.nda
         for part in large_arrays.parts(len(audio)):
             both[space:][part] = audio[part]
         audio = both
-    codes = head.method.encoder.all_codes(head.features.windows(audio, head.fps, features)).cpu()
+    windows = head.features.windows(audio, head.fps, features)
+    if isinstance(windows, Tensor) and windows.shape[2] != head.method.encoder.channels:
+        raise UserError(
+            f"the features have {windows.shape[2]} channels, this head was trained on {head.method.encoder.channels}; "
+            "make them as those of its training clip were made"
+        )
+    codes = head.method.encoder.all_codes(windows).cpu()
+    del windows
     give_back()  # before what comes next needs as much again, for hours of sound
     own, speech = head.config.audio, speech_frames(audio, head.fps, len(codes))
     if own.normalise == "voice":

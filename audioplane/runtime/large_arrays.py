@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ import numpy as np
 
 BLOCK = 1 << 24  # numbers: 64 MiB; smaller arrays lie in memory
 
+_lock = threading.Lock()
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
@@ -30,21 +32,25 @@ def zeros(count: int, in_file: bool | None = None) -> np.ndarray:
     Returns:
         (count,).
     """
-    if (count > BLOCK if in_file is None else in_file) and hasattr(os, "posix_fallocate") and hasattr(mmap.mmap, "madvise"):
-        try:
-            with tempfile.TemporaryFile() as file:
-                os.posix_fallocate(file.fileno(), 0, 4 * count)  # a full disk is found here, not when it is written
-                mapped = mmap.mmap(file.fileno(), 4 * count)
-        except (OSError, ValueError):
-            return np.zeros(count, np.float32)
+    wanted = count > BLOCK if in_file is None else in_file
+    if not (wanted and hasattr(os, "posix_fallocate") and hasattr(mmap.mmap, "madvise")):
+        return np.zeros(count, np.float32)
+    try:
+        with tempfile.TemporaryFile() as file:
+            os.posix_fallocate(file.fileno(), 0, 4 * count)  # a full disk is found here, not when it is written
+            mapped = mmap.mmap(file.fileno(), 4 * count)
+    except (OSError, ValueError):
+        return np.zeros(count, np.float32)
+    with _lock:
         _maps.add(mapped)
-        return np.frombuffer(mapped, np.float32)
-    return np.zeros(count, np.float32)
+    return np.frombuffer(mapped, np.float32)
 
 
 def release() -> None:
     """Takes what was touched of arrays in files out of memory; it is read again when it is asked for."""
-    for mapped in list(_maps):
+    with _lock:
+        every = list(_maps)
+    for mapped in every:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
