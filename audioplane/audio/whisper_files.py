@@ -193,6 +193,8 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in packed.items():
         if name + SCALE in packed:
             scale = packed[name + SCALE].float()
+            if scale.shape != tensor.shape[:1]:  # a row for every number would be made of one row
+                raise ValueError(f"{name} of shape {tuple(tensor.shape)} has scales of shape {tuple(scale.shape)}")
             found[name] = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
         elif not name.endswith(SCALE):
             found[name] = tensor

@@ -14,6 +14,7 @@ from audioplane.subject import blendshapes
 
 RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 120.0)
 SUFFIXES = (".csv", ".npy")
+MOST = 1e9  # hours, minutes, seconds or frames of a time code; NaN is no less
 
 
 def read_capture(path: Path, fps: float, own_fps: float = 0.0) -> np.ndarray:
@@ -97,7 +98,7 @@ def _seconds(codes: list[str]) -> np.ndarray | None:
         parts = np.array([[float(part) for part in code.replace(";", ":").split(":")] for code in codes])
     except ValueError:
         return None
-    if parts.ndim != 2 or parts.shape[1] != 4 or len(parts) < 2 or not np.isfinite(parts).all():
+    if parts.ndim != 2 or parts.shape[1] != 4 or len(parts) < 2 or not (np.abs(parts) < MOST).all():
         return None
     frames = parts[:, 3]
     rate = next((rate for rate in RATES if rate >= np.floor(frames.max()) + 1), RATES[-1])

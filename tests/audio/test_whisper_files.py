@@ -137,6 +137,16 @@ def test_an_array_that_claims_gigabytes_reserves_none(tmp_path: Path) -> None:
     assert most < 8 * len(written)
 
 
+@pytest.mark.parametrize("rows", [(3,), (128, 1), (), (40_000,)])
+def test_scales_that_are_not_one_a_row_are_refused(rows: tuple[int, ...], tmp_path: Path) -> None:
+    packed = pack(weights(1))
+    name = "blocks.0.mlp.0.weight"
+    packed[name], packed[name + SCALE] = packed[name][:1].contiguous(), torch.ones(rows).half()
+    save_file(packed, tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match=r"does not hold weights of Whisper \(blocks.0.mlp.0.weight of shape \(1,"):
+        read_encoder(tmp_path / "x.safetensors")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.pt")

@@ -91,7 +91,7 @@ def leaping(*codes: str) -> str:
     return "\n".join([",".join(["Timecode", "BlendshapeCount", *LIVE]), *rows]) + "\n"
 
 
-@pytest.mark.parametrize("code", ["nan:0:0:29", "inf:0:0:29", "1e400:0:0:29", "0:0:0:nan", "a:b"])
+@pytest.mark.parametrize("code", ["nan:0:0:29", "inf:0:0:29", "1e400:0:0:29", "1e308:0:0:29", "0:0:0:nan", "a:b"])
 def test_time_codes_that_are_no_times_are_not_looked_at(tmp_path: Path, code: str) -> None:
     (tmp_path / "a.csv").write_text(leaping("0:0:0:28", code, "0:0:0:29"))
     assert len(read_capture(tmp_path / "a.csv", 25.0)) == 3
