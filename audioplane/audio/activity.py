@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from audioplane.audio.mel import ACTIVE_DB, PIECE, SAMPLE_RATE, STEP
+from audioplane.runtime import large_arrays
 
 SILENT_DB = -60.0  # of full scale: a step that is quieter is silent, however quiet the recording
 PAUSE = 20  # steps before and after a voice that still belong to speech: its short pauses
@@ -33,6 +34,7 @@ def speech_steps(samples: NDArray[np.float32], count: int, before: int = 0) -> N
         piece = samples[max(a, 0) : max(a + steps * STEP, 0)]
         squares = np.zeros(steps * STEP)
         squares[max(-a, 0) : max(-a, 0) + len(piece)] = np.square(piece, dtype=np.float64)
+        large_arrays.release()
         power[first : first + steps] = squares.reshape(steps, STEP).mean(axis=1)
     loudness = 10.0 * np.log10(power + 1e-12)
     voiced = loudness > max(loudness.max() - ACTIVE_DB, SILENT_DB)

@@ -67,7 +67,7 @@ class AudioEncoder(nn.Module):
 
     def __init__(self, config: AudioConfig, channels: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.neighbours = config.filter
+        self.neighbours, self.channels = config.filter, channels
         layers, steps, width = [], config.window, channels
         while steps > 1:
             layers += [Convolution(width, config.channels, 2, generator), nn.LeakyReLU(0.02), Dropout(config.dropout)]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from audioplane.runtime import large_arrays
+
 SAMPLE_RATE = 16_000
 STEP = 320  # samples from one step to the next: 50 Hz, the rate of wav2vec2 and of DeepSpeech
 ACTIVE_DB = 35.0  # steps within so many dB of a voice's loudest count as speech
@@ -46,6 +48,7 @@ def _log_mel_piece(samples: np.ndarray, bands: int, before: int, first: int, las
     start = max(first - 1, 0)  # a step more to either side: half a window is less
     a, b = start * STEP - before, (last + 1) * STEP - before
     piece = np.pad(samples[max(a, 0) : max(b, 0)], (max(-a, 0), max(b - len(samples), 0)))
+    large_arrays.release()
     return np.ascontiguousarray(_log_mel(piece, bands)[first - start : last - start])
 
 

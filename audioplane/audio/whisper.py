@@ -26,13 +26,16 @@ from audioplane.audio.augmentation import augment_spectrogram
 from audioplane.audio.mel import SAMPLE_RATE, Statistics
 from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
 from audioplane.errors import UserError
-from audioplane.runtime import weights
+from audioplane.runtime import large_arrays, weights
 from audioplane.runtime.memory import give_back
+from audioplane.runtime.tensors import check
 from audioplane.runtime.threads import in_parallel
 
 HOP, WINDOW = 160, 400  # of Whisper's spectrogram, samples
 MEL_PIECE = 12_000  # steps of it that are computed at once: two minutes
 HEAD = 64  # channels of one attention head, in every Whisper
+WIDEST = 1280  # of large-v3
+BANDS = (80, 128)  # the latter of large-v3
 FILE = "whisper.safetensors"
 LONGEST = 1500  # states of one piece, 30 s: as many positions as Whisper was trained with
 PIECE, OVERLAP = 750, 250  # states of the pieces that a recording is cut into, and how many two neighbours share
@@ -74,6 +77,7 @@ def _log_mel(samples: NDArray[np.float32], bands: int, start: int, stop: int, be
         places, last = np.abs(np.arange(first, beyond)), before + len(samples) - 1
         places = np.where(places > last, 2 * last - places, places) - before
         piece = torch.from_numpy(np.where(places < 0, np.float32(0), samples[places]))
+    large_arrays.release()
     power = torch.stft(piece, WINDOW, HOP, window=torch.hann_window(WINDOW), center=False, return_complex=True).abs()
     return (torch.from_numpy(_filters(bands)) @ power.square_()).clamp_min_(1e-10).log10_().T
 
@@ -335,14 +339,19 @@ def load(model: str = "", block: int = 2) -> WhisperFeatures:
         which = f"{path}" if model else "the Whisper that ships"
         raise UserError(f"audio.block is {block}, but {which} has {count_blocks(tensors)} blocks; name another model")
     width, bands = tensors["conv1.weight"].shape[:2]
+    if not 0 < width <= WIDEST or width % HEAD or bands not in BANDS:
+        raise UserError(f"{path} does not hold weights of Whisper ({bands} bands, width {width}); {ADVICE}")
+    with torch.device("meta"):  # no memory is taken before every shape is right
+        wanted = {name: tuple(own.shape) for name, own in WhisperEncoder(bands, width, block).state_dict().items()}
+    own = f"projection.{block}"
+    if f"{own}.weight" in tensors:
+        rows = len(tensors[f"{own}.weight"]) if tensors[f"{own}.weight"].ndim else 0
+        wanted |= {f"{own}.weight": (rows, width), f"{own}.bias": (rows,)}
+    kept = {name: check(tensors, name, shape, str(path), ADVICE) for name, shape in wanted.items()}
+    projection = (kept.pop(f"{own}.weight"), kept.pop(f"{own}.bias")) if f"{own}.weight" in kept else None
     with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights globally
         encoder = WhisperEncoder(bands, width, block)
-    try:
-        encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"{path} does not hold weights of Whisper ({str(error).splitlines()[0]}); {ADVICE}") from error
-    own = f"projection.{block}"
-    projection = (tensors[f"{own}.weight"], tensors[f"{own}.bias"]) if f"{own}.weight" in tensors else None
+    encoder.load_state_dict(kept)
     return WhisperFeatures(encoder.eval().requires_grad_(False), projection)
 
 

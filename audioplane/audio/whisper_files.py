@@ -6,7 +6,7 @@ Whatever the file, tensors come under the names of openai/whisper's `AudioEncode
 
 from __future__ import annotations
 
-import pickle
+import os
 import re
 import struct
 from collections.abc import Mapping
@@ -60,16 +60,19 @@ def read_encoder(path: Path) -> dict[str, Tensor]:
         UserError: no such file, damaged, or not of Whisper.
     """
     file = _file_of(path)
+    if not file.is_file():  # a pipe would be waited for
+        state = "is not an ordinary file" if file.exists() else "there is no such file"
+        raise UserError(f"{file} does not hold weights of Whisper ({state}); {ADVICE}")
     try:
         if file.suffix == ".safetensors":
             found, _ = tensors.read(file, ADVICE)
         elif _is_zip(file):
-            found = torch.load(file, map_location="cpu", weights_only=True)
+            found = tensors.read_of_torch(file, ADVICE)
         else:
             found = _read_ctranslate2(file)
         encoder = {name: t.float() for name, t in unpack(_named(found)).items()}
-    except (OSError, RuntimeError, pickle.UnpicklingError, ValueError, struct.error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (OSError, RuntimeError, ValueError, struct.error, UserError) as error:
+        reason = str(error).splitlines()[0].removesuffix(f"; {ADVICE}") if str(error) else type(error).__name__
         raise UserError(f"{file} does not hold weights of Whisper ({reason})") from error
     if encoder.get("conv1.weight", torch.zeros(0)).ndim != 3 or "blocks.0.attn.query.weight" not in encoder:
         raise UserError(f"{file} does not hold weights of Whisper: its encoder is not in it")
@@ -136,7 +139,7 @@ def _array(stream: BinaryIO) -> tuple[str, NDArray]:
     name = _text(stream)
     shape = [_number(stream, "<I") for _ in range(_number(stream, "<B"))]
     kind, size = _number(stream, "<B"), _number(stream, "<I")
-    data = stream.read(size)
+    data = stream.read(min(size, os.fstat(stream.fileno()).st_size))  # so much is reserved, whatever is there
     if kind not in _TYPES:
         raise ValueError(f"numbers of an unknown type in '{name}'")
     return name, np.frombuffer(data, _TYPES[kind]).reshape(shape)
@@ -190,6 +193,8 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in packed.items():
         if name + SCALE in packed:
             scale = packed[name + SCALE].float()
+            if scale.shape != tensor.shape[:1]:  # a row for every number would be made of one row
+                raise ValueError(f"{name} of shape {tuple(tensor.shape)} has scales of shape {tuple(scale.shape)}")
             found[name] = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
         elif not name.endswith(SCALE):
             found[name] = tensor

@@ -12,6 +12,7 @@ from audioplane.audio.features import SAMPLE_RATE, count_frames, voice_digest
 from audioplane.errors import UserError
 from audioplane.inference import arguments
 from audioplane.inference.codes import close_lips, match_training_statistics
+from audioplane.runtime import large_arrays
 from audioplane.runtime.memory import give_back
 
 if TYPE_CHECKING:
@@ -31,9 +32,20 @@ def codes_of(head: TalkingHead, audio: np.ndarray, features: str, sample: np.nda
             raise UserError("a head with DeepSpeech features reads the voice from its .npy; it takes no sample")
         sample = arguments.voice(sample, "sample")
         before = count_frames(sample, head.fps)
-        space = np.zeros(round(before * SAMPLE_RATE / head.fps) - len(sample), np.float32)
-        audio = np.concatenate([sample, space, audio])
-    codes = head.method.encoder.all_codes(head.features.windows(audio, head.fps, features)).cpu()
+        space = round(before * SAMPLE_RATE / head.fps)
+        both = large_arrays.zeros(space + len(audio))
+        both[: len(sample)] = sample
+        for part in large_arrays.parts(len(audio)):
+            both[space:][part] = audio[part]
+        audio = both
+    windows = head.features.windows(audio, head.fps, features)
+    if isinstance(windows, Tensor) and windows.shape[2] != head.method.encoder.channels:
+        raise UserError(
+            f"the features have {windows.shape[2]} channels, this head was trained on {head.method.encoder.channels}; "
+            "make them as those of its training clip were made"
+        )
+    codes = head.method.encoder.all_codes(windows).cpu()
+    del windows
     give_back()  # before what comes next needs as much again, for hours of sound
     own, speech = head.config.audio, speech_frames(audio, head.fps, len(codes))
     if own.normalise == "voice":

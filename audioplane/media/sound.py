@@ -17,7 +17,7 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.media.container import DAMAGE, check_file, exact, moving_pictures, opened, reason
-from audioplane.runtime import limits
+from audioplane.runtime import large_arrays, limits
 
 log = logging.getLogger("audioplane")
 
@@ -29,7 +29,6 @@ ACTIVE = 1e-2  # share of the loudest channel's power that makes another count
 CANCELLED = 0.4  # share of the loudest channel's power below which the mean of channels loses something
 LOUDEST = 1.5  # of arrays that are samples in [-1, 1]; a resampled or mixed one may reach a little beyond 1
 INTEGER = 64.0  # floats beyond that are integers that were never divided
-BLOCK = 1 << 24  # samples
 FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
 
 
@@ -93,10 +92,10 @@ class Line:
         first = round(start * SAMPLE_RATE)
         end = self.begin + len(self.samples)
         count = max(end - first, 0) if seconds is None else round(seconds * SAMPLE_RATE)
-        samples = np.zeros(count, np.float32)
+        samples = large_arrays.zeros(count)
         a, b = max(first, self.begin), min(first + count, end)
         if b > a:
-            samples[a - first : b - first] = self.samples[a - self.begin : b - self.begin]
+            _copy(self.samples[a - self.begin : b - self.begin], samples[a - first : b - first])
         own = self.about
         return Sound(samples, own.rate, own.channels, own.codec, own.start, own.track, own.notes)
 
@@ -352,7 +351,9 @@ def read(path: Path, number: int = 0, origin: Fraction | None = None) -> Line:
     for words in notes:
         log.warning("%s: %s", path, words)
     about = Sound(samples[:0], rate, len(weights), track.codec, start, track.number, notes)
-    return Line(np.clip(samples, -1, 1, out=samples), begin, about)
+    for part in large_arrays.parts(len(samples)):
+        np.clip(samples[part], -1, 1, out=samples[part])
+    return Line(samples, begin, about)
 
 
 def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -> tuple[np.ndarray, int, float, int]:
@@ -390,9 +391,9 @@ def _lay(path: Path, index: int, weights: np.ndarray, origin: Fraction | None) -
     if len(laid) == 1:
         return laid[0][1], laid[0][0], float(start or 0), first_rate
     begin = min((at for at, _ in laid), default=0)
-    line = np.zeros(max((at + len(own) for at, own in laid), default=begin) - begin, np.float32)
+    line = large_arrays.zeros(max((at + len(own) for at, own in laid), default=begin) - begin)
     for at, own in laid:
-        line[at - begin : at - begin + len(own)] = own
+        _copy(own, line[at - begin : at - begin + len(own)])
     return line, begin, float(start or 0), first_rate
 
 
@@ -403,6 +404,12 @@ def _mix(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights @ samples
 
 
+def _copy(source: np.ndarray, target: np.ndarray) -> None:
+    """Copies samples, part by part where they are many."""
+    for part in large_arrays.parts(len(source)):
+        target[part] = source[part]
+
+
 class _Collected:
     """Samples that come piece by piece and are joined once, without ever lying in memory twice.
 
@@ -411,29 +418,28 @@ class _Collected:
 
     def __init__(self) -> None:
         self._blocks: list[np.ndarray] = []
-        self._used = BLOCK
+        self._used = large_arrays.BLOCK
 
     def append(self, samples: np.ndarray) -> None:
         while len(samples):
-            if self._used == BLOCK:
-                self._blocks.append(np.empty(BLOCK, np.float32))
+            if self._used == large_arrays.BLOCK:
+                self._blocks.append(large_arrays.zeros(large_arrays.BLOCK, in_file=bool(self._blocks)))
                 self._used = 0
-            piece = samples[: BLOCK - self._used]
+                large_arrays.release()
+            piece = samples[: large_arrays.BLOCK - self._used]
             self._blocks[-1][self._used : self._used + len(piece)] = piece
             self._used += len(piece)
             samples = samples[len(piece) :]
 
     def __len__(self) -> int:
-        return max(len(self._blocks) - 1, 0) * BLOCK + (self._used if self._blocks else 0)
+        return max(len(self._blocks) - 1, 0) * large_arrays.BLOCK + (self._used if self._blocks else 0)
 
     def joined(self) -> np.ndarray:
         """All of them, (n,) float32; nothing is kept."""
-        whole, at = np.empty(len(self), np.float32), 0
+        whole = large_arrays.zeros(len(self))
         self._blocks.reverse()
-        while self._blocks:
-            block = self._blocks.pop()[: len(whole) - at]
-            whole[at : at + len(block)] = block
-            at += len(block)
+        for part in large_arrays.parts(len(whole)):
+            whole[part] = self._blocks.pop()[: part.stop - part.start]
         return whole
 
 
@@ -521,7 +527,8 @@ def check_audio(samples: np.ndarray, name: str = "audio") -> np.ndarray:
         )
     if len(samples) == 0:
         raise UserError(f"{name} is empty; record at least a few milliseconds")
-    peak = max(float(samples.max()), -float(samples.min()))  # without a copy: hours of sound are large
+    ends = [f(samples[part]) for part in large_arrays.parts(len(samples)) for f in (np.max, np.min)]
+    peak = float(np.abs(ends).max())
     if not np.isfinite(peak):
         raise UserError(f"{name} contains NaN or infinite samples; export it again")
     if peak > LOUDEST:

@@ -12,7 +12,7 @@ import numpy as np
 
 from audioplane.errors import UserError
 from audioplane.media.marks import NOTE
-from audioplane.runtime import files
+from audioplane.runtime import files, large_arrays
 
 BT709, LIMITED = 1, 1  # as ITU-T H.273 and FFmpeg number them
 
@@ -145,6 +145,8 @@ def _write_sound(out: Any, sound: Any, format: str, audio: np.ndarray, rate: int
 
     size = sound.codec_context.frame_size or 1024
     for start in range(0, len(audio), size):
+        if start % (1 << 20) < size:
+            large_arrays.release()
         samples = np.clip(audio[start : start + size], -1.0, 1.0).astype(np.float32)
         block = av.AudioFrame.from_ndarray(samples[None], format=format, layout="mono")
         block.sample_rate, block.pts, block.time_base = rate, start, Fraction(1, rate)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.runtime import arrays, documents
+from audioplane.runtime import arrays, documents, limits
 from audioplane.subject import blendshapes
 
 RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 120.0)
 SUFFIXES = (".csv", ".npy")
+MOST = 1e9  # hours, minutes, seconds or frames of a time code; NaN is no less
 
 
 def read_capture(path: Path, fps: float, own_fps: float = 0.0) -> np.ndarray:
@@ -32,20 +33,26 @@ def read_capture(path: Path, fps: float, own_fps: float = 0.0) -> np.ndarray:
     """
     weights, times = _csv(path) if path.suffix.lower() == ".csv" else (_npy(path), None)
     if own_fps or times is None:
-        return at_rate(weights, own_fps or fps, fps)
-    return resample(weights, times, fps)
+        return at_rate(weights, own_fps or fps, fps, str(path))
+    return resample(weights, times, fps, str(path))
 
 
-def at_rate(weights: np.ndarray, own_fps: float, fps: float) -> np.ndarray:
-    """Weights (S, K) of one frame rate at another."""
-    return resample(weights, np.arange(len(weights)) / own_fps, fps)
+def at_rate(weights: np.ndarray, own_fps: float, fps: float, what: str = "the capture") -> np.ndarray:
+    """Weights (S, K) of one frame rate at another; `what`: their name in an error."""
+    return resample(weights, np.arange(len(weights)) / own_fps, fps, what)
 
 
-def resample(weights: np.ndarray, times: np.ndarray, fps: float) -> np.ndarray:
-    """Weights (S, K) at rising `times` (S,) seconds, linearly interpolated at `fps`, over the same time."""
+def resample(weights: np.ndarray, times: np.ndarray, fps: float, what: str = "the capture") -> np.ndarray:
+    """Weights (S, K) at rising `times` (S,) seconds, linearly interpolated at `fps`, over the same time.
+
+    Raises:
+        UserError: it is longer than a Subject may be: time codes or a frame rate are wrong.
+    """
     if len(weights) < 2:
         return weights
     span = float(times[-1] - times[0]) + float(np.median(np.diff(times)))
+    if not span * fps <= limits.limit("subject_frames"):
+        raise limits.exceeded(f"{what} lasts {span / 3600:.3g} hours", "subject_frames")
     wanted = times[0] + np.arange(max(1, round(span * fps))) / fps
     return np.stack([np.interp(wanted, times, column) for column in weights.T], axis=1)
 
@@ -91,7 +98,7 @@ def _seconds(codes: list[str]) -> np.ndarray | None:
         parts = np.array([[float(part) for part in code.replace(";", ":").split(":")] for code in codes])
     except ValueError:
         return None
-    if parts.ndim != 2 or parts.shape[1] != 4 or len(parts) < 2:
+    if parts.ndim != 2 or parts.shape[1] != 4 or len(parts) < 2 or not (np.abs(parts) < MOST).all():
         return None
     frames = parts[:, 3]
     rate = next((rate for rate in RATES if rate >= np.floor(frames.max()) + 1), RATES[-1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from audioplane.runtime import large_arrays
 from audioplane.subject.phonemes import VOWELS, Phoneme
 
 TRACK_RATE = 200  # Hz of the tracks, before they are sampled at video frames
@@ -113,6 +114,7 @@ def _loudness(audio: np.ndarray, count: int, rate: int) -> np.ndarray:
         given = np.asarray(audio[first * step : (first + steps) * step], np.float64)
         squares = np.zeros(steps * step)
         squares[: len(given)] = np.square(given)
+        large_arrays.release()
         power[first : first + steps] = squares.reshape(steps, step).mean(axis=1)
     return np.sqrt(np.maximum(gaussian_filter1d(power, 0.025 * TRACK_RATE, mode="constant"), 0))
 

@@ -8,7 +8,6 @@ one core.
 
 from __future__ import annotations
 
-import pickle
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audioplane.errors import UserError
-from audioplane.runtime import arrays, tensors
+from audioplane.runtime import tensors
 
 NAME = "bisenet"  # of its file among `weights.REGISTRY`
 KINDS = (
@@ -179,16 +178,12 @@ def load(path: Path) -> BiSeNet:
     """
     if not path.is_file():
         raise UserError(f"--face-parsing: there is no file {path}")
+    advice = "expected 79999_iter.pth of face-parsing.PyTorch"
     try:
-        if path.suffix == ".safetensors":
-            state = tensors.read(path, "expected 79999_iter.pth of face-parsing.PyTorch")[0]
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (*arrays.FAULTS, AttributeError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"--face-parsing: {path} cannot be read as weights ({type(error).__name__}); expected 79999_iter.pth of "
-            "face-parsing.PyTorch"
-        ) from error
+        is_ours = path.suffix == ".safetensors"
+        state = tensors.read(path, advice)[0] if is_ours else tensors.read_of_torch(path, advice)
+    except UserError as error:
+        raise UserError(f"--face-parsing: {error}") from error
     network = BiSeNet()
     if not isinstance(state, dict):
         state = {}

@@ -31,11 +31,14 @@ def check_room() -> None:
 
 
 def give_back() -> None:
-    """Gives freed memory back to the system, where its C library knows how (glibc); elsewhere it does nothing.
+    """Gives memory back to the system: of `large_arrays`, and what is freed, where its C library knows how (glibc).
 
     The library keeps what is freed in pieces below 32 MiB for later. Between the pieces of hours of sound that is a
     few hundred megabytes, in which hardly anything lies.
     """
+    from audioplane.runtime import large_arrays  # not before numpy is needed
+
+    large_arrays.release()
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError, TypeError):  # another C library, Windows

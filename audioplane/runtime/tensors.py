@@ -1,7 +1,8 @@
-"""The one reader of .safetensors files from outside: names, types and sizes are looked at, nothing is executed."""
+"""The one reader of tensors from outside, .safetensors and files of torch: nothing in them is executed."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,8 @@ def read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():  # a pipe would be waited for
-        state = f"{path} is not an ordinary file" if path.exists() else f"there is no file {path}"
-        raise UserError(f"{state}; {advice}")
+    _check_file(path, advice)
     try:
-        size = path.stat().st_size
-        if size > limits.limit("tensor_bytes"):
-            raise limits.exceeded(f"{path} has {size} bytes", "tensor_bytes")
         with safe_open(str(path), "pt") as file:
             names = list(file.keys())
             if len(names) > limits.limit("array_members"):
@@ -58,6 +54,39 @@ def read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     if strange is not None:
         raise UserError(f"{path}: {strange[:80]} is of type {found[strange].dtype}, which nothing here has; {advice}")
     return found, texts
+
+
+def read_of_torch(path: Path, advice: str) -> Any:
+    """What a file that `torch.save` wrote holds (.pt, .pth, .bin): tensors, texts, numbers, and what contains them.
+
+    Args:
+        path: of the file. advice: see `read`.
+
+    Raises:
+        UserError: missing, damaged, too large, larger unpacked than it is, or with objects that only code could make.
+    """
+    _check_file(path, advice)
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                members = file.infolist()
+            packed = any(one.compress_type != zipfile.ZIP_STORED for one in members)  # torch packs nothing
+            if packed or sum(one.file_size for one in members) > path.stat().st_size:
+                raise ValueError("its parts are larger than the file")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
+        raise UserError(f"{path} is damaged or no file of tensors ({reason}); {advice}") from error
+
+
+def _check_file(path: Path, advice: str) -> None:
+    """Refuses what is missing, what would be waited for, such as a pipe, and what is too large."""
+    if not path.is_file():
+        state = f"{path} is not an ordinary file" if path.exists() else f"there is no file {path}"
+        raise UserError(f"{state}; {advice}")
+    size = path.stat().st_size
+    if size > limits.limit("tensor_bytes"):
+        raise limits.exceeded(f"{path} has {size} bytes", "tensor_bytes")
 
 
 def check(

@@ -1,5 +1,8 @@
+import os
 import pickle
 import struct
+import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from audioplane.audio.whisper import WhisperEncoder
+from audioplane.audio.whisper import WhisperEncoder, load
 from audioplane.audio.whisper_files import SCALE, count_blocks, pack, read_encoder, unpack
 from audioplane.errors import UserError
 
@@ -119,6 +122,82 @@ def test_no_code_in_a_file_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(UserError, match="does not hold weights"):
             read_encoder(tmp_path / name)
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_array_that_claims_gigabytes_reserves_none(tmp_path: Path) -> None:
+    written, size = bytearray(ctranslate2(weights(1))), struct.pack("<I", 80 * 128 * 3 * 2)
+    place = written.index(size)
+    written[place : place + 4] = struct.pack("<I", 2**32 - 1)
+    (tmp_path / "model.bin").write_bytes(bytes(written))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="does not hold weights of Whisper"):
+        read_encoder(tmp_path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 * len(written)
+
+
+@pytest.mark.parametrize("rows", [(3,), (128, 1), (), (40_000,)])
+def test_scales_that_are_not_one_a_row_are_refused(rows: tuple[int, ...], tmp_path: Path) -> None:
+    packed = pack(weights(1))
+    name = "blocks.0.mlp.0.weight"
+    packed[name], packed[name + SCALE] = packed[name][:1].contiguous(), torch.ones(rows).half()
+    save_file(packed, tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match=r"does not hold weights of Whisper \(blocks.0.mlp.0.weight of shape \(1,"):
+        read_encoder(tmp_path / "x.safetensors")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.pt")
+    with pytest.raises(UserError, match="is not an ordinary file"):
+        read_encoder(tmp_path / "x.pt")
+
+
+def changed(name: str, value: Tensor | None) -> dict[str, Tensor]:
+    """Good weights with one tensor replaced or left out."""
+    found = weights(1)
+    if value is None:
+        del found[name]
+    else:
+        found[name] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        (changed("conv1.weight", torch.zeros(100_032, 80, 3, dtype=torch.int8)), "80 bands, width 100032"),
+        (changed("conv1.weight", torch.zeros(32, 80, 3)), "80 bands, width 32"),
+        (changed("conv1.weight", torch.zeros(0, 80, 3)), "80 bands, width 0"),
+        (changed("conv1.weight", torch.zeros(128, 9000, 3)), "9000 bands, width 128"),
+        (changed("conv1.weight", torch.zeros(1280, 80, 3)), r"conv1.bias must be .* of shape \(1280\)"),
+        (changed("conv1.weight", torch.zeros(128, 80, 5)), r"conv1.weight must be .* of shape \(128, 80, 3\)"),
+        (changed("blocks.0.mlp.0.weight", torch.zeros(5, 5)), "mlp.0.weight must be"),
+        (changed("blocks.0.mlp.0.weight", None), "lacks blocks.0.mlp.0.weight"),
+        (changed("conv2.bias", torch.full((128,), torch.nan)), "conv2.bias has NaN"),
+        (changed("projection.1.weight", torch.zeros(5, 9)), "projection.1.weight must be"),
+        (changed("projection.1.weight", torch.zeros(5, 128)), "lacks projection.1.bias"),
+        (changed("projection.1.weight", torch.zeros(())), "projection.1.weight must be"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_sizes_are_looked_at_before_an_encoder_is_made(
+    tensors: dict[str, Tensor], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(tensors, tmp_path / "x.safetensors")
+    from torch import nn
+
+    true_init = nn.Linear.__init__
+
+    def init(self: nn.Linear, *sizes: int, **more: bool) -> None:
+        true_init(self, *sizes, **more)
+        assert self.weight.is_meta, "memory is taken"
+
+    monkeypatch.setattr(nn.Linear, "__init__", init)
+    with pytest.raises(UserError, match=said) as caught:
+        load(str(tmp_path / "x.safetensors"), 1)
+    assert "\n" not in str(caught.value)
 
 
 def test_eight_bits_are_off_by_half_a_step_at_most() -> None:

@@ -88,6 +88,9 @@ def test_features_in_a_file_are_of_one_voice(deepspeech: tuple[TinySubject, Talk
         head.encode(np.roll(subject.audio, SAMPLE_RATE))
     np.save(tmp_path / "other.npy", np.ones((40, 16, 29), np.float32))
     assert len(head.encode(np.roll(subject.audio, SAMPLE_RATE), str(tmp_path / "other.npy"))) == subject.num_frames
+    np.save(tmp_path / "narrow.npy", np.ones((40, 16, 28), np.float32))
+    with pytest.raises(UserError, match="have 28 channels, this head was trained on 29"):
+        head.encode(subject.audio, str(tmp_path / "narrow.npy"))
 
 
 def test_a_second_late_is_late_for_features_in_a_file(deepspeech: tuple[TinySubject, TalkingHead]) -> None:

@@ -14,6 +14,7 @@ from audioplane.errors import UserError
 from audioplane.media.reader import MediaReader
 from audioplane.media.sound import check_audio, load_audio, resample
 from audioplane.media.writer import write_video
+from audioplane.runtime import large_arrays
 from tests.media.films import encode, ffmpeg, scene
 
 
@@ -266,3 +267,33 @@ def test_a_leap_of_hours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ffmpeg("-i", tmp_path / "a.wav", "-af", leap, "-c:a", "pcm_s16le", tmp_path / "a.mkv")
     with pytest.raises(UserError, match="leap by 20 s"):
         load_audio(tmp_path / "a.mkv")
+
+
+@pytest.mark.parametrize("case", ["plain", "another rate", "late beside pictures", "with a gap"])
+def test_long_sound_in_a_file_is_the_same_as_in_memory(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, own = tmp_path / "a.wav", voice(2)
+    soundfile.write(path, 3 * own, 44_100 if case == "another rate" else 16_000)  # some of it is clipped
+    if case == "late beside pictures":
+        path = tmp_path / "a.mkv"
+        write_video(tmp_path / "v.mp4", scene(50), 25)
+        ffmpeg("-itsoffset", 0.3, "-i", tmp_path / "a.wav", "-i", tmp_path / "v.mp4", "-c:v", "copy", path)
+    if case == "with a gap":
+        path = tmp_path / "a.mkv"
+        gap = r"asetpts='if(gte(T,0.5),PTS+16000,PTS)'"
+        ffmpeg("-i", tmp_path / "a.wav", "-af", gap, "-c:a", "pcm_s16le", path)
+    short = load_audio(path)
+    monkeypatch.setattr(large_arrays, "BLOCK", 3001)
+    made: list[int] = []
+    true_zeros = large_arrays.zeros
+
+    def zeros(count: int, in_file: bool | None = None) -> np.ndarray:
+        made.append(count)
+        return true_zeros(count, in_file)
+
+    monkeypatch.setattr(large_arrays, "zeros", zeros)
+    long = load_audio(path)
+    assert max(made) == len(long) > 3001
+    assert long.dtype == np.float32
+    assert short.tobytes() == long.tobytes()

@@ -78,9 +78,30 @@ def broken(tmp_path: Path, kind: str) -> Path:
         path.write_text(",".join(LIVE) + "\n")
     elif kind == "a word":
         path.write_text(",".join(LIVE) + "\n" + ",".join(["x"] * len(LIVE)) + "\n")
+    elif kind == "time codes that leap":
+        path.write_text(leaping("23:0:0:29", "99999999:0:0:0"))
     elif kind == "bytes":
         path.write_bytes(bytes(range(128, 256)))
     return path
+
+
+def leaping(*codes: str) -> str:
+    """A take of a row for each time code."""
+    rows = [",".join([code, "61", *["0.25"] * len(LIVE)]) for code in codes]
+    return "\n".join([",".join(["Timecode", "BlendshapeCount", *LIVE]), *rows]) + "\n"
+
+
+@pytest.mark.parametrize("code", ["nan:0:0:29", "inf:0:0:29", "1e400:0:0:29", "1e308:0:0:29", "0:0:0:nan", "a:b"])
+def test_time_codes_that_are_no_times_are_not_looked_at(tmp_path: Path, code: str) -> None:
+    (tmp_path / "a.csv").write_text(leaping("0:0:0:28", code, "0:0:0:29"))
+    assert len(read_capture(tmp_path / "a.csv", 25.0)) == 3
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e-300])
+def test_a_rate_that_makes_years_of_it_is_refused(tmp_path: Path, rate: float) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((50, 52)))
+    with pytest.raises(UserError, match=r"a\.npy lasts .* hours, more than the limit subject_frames"):
+        read_capture(tmp_path / "a.npy", 25.0, rate)
 
 
 KINDS = {
@@ -91,6 +112,7 @@ KINDS = {
     "no frames": "no frames",
     "a word": "line 2",
     "bytes": "not a CSV",
+    "time codes that leap": r"a\.csv lasts 2e\+08 hours, more than the limit subject_frames",
     "missing": "there is no file",
 }
 

@@ -1,4 +1,13 @@
-"""Memory of hours of sound: `python -m tests.reliability.hours encode|speak HOURS` prints seconds and megabytes."""
+"""Memory of hours of sound: `python -m tests.reliability.hours WHAT HOURS [RUN]` prints seconds and megabytes.
+
+    encode     the codes
+    plan       the codes, natural poses, eyes and brows: all that `speak` knows before its first picture
+    draw       the plan, then `PICTURES` of its pictures, with what memory does meanwhile
+    film       the writer alone: pictures of one colour for all frames, and the sound
+    speak      all of it
+
+Without RUN a head of 32 pixels is made for it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 LIMIT = 1.5 * 2**30  # bytes
+FPS, SIZE, PICTURES = 25, 32, 3000
 
 
 def voice(path: Path, hours: float) -> Path:
@@ -27,17 +37,33 @@ def voice(path: Path, hours: float) -> Path:
 
 
 def measure(what: str, run: Path, sound: Path, out: Path) -> None:
-    """Encodes or speaks in this process."""
-    if what == "encode":
-        from audioplane.inference.talking_head import TalkingHead
-        from audioplane.media.sound import load_audio
+    """Does one of the things above in this process."""
+    from audioplane.cli import main
+    from audioplane.inference.talking_head import TalkingHead
+    from audioplane.media.sound import load_audio
+    from audioplane.media.writer import write_video
 
+    if what == "speak":
+        assert main(["speak", str(run), str(sound), "--out", str(out), "--poses", "natural", "--size", str(SIZE)]) == 0
+    elif what == "film":
+        audio = load_audio(sound)
+        count = round(len(audio) / 16_000 * FPS)
+        write_video(out, (np.full((SIZE, SIZE, 3), t % 256, np.uint8) for t in range(count)), FPS, audio)
+    elif what == "encode":
         codes = TalkingHead.load(run).encode(load_audio(sound))
         assert np.isfinite(codes.numpy()).all()
     else:
-        from audioplane.cli import main
+        pictures = TalkingHead.load(run).frames(load_audio(sound), "natural", SIZE)
+        for number in range(PICTURES if what == "draw" else 1):
+            assert next(pictures).shape == (SIZE, SIZE, 3)
+            if number % 500 == 0:
+                print(f"picture {number}: {now() / 2**20:.0f} MB, at most {peak() / 2**20:.0f}", flush=True)
+        pictures.close()
 
-        assert main(["speak", str(run), str(sound), "--out", str(out)]) == 0
+
+def now() -> int:
+    """The memory that this process has, bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def peak() -> int:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from audioplane import registry
 from tests.media.films import encode, scene
@@ -35,8 +36,6 @@ def voice(path: Path, seconds: float = 0.5, rate: int = RATE) -> Path:
 
 def make(folder: Path) -> Path:
     """Makes subject, run, voice, film, cloud, other layout, ratings in `folder`; the run by training."""
-    import torch
-
     from audioplane.config import preset
     from audioplane.evaluation import user_study
     from audioplane.inference.export import export
@@ -63,7 +62,26 @@ def make(folder: Path) -> Path:
     rows = [rating | {"method": m, "criterion": c} for m in ("a", "b") for c in user_study.CRITERIA]
     user_study.append(folder / "ratings.csv", rows)
     record(folder / "record.json")
+    models(folder)
     return folder
+
+
+def models(folder: Path) -> None:
+    """Small models, a capture and features, as other programs write them."""
+    from audioplane.restore.network import Inpainter
+    from audioplane.restore.restorer import About, Restorer
+    from audioplane.subject import blendshapes
+    from tests.audio import test_whisper_files as whisper_files
+
+    (folder / "models").mkdir()
+    for kind in whisper_files.KINDS:
+        whisper_files.write(kind, whisper_files.weights(1), folder / "models")
+    Restorer(Inpainter(torch.Generator().manual_seed(0)), About("tiny", 32, 40.0)).save(folder / "restorer.safetensors")
+    weights = np.random.default_rng(0).random((40, blendshapes.COUNT)).astype(np.float32)
+    np.save(folder / "take.npy", weights)
+    rows = [f"0:0:{t // 30}:{t % 30}," + ",".join(f"{w:.3f}" for w in row) for t, row in enumerate(weights)]
+    (folder / "take.csv").write_text("\n".join([",".join(["Timecode", *blendshapes.NAMES]), *rows]) + "\n")
+    np.save(folder / "aud_ds.npy", np.random.default_rng(1).standard_normal((8, 16, 29)).astype(np.float32))
 
 
 def record(path: Path) -> None:

@@ -199,6 +199,40 @@ def read_config(folder: Path) -> None:
     Config.read(folder / "run" / "config.json")
 
 
+def read_whisper(folder: Path) -> None:
+    """Each file of the models, of which one is changed."""
+    import numpy as np
+
+    from audioplane.audio import whisper
+
+    for path in sorted((folder / "models").iterdir()):
+        whisper.load.__wrapped__(str(path), 1)(np.sin(np.arange(3200) / 9).astype(np.float32))
+
+
+def read_restorer(folder: Path) -> None:
+    import numpy as np
+
+    from audioplane.restore.restorer import Restorer
+
+    restorer = Restorer.load(folder / "restorer.safetensors")
+    alpha = np.zeros((32, 32), np.float32)
+    alpha[4:20, 8:24] = 1
+    restorer(np.full((32, 32, 3), 90, np.uint8), alpha)
+
+
+def read_captures(folder: Path) -> None:
+    from audioplane.motion.captures import read_capture
+
+    for name in ("take.csv", "take.npy"):
+        read_capture(folder / name, 25.0)
+
+
+def read_features(folder: Path) -> None:
+    from audioplane.audio.features import load_deepspeech
+
+    load_deepspeech(str(folder / "aud_ds.npy"), 8, 16)
+
+
 PARTS = (
     *("manifest.json", "frames.pack", "labels.pack", "background.png", "audio.flac", "cameras.npz", "landmarks.npy"),
     *("phonemes.json", "blendshapes.npy", "mesh.npz", "vertex_basis.npy", "vertex_weights.npy", "tracks.npz"),
@@ -220,6 +254,10 @@ READERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "sound": (read_sound, ("voice.wav",), ("voice.wav",), 600),
     "film": (read_film, ("film.mp4",), ("film.mp4",), 600),
     "config": (read_config, ("run",), ("run/config.json",), 800),
+    "Whisper": (read_whisper, ("models",), ("models/tiny.pt", "models/model.bin", "models/model.safetensors"), 300),
+    "restorer": (read_restorer, ("restorer.safetensors",), ("restorer.safetensors",), 400),
+    "captures": (read_captures, ("take.csv", "take.npy"), ("take.csv", "take.npy"), 600),
+    "features": (read_features, ("aud_ds.npy",), ("aud_ds.npy",), 300),
 }
 """Name -> what reads, the inputs it needs, the files that are changed, and how many tries."""
 

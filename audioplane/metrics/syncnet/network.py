@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.errors import UserError
-from audioplane.runtime import weights
+from audioplane.runtime import tensors, weights
 
 FRAMES = 5  # a window of the video
 COLUMNS = 20  # of cepstra, the same fifth of a second
@@ -131,7 +131,7 @@ def load_published(path: Path | None = None) -> SyncNet:
     path = weights.require("syncnet") if path is None else path
     network = SyncNet(FULL)
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises many kinds for a file that is not one of weights
+        network.load_state_dict(tensors.read_of_torch(path, "expected syncnet_v2.model"))
+    except (UserError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the file of SyncNet's weights: {str(error).splitlines()[0]}") from error
     return network.eval().requires_grad_(False)
