@@ -1,4 +1,4 @@
-"""Speech and silence, voices' digests, and the networks of the audio room: one of a batch is one alone, time is time."""
+"""Speech and silence, voices' digests, and the networks of the audio room: one of a batch is one alone."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_sounds_are_probabilities_and_one_of_a_batch_is_one_alone(seed, variant,
     np.testing.assert_allclose(found.embedding, code[0], atol=1e-5)
     np.testing.assert_allclose(found.posteriors, logits[0].softmax(dim=-1), atol=1e-6)
     sizes = np.array(list(phonetic.TRACKS.values()))
-    np.testing.assert_allclose(found.tracks, tracks[0] * sizes, atol=1e-5)
+    np.testing.assert_allclose(found.tracks, tracks[0].numpy() * sizes, atol=1e-5)
     np.testing.assert_allclose(found.features[:, -len(sizes) :], tracks[0], atol=1e-5)
     torch.testing.assert_close(code.mean(dim=2), torch.zeros(2, steps), atol=1e-5, rtol=0)
 
@@ -239,7 +239,7 @@ def test_short_recordings_are_one_piece_and_projected_states_a_line(seed, count)
 @given(arrays(st.integers(4, 30), 3, low=-2, high=3), seeds, st.floats(0.2, 5), st.floats(-3, 3))
 def test_standardised_states_know_no_units_and_a_prior_alone_is_a_line(states, seed, size, shift):
     speech = np.random.default_rng(seed).random(len(states)) < 0.6
-    found, (mean, spread) = in_any_layout(lambda x: whisper.standardise_states(x, speech), states)
+    found, (mean, _) = in_any_layout(lambda x: whisper.standardise_states(x, speech), states)
     if speech.sum() > 1:
         np.testing.assert_allclose(found[speech].mean(axis=0), 0, atol=1e-4)
         moved, _ = whisper.standardise_states(size * states + shift, speech)

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 EVERY = pytest.mark.parametrize("variant", every_variant(), ids=" ".join)
 METHODS = pytest.mark.parametrize("method", registry.names())
-ONE_IS_ENOUGH = pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=() if name == registry.DEFAULT else pytest.mark.slow) for name in registry.names()]
+OTHERS_ARE_SLOW = pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=[pytest.mark.slow] * (name != registry.DEFAULT)) for name in registry.names()]
 )
+DEFAULTS_AND_EXPRESSIONS = [one for one in every_variant() if not one[1:] or any("expression" in each for each in one)]
 
 
 def trained_anew(variant: Sequence[str], folder: Path | None = None) -> Trainer:
@@ -223,9 +224,7 @@ def test_an_expression_moves_what_takes_one(variant: Sequence[str], tmp_path: Pa
     assert not np.array_equal(natural[0], natural[2])
 
 
-@pytest.mark.parametrize(
-    "variant", [one for one in every_variant() if one[1:] == () or any("expression" in each for each in one)], ids=" ".join
-)
+@pytest.mark.parametrize("variant", DEFAULTS_AND_EXPRESSIONS, ids=" ".join)
 def test_a_subject_without_blendshapes_makes_a_head_that_speaks_with_still_eyes(
     variant: Sequence[str], tmp_path: Path
 ) -> None:
@@ -270,7 +269,7 @@ Trainer(tiny(*sys.argv[3:]), TinySubject(), sys.argv[2], [Slow()]).run()
 """
 
 
-@ONE_IS_ENOUGH  # `test_same_bytes_...` stops and resumes every method, in this process
+@OTHERS_ARE_SLOW  # `test_same_bytes_...` stops and resumes every method, in this process
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a POSIX signal")
 def test_killed_and_resumed_ends_in_the_same_bytes(method: str, tmp_path: Path, repository: Path) -> None:
     whole = trained(method)
