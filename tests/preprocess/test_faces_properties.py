@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -210,7 +212,9 @@ def test_a_capture_is_judged_by_its_blinks_wherever_the_face_is(generator, blink
     assert found.lids_correlation == pytest.approx(1, abs=1e-6)
     assert found.lids_lag == 0
     assert found.troubles() == []
-    assert capture_quality(weights, size * landmarks + shift, seen) == found
+    moved = capture_quality(weights, size * landmarks + shift, seen)
+    assert replace(moved, lids_correlation=found.lids_correlation) == found
+    assert moved.lids_correlation == pytest.approx(found.lids_correlation)
     stronger = capture_quality(strength * weights, landmarks, seen)
     assert stronger.range == pytest.approx(strength * found.range)
     assert stronger.noise == pytest.approx(strength * found.noise)

@@ -73,9 +73,10 @@ def test_frames_are_chosen_by_the_mouths_opening(low, high, iteration):
     choose = trainer._choose(0)
     assert choose is not None
     rank = frames.tolist().index(choose(iteration))
-    assert np.floor(low * (len(frames) - 1)) <= rank <= max(0, np.ceil(high * len(frames)) - 0)
+    lowest = int(low * (len(frames) - 1))
+    assert lowest <= rank <= max(lowest, int(np.ceil(high * len(frames))) - 1)
     assert choose(iteration) == choose(iteration)
     openings = trainer.subject.opening[frames]  # type: ignore[attr-defined]
-    assert (np.diff(openings) >= -1e-6).all()
+    assert (np.diff(openings) >= -1e-4).all()
     trainer.method.position = lambda _: Position(replace(stage, opening=None), 0)  # type: ignore[method-assign]
     assert trainer._choose(0) is None
