@@ -168,6 +168,7 @@ def test_layers_lie_on_each_other_whatever_is_behind(generator, count):
 @given(torch_generators, counts)
 def test_degree_zero_looks_the_same_from_everywhere(generator, count):
     made = cloud(generator, count, 0)
+    made.sh *= 10  # some are darker than black
     view = torch.eye(4)
     view[:3, :3] = torch.from_numpy(rotation(np.random.default_rng(0)))
     torch.testing.assert_close(made.colors(view), made.colors(VIEW))
