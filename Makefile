@@ -44,7 +44,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 bench: $(READY)  ## speed and memory, as tables
-	@for file in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/gpu.py benchmarks/mutants.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
 
 gpu: $(READY)  ## on a GPU: does all work, and how fast; else what would be done (ARGS=--dry-run)
 	$(BIN)/python benchmarks/gpu.py $(ARGS)

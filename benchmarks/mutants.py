@@ -2,12 +2,14 @@
 
     pip install --target build/mutants cosmic-ray
     PYTHONPATH=build/mutants .venv/bin/python benchmarks/mutants.py --file metrics/face.py --minutes 30
+    .venv/bin/python benchmarks/mutants.py --by-hand --file splat/ply.py
 
-cosmic-ray finds the places and makes the changes. Of all mutants a seeded random sample is tried, as many as the
-processor time allows; each in a process of its own, forked from one that has imported the libraries, in which the
-one module is replaced: nothing on disk changes. It is judged by the tests that `JUDGES` names. What cannot change a
-result is left out: annotations, the texts of errors, decorators; so is what any run would notice, such as a shift of
-floats by bits; and compiled kernels, which each mutant would compile anew.
+With --by-hand, the changes of `mutants_by_hand.json` are tried, which needs no cosmic-ray. Else cosmic-ray finds the
+places and makes the changes, and of all mutants a seeded random sample is tried, as many as the processor time allows.
+Each is tried in a process of its own, forked from one that has imported the libraries, in which the one module is
+replaced: nothing on disk changes. It is judged by the tests that `JUDGES` names. What cannot change a result is left
+out: annotations, the texts of errors, decorators; so is what any run would notice, such as a shift of floats by bits;
+and compiled kernels, which each mutant would compile anew.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+BY_HAND = Path(__file__).with_name("mutants_by_hand.json")
 SYNC = "metrics/test_series_properties.py metrics/test_syncnet.py"
 JUDGES = {
     "metrics/eyes.py": "metrics/test_eyes.py",
@@ -40,11 +44,17 @@ JUDGES = {
     "metrics/sync.py": SYNC + " -k 'distances or lag or score or roc or codes or clips'",
     "metrics/syncnet/crops.py": "metrics/test_crops_properties.py metrics/test_syncnet.py -k 'crop or mouth or face'",
     "metrics/syncnet/mfcc.py": SYNC + " -k 'mfcc or cepstra or louder'",
+    "splat/cpu.py": "splat/test_rasterization.py splat/test_robustness.py",
     "splat/gaussians.py": "splat/test_gaussians_properties.py splat/test_gaussians.py",
+    "splat/ply.py": "splat/test_ply.py splat/test_gaussians.py splat/test_gaussians_properties.py",
     "splat/reference.py": "splat/test_gaussians_properties.py splat/test_rasterization.py",
+    "splat/strategies.py": "splat/test_robustness.py -k 'strategy or relocation'",
     "training/checkpoint.py": "training/test_data_properties.py training/test_checkpoint.py",
     "training/dataset.py": "training/test_data_properties.py",
-    "training/densify.py": "training/test_data_properties.py",
+    "training/densify.py": "training/test_data_properties.py training/test_densify.py",
+    "training/optimizers.py": "training/test_rates_properties.py training/test_trainer.py",
+    "training/sparse_adam.py": "training/test_sparse_adam.py training/test_data_properties.py -k adam",
+    "training/trainer.py": "training/test_rates_properties.py training/test_conditions.py training/test_trainer.py",
 }
 """What pytest is given for each file."""
 LIBRARIES = (
@@ -160,9 +170,34 @@ def mutated(mutation: Any, source: str) -> str:
     return mutate_code(source, operator, mutation.occurrence) or source
 
 
+def found(files: list[str], seed: int) -> Iterator[tuple[Path, str]]:
+    """(file, its changed text) of cosmic-ray's mutants, in a random order; says how many there are."""
+    every = candidates(files, seed)
+    print(json.dumps({"mutants": len(every)}), flush=True)
+    for mutation in every:
+        path = Path(mutation.module_path)
+        yield path, mutated(mutation, path.read_text(encoding="utf-8"))
+
+
+def by_hand(files: list[str]) -> Iterator[tuple[Path, str]]:
+    """(file, its changed text) of the mutants that are written down."""
+    for one in written_down():
+        if one["file"] in files:
+            path = ROOT / "audioplane" / one["file"]
+            source = path.read_text(encoding="utf-8")
+            assert one["old"] in source, f"{one['file']} has no {one['old']!r} any more"
+            yield path, source.replace(one["old"], one["new"], 1)
+
+
+def written_down() -> list[dict[str, str]]:
+    """`mutants_by_hand.json`: file, old and new text of each."""
+    return json.loads(BY_HAND.read_text(encoding="utf-8"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--file", action="append", choices=list(JUDGES), help="default all")
+    parser.add_argument("--by-hand", action="store_true", help="the mutants of mutants_by_hand.json")
     parser.add_argument("--minutes", type=float, default=30.0, help="of processor, for the mutants alone")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -172,7 +207,8 @@ def main() -> None:
     counts = Counter[str]()
     for library in LIBRARIES.split():
         import_module(library)
-    chosen, own = given.file or list(JUDGES), {}
+    every = dict.fromkeys(one["file"] for one in written_down()) if given.by_hand else JUDGES
+    chosen, own = given.file or list(every), {}
     for name in chosen:
         path = ROOT / "audioplane" / name
         verdict = judge(path, path.read_text(encoding="utf-8"))
@@ -180,13 +216,11 @@ def main() -> None:
             sys.exit(f"the tests of {name} fail without any change: {JUDGES[name]}\n{verdict.said}")
         own[path] = verdict.seconds
         print(json.dumps({"file": name, "tests": round(verdict.seconds, 1)}), flush=True)
-    every, left = candidates(chosen, given.seed), 60 * given.minutes
-    for mutation in every:
+    left = 60 * given.minutes
+    for path, after in by_hand(chosen) if given.by_hand else found(chosen, given.seed):
         if left < 0:
             break
-        path = Path(mutation.module_path)
         before = path.read_text(encoding="utf-8")
-        after = mutated(mutation, before)
         pairs = enumerate(zip(before.splitlines(), after.splitlines(), strict=False), 1)
         change = next((f"{line}: {a.strip()}  ->  {b.strip()}" for line, (a, b) in pairs if a != b), "")
         if change:
@@ -196,7 +230,7 @@ def main() -> None:
             counts[outcome] += 1
             print(json.dumps({"file": where, "outcome": outcome, "change": change}), flush=True)
     tried, noticed = counts.total(), counts["noticed"]
-    print(f"{tried} of {len(every)} mutants tried, {noticed} noticed ({100 * noticed / max(tried, 1):.0f} %)")
+    print(f"{tried} mutants tried, {noticed} noticed ({100 * noticed / max(tried, 1):.0f} %)")
 
 
 if __name__ == "__main__":

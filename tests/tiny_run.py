@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
+
 import torch
 
 from audioplane import registry
@@ -9,6 +12,7 @@ from audioplane.config import Config, preset
 from audioplane.training.checkpoint import CLOUD
 from audioplane.training.report import Report
 from audioplane.training.trainer import Trainer
+from tests.tiny_subject import TinySubject
 
 SHARED = (
     "audio.mel_bands=16",
@@ -79,6 +83,18 @@ def every_variant() -> list[tuple[str, ...]]:
 
 
 TINY = tiny()
+
+
+@cache
+def _trained(variant: tuple[str, ...]) -> Trainer:
+    trainer = Trainer(tiny(*variant), TinySubject())
+    trainer.run()
+    return trainer
+
+
+def trained(*variant: str) -> Trainer:
+    """The finished run of (method, *settings), made once a process: a copy, which a test may change as it likes."""
+    return deepcopy(_trained(variant))
 
 
 class Keeper:

@@ -27,6 +27,8 @@ def speech_steps(samples: NDArray[np.float32], count: int, before: int = 0) -> N
     Returns:
         (count,).
     """
+    if count == 0:
+        return np.zeros(0, bool)
     power = np.zeros(count)
     for first in range(0, count, PIECE):  # hours of squares would be large
         steps = min(PIECE, count - first)

@@ -57,7 +57,7 @@ def whisper_mel(samples: NDArray[np.float32], bands: int = 80) -> NDArray[np.flo
         (n // 160, bands); step i is centred at sample 160 i. Logarithms to base 10, at most 8 below the largest of the
         recording, plus 4, over 4.
     """
-    samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
+    samples = np.pad(np.asarray(samples, np.float32), (0, max(0, WINDOW - len(samples))))
     log = torch.empty(len(samples) // HOP, bands)
     for start in range(0, len(log), MEL_PIECE):
         log[start : start + MEL_PIECE] = _log_mel(samples, bands, start, min(start + MEL_PIECE, len(log)))

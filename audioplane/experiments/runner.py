@@ -45,7 +45,7 @@ def reproduce(
     Args:
         names: of tables. preset: smoke, demo or paper. seeds: of each cell, 0 to seeds - 1; 0 for each table's own
             number.
-        workers: runs beside each other; None: one a core, or one where there is a GPU.
+        workers: runs beside each other; None: one a core, or one where there is a GPU; 0: in this process.
         subject: a prepared video in the place of the embedded speakers.
         fresh: train and judge again what has a record.
         films: a folder NAME/A.mp4, NAME/B.mp4 of other methods' films (Audio-Plane, Table V).

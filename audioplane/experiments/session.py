@@ -87,7 +87,12 @@ def trained_all(subject: Subject, configs: Sequence[Config]) -> list[Path]:
     """`trained` of several configs: what is missing is trained side by side, a run a core."""
     from audioplane.experiments import workers
 
-    return workers.train_all(subject, configs, quiet=is_quiet())
+    return workers.train_all(subject, configs, count=_workers(), quiet=is_quiet())
+
+
+def _workers() -> int | None:
+    """None: one a core. Under test, where notebooks run beside each other, a run takes less than a process's start."""
+    return 0 if is_quiet() else None
 
 
 def table(name: str, films: str | Path | None = None) -> Result:
@@ -98,7 +103,8 @@ def table(name: str, films: str | Path | None = None) -> Result:
     """
     from audioplane.experiments import runner
 
-    return runner.reproduce([name], preset(), films=Path(films) if films else None, quiet=is_quiet())[name]
+    shown = Path(films) if films else None
+    return runner.reproduce([name], preset(), workers=_workers(), films=shown, quiet=is_quiet())[name]
 
 
 def heads_of(name: str, rows: Sequence[str], column: str) -> tuple[Subject, dict[str, TalkingHead]]:

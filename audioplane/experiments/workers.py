@@ -17,12 +17,12 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from audioplane.errors import UserError
 from audioplane.experiments.records import Record
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from audioplane.subject import Subject
     from audioplane.training.report import Report
     from audioplane.training.trainer import Trainer
+
+T = TypeVar("T")
 
 EVERY = 0.5  # seconds between two notes of a worker, and between two looks at them
 RETRIES = 3  # how often Ray starts a job again whose worker was lost
@@ -56,6 +58,35 @@ class Pool(Protocol):
     def close(self) -> None:
         """Lets go of the workers."""
         ...
+
+
+class Here:
+    """This process: a job is done when it is given. For jobs that take less time than a process needs to start."""
+
+    def submit(self, job: Job, notes: Path) -> Future[Record]:
+        return _done(lambda: work(job, notes))
+
+    def train(self, subject: Subject, config: Config) -> Future[Path]:
+        """`Processes.train`, at once."""
+        return _done(lambda: _train(subject, config))
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _done(job: Callable[[], T]) -> Future[T]:
+    """The result of a job, or its error; torch has as many threads afterwards as before."""
+    import torch
+
+    future, threads = Future[Any](), torch.get_num_threads()
+    try:
+        future.set_result(job())
+    except Exception as error:
+        future.set_exception(error)
+    finally:
+        torch.set_num_threads(threads)
+    return future
 
 
 class Processes:
@@ -165,11 +196,14 @@ def open_pool(count: int | None, most: int, ray: str | None = None) -> Pool:
     """Workers for some jobs.
 
     Args:
-        count: of workers; None: one a core, or one where there is a GPU; Ray's own where it is asked. most: that there
-            is work for. ray: see `Ray`; None for processes of this machine.
+        count: of workers; None: one a core, or one where there is a GPU; Ray's own where it is asked. 0: no process
+            but this one.
+        most: that there is work for. ray: see `Ray`; None for processes of this machine.
     """
     if ray is not None:
         return Ray(ray, count)
+    if count == 0:
+        return Here()
     return Processes(min(count or default_workers(), most))
 
 
@@ -235,7 +269,8 @@ def train_all(subject: Subject, configs: Sequence[Config], count: int | None = N
     """Heads of one subject, several beside each other with a thread each; those that are there are found again.
 
     Args:
-        subject: to learn. configs: of the heads. count: of processes; None: `default_workers`. quiet: no progress.
+        subject: to learn. configs: of the heads. count: of processes; None: `default_workers`; 0: this one. quiet: no
+            progress.
 
     Returns:
         Their folders in the order of `configs`, as `run_cache.trained` gives them.
@@ -245,7 +280,7 @@ def train_all(subject: Subject, configs: Sequence[Config], count: int | None = N
     places = [place(subject.name, subject.digest, config) for config in configs]
     missing = {at: config for at, config in zip(places, configs, strict=True) if not (at / HEAD).is_file()}
     if missing:
-        pool = Processes(min(count or default_workers(), len(missing)))
+        pool = Here() if count == 0 else Processes(min(count or default_workers(), len(missing)))
         with closing(pool), tqdm(total=len(missing), unit="head", disable=quiet, leave=False) as bar:
             try:
                 for done in as_completed([pool.train(subject, config) for config in missing.values()]):

@@ -94,6 +94,7 @@ def timing_of_sound(audio: np.ndarray, seconds: float, rate: int = 16_000) -> Ti
     top = float(np.percentile(loudness, 95)) if len(audio) else 0.0
     voiced = loudness > max(0.05 * top, 1e-4)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], voiced, [False]]).astype(np.int8))) / TRACK_RATE
+    edges = np.minimum(edges, seconds)  # the last sample lies at the end, and a voice that goes on ends after it
     starts, ends = edges[::2], edges[1::2]
     # Silence at both ends goes beyond them, as in `find_pauses`.
     gaps = zip([-1.0, *ends], [*starts, seconds + 1.0], strict=True)

@@ -69,7 +69,12 @@ def capture_quality(weights: np.ndarray, landmarks: np.ndarray, seen: np.ndarray
     Args:
         weights: (T, 52) at 25 frames a second. landmarks: (T, 68, 2) of the same frames, NaN without a face.
         seen: (T,) bool, frames with a face.
+
+    Raises:
+        ValueError: no frame has one.
     """
+    if not np.any(seen):
+        raise ValueError(f"seen: expected a frame with a face, received {len(seen)} frames without")
     closed = weights[:, [blendshapes.index(name) for name in BLINKS]].mean(axis=1).astype(np.float64)
     closed[~seen] = np.nan
     shut_lids = -lid_opening(landmarks) / face_height(landmarks)

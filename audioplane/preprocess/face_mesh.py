@@ -119,7 +119,8 @@ def merged(boxes: np.ndarray, scores: np.ndarray, overlap: float = 0.3) -> list[
         low = np.maximum(best[:2] - best[2:4] / 2, rest[:, :2] - rest[:, 2:4] / 2)
         high = np.minimum(best[:2] + best[2:4] / 2, rest[:, :2] + rest[:, 2:4] / 2)
         shared = np.clip(high - low, 0, None).prod(1)
-        same = shared / (best[2:4].prod() + rest[:, 2:4].prod(1) - shared) > overlap
+        same = shared > overlap * np.maximum(best[2:4].prod() + rest[:, 2:4].prod(1) - shared, 0)
+        same[0] = True  # a box without area does not even overlap with itself
         weights = scores[order[same]]
         found.append(((rest[same] * weights[:, None]).sum(0) / weights.sum(), float(weights[0])))
         order = order[~same]

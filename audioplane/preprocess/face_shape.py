@@ -116,8 +116,13 @@ def mean_shape(points: np.ndarray) -> np.ndarray:
 
     Args:
         points: T x N x 3 pixels with depth, as a mesh gives them; frames with NaN are left out.
+
+    Raises:
+        ValueError: no frame has all points.
     """
     known = points[np.isfinite(points).all((1, 2))].astype(np.float64)
+    if not len(known):
+        raise ValueError(f"points: expected a frame in which all are known, received {len(points)} frames without")
     known = known[:: max(1, len(known) // 200)]
     shape = known[len(known) // 2]
     for _ in range(4):

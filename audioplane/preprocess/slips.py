@@ -162,13 +162,15 @@ def _where(steps: NDArray, opening: NDArray, later: NDArray, frame: int, before:
 
 
 def quietest(samples: NDArray[np.float32], frame: int) -> int:
-    """The quietest frame near one: a cut there is not heard."""
+    """The quietest frame near one: a cut there is not heard. The frame itself where there is no sound any more."""
     reach, size = round(QUIET * FPS), SAMPLE_RATE // FPS
     first = max(frame - reach, 1)
     own = samples[first * size : (frame + reach) * size]
     power = (own[: len(own) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
+    if not len(power):
+        return frame
     power = np.convolve(np.pad(power, 1, mode="edge"), np.ones(2), "valid")[: len(power)]  # both sides of its start
-    return first + int(power.argmin()) if len(power) else frame
+    return first + int(power.argmin())
 
 
 def shifts(found: Sequence[Slip], frames: int) -> list[tuple[int, float]]:

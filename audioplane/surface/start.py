@@ -79,16 +79,27 @@ def spread(surface: Surface, subject: Subject, frames: range, count: int, genera
     """`count` points of a surface, evenly apart, that look at least a little towards the frames' cameras."""
     view = mean_view(subject, frames)
     points, normals = _tried(surface, view, TRIED * count, generator)
-    places = points.double().numpy()
-    away, chosen, at = np.full(len(places), np.inf), np.empty(min(count, len(places)), int), 0
-    for n in range(len(chosen)):  # each the farthest from all before
-        chosen[n] = at
-        away = np.minimum(away, np.square(places - places[at]).sum(1))
-        at = int(away.argmax())
+    chosen = farthest(points.double().numpy(), count)
     points, normals = points[chosen], normals[chosen]
     colours, seen = _colours(points, normals, surface, subject, frames)
     facing = np.where(seen, normals.double().numpy() @ view, 0.0)
     return Spread(points, normals, torch.from_numpy(colours).float(), torch.from_numpy(facing).float())
+
+
+def farthest(places: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Indices of `count` of `places` (P, 3), or of all: the first, then each the farthest from all before it."""
+    columns = np.ascontiguousarray(places.T)
+    away, chosen, at = np.full(len(places), np.inf), np.empty(min(count, len(places)), np.int64), 0
+    square, term = np.empty_like(away), np.empty_like(away)
+    for n in range(len(chosen)):
+        chosen[n] = at
+        square.fill(0.0)
+        for column in columns:  # by hand: sums over rows of three cost ten times as much
+            np.subtract(column, column[at], out=term)
+            square += np.multiply(term, term, out=term)
+        np.minimum(away, square, out=away)
+        at = int(away.argmax())
+    return chosen
 
 
 def _tried(surface: Surface, view: NDArray, wanted: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -303,7 +303,8 @@ class Trainer:
 
         def choose(iteration: int) -> int:
             low, high = window((iteration - first) / at.stage.iterations)
-            within = frames[int(low * (len(frames) - 1)) : max(1, round(high * len(frames)))]
+            lowest = int(low * (len(frames) - 1))
+            within = frames[lowest : max(lowest + 1, round(high * len(frames)))]
             return int(within[seeds.draws(self.config.seed, seeds.FRAMES, iteration).integers(len(within))])
 
         return choose

@@ -105,9 +105,36 @@ def test_heads_of_one_subject_are_trained_side_by_side_and_found_again(folder: P
     assert (found[0] / run_cache.HEAD).read_bytes() == heads[0], "nothing is trained twice"
 
 
-def test_what_stops_a_training_beside_others_is_said(folder: Path) -> None:
+def test_in_this_process_a_head_is_the_same_and_torch_keeps_its_threads(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, heads = Subject.open(folder), []
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        heads.append((workers.train_all(subject, [TINY], 0, True)[0] / run_cache.HEAD).read_bytes())
+        assert torch.get_num_threads() == 2
+        monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "another"))
+        torch.set_num_threads(1)  # as a job has: a head's file names it
+        heads.append((run_cache.trained(subject, TINY) / run_cache.HEAD).read_bytes())
+    finally:
+        torch.set_num_threads(before)
+    assert heads[0] == heads[1]
+
+
+def test_jobs_in_this_process_make_records_and_tell_what_failed(folder: Path) -> None:
+    job = Job(Clip.of(folder), TINY)
+    wrong = replace(job, config=TINY.replace("schedule.size=4096"))
+    found, failed = runner.run_all({one.key: one for one in (job, wrong)}, workers=0, quiet=True)
+    assert found == {job.key: runs.find(job)}
+    assert failed.keys() == {wrong.key}
+    assert "far above the subject's" in failed[wrong.key]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_what_stops_a_training_beside_others_is_said(folder: Path, count: int) -> None:
     with pytest.raises(UserError, match="far above the subject's"):
-        workers.train_all(Subject.open(folder), [TINY.replace("schedule.size=4096")], quiet=True)
+        workers.train_all(Subject.open(folder), [TINY.replace("schedule.size=4096")], count=count, quiet=True)
 
 
 @needs_ray

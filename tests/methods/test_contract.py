@@ -30,7 +30,7 @@ from audioplane.subject import blendshapes
 from audioplane.training.checkpoint import CLOUD
 from audioplane.training.dataset import samples
 from audioplane.training.trainer import CHECKPOINT, Trainer
-from tests.tiny_run import Keeper, awaken, every_variant, same, state, tiny
+from tests.tiny_run import Keeper, awaken, every_variant, same, state, tiny, trained
 from tests.tiny_subject import TinySubject
 
 if TYPE_CHECKING:
@@ -38,9 +38,13 @@ if TYPE_CHECKING:
 
 EVERY = pytest.mark.parametrize("variant", every_variant(), ids=" ".join)
 METHODS = pytest.mark.parametrize("method", registry.names())
+OTHERS_ARE_SLOW = pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=[pytest.mark.slow] * (name != registry.DEFAULT)) for name in registry.names()]
+)
+DEFAULTS_AND_EXPRESSIONS = [one for one in every_variant() if not one[1:] or any("expression" in each for each in one)]
 
 
-def trained(variant: Sequence[str], folder: Path | None = None) -> Trainer:
+def trained_anew(variant: Sequence[str], folder: Path | None = None) -> Trainer:
     trainer = Trainer(tiny(*variant), TinySubject(), folder)
     trainer.run()
     return trainer
@@ -109,8 +113,7 @@ def weights_unused(trainer: Trainer) -> set[str]:
 
 @EVERY
 def test_folded_is_unfolded(variant: Sequence[str], tmp_path: Path) -> None:
-    trainer = Trainer(tiny(*variant), TinySubject())
-    trainer.run()
+    trainer = trained(*variant)
     awaken(trainer)
     TalkingHead.export(trainer, tmp_path / "head.safetensors")
     head = TalkingHead.load(tmp_path, sparse=False)
@@ -132,7 +135,7 @@ def test_folded_is_unfolded(variant: Sequence[str], tmp_path: Path) -> None:
 
 @EVERY
 def test_the_wiring_is_the_modulation(variant: Sequence[str]) -> None:
-    trainer = Trainer(tiny(*variant), TinySubject())
+    trainer = trained(*variant)
     for branch in trainer.method.each():
         if branch.static_features() is None:
             continue
@@ -156,7 +159,7 @@ def test_same_bytes_with_one_thread_or_two_and_after_a_stop(variant: Sequence[st
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            finals.append(state(trained(variant)))
+            finals.append(state(trained_anew(variant, tmp_path / "whole" if threads == 2 else None)))
     finally:
         torch.set_num_threads(before)
     cut = Trainer(config, TinySubject(), tmp_path / "cut", [Keeper(18)])
@@ -168,14 +171,13 @@ def test_same_bytes_with_one_thread_or_two_and_after_a_stop(variant: Sequence[st
     finals.append(state(resumed))
     assert same(finals[0], finals[1])
     assert same(finals[0], finals[2])
-    trained(variant, tmp_path / "whole")
     files = [(tmp_path / folder / CHECKPOINT).read_bytes() for folder in ("whole", "cut")]
     assert files[0] == files[1]
 
 
 @EVERY
 def test_only_the_rows_that_are_read_travel(variant: Sequence[str], tmp_path: Path) -> None:
-    trainer = trained(variant)
+    trainer = trained(*variant)
     TalkingHead.export(trainer, tmp_path / "head.safetensors")
     head, view = TalkingHead.load(tmp_path), trainer.cache.viewmats[3]
     again = TalkingHead.load(tmp_path, sparse=False)
@@ -194,7 +196,7 @@ def test_only_the_rows_that_are_read_travel(variant: Sequence[str], tmp_path: Pa
 @EVERY
 def test_an_expression_moves_what_takes_one(variant: Sequence[str], tmp_path: Path) -> None:
     """Of two expressions a head makes two clouds, and rests in its person's rest pose; without one nothing changes."""
-    trainer = trained(variant)
+    trainer = trained(*variant)
     awaken(trainer)
     head = TalkingHead.export(trainer, tmp_path / "head.safetensors")
     code, subject = head.extras["codes"][0], trainer.subject
@@ -222,7 +224,7 @@ def test_an_expression_moves_what_takes_one(variant: Sequence[str], tmp_path: Pa
     assert not np.array_equal(natural[0], natural[2])
 
 
-@EVERY
+@pytest.mark.parametrize("variant", DEFAULTS_AND_EXPRESSIONS, ids=" ".join)
 def test_a_subject_without_blendshapes_makes_a_head_that_speaks_with_still_eyes(
     variant: Sequence[str], tmp_path: Path
 ) -> None:
@@ -236,7 +238,7 @@ def test_a_subject_without_blendshapes_makes_a_head_that_speaks_with_still_eyes(
 
 
 def test_gaussians_that_rest_keep_their_mean_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trained((registry.DEFAULT,))
+    trainer = trained(registry.DEFAULT)
     awaken(trainer)
     head = TalkingHead.export(trainer, tmp_path / "head.safetensors")
     full = FoldedBranch(next(head.method.each()))
@@ -267,10 +269,10 @@ Trainer(tiny(*sys.argv[3:]), TinySubject(), sys.argv[2], [Slow()]).run()
 """
 
 
-@METHODS
+@OTHERS_ARE_SLOW  # `test_same_bytes_...` stops and resumes every method, in this process
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a POSIX signal")
 def test_killed_and_resumed_ends_in_the_same_bytes(method: str, tmp_path: Path, repository: Path) -> None:
-    whole = trained((method,), tmp_path / "whole")
+    whole = trained(method)
     command = [sys.executable, "-c", KILLED, str(repository), str(tmp_path / "cut"), method]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=repository) as process:
         assert process.stdout is not None
@@ -291,7 +293,7 @@ def test_the_browser_moves_what_python_moves(
     from audioplane.widgets import GaussianViewer
     from audioplane.widgets.bake import why_not
 
-    trainer = trained(variant)
+    trainer = trained(*variant)
     awaken(trainer)
     TalkingHead.export(trainer, tmp_path / "head.safetensors")
     head, voice = TalkingHead.load(tmp_path, sparse=False), TinySubject().audio[:16_000]

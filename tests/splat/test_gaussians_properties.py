@@ -21,11 +21,13 @@ from audioplane.splat.gaussians import (
     drawn,
     drawn_plain,
     from_parameters,
+    layered,
     morton_order,
     random_gaussians,
     splat,
 )
 from audioplane.splat.harmonics import evaluate
+from audioplane.splat.ply import upright
 from audioplane.splat.projection import Lens, project
 from audioplane.splat.tiles import intersect
 from audioplane.splat.toy_scene import RADIUS, look_from, psnr
@@ -110,10 +112,53 @@ def test_random_gaussians_are_gray_round_and_where_they_were_put(generator, coun
     assert made.means.data_ptr() != points.data_ptr()
     assert made.sh.shape == (count, (degree + 1) ** 2, 3)
     assert float(made.sh[:, 1:].abs().sum()) == 0
+    assert torch.equal(made.opacities, torch.full((count,), -1.0)), "a quarter opaque"
     ratio = made.scales.exp() / spacing
     assert 0.5 < float(ratio.min()) <= float(ratio.max()) < 2.0
     assert made.is_finite()
     assert float(made.quats.norm(dim=1).min()) > 0
+
+
+@few
+@given(torch_generators, counts, st.floats(0.2, 5))
+def test_normals_are_the_thinnest_axes_and_look_away_from_the_middle(generator, count, size):
+    made = cloud(generator, count, 0)
+    normals = made.normals()
+    sigma = reference.covariance(made.quats.double(), made.scales.double().exp())
+    thinnest = made.scales.double().exp().amin(dim=1).square()
+    torch.testing.assert_close(sigma @ normals.double()[..., None], (thinnest[:, None] * normals)[..., None])
+    torch.testing.assert_close(normals.norm(dim=1), torch.ones(count))
+    assert ((normals * made.means).sum(dim=1) >= 0).all()
+    other = Gaussians(made.means, -size * made.quats, made.scales, made.opacities, made.sh)
+    torch.testing.assert_close(other.normals(), normals)
+
+
+@few
+@given(torch_generators, counts, degrees)
+def test_half_a_turn_about_x_is_seen_the_same_by_a_camera_that_turns_too(generator, count, degree):
+    made = cloud(generator, count, degree)
+    turned, half = upright(made), torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    torch.testing.assert_close(turned.means, made.means @ half.T)
+    own, others = (reference.covariance(one.quats, one.scales.exp()) for one in (made, turned))
+    torch.testing.assert_close(others, half @ own @ half.T)
+    view = VIEW.clone()
+    view[:3, :3] = half
+    torch.testing.assert_close(turned.colors(view), made.colors(VIEW), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(upright(turned).sh, made.sh)
+
+
+@few
+@given(torch_generators, st.integers(1, 4))
+def test_layers_lie_on_each_other_whatever_is_behind(generator, count):
+    alphas = torch.rand(count, 3, 4, 1, generator=generator)
+    layers = [Picture(alpha * torch.rand(3, 4, 3, generator=generator), alpha, {}) for alpha in alphas]
+    whole = layered({str(k): layer for k, layer in enumerate(layers)})
+    behind = torch.rand(3, 4, 3, generator=generator)
+    expected = behind
+    for layer in reversed(layers):
+        expected = layer.over(expected)
+    torch.testing.assert_close(whole.over(behind), expected)
+    torch.testing.assert_close(1 - whole.alpha, (1 - alphas).prod(dim=0))
 
 
 # Colour
@@ -123,6 +168,7 @@ def test_random_gaussians_are_gray_round_and_where_they_were_put(generator, coun
 @given(torch_generators, counts)
 def test_degree_zero_looks_the_same_from_everywhere(generator, count):
     made = cloud(generator, count, 0)
+    made.sh *= 10  # some are darker than black
     view = torch.eye(4)
     view[:3, :3] = torch.from_numpy(rotation(np.random.default_rng(0)))
     torch.testing.assert_close(made.colors(view), made.colors(VIEW))

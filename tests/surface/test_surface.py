@@ -20,7 +20,7 @@ from audioplane.surface.fit import outside, pixels_of, read, turned_with, warped
 from audioplane.surface.hold import LARGEST, OUTSIDE, SMALLEST, THICKNESS, Holder, axes
 from audioplane.surface.landmarks import in_space
 from audioplane.surface.mean_head import mean_head
-from audioplane.surface.start import along, first_cloud, spacing, spread
+from audioplane.surface.start import along, farthest, first_cloud, spacing, spread
 from audioplane.training.dataset import head_box
 from tests.tiny_subject import TinySubject
 
@@ -193,6 +193,18 @@ def test_the_far_side_has_its_mirror_images_colours() -> None:
     assert torch.isfinite(known.colours).all()
     assert (known.facing[known.points[:, 2] > 0.03] == 0).all()
     assert (spacing(known.points) > 0).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 40, 60])
+def test_each_point_is_the_farthest_from_all_before_it(count: int) -> None:
+    places = np.random.default_rng(0).standard_normal((40, 3))
+    chosen = farthest(places, count)
+    assert len(chosen) == len(set(chosen.tolist())) == min(count, 40)
+    assert (chosen[:1] == 0).all()
+    for n in range(1, len(chosen)):
+        away = np.linalg.norm(places[:, None] - places[chosen[:n]], axis=2).min(axis=1)
+        assert away[chosen[n]] == pytest.approx(away.max())
+    assert len(farthest(places[:0], count)) == 0
 
 
 def test_quaternions_turn_the_third_axis() -> None:

@@ -76,9 +76,11 @@ class Scorer:
             frames: T pictures (H, W, 3) uint8 RGB, 25 a second. landmarks: (T, 68, 2) in their pixels.
 
         Returns:
-            (T - 4, D).
+            (T - 4, D); none of a clip that is shorter than a window.
         """
         tensors.check_default_dtype()
+        if len(landmarks) < FRAMES:
+            return np.empty((0, self.network.sizes.code), np.float32)
         count, codes, crops = len(landmarks), [], []
         if self.network.sizes is COMPACT:
             warps = mouth_warps(landmarks)
@@ -96,8 +98,14 @@ class Scorer:
 
     @torch.no_grad()
     def embed_audio(self, audio: NDArray[np.floating], count: int) -> NDArray[np.float32]:
-        """Codes (count, D) of the sounds of windows 0 to count - 1 of a voice (n,) at 16 kHz."""
+        """Codes (count, D) of the sounds of windows 0 to count - 1 of a voice (n,) at 16 kHz; none of a count below 1.
+
+        Raises:
+            UserError: the sound is shorter.
+        """
         tensors.check_default_dtype()
+        if count < 1:
+            return np.empty((0, self.network.sizes.code), np.float32)
         cepstra = mfcc(audio)
         missing = 4 * (count - 1) + COLUMNS - len(cepstra)
         if missing > 0:
