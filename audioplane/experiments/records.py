@@ -103,7 +103,8 @@ class Record:
         path = files.make_folder(folder) / f"{self.key}.json"
         whole = asdict(self)
         series = whole.pop("series")
-        lines = [f"  {json.dumps(name)}: {json.dumps(values, separators=(",", ":"))}" for name, values in series.items()]
+        packed = {name: json.dumps(values, separators=(",", ":")) for name, values in series.items()}
+        lines = [f"  {json.dumps(name)}: {values}" for name, values in packed.items()]
         head = json.dumps(whole, indent=1).removesuffix("\n}")
         files.write_text(path, f'{head},\n "series": {{\n' + ",\n".join(lines) + "\n }\n}\n")
         return path
