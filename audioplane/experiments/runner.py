@@ -86,7 +86,8 @@ def shelf(preset: str, method: str = registry.DEFAULT) -> Path:
     Raises:
         UserError: there is no clone, or it has none of the preset.
     """
-    return clone.folder("records", preset, *[method][: method != registry.DEFAULT])
+    parts = ("records", preset) if method == registry.DEFAULT else ("records", preset, method)
+    return clone.folder(*parts)
 
 
 def _result(
