@@ -84,6 +84,20 @@ def preload() -> None:
         *("preprocess.pipeline", "evaluation.user_study", "methods.audio_plane.model"),
     ):
         importlib.import_module(f"audioplane.{name}")
+    _stay_on_one_thread()
+
+
+_threads = 0  # that a child computes with; 0: as many as torch takes
+
+
+def _stay_on_one_thread() -> None:
+    """A child of a process whose OpenMP has started its threads waits for them for ever: this one starts none."""
+    global _threads
+    import torch
+
+    if not _threads:
+        _threads = torch.get_num_threads()
+        torch.set_num_threads(1)
 
 
 def state_of(folder: Path) -> dict[str, str]:
@@ -169,6 +183,10 @@ def _child(
 ) -> None:
     status = TRACEBACK
     try:
+        if _threads:
+            import torch
+
+            torch.set_num_threads(_threads)
         os.setsid()
         os.chdir(folder)
         os.environ.update(environment)
