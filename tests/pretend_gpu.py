@@ -306,6 +306,12 @@ def rasterization(
     **rest: Any,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """`gsplat.rasterization` of colours without packing, in two kernels: the projected means have a gradient."""
+    if means.dim() == 3:  # gsplat takes a batch of clouds, each with cameras of its own
+        each = zip(means, quats, scales, opacities, colors, viewmats, Ks, strict=True)
+        numbers = (width, height, near_plane, far_plane, radius_clip, eps2d, packed, tile_size)
+        outs, alphas, _ = zip(*(rasterization(*own, *numbers, **rest) for own in each), strict=True)
+        return torch.stack(outs), torch.stack(alphas), {}
+
     import numpy as np
 
     from audioplane.splat.compositing import composite

@@ -12,6 +12,7 @@ from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation.evaluate import Evaluation, Render, evaluate_all, spaced
 from audioplane.evaluation.protocols import DEFAULT, Protocol
 from audioplane.evaluation.resized import at_size_of
+from audioplane.inference import drawing
 from audioplane.metrics.mouth import MouthReader
 from audioplane.metrics.speed import Speed, measure
 from audioplane.training.conditions import driving_track
@@ -49,24 +50,38 @@ def evaluate_head(
         for each shift the summary and its series, as `evaluate.evaluate` gives them.
     """
     subject = at_size_of(head, subject)
-    renders = [renderer(head, subject, shift, protocol) for shift in shifts]
+    asked = subject.test if frames is None else frames
+    renders = [renderer(head, subject, shift, protocol, asked) for shift in shifts]
     return evaluate_all(subject, renders, frames, reader, protocol)
 
 
-def renderer(head: TalkingHead, subject: Subject, shift: float = 0.0, protocol: Protocol = DEFAULT) -> Render:
+def renderer(
+    head: TalkingHead,
+    subject: Subject,
+    shift: float = 0.0,
+    protocol: Protocol = DEFAULT,
+    ahead: Sequence[int] = (),
+) -> Render:
     """What draws frame t of a subject as the head speaks it, in its size: over the truth's torso, or the head's own.
 
-    A head that is driven by an expression is given the frame's own, as its pose.
+    A head that is driven by an expression is given the frame's own, as its pose. `ahead`: frames that will be asked
+    for, each once and about in order: a GPU draws them in batches.
     """
     codes, faces = codes_late(head, subject, shift), captured(head, subject)
     last = len(codes) - 1
 
-    def render(t: int) -> np.ndarray:
-        behind, at = None if protocol.pasted == "nothing" else subject.without_head(t), time_in_clip(subject, t)
+    def shot(t: int) -> drawing.Shot:
+        behind = still if protocol.pasted == "nothing" else subject.without_head(t)
         face = None if faces is None else faces[t]
-        return head.render(codes[min(t, last)], subject.viewmats[t], behind, subject.width, at, face)
+        return drawing.Shot(codes[min(t, last)], subject.viewmats[t], behind, time_in_clip(subject, t), face)
 
-    return render
+    def render(t: int) -> np.ndarray:
+        own = shot(t)
+        return head.render(own.code, own.view, own.behind, subject.width, own.time, own.face)
+
+    width, height, _ = drawing.camera(head, subject.width)
+    still = drawing.torso(head, 0, width, height)
+    return render if head.device.type == "cpu" else drawing.DrawnAhead(head, shot, ahead, subject.width)
 
 
 def codes_late(head: TalkingHead, subject: Subject, shift: float) -> Tensor:

@@ -50,7 +50,7 @@ def of_head(head: TalkingHead, subject: Subject, protocol: Protocol = DEFAULT, n
     """
     given, subject = subject, at_size_of(head, subject)
     (summary, _), (late, _) = evaluate_head(head, subject, (0.0, SHIFT), protocol=protocol)
-    draw = renderer(head, subject, protocol=protocol)
+    draw = renderer(head, subject, protocol=protocol, ahead=subject.test)
     found: dict[str, Any] = {
         "subject": subject.name,
         "size": [subject.width, subject.height],

@@ -254,7 +254,7 @@ def _sync(head: TalkingHead, subject: Subject) -> tuple[dict[str, Any], dict[str
     why = lip_sync.missing(subject.fps, len(subject.test))
     if why:
         return {"sync": f"missing: {why}"}, {}
-    found = lip_sync.of_subject(Scorer.built_in(), subject, {"head": renderer(head, subject)})
+    found = lip_sync.of_subject(Scorer.built_in(), subject, {"head": renderer(head, subject, ahead=subject.test)})
     measures: dict[str, Any] = {"sync": found.scorer, "sync_seconds": found.seconds}
     for prefix, clip in (("", "head"), ("true_", "truth"), ("unrelated_", f"head, {lip_sync.UNRELATED}")):
         score = found.scores[clip]

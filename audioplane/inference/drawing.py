@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from audioplane.inference import arguments, compositing
 from audioplane.inference.poses import back_and_forth
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Picture, splat
+from audioplane.splat.gaussians import Picture, splat, splat_batch
 
 if TYPE_CHECKING:
     from audioplane.inference.portrait import Portrait
@@ -85,7 +86,7 @@ def frame(
     view, K = view.to(head.device), K.to(head.device)
     try:
         layers = {n: splat(cloud, view, K, width, height) for n, cloud in head._deformed(condition).items()}
-        picture = next(iter(layers.values())) if len(layers) == 1 else head.method.compose(layers)
+        picture = _composed(head, layers)
     except ValueError as error:  # the rasterizer refuses NaN
         raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
     if behind is None:
@@ -94,12 +95,59 @@ def frame(
     return composited if restorer is None else restorer(host(composited), picture.alpha.cpu().numpy())
 
 
+def _composed(head: TalkingHead, layers: dict[str, Picture]) -> Picture:
+    return next(iter(layers.values())) if len(layers) == 1 else head.method.compose(layers)
+
+
 def _composited(picture: Picture, behind: np.ndarray) -> np.ndarray | Tensor:
     if picture.alpha.device.type == "cpu":
         return compositing.composite(picture.rgb.numpy(), picture.alpha.numpy(), behind)
     there = torch.from_numpy(behind)
     there = there.pin_memory() if picture.alpha.is_cuda else there
     return compositing.composite_plain(picture.rgb, picture.alpha, there.to(picture.alpha.device, non_blocking=True))
+
+
+def batch(head: TalkingHead, shots: Sequence[Shot], size: int, restorer: Restorer | None = None) -> np.ndarray:
+    """The pictures of several shots, drawn in one call on a GPU and waited for once: (B, H, W, 3) uint8."""
+    width, height, K = camera(head, size)
+    with torch.no_grad(), torch.autocast(head.device.type, enabled=False):
+        views = torch.from_numpy(np.stack([shot.view for shot in shots]).astype(np.float32)).to(head.device)
+        clouds = [head._deformed(head.condition(shot.code, shot.time, shot.face, shot.view)) for shot in shots]
+        layers = {
+            name: splat_batch([cloud[name] for cloud in clouds], views, K.to(head.device), width, height)
+            for name in clouds[0]
+        }
+        picture = _composed(head, layers)
+        behind = torch.from_numpy(np.stack([shot.behind for shot in shots]))
+        behind = behind.pin_memory() if picture.alpha.is_cuda else behind
+        behind = behind.to(picture.alpha.device, non_blocking=True)
+        pictures = host(compositing.composite_plain(picture.rgb, picture.alpha, behind))
+        if restorer is None:
+            return pictures
+        return np.stack([restorer(*pair) for pair in zip(pictures, picture.alpha.cpu().numpy(), strict=True)])
+
+
+class DrawnAhead:
+    """Frames that are asked for one by one, about in order, perhaps from several threads, and drawn in batches.
+
+    Args:
+        head: on a GPU. shot: of a frame's number. frames: that will be asked for. size: width in pixels.
+    """
+
+    def __init__(self, head: TalkingHead, shot: Callable[[int], Shot], frames: Sequence[int], size: int) -> None:
+        self.head, self.shot, self.frames, self.size = head, shot, list(frames), size
+        self.places = {t: k for k, t in enumerate(self.frames)}
+        self.ready: dict[int, np.ndarray] = {}
+        self.lock = threading.Lock()
+
+    def __call__(self, t: int) -> np.ndarray:
+        """Frame t: (H, W, 3) uint8."""
+        with self.lock:
+            if t not in self.ready:
+                at = self.places.get(t)
+                some = [t] if at is None else self.frames[at : at + BATCH]
+                self.ready |= zip(some, batch(self.head, [self.shot(k) for k in some], self.size), strict=True)
+            return self.ready.pop(t)
 
 
 def host(picture: np.ndarray | Tensor) -> np.ndarray:
@@ -133,19 +181,13 @@ def film(
             put_mark(image, stamp)
         return image
 
-    def drawn(k: int) -> np.ndarray | Tensor:
-        own = shot(k)
-        with torch.no_grad(), torch.autocast(head.device.type, enabled=False):
-            return frame(head, own.code, own.view, own.behind, size, own.time, own.face, restorer)
-
     if head.device.type == "cpu":
         draw = lambda k: finished(head.render(*_given(shot(k), size), restorer), k)  # noqa: E731
         yield from in_parallel(draw, range(count), torch.get_num_threads())
         return
     for start in range(0, count, BATCH):
         numbers = range(start, min(start + BATCH, count))
-        batch = host(torch.stack([torch.as_tensor(drawn(k)) for k in numbers]))
-        for k, image in zip(numbers, batch, strict=True):
+        for k, image in zip(numbers, batch(head, [shot(k) for k in numbers], size, restorer), strict=True):
             yield finished(image, k)
 
 

@@ -144,7 +144,8 @@ class Picture:
 
     Attributes:
         channels: (H, W, 3 or 4), premultiplied RGB and, where it was asked for, the dynamism map.
-        alpha: (H, W, 1). meta: of the rasterizer; empty for a picture of several layers.
+        alpha: (H, W, 1); of a batch, both begin with (B, ...).
+        meta: of the rasterizer; empty for a picture of several layers.
         offsets: Delta G that moved the cloud, (N, P), or None.
         layers: name -> picture, of one that lies several on each other.
     """
@@ -214,6 +215,32 @@ def splat(
         means, quats, scales, opacities, colors, viewmat[None], K[None], width, height, packed=False
     )
     return Picture(out[0], alpha[0], meta, offsets)
+
+
+def splat_batch(clouds: Sequence[Gaussians], viewmats: Tensor, K: Tensor, width: int, height: int) -> Picture:
+    """Renders clouds of one size, each for a camera of its own: in one call of gsplat's on a GPU.
+
+    Args:
+        clouds: B of them, of N Gaussians each. viewmats: (B, 4, 4). K: (3, 3) pixels.
+        width, height: pixels.
+
+    Returns:
+        channels (B, H, W, 3) and alpha (B, H, W, 1), as `splat` has them for each.
+    """
+    if K.device.type != "cpu":
+        return _in_one_call(clouds, viewmats, K, width, height)
+    alone = [splat(cloud, view, K, width, height) for cloud, view in zip(clouds, viewmats, strict=True)]
+    return Picture(torch.stack([one.channels for one in alone]), torch.stack([one.alpha for one in alone]), {})
+
+
+def _in_one_call(clouds: Sequence[Gaussians], viewmats: Tensor, K: Tensor, width: int, height: int) -> Picture:
+    parts = [drawn(cloud, view) for cloud, view in zip(clouds, viewmats, strict=True)]
+    means, quats, scales, opacities, colors = (torch.stack(part) for part in zip(*parts, strict=True))
+    cameras = K.expand(len(parts), 1, 3, 3)
+    out, alpha, meta = rasterization(
+        means, quats, scales, opacities, colors, viewmats[:, None], cameras, width, height, packed=False
+    )
+    return Picture(out[:, 0], alpha[:, 0], meta)
 
 
 def drawn(

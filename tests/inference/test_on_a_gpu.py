@@ -64,6 +64,11 @@ def test_a_head_is_evaluated_and_looked_at_on_a_gpu(tmp_path: Path) -> None:
             draw = heads.renderer(head, trainer.subject)  # type: ignore[arg-type]
             shown = np.stack([draw(3), draw(80)]).astype(int)  # what `evaluate` measures, from several threads
             found.append((values, clouds[1].pack().numpy(), shown // 4))
+            asked = range(60, 81)
+            draw = heads.renderer(head, trainer.subject, ahead=asked)  # type: ignore[arg-type]
+            ordered = [draw(t) for t in asked]
+            np.testing.assert_allclose(ordered[-1].astype(int), shown[1], atol=1)
+            np.testing.assert_allclose(draw(3).astype(int), shown[0], atol=1)  # one that it was not told of
     for mine, twin, most in zip(*found, (2e-2, 1e-4, 1.0), strict=True):
         np.testing.assert_allclose(mine, twin, atol=most, rtol=1e-3)
 

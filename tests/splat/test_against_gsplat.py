@@ -12,6 +12,8 @@ from gsplat.cuda._torch_impl import (
     _quat_scale_to_covar_preci,
 )
 
+from audioplane.splat import gaussians, rasterization
+from audioplane.splat.gaussians import random_gaussians, splat
 from tests.splat import freeze_goldens
 from tests.splat.scenes import NAMES, draw, scene
 
@@ -129,3 +131,101 @@ def test_pictures_and_gradients_equal_frozen_gsplat_output(kind, mode):
         prefix = f"{kind}/{mode}/"
         theirs = {name.removeprefix(prefix): goldens[name] for name in goldens.files if name.startswith(prefix)}
     assert_same_picture(freeze_goldens.results(freeze_goldens.golden_scene(kind), mode), theirs)
+
+
+# gsplat's own bookkeeping, with the plain twins of its kernels
+
+
+def _projection(means, covars, quats, scales, viewmats, Ks, width, height, packed=False, **given):
+    """`gsplat.fully_fused_projection` by its plain twin; packed as its CUDA kernel packs."""
+    covariances, _ = _quat_scale_to_covar_preci(quats, scales, True, False, triu=False)
+    antialiased = given["calc_compensations"]
+    radii, means2d, depths, conics, compensations = _fully_fused_projection(
+        means, covariances, viewmats, Ks, width, height, given["eps2d"], calc_compensations=antialiased
+    )
+    if not packed:
+        return radii, means2d, depths, conics, compensations
+    seen = (radii > 0).all(-1).reshape(-1)
+    camera, gaussian = (i.reshape(-1)[seen] for i in torch.meshgrid(*map(torch.arange, depths.shape), indexing="ij"))
+    flat = (t.flatten(0, 1)[seen] for t in (radii, means2d, depths, conics))
+    dims = None if compensations is None else compensations.flatten()[seen]
+    return torch.zeros_like(camera), camera, gaussian, *flat, dims
+
+
+def _tiles(means2d, radii, depths, size, width, height, packed=False, n_images=0, image_ids=None, **_):
+    if not packed:
+        return _isect_tiles(means2d, radii, depths, size, width, height)
+    lone = [
+        _isect_tiles(m[None, None], r[None, None], d[None, None], size, width, height)
+        for m, r, d in zip(means2d, radii, depths, strict=True)
+    ]
+    counts = torch.cat([tiles.reshape(-1) for tiles, _, _ in lone])
+    keys = torch.cat([ids for _, ids, _ in lone]) | (
+        image_ids.repeat_interleave(counts) << (32 + (width * height).bit_length())
+    )
+    order = keys.argsort(stable=True)
+    owner = torch.arange(len(counts), dtype=torch.int32).repeat_interleave(counts)
+    return counts, keys[order], owner[order]
+
+
+def _pixels(means2d, conics, colors, opacities, width, height, size, offsets, flatten_ids, **_):
+    images = offsets.shape[:-2]
+    return means2d.new_zeros(*images, height, width, colors.shape[-1]), means2d.new_zeros(*images, height, width, 1)
+
+
+@pytest.fixture
+def gsplat_on_the_cpu(monkeypatch):
+    """`gsplat.rasterization` itself, its CUDA kernels replaced by its own plain twins; pictures stay black."""
+    from gsplat import rendering
+
+    monkeypatch.setattr(rendering, "fully_fused_projection", _projection)
+    monkeypatch.setattr(rendering, "isect_tiles", _tiles)
+    monkeypatch.setattr(rendering, "isect_offset_encode", _isect_offset_encode)
+    monkeypatch.setattr(rendering, "rasterize_to_pixels", _pixels)
+    return rendering.rasterization
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("mode", ["RGB", "RGB+ED"])
+def test_meta_has_the_keys_shapes_and_types_of_gsplat(gsplat_on_the_cpu, packed, mode):
+    """On scenes of which every Gaussian is seen: those that are not, either lists or leaves out as it likes."""
+    s = scene(3, 20, (54, 40), 2, kind="cloud")
+    given = (s.means, s.quats, s.scales, s.opacities.new_full(s.opacities.shape, 0.99), s.colors, s.viewmats, s.Ks)
+    sizes = {"width": s.width, "height": s.height, "packed": packed, "render_mode": mode}
+    out, alphas, theirs = gsplat_on_the_cpu(*given, **sizes)
+    mine, my_alphas, meta = rasterization(*given, **sizes)
+    assert (mine.shape, my_alphas.shape) == (out.shape, alphas.shape)
+    assert meta.keys() == theirs.keys()
+    assert len(meta["depths"]) == len(theirs["depths"])
+    for name, value in theirs.items():
+        if not isinstance(value, torch.Tensor):
+            assert meta[name] == value, name
+            continue
+        assert meta[name].dtype == value.dtype, name
+        listed = name in ("isect_ids", "flatten_ids")  # ours leaves out tiles that an ellipse does not reach
+        assert meta[name].shape[listed:] == value.shape[listed:], name
+
+
+def test_a_batch_of_clouds_goes_into_one_call_of_gsplat(gsplat_on_the_cpu, monkeypatch):
+    """What `splat_batch` hands over is of the shapes that gsplat asks for, and what it gives back is unpacked right."""
+    clouds = [random_gaussians(torch.rand(30, 3), 0.05, 1, torch.Generator().manual_seed(k)) for k in range(3)]
+    views = torch.eye(4).repeat(3, 1, 1)
+    views[:, 2, 3] = torch.tensor([2.0, 3.0, 4.0])
+    K = torch.tensor([[40.0, 0, 20], [0, 40.0, 15], [0, 0, 1]])
+    alone = [splat(cloud, view, K, 40, 30) for cloud, view in zip(clouds, views, strict=True)]
+    calls = []
+
+    def watched(*args, **kwargs):
+        calls.append(gsplat_on_the_cpu(*args, **kwargs))
+        return calls[-1]
+
+    monkeypatch.setattr(gaussians, "rasterization", watched)
+    picture = gaussians._in_one_call(clouds, views, K, 40, 30)
+    assert len(calls) == 1
+    assert picture.channels.shape == (3, 30, 40, 3)
+    assert picture.alpha.shape == (3, 30, 40, 1)
+    for k, one in enumerate(alone):
+        seen = (one.meta["radii"][0] > 0).all(-1)
+        torch.testing.assert_close(
+            picture.meta["means2d"][k, 0][seen], one.meta["means2d"][0][seen], atol=2e-3, rtol=1e-5
+        )
