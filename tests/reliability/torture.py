@@ -131,13 +131,14 @@ def kills(work: Path, good: Path, every: int, only: str = "") -> Results:
             raise RuntimeError(f"the inputs of kills could not be made: {child.said()[1]}")
     for case in (case for case in kills.table() if only in case.name):
         alone: list[dict[str, str]] = []
-        for _ in range(2):  # the second tells how long it takes
+        whole = float("inf")
+        for _ in range(2):  # the faster one tells how long it takes: the other may have compiled, or waited for others
             shutil.rmtree(folder, ignore_errors=True)
             inputs.copy(good, case.needs, folder)
             began = time.monotonic()
             child = kills.start(case, folder, work / "log", {CACHE: str(folder / "cache")})
             status, _, _ = child.wait(kills.LONGEST)
-            whole = time.monotonic() - began
+            whole = min(whole, time.monotonic() - began)
             alone.append(kills.comparable(folder))
         if status:
             results.add(case.name, [f"crashes: left alone it ends in {status}: {child.said()[1][-200:]}"])
