@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audioplane.experiments.tables import Claim, Column, Row, Table
+from audioplane.experiments.tables import OLDER_FEATURES, Claim, Column, Row, Table
 from audioplane.metrics import registry
 
 TRI_PLANE = ("method.field=tri_plane", "method.saliency=false")
@@ -114,6 +114,7 @@ def _table3() -> Table:
         (Column("test set B", "beth"),),
         PICTURES,
         claims,
+        settings=OLDER_FEATURES,
     )
 
 
@@ -300,6 +301,7 @@ def _why_so_level() -> Table:
         ("mouth_psnr", "lip_error", "rest_motion", "head_psnr", "opening_correlation", "opening_amplitude", "lse_c"),
         claims,
         seeds=5,
+        settings=OLDER_FEATURES,
         sizes={"demo": ((24.0, 96, 6.0), SMALL)},
         is_study=True,
     )

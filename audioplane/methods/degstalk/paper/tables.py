@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audioplane.experiments.tables import Claim, Column, Row, Table
+from audioplane.experiments.tables import OLDER_FEATURES, Claim, Column, Row, Table
 from audioplane.methods.degstalk.config import DEGSTalkConfig
 
 PICTURES = ("head_psnr", "head_ssim", "lpips", "mouth_psnr", "lip_error", "opening_correlation", "opening_amplitude")
@@ -51,7 +51,8 @@ def _table2() -> Table:
 
 
 def _table(name: str, number: str, title: str, data: str, rows: tuple[Row, ...], claims: tuple[Claim, ...]) -> Table:
-    return Table(name, number, title, data, rows, (CLIP,), PICTURES, claims, DEGSTalkConfig.NAME)
+    method = DEGSTalkConfig.NAME
+    return Table(name, number, title, data, rows, (CLIP,), PICTURES, claims, method, settings=OLDER_FEATURES)
 
 
 TABLES = {table.name: table for table in (_table1(), _table2())}
