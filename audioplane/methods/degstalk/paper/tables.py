@@ -10,6 +10,8 @@ FULL, FAIR = "w E, F, R, H", "DEGSTalk, eyes and brows alone"
 AFTER = ("method.embedding_place=after",)
 """As the authors' code has it; the paper's Eq. 5 puts z beside the position."""
 FULL_AFTER, FAIR_AFTER = (f"{name}; z after the planes" for name in (FULL, FAIR))
+FAIR_ROWS = (FAIR, FAIR_AFTER)
+"""Told what TalkingGaussian is told."""
 CLIP = Column("long hair", "elise")
 MEASURES = (("PSNR", "head_psnr", "psnr"), ("lips", "lip_error", ""))
 UPPER = ("method.coefficients=upper", "schedule.foreign_expression=0.25")
