@@ -332,8 +332,10 @@ def test_shared_cells_are_one_run():
 
 
 def test_a_row_differs_from_the_preset_only_in_what_it_names():
-    base = json.loads(preset("demo").replace(*BASE, *methods.spec(methods.DEFAULT).in_tables).to_json())
-    for (row, _, _), job in jobs(find("table3"), "demo", 1).items():
+    table = find("table3")
+    own = (*BASE, *table.settings, *methods.spec(methods.DEFAULT).in_tables)
+    base = json.loads(preset("demo").replace(*own).to_json())
+    for (row, _, _), job in jobs(table, "demo", 1).items():
         config = json.loads(job.config.to_json())
         changed = {
             key

@@ -25,6 +25,7 @@ from audioplane.splat.gaussians import (
     morton_order,
     random_gaussians,
     splat,
+    splat_batch,
 )
 from audioplane.splat.harmonics import evaluate
 from audioplane.splat.ply import upright
@@ -88,6 +89,24 @@ def test_morton_order_is_a_permutation_that_keeps_neighbours(generator, count):
     half = (points[order] >= 0.5).int()
     octant = half[:, 0] + 2 * half[:, 1] + 4 * half[:, 2]
     assert bool((octant.diff() >= 0).all()), "octants come one after the other, z outermost"
+    beyond = 4.0 * points - 1.5
+    assert torch.equal(morton_order(beyond), morton_order(beyond.clamp(0.0, 1.0))), "what lies outside is at the edge"
+
+
+@fewer
+@given(torch_generators, counts, st.integers(1, 4), st.integers(0, 2))
+def test_a_batch_of_pictures_is_each_alone(generator, count, batch, degree):
+    clouds = [
+        random_gaussians(torch.rand(count, 3, generator=generator), 0.05, degree, generator) for _ in range(batch)
+    ]
+    views = torch.eye(4).repeat(batch, 1, 1)
+    views[:, 2, 3] = 2.0 + torch.rand(batch, generator=generator)
+    K = torch.tensor([[30.0, 0, 12], [0, 30.0, 10], [0, 0, 1]])
+    together = splat_batch(clouds, views, K, 24, 20)
+    for k in range(batch):
+        alone = splat(clouds[k], views[k], K, 24, 20)
+        assert torch.equal(together.channels[k], alone.channels)
+        assert torch.equal(together.alpha[k], alone.alpha)
 
 
 @few

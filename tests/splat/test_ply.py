@@ -102,6 +102,9 @@ def test_text_is_read(tmp_path: Path) -> None:
     lines = [" ".join(repr(float(own[name][k])) for name in NEEDED) for k in range(5)]
     (tmp_path / "a.ply").write_text("\n".join([*header, *lines, ""]))
     assert same(load_ply(tmp_path / "a.ply"), own)
+    cameras = ["element camera 2", "property float yaw"]
+    (tmp_path / "c.ply").write_text("\n".join([*header[:2], *cameras, *header[2:], "0.5", "0.25", *lines, ""]))
+    assert same(load_ply(tmp_path / "c.ply"), own)
     (tmp_path / "b.ply").write_text("\n".join([*header, *lines[:3], ""]))
     with pytest.raises(UserError, match="cut short"):
         load_ply(tmp_path / "b.ply")

@@ -11,7 +11,8 @@ import torch
 from audioplane import splat
 from audioplane.runtime import threads
 from audioplane.splat import rasterization
-from audioplane.splat.strategies import DefaultStrategy, MCMCStrategy
+from audioplane.splat.gaussians import as_parameters, random_gaussians
+from audioplane.splat.strategies import CappedStrategy, DefaultStrategy, MCMCStrategy
 from tests.splat.scenes import NAMES, draw, scene
 
 
@@ -240,6 +241,31 @@ def test_gsplat_default_strategy_runs(packed):
 def test_gsplat_mcmc_strategy_runs(packed):
     strategy = MCMCStrategy(cap_max=64, refine_start_iter=1, refine_every=2, min_opacity=0.01)
     assert len(train(strategy, packed)["means"]) == 64
+
+
+@pytest.mark.parametrize("room", [0, 1, 4])
+def test_the_capped_strategy_grows_those_with_the_largest_gradients_up_to_its_cap(room):
+    count, g = 12, torch.Generator().manual_seed(3)
+    cloud = as_parameters(random_gaussians(torch.rand(count, 3, generator=g), 1e-4, 0, g))
+    optimizers = {name: torch.optim.Adam([value], lr=1e-3) for name, value in cloud.items()}
+    strategy = CappedStrategy(cap=count + room, grow_grad2d=1e-9)
+    state = strategy.initialize_state(scene_scale=1.0)
+    pulled = torch.randperm(count, generator=g).float() + 1.0
+    state |= {"grad2d": pulled, "count": torch.ones(count)}
+    before = cloud["means"].detach().clone()
+    strategy._grow_gs(cloud, optimizers, state, 1)
+    assert len(cloud["means"]) == count + room
+    strongest = before[pulled.argsort(descending=True)[:room]]
+    assert sorted(cloud["means"][count:].tolist()) == sorted(strongest.tolist()), (
+        "small ones are doubled where they are"
+    )
+    assert strategy.grow_grad2d == 1e-9
+
+
+def test_the_capped_strategy_resets_opacities_to_twice_what_is_pruned():
+    strategy = CappedStrategy(refine_start_iter=100, reset_every=7, prune_opa=0.1)
+    faded = torch.sigmoid(train(strategy, False)["opacities"].detach())  # at its last step
+    assert 0.19 < float(faded.max()) < 0.21
 
 
 def test_relocation_keeps_what_a_ray_sees():
