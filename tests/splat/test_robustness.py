@@ -243,6 +243,20 @@ def test_gsplat_mcmc_strategy_runs(packed):
     assert len(train(strategy, packed)["means"]) == 64
 
 
+def test_one_quaternion_of_length_zero_is_refused():
+    s = scene(1, 6, (20, 20), 1)
+    turned = s.quats.clone()
+    turned[2] = 0.0
+    with pytest.raises(ValueError, match="quats"):
+        rasterization(s.means, turned, s.scales, s.opacities, s.colors, s.viewmats, s.Ks, 20, 20)
+
+
+def test_meta_names_the_tile_size_that_was_asked_for():
+    s = scene(1, 6, (20, 20), 1)
+    given = (s.means, s.quats, s.scales, s.opacities, s.colors, s.viewmats, s.Ks, 20, 20)
+    assert rasterization(*given, tile_size=1000)[2]["tile_size"] == 1000
+
+
 @pytest.mark.parametrize("room", [0, 1, 4])
 def test_the_capped_strategy_grows_those_with_the_largest_gradients_up_to_its_cap(room):
     count, g = 12, torch.Generator().manual_seed(3)

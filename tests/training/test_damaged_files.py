@@ -69,6 +69,7 @@ def shorter(tensor: Tensor) -> Tensor:
         ("cloud-head-quats/branches.head.params.quats/exp_avg", lambda t: t[:, :1].clone()),
         ("exp_avg_sq", lambda t: t.double()),
         ("/step", lambda t: t * float("nan")),
+        ("/step", lambda t: t + 0.5),
         ("model/branches.head.params.opacities", shorter),
         ("params.means", lambda t: t * float("inf")),
     ],

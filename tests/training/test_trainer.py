@@ -10,13 +10,13 @@ from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.losses.terms import similarity_by_convolution
 from audioplane.methods.base import Method
-from audioplane.methods.types import Condition, Sample
+from audioplane.methods.types import Condition, Position, Sample, Stage
 from audioplane.splat.gaussians import Box, Picture, random_gaussians
 from audioplane.training import checkpoint
 from audioplane.training.dataset import samples
 from audioplane.training.report import Report
 from audioplane.training.trainer import CHECKPOINT, Trainer
-from tests.tiny_run import TINY, Keeper, same, state
+from tests.tiny_run import TINY, Keeper, same, state, tiny
 from tests.tiny_subject import TinySubject
 
 
@@ -232,3 +232,19 @@ def test_box_holds_the_head() -> None:
     assert points.shape == (50, 3)
     assert (points - torch.tensor(center)).norm(dim=1).max() < 1.8 * half
     assert (points[:, :2] - torch.tensor(center[:2])).norm(dim=1).max() < 1.2 * half
+
+
+@pytest.mark.parametrize("arrays", [(), ("sh0",), ("means", "opacities")])
+@pytest.mark.parametrize("branches", [(), ("face",)])
+def test_a_stage_moves_what_it_names_of_the_clouds(arrays: tuple[str, ...], branches: tuple[str, ...]) -> None:
+    trainer = Trainer(tiny("talking_gaussian"), TinySubject())
+    clouds = {name: branch.params for name, branch in trainer.method.named()}
+    before = {name: {own: p.detach().clone() for own, p in params.items()} for name, params in clouds.items()}
+    for param in trainer.method.parameters():
+        param.grad = torch.ones_like(param)
+    trainer.optimizers.step(Position(Stage("one", 4, branches=branches, arrays=arrays), 0))
+    moved = {
+        (name, own) for name, params in clouds.items() for own in params if (params[own] != before[name][own]).any()
+    }
+    named = set(arrays) or set(clouds["face"])
+    assert moved == {(name, own) for name in branches or clouds for own in clouds[name] if own in named}
