@@ -49,7 +49,7 @@ JUDGES = {
     "splat/ply.py": "splat/test_ply.py splat/test_gaussians.py splat/test_gaussians_properties.py",
     "splat/reference.py": "splat/test_gaussians_properties.py splat/test_rasterization.py",
     "splat/strategies.py": "splat/test_robustness.py -k 'strategy or relocation'",
-    "training/checkpoint.py": "training/test_checkpoint.py training/test_damaged_files.py training/test_data_properties.py",
+    "training/checkpoint.py": "training/test_data_properties.py training/test_damaged_files.py",
     "training/dataset.py": "training/test_data_properties.py",
     "training/densify.py": "training/test_data_properties.py training/test_densify.py",
     "training/optimizers.py": "training/test_rates_properties.py training/test_trainer.py",
