@@ -366,7 +366,9 @@ def drop_progress(content: Any) -> None:
 
 
 def _is_progress(output: Any) -> bool:
-    return output.get("name") == "stderr" and re.search(r"\d+%\|", output.get("text", "")) is not None
+    shown = output.get("data", {}).get("text/plain", "") if output.output_type == "display_data" else ""
+    text = output.get("text", "") if output.get("name") == "stderr" else shown  # a bar in a terminal, or a widget's
+    return re.search(r"\d+%\|", text) is not None
 
 
 def _position(content: Any, cell_index: int) -> int:
