@@ -105,8 +105,8 @@ class Record:
         series = whole.pop("series")
         packed = {name: json.dumps(values, separators=(",", ":")) for name, values in series.items()}
         lines = [f"  {json.dumps(name)}: {values}" for name, values in packed.items()]
-        head = json.dumps(whole, indent=1).removesuffix("\n}")
-        files.write_text(path, f'{head},\n "series": {{\n' + ",\n".join(lines) + "\n }\n}\n")
+        head = [f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in whole.items()]
+        files.write_text(path, "{\n" + "".join(head) + ' "series": {\n' + ",\n".join(lines) + "\n }\n}\n")
         return path
 
     @staticmethod
