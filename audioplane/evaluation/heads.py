@@ -71,7 +71,7 @@ def renderer(
     last = len(codes) - 1
 
     def shot(t: int) -> drawing.Shot:
-        behind = still if protocol.pasted == "nothing" else subject.without_head(t)
+        behind = subject.without_head(t) if still is None else still
         face = None if faces is None else faces[t]
         return drawing.Shot(codes[min(t, last)], subject.viewmats[t], behind, time_in_clip(subject, t), face)
 
@@ -80,7 +80,7 @@ def renderer(
         return head.render(own.code, own.view, own.behind, subject.width, own.time, own.face)
 
     width, height, _ = drawing.camera(head, subject.width)
-    still = drawing.torso(head, 0, width, height)
+    still = drawing.torso(head, 0, width, height) if protocol.pasted == "nothing" else None
     return render if head.device.type == "cpu" else drawing.DrawnAhead(head, shot, ahead, subject.width)
 
 
