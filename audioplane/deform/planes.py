@@ -109,14 +109,22 @@ def sample(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndar
 def sample_dense(points: Tensor, planes: Tensor, lines: Tensor | None, layout: np.ndarray) -> Tensor:
     """`sample` by `grid_sample`: the slow twin, any device, float32 or float64."""
     at, parts = 2.0 * points - 1.0, []
-    for size, plane, line, i, j, k in layout.tolist():
+    own_planes = _cut(planes, layout[:, 0] ** 2)
+    own_lines = None if lines is None else _cut(lines, layout[:, 0])
+    for n, (size, _, _, i, j, k) in enumerate(layout.tolist()):
         grid = torch.stack([at[:, i], at[:, j]], dim=-1)
-        value = _grid_sample(planes[plane : plane + size * size].view(size, size, -1), grid)
-        if lines is not None:
+        value = _grid_sample(own_planes[n].view(size, size, -1), grid)
+        if own_lines is not None:
             along = torch.stack([torch.zeros_like(at[:, k]), at[:, k]], dim=-1)
-            value = value * _grid_sample(lines[line : line + size].view(size, 1, -1), along)
+            value = value * _grid_sample(own_lines[n].view(size, 1, -1), along)
         parts.append(value)
     return torch.cat(parts, dim=1)
+
+
+def _cut(table: Tensor, counts: np.ndarray) -> tuple[Tensor, ...]:
+    """Each set's rows of a table, and what is left of it: in one operation, since the gradient of each slice would be a
+    whole table of zeros."""
+    return table.split([*counts.tolist(), len(table) - int(counts.sum())])
 
 
 def _grid_sample(table: Tensor, grid: Tensor) -> Tensor:

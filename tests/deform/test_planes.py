@@ -43,6 +43,19 @@ def test_both_twins_are_the_loops() -> None:
         np.testing.assert_allclose(got.detach().numpy(), expected, atol=2e-6)
 
 
+def test_the_plain_twins_gradient_is_written_once() -> None:
+    """A gradient of each of the sets' slices would be a whole table, mostly zeros: megabytes each, at every step."""
+    planes, points = make(), some_points(12)
+    nodes, names = [sample_dense(points, planes.planes, planes.lines, planes.layout).grad_fn], []
+    while nodes:
+        node = nodes.pop()
+        if node is not None:
+            names.append(node.name())
+            nodes += [after for after, _ in node.next_functions]
+    assert not any(name.startswith("SliceBackward") for name in names)
+    assert any(name.startswith("SplitWithSizes") for name in names)
+
+
 @pytest.mark.parametrize("has_lines", [True, False])
 @pytest.mark.parametrize("features", [8, 16, 24])
 def test_gradients_are_the_twins(features: int, has_lines: bool) -> None:
