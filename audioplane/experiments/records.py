@@ -2,26 +2,31 @@
 
 `identity` names the question (what was learnt, how, and on what it was judged); `key` names the answer: the question
 and the version of the code that answered it. Live records lie in the user's cache, those of larger runs in the clone's
-`records/` folder.
+`records/` folder, there compressed by gzip (`zcat` shows one).
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import math
 import platform
 import time
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from audioplane.config import Config
 from audioplane.errors import UserError
-from audioplane.runtime import documents, files
+from audioplane.runtime import documents, files, limits
 
 DIGITS = 5  # significant, of what is kept a frame
+ENDING, PACKED = ".json", ".json.gz"
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,9 @@ class _Measures:
 
 @dataclass(frozen=True)
 class _Needed:
-    """What tables and estimates read inside of a record's parts."""
+    """What tables and estimates read inside of a record's parts; a key is part of a file's name."""
 
+    key: Annotated[str, Meta(pattern=r"^[\w-]{1,64}$")]
     config: _Settings
     clip: _Clip
     seconds: _Seconds
@@ -98,26 +104,31 @@ class Record:
     measures: dict[str, Any]
     series: dict[str, list[float | None]]
 
-    def save(self, folder: Path) -> Path:
-        """Writes `KEY.json`; there is never half of one."""
-        path = files.make_folder(folder) / f"{self.key}.json"
+    def save(self, folder: Path, packed: bool = False) -> Path:
+        """Writes `KEY.json`, or `KEY.json.gz` where `packed`; there is never half of one."""
         whole = asdict(self)
         series = whole.pop("series")
-        packed = {name: json.dumps(values, separators=(",", ":")) for name, values in series.items()}
-        lines = [f"  {json.dumps(name)}: {values}" for name, values in packed.items()]
+        lines = [f"  {json.dumps(name)}: {json.dumps(v, separators=(',', ':'))}" for name, v in series.items()]
         head = [f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in whole.items()]
-        files.write_text(path, "{\n" + "".join(head) + ' "series": {\n' + ",\n".join(lines) + "\n }\n}\n")
+        text = "{\n" + "".join(head) + ' "series": {\n' + ",\n".join(lines) + "\n }\n}\n"
+        path = files.make_folder(folder) / (self.key + (PACKED if packed else ENDING))
+        if packed:
+            files.write_bytes(path, gzip.compress(text.encode(), mtime=0))
+        else:
+            files.write_text(path, text)
         return path
 
     @staticmethod
     def load(path: Path) -> Record:
-        """Reads a record.
+        """Reads a record, compressed if the file's name says so.
 
         Raises:
             ValueError: the file is no record of this version.
         """
         try:
-            values = documents.read(path, dict[str, Any], "remove it: it is made again")
+            data = documents.read_bytes(path)
+            text = _unpacked(data, path) if path.name.endswith(PACKED) else data
+            values = documents.parse(text, dict[str, Any], str(path), "remove it: it is made again")
             unknown = values.keys() - Record.__dataclass_fields__.keys()
             if unknown:
                 raise UserError(f"{path} holds {sorted(unknown)[0][:60]!r}, which no record has")
@@ -142,13 +153,28 @@ def identity(config: Config, clip: dict[str, Any], driven: dict[str, Any] | None
     return name(json.loads(config.to_json()), clip, driven)
 
 
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """What gzip has compressed, up to the size that a JSON file may have."""
+    largest = limits.count("json_bytes")
+    unpacking = zlib.decompressobj(wbits=31)  # with gzip's own header
+    try:
+        text = unpacking.decompress(data, largest)
+    except zlib.error as error:
+        raise UserError(f"{path} is damaged ({error})") from error
+    if unpacking.unconsumed_tail:
+        raise limits.exceeded(f"{path} unpacks to more than {largest} bytes", "json_bytes")
+    if not unpacking.eof:
+        raise UserError(f"{path} is damaged (its end is missing)")
+    return text
+
+
 def read_all(folder: Path) -> dict[str, Record]:
     """The records of a folder by identity; files of other versions are passed over.
 
     A setting that was added since has its default in an older record: the question stays the same.
     """
     found: dict[str, Record] = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted([*folder.glob(f"*{ENDING}"), *folder.glob(f"*{PACKED}")]):
         try:
             record = Record.load(path)
         except ValueError:

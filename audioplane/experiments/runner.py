@@ -262,12 +262,14 @@ class _Progress:
 
 
 def keep(results: Iterable[Result], folder: Path) -> int:
-    """Copies the records behind some tables into a folder, such as the clone's `records/demo`; returns how many."""
+    """Packs the records behind some tables into a folder, such as the clone's `records/demo`; returns how many."""
     kept = {record.key: record for result in results for record in result.records}
     known = recording.read_all(folder) if folder.is_dir() else {}
     for record in kept.values():
         older = known.get(record.identity)
-        record.save(folder)
-        if older is not None and older.key != record.key:
-            (folder / f"{older.key}.json").unlink()
+        kept_as = record.save(folder, packed=True)
+        for key in {record.key, older.key} if older is not None else ():
+            for path in (folder / f"{key}{recording.ENDING}", folder / f"{key}{recording.PACKED}"):
+                if path != kept_as:
+                    path.unlink(missing_ok=True)
     return len(kept)

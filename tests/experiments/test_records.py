@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -34,7 +35,7 @@ CHANGES: dict[str, Any] = {
     "clip": None,
     "measures": {"protocol": 3},
     "series": {"psnr": ["x"]},
-    "key": 7,
+    "key": "../outside",
     "unknown": 1,
 }
 
@@ -45,6 +46,32 @@ def test_a_record_comes_back(whole: dict[str, Any], tmp_path: Path) -> None:
     assert found.seed == 0
     found.save(tmp_path / "again")
     assert Record.load(tmp_path / "again" / f"{found.key}.json") == found
+    packed = found.save(tmp_path / "again", packed=True)
+    assert packed.name == f"{found.key}.json.gz"
+    assert Record.load(packed) == found
+    assert packed.stat().st_size < (tmp_path / "again" / f"{found.key}.json").stat().st_size
+    before = packed.read_bytes()
+    assert found.save(tmp_path / "again", packed=True).read_bytes() == before, "no time or name is in it"
+
+
+def test_damaged_packed_records_are_passed_over(
+    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    good = gzip.compress(json.dumps(whole).encode())
+    texts = {"no gzip": b"{}", "empty": b"", "half": good[: len(good) // 2], "no end": good[:-4], "JSON": good[:-1] + b"x"}
+    for name, data in texts.items():
+        path = folder / f"{name}.json.gz"
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="no record of this version"):
+            Record.load(path)
+    assert read_all(folder) == {}
+    (folder / "large.json.gz").write_bytes(gzip.compress(b" " * 200_000 + json.dumps(whole).encode()))
+    assert len(read_all(folder)) == 1
+    monkeypatch.setenv("AUDIOPLANE_LIMITS", "json_bytes=100000")
+    with pytest.raises(ValueError, match="unpacks to more than 100000 bytes.*AUDIOPLANE_LIMITS"):
+        Record.load(folder / "large.json.gz")
 
 
 def test_damaged_records_are_passed_over(whole: dict[str, Any], tmp_path: Path) -> None:
@@ -62,7 +89,7 @@ def test_damaged_records_are_passed_over(whole: dict[str, Any], tmp_path: Path) 
 
 def test_the_committed_records_are_all_read(repository: Path) -> None:
     folder = repository / "records" / "demo"
-    files = list(folder.glob("*.json"))
+    files = list(folder.rglob("*.json.gz"))
     if not files:
         pytest.skip("the records are not here, as in a source distribution")
     assert len({Record.load(path).key for path in files}) == len(files)

@@ -207,7 +207,9 @@ def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch)
     )
     assert runner.keep([result], tmp_path / "kept") == 1
     assert records.read_all(tmp_path / "kept") == {job.identity: record}, "the newer answer takes the older one's place"
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    record.save(tmp_path / "kept")
+    assert runner.keep([result], tmp_path / "kept") == 1
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [f"{record.key}.json.gz"]
 
 
 def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):

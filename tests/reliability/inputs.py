@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -62,6 +63,7 @@ def make(folder: Path) -> Path:
     rows = [rating | {"method": m, "criterion": c} for m in ("a", "b") for c in user_study.CRITERIA]
     user_study.append(folder / "ratings.csv", rows)
     record(folder / "record.json")
+    (folder / "record.json.gz").write_bytes(gzip.compress((folder / "record.json").read_bytes(), mtime=0))
     models(folder)
     return folder
 
