@@ -60,7 +60,13 @@ def test_damaged_packed_records_are_passed_over(
     folder = tmp_path / "bad"
     folder.mkdir()
     good = gzip.compress(json.dumps(whole).encode())
-    texts = {"no gzip": b"{}", "empty": b"", "half": good[: len(good) // 2], "no end": good[:-4], "JSON": good[:-1] + b"x"}
+    texts = {
+        "no gzip": b"{}",
+        "empty": b"",
+        "half": good[: len(good) // 2],
+        "no end": good[:-4],
+        "JSON": good[:-1] + b"x",
+    }
     for name, data in texts.items():
         path = folder / f"{name}.json.gz"
         path.write_bytes(data)
@@ -70,7 +76,7 @@ def test_damaged_packed_records_are_passed_over(
     (folder / "large.json.gz").write_bytes(gzip.compress(b" " * 200_000 + json.dumps(whole).encode()))
     assert len(read_all(folder)) == 1
     monkeypatch.setenv("AUDIOPLANE_LIMITS", "json_bytes=100000")
-    with pytest.raises(ValueError, match="unpacks to more than 100000 bytes.*AUDIOPLANE_LIMITS"):
+    with pytest.raises(ValueError, match=r"unpacks to more than 100000 bytes.*AUDIOPLANE_LIMITS"):
         Record.load(folder / "large.json.gz")
 
 
