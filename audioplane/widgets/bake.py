@@ -1,4 +1,4 @@
-"""A trained head as a browser takes it: its tables once, 16 bits a number, then the small vector of each frame.
+"""A trained head as a browser takes it: its tables once, 8 or 16 bits a number, then the small vector of each frame.
 
 `widgets/field.js` reads this and moves the Gaussians as `inference.folding` does; Gaussians that move come first. It
 knows no method: S, the deformation MLP, and by `methods.types.Wiring` how a frame's vector enters it.
@@ -7,7 +7,9 @@ knows no method: S, the deformation MLP, and by `methods.types.Wiring` how a fra
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from torch import Tensor
 
 from audioplane.audio.features import SAMPLE_RATE
 from audioplane.evaluation import inspection
+from audioplane.evaluation.heads import captured, codes_late
+from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import drawing
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
@@ -27,8 +31,12 @@ from audioplane.widgets.page import jpeg
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.subject import Subject
 
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
+TRUTH_QUALITY = 82  # of JPEG
+Mark = tuple[float, float, str]
+"""A sound: seconds from the start of the voice, to, and its name."""
 NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
 OWN_WAY = "speak in the browser: it puts its clouds together in a way of its own"
 BOUNDED = "speak in the browser: its offsets pass a tanh, which the page does not know"
@@ -60,9 +68,10 @@ def bake_head(head: TalkingHead) -> Packed:
     Returns:
         arrays of N Gaussians, of which the first M move, P numbers each, W features, H1 + H2 first units (each padded
         to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head; `layer`
-        (N,), their branch, 0 in front; of each branch, those of branch k with "_k" behind their names: `static` (M, W),
-        the networks, `gain_index` and `extra_index`, of the wiring, `handles`, rows of all of them; `mean_vector`, over
-        the training voice, at rest; where an expression drives the head, `controls` (C, 2, E), what
+        (N,), their branch, 0 in front; of each branch, those of branch k with "_k" behind their names: `static` (M, W)
+        uint8 between `static_low` and `static_high` (W,), the networks, `gain_index` and `extra_index`, of the wiring,
+        `handles`, rows of all of them; `mean_vector`, over the training voice, at rest; where an expression drives the
+        head, `controls` (C, 2, E), what
         each of `own_range.CONTROLS` adds to the end of a vector at its two ends, and `bounds` (2, E); for colours, of
         all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3), `strength` (N, groups), root mean
         square of each group of S; `behind`, the torso as JPEG; `palette` (256, 3).
@@ -77,7 +86,7 @@ def bake_head(head: TalkingHead) -> Packed:
             own[branch.moving] = True
     order = torch.cat([moves.nonzero()[:, 0], (~moves).nonzero()[:, 0]])
     packed = torch.cat([branch.rows for branch in folded]) if not cannot else head.cloud.pack()
-    rows, low, high = _quantised(packed[order])
+    rows, low, high = _quantised(packed[order], np.uint16)
     scales = torch.stack([branch.branch.units for branch in folded]).amax(dim=0)
     moved, dynamism = inspection.movement(head, head.extras["codes"][::4])
     arrays = {
@@ -112,11 +121,11 @@ def bake_head(head: TalkingHead) -> Packed:
     }
     if not cannot:
         with torch.no_grad():
-            for k, (branch, places) in enumerate(zip(folded, _places(head), strict=True)):
-                own, more = _decoder(branch, scales, places)
+            for k, (title, places) in enumerate(zip(head.branches, _places(head), strict=True)):
+                own, more = _decoder(folded[k], scales, places)
                 arrays |= {f"{name}_{k}" if k else name: array for name, array in own.items()}
-                facts["branches"].append(more)
-            facts |= facts["branches"][0] | {"moving": facts["moving"]}
+                facts["branches"].append(more | {"name": title})
+            facts |= facts["branches"][0] | {"moving": facts["moving"], "name": facts["name"]}
             if facts["groups"] and len(folded) == 1:
                 arrays["strength"] = _strength(folded[0], order)
             arrays["mean_vector"] = vectors(head, head.extras["codes"]).mean(0).numpy()
@@ -169,8 +178,11 @@ def _decoder(folded: FoldedBranch, scales: Tensor, places: NDArray) -> tuple[dic
     first, bias, split = mlp.first.weight, mlp.first.bias, mlp.hidden
     parts = [(first[:split], bias[:split]), (first[split:], bias[split:])]
     share = torch.where(scales > 0, branch.units / scales.clamp_min(1e-12), 0.0)[:, None]
+    features, low, high = _quantised(_padded(static, rows=False), np.uint8)
     arrays = {
-        "static": _half(_padded(static, rows=False)),
+        "static": features,
+        "static_low": low,
+        "static_high": high,
         "first": _half(torch.cat([_padded(weight[:, : mlp.width]) for weight, _ in parts])),
         "first_bias": torch.cat([_padded(own[:, None], columns=False)[:, 0] for _, own in parts]).numpy(),
         "second": _half(_padded(mlp.second.weight)),
@@ -215,12 +227,18 @@ def _wired(wiring: Wiring, width: int, places: NDArray) -> tuple[dict[str, NDArr
     return arrays, {"power": wiring.power, "handles": handles}
 
 
-def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still", expression: str | NDArray = "natural") -> Packed:
+def bake_talk(
+    head: TalkingHead,
+    audio: NDArray,
+    poses: str = "still",
+    expression: str | NDArray = "natural",
+    marks: Sequence[Mark] = (),
+) -> Packed:
     """What a browser needs for one voice.
 
     Args:
         head: which speaks. audio: (n,) 16 kHz mono float32. poses: "still" or "natural".
-        expression: as for `TalkingHead.expressions`.
+        expression: as for `TalkingHead.expressions`. marks: its sounds.
 
     Returns:
         arrays `vectors` (T, K) float32, v of each frame (`methods.base.Branch.vector`); `sound`, Ogg Opus; `views`
@@ -228,10 +246,55 @@ def bake_talk(head: TalkingHead, audio: NDArray, poses: str = "still", expressio
     """
     codes = head.encode(audio)
     poses_of = head._poses(poses, len(codes), 0)[0]
-    spoken = vectors(head, codes, head.expressions(audio, expression, 0, poses_of)).numpy()
-    views = poses_of.reshape(-1, 16) if poses == "natural" else np.zeros((0, 16))
-    arrays = {"vectors": spoken, "views": views.astype(np.float32), "sound": encode_sound(audio)}
-    return pack(arrays, {"frames": len(codes), "fps": head.fps, "seconds": len(audio) / SAMPLE_RATE})
+    spoken = vectors(head, codes, head.expressions(audio, expression, 0, poses_of))
+    return _talk(head, audio, spoken, poses_of if poses == "natural" else np.zeros((0, 4, 4)), marks)
+
+
+def bake_comparison(head: TalkingHead, subject: Subject, frames: range) -> Packed:
+    """What a browser needs to speak as a Subject was filmed, and the filmed pictures.
+
+    Args:
+        head: which speaks. subject: of any size in the head's shape. frames: that follow each other.
+
+    Returns:
+        as `bake_talk`, and `pictures`, the JPEGs of the frames one behind the other, which end where the facts'
+        `pictures` say.
+
+    Raises:
+        UserError: the Subject has another shape.
+    """
+    subject = at_size_of(head, subject)
+    codes, faces = codes_late(head, subject, 0.0), captured(head, subject)
+    own = codes[[min(t, len(codes) - 1) for t in frames]]
+    spoken = vectors(head, own, None if faces is None else faces[frames.start : frames.stop])
+    start, end = (round(t / subject.fps * SAMPLE_RATE) for t in (frames.start, frames.stop))
+    seconds = frames.start / subject.fps
+    said = [p for p in subject.phonemes or () if p.end > seconds and p.start < frames.stop / subject.fps]
+    marks = [(max(0.0, p.start - seconds), p.end - seconds, p.ipa) for p in said]
+    films = [jpeg(subject.frame(t), TRUTH_QUALITY) for t in frames]
+    pictures = np.frombuffer(b"".join(films), np.uint8)
+    facts = {"pictures": np.cumsum([0, *map(len, films)]).tolist()}
+    views = subject.viewmats[frames.start : frames.stop]
+    return _talk(head, subject.audio[start:end], spoken, views, marks, {"pictures": pictures}, facts)
+
+
+def _talk(
+    head: TalkingHead,
+    audio: NDArray,
+    spoken: Tensor,
+    views: NDArray,
+    marks: Sequence[Mark],
+    more: Mapping[str, NDArray] = MappingProxyType({}),
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> Packed:
+    arrays = {
+        "vectors": spoken.numpy(),
+        "views": views.reshape(-1, 16).astype(np.float32),
+        "sound": encode_sound(audio),
+        **more,
+    }
+    known = {"frames": len(spoken), "fps": head.fps, "seconds": len(audio) / SAMPLE_RATE}
+    return pack(arrays, {**known, "marks": [list(mark) for mark in marks], **facts})
 
 
 @torch.no_grad()
@@ -270,11 +333,11 @@ def density(points: NDArray) -> NDArray:
     return (count / (4 / 3 * np.pi * np.maximum(100 * far, 1e-3) ** 3)).astype(np.float32)
 
 
-def _quantised(rows: Tensor) -> tuple[NDArray, NDArray, NDArray]:
-    """Each column in 65,535 steps from its least to its largest value."""
-    table = rows.numpy().astype(np.float64)
-    low, high = table.min(0), table.max(0)
-    steps = np.round((table - low) / np.maximum(high - low, 1e-12) * 65_535).astype(np.uint16)
+def _quantised(rows: Tensor, kind: type[np.unsignedinteger]) -> tuple[NDArray, NDArray, NDArray]:
+    """Each column in as many steps as the kind of integer has, from its least to its largest value."""
+    table, last = rows.double().numpy(), np.iinfo(kind).max
+    low, high = (table.min(0), table.max(0)) if len(table) else (np.zeros(table.shape[1]),) * 2
+    steps = np.round((table - low) / np.maximum(high - low, 1e-12) * last).astype(kind)
     return steps, low.astype(np.float32), high.astype(np.float32)
 
 

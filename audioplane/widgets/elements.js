@@ -70,11 +70,14 @@ function speakAlone(element) {
   }, true);
 }
 
-/** The model of a page or module that `page.save` wrote: no kernel, but all values. binary: name -> base64. */
-function savedModel(plain, binary) {
+/** The model of a page or module that `page.save` wrote: no kernel, but all values. binary: name -> gzip as base64. */
+async function savedModel(plain, binary) {
   const values = { ...plain };
-  for (const [name, text] of Object.entries(binary))
-    values[name] = new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  for (const [name, text] of Object.entries(binary)) {
+    const packed = new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))]);
+    const bytes = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+    values[name] = new DataView(await new Response(bytes).arrayBuffer());
+  }
   return {
     isSaved: true, get: (name) => values[name], set: (name, value) => { values[name] = value; },
     save_changes() {}, on() {}, off() {}, send() {},

@@ -1,6 +1,7 @@
 // The folded decoder in the browser: what `inference/folding.py` computes, from what `widgets/bake.py` sends.
 //
-//   f = S * gain, extra          S once a head; gain and extra from the frame's vector v, see `Wiring`
+//   f = S * gain, extra          S once a head, a byte a feature between its lowest and highest value; gain and extra
+//                                from the frame's vector v, see `Wiring`
 //   h = relu(W1 [f, extra] + b1) units of the offsets' network, then of the weight's
 //   offset = W3 relu(W2 h1 + b2) + b3,   d = sigmoid(w4 h2 + b4)
 //
@@ -18,6 +19,7 @@ class Field {
     const [units, width] = parts.first.shape;
     this.width = width;
     this.units = units;
+    this.features = Float32Array.from(parts.static.data, (byte) => byte / 255);
     this.hidden = parts.second.shape[1];
     const isSoftware = /swiftshader|llvmpipe|software/i.test(rendererName(gl)); // a processor does better without it
     const room = gl && !isSoftware ? gl.getParameter(gl.MAX_FRAGMENT_UNIFORM_VECTORS) - 8 : 0;
@@ -31,11 +33,16 @@ class Field {
     return Float32Array.from(gain_index.data, (at) => vector[at] ** power);
   }
 
-  /** W1 and b1 with the frame in them; see `DeformationMLP.fold`. */
+  /** W1 and b1 with the frame in them, for features from 0 to 1; see `DeformationMLP.fold`. */
   fold(vector) {
-    const { first, first_bias, first_extra, extra_index } = this.parts, gain = this.gain(vector), width = this.width;
+    const { first, first_bias, first_extra, extra_index, static_low, static_high } = this.parts, { width } = this;
     const weight = new Float32Array(first.data.length), bias = Float32Array.from(first_bias.data);
-    for (let i = 0; i < weight.length; i++) weight[i] = first.data[i] * gain[i % width];
+    const gain = this.gain(vector), low = static_low.data, high = static_high.data;
+    for (let i = 0, u = 0; u < bias.length; u++)
+      for (let c = 0; c < width; c++, i++) {
+        weight[i] = first.data[i] * gain[c] * (high[c] - low[c]);
+        bias[u] += first.data[i] * gain[c] * low[c];
+      }
     if (first_extra) {
       const size = first_extra.shape[1];
       for (let u = 0; u < bias.length; u++)
@@ -46,7 +53,7 @@ class Field {
 
   /** Offsets (n x outputs) and d (n) of Gaussians [from, to). */
   plain(code, from = 0, to = this.count) {
-    const { static: S, second, second_bias, offset, offset_bias, dynamism, dynamism_bias } = this.parts;
+    const { second, second_bias, offset, offset_bias, dynamism, dynamism_bias } = this.parts;
     const { weight, bias } = this.fold(code), { width, hidden, outputs } = this;
     const offsets = new Float32Array((to - from) * outputs), d = new Float32Array(to - from);
     const h = new Float32Array(this.units), inner = new Float32Array(hidden);
@@ -61,7 +68,7 @@ class Field {
       return s0 + s1 + s2 + s3;
     };
     for (let n = from; n < to; n++) {
-      for (let u = 0; u < h.length; u++) h[u] = Math.max(0, product(weight, u, width, S.data, n * width) + bias[u]);
+      for (let u = 0; u < h.length; u++) h[u] = Math.max(0, product(weight, u, width, this.features, n * width) + bias[u]);
       for (let u = 0; u < hidden; u++)
         inner[u] = Math.max(0, product(second.data, u, hidden, h, 0) + second_bias.data[u]);
       for (let p = 0; p < outputs; p++)
@@ -82,13 +89,13 @@ class Field {
   prepare() {
     const { gl, parts, count } = this;
     this.height = Math.ceil(count / ROW);
-    const layers = this.width / 4, { bits } = parts.static, table = new Uint16Array(ROW * this.height * this.width);
+    const layers = this.width / 4, bytes = parts.static.data, table = new Uint8Array(ROW * this.height * this.width);
     for (let n = 0; n < count; n++)
       for (let layer = 0; layer < layers; layer++)
         for (let c = 0; c < 4; c++)
-          table[(layer * this.height * ROW + n) * 4 + c] = bits[n * this.width + 4 * layer + c];
+          table[(layer * this.height * ROW + n) * 4 + c] = bytes[n * this.width + 4 * layer + c];
     if (layers > gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS)) return false;
-    this.input = this.texture(gl.RGBA16F, layers, gl.HALF_FLOAT, table);
+    this.input = this.texture(gl.RGBA8, layers, gl.UNSIGNED_BYTE, table);
     this.first = this.texture(gl.RGBA32F, this.units / 4);
     this.second = this.texture(gl.RGBA32F, this.hidden / 4);
     this.last = this.texture(gl.RGBA32F, parts.offset.shape[0] / 4 + 1);

@@ -14,7 +14,8 @@ from audioplane.inference.arguments import voice
 from audioplane.inference.poses import typical
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.widgets import page
-from audioplane.widgets.bake import bake_head, bake_talk, why_not
+from audioplane.widgets.bake import Packed, bake_comparison, bake_head, bake_talk, why_not
+from audioplane.widgets.figure_widget import checked_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audioplane.inference.talking_head import TalkingHead
+    from audioplane.subject import Subject
+    from audioplane.synthetic import voice as synthetic
 
-Voice: TypeAlias = "NDArray | Sequence[float] | Tensor | str | PathLike[str]"
+Voice: TypeAlias = "NDArray | Sequence[float] | Tensor | str | PathLike[str] | synthetic.Voice"
 COLORS = ("appearance", "dynamism", "displacement", "opacity", "scale", "density", "reach")
 SHAPES = ("splats", "ellipsoids", "points")
 SIZES = 32, 2160  # CSS pixels
+COMPARED = 125  # frames of a comparison: a picture of each travels to the page
 CAMERA = {"yaw": (-(10**6), 10**6), "pitch": (-1.5, 1.5), "zoom": (0.3, 20), "panX": (-100, 100), "panY": (-100, 100)}
-CODE = page.script("elements.js", "parts.js", "field.js", "splats.js", "viewer.js")
+CODE = page.script(
+    *("elements.js", "parts.js", "field.js", "splats.js", "film.js", "timeline.js", "truth.js", "selection.js"),
+    "viewer.js",
+)
 
 
 class GaussianViewer(page.WithStill, anywidget.AnyWidget):
@@ -38,14 +45,17 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     The canonical cloud, the folded plane features and the small networks travel once, then 256 bytes a frame; the
     deformation runs in the browser. Without a kernel everything goes on working but for `speak` with another voice.
 
-        viewer = GaussianViewer(head, load_voice("english_drive").audio[:80_000])
+        viewer = GaussianViewer(head, load_voice("english_drive"))
         viewer.save("talk.html")
+        viewer.compare(subject)  # its own sentences, with the filmed pictures to wipe over the drawn ones
 
     Args:
-        head: trained. audio: to speak: a sound file, or (n,) 16 kHz mono as array, list or tensor; None: silent.
+        head: trained. audio: to speak: a sound file, (n,) 16 kHz mono as array, list or tensor, or an embedded voice
+            (`load_voice`), whose sounds are then named along the time; None: silent.
         poses: "still" or "natural". size: width on the page, CSS pixels.
         color: one of `COLORS`. shape: one of `SHAPES`.
         expression: of eyes and brows while it speaks: "natural", "none" or a capture (`TalkingHead.expressions`).
+        group: viewers of one group on a page turn and speak together, with one sound; "": each alone.
 
     Attributes:
         frame: shown, 0 to the voice's last. picked: number of the picked Gaussian in `head.cloud`, -1 for none.
@@ -53,6 +63,8 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             is left out is as in the trained view.
         steering: {"level", "row", "amount"} of the audio prototypes, amount 0 to 1. face: what is added to eyes and
             brows, -1 to 1 each, in the order of the page's sliders.
+        loop: (first, last) frame of the piece that is repeated, () for none. selected: numbers of the Gaussians in
+            `head.cloud` that the brush selected.
 
         All of them, `size`, `color` and `shape` follow the page, and the page follows them. What is out of bounds is
         refused (`traitlets.TraitError`).
@@ -74,6 +86,9 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     camera = traitlets.Dict().tag(sync=True)
     steering = traitlets.Dict().tag(sync=True)
     face = traitlets.List().tag(sync=True)
+    loop = traitlets.List().tag(sync=True)
+    selected = traitlets.List().tag(sync=True)
+    group = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -84,6 +99,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         color: str = "appearance",
         shape: str = "splats",
         expression: str | NDArray = "natural",
+        group: str = "",
     ) -> None:
         self.head = head
         baked, talk = bake_head(head), {}
@@ -93,10 +109,11 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         super().__init__(
             head_facts=baked.facts,
             head_data=baked.data,
-            still=page.png(image),
+            still=page.jpeg(image),
             size=size,
             color=color,
             shape=shape,
+            group=group,
             label=f"Trained head {baked.facts['name']}, {baked.facts['count']} Gaussians, from the front.",
             **talk,
         )
@@ -138,6 +155,18 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             _between(f"face ({slider['title']})", value, slider["least"], 1)
         return list(proposal["value"])
 
+    @traitlets.validate("loop")
+    def _check_loop(self, proposal: Any) -> list[int]:
+        ends, last = list(proposal["value"]), self.talk_facts.get("frames", 1) - 1
+        if len(ends) not in (0, 2):
+            raise traitlets.TraitError(f"loop: expected its first and last frame, received {len(ends)} numbers")
+        return sorted(_between("loop", end, 0, last) for end in ends)
+
+    @traitlets.validate("selected")
+    def _check_selected(self, proposal: Any) -> list[int]:
+        last = self.head_facts["count"] - 1
+        return sorted({int(_between("selected", number, 0, last)) for number in proposal["value"]})
+
     def speak(self, audio: Voice, poses: str = "still", expression: str | NDArray = "natural") -> None:
         """Gives the head another voice.
 
@@ -145,9 +174,30 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             audio: a sound file, or (n,) 16 kHz mono. poses: "still", or "natural" for a moving head.
             expression: of eyes and brows, as for `TalkingHead.expressions`.
         """
-        talk = self._talk(audio, poses, expression)
+        self._take(self._talk(audio, poses, expression))
+
+    def compare(self, subject: Subject, frames: range | None = None) -> None:
+        """Lets the head speak as a Subject was filmed, with the filmed pictures for a wipe or a difference.
+
+        Args:
+            subject: prepared, of any size in the head's shape. frames: that follow each other, each of which sends its
+                picture; default the first five seconds of the test split.
+
+        Raises:
+            ValueError: `frames` are none of the Subject's, do not follow each other, or are too many.
+            UserError: the Subject has another shape.
+        """
+        asked = checked_frames(subject, subject.test[:COMPARED] if frames is None else frames)
+        if len(asked) > 2 * COMPARED:
+            raise ValueError(
+                f"frames: expected at most {2 * COMPARED}, each of which sends a picture, received {asked}"
+            )
+        if not why_not(self.head):  # the widget says why
+            self._take(_traits(bake_comparison(self.head, subject, asked)))
+
+    def _take(self, talk: dict[str, Any]) -> None:
         with self.hold_sync():
-            self.frame = 0
+            self.frame, self.loop = 0, []
             for name, value in talk.items():
                 setattr(self, name, value)
 
@@ -168,6 +218,9 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             "camera",
             "steering",
             "face",
+            "loop",
+            "selected",
+            "group",
         )
         values = {name: getattr(self, name) for name in names}
         return page.save(path, f"{self.head_facts['name']} speaks (synthetic)", CODE, values, self.still, self.label)
@@ -177,8 +230,13 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
             raise ValueError(f"poses are 'still' or 'natural' in the viewer, not {poses!r}")
         if why_not(self.head):
             return {}  # the widget says why
-        packed = bake_talk(self.head, voice(audio, "audio"), poses, expression)
-        return {"talk_facts": packed.facts, "talk_data": packed.data}
+        sounds = getattr(audio, "phonemes", ())
+        heard = voice(getattr(audio, "audio", audio), "audio")
+        return _traits(bake_talk(self.head, heard, poses, expression, [(p.start, p.end, p.ipa) for p in sounds]))
+
+
+def _traits(talk: Packed) -> dict[str, Any]:
+    return {"talk_facts": talk.facts, "talk_data": talk.data}
 
 
 def _between(name: str, value: Any, least: float, most: float) -> Any:

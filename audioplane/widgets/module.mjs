@@ -5,9 +5,9 @@ const PLAIN = $plain;
 const BINARY = $binary;
 const CSS = $css;
 export default {
-  render({ el }) {
+  async render({ el }) {
     const place = make("div", {});
     el.replaceChildren(make("style", {}, CSS), place);
-    return render({ model: savedModel(PLAIN, BINARY), el: place });
+    return render({ model: await savedModel(PLAIN, BINARY), el: place });
   },
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import io
 import json
@@ -111,11 +112,15 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
     Args:
         path: of the HTML file; with the ending .mjs it becomes an ES module with all that it shows, which a book takes
             (MyST: `{anywidget} talk.mjs`).
-        title: of the page. code: of `script`. values: the widget's traits; bytes travel as base64. still, label: what
-            is shown without JavaScript.
+        title: of the page. code: of `script`. values: the widget's traits; bytes travel compressed, as base64.
+        still, label: what is shown without JavaScript.
     """
     plain = {name: value for name, value in values.items() if not isinstance(value, bytes)}
-    binary = {name: base64.b64encode(value).decode() for name, value in values.items() if isinstance(value, bytes)}
+    binary = {
+        name: base64.b64encode(gzip.compress(value, mtime=0)).decode()
+        for name, value in values.items()
+        if isinstance(value, bytes)
+    }
     parts = {
         "plain": _inside_script(json.dumps(plain)),
         "binary": _inside_script(json.dumps(binary)),

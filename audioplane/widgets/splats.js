@@ -24,6 +24,7 @@ class Cloud {
     this.moved = Float32Array.from(parts.still_moved.data);
     this.sigma = new Float32Array(6 * count);
     this.opacity = new Float32Array(count);
+    this.hidden = new Uint8Array(count); // by filters, 1: not drawn
     for (let n = 0; n < count; n++) this.refresh(n);
   }
 
@@ -113,7 +114,7 @@ class Projection {
     let drawn = 0;
     for (let i = 0; i < this.drawn; i++) {
       const n = order[i], at = n * numbers, opacity = cloud.opacity[n];
-      if (opacity < LEAST_ALPHA) continue;
+      if (opacity < LEAST_ALPHA || cloud.hidden[n]) continue;
       const px = rows[at], py = rows[at + 1], pz = rows[at + 2], rz = 1 / this.depths[n];
       const x = (V[0] * px + V[1] * py + V[2] * pz + V[3]) * rz, y = (V[4] * px + V[5] * py + V[6] * pz + V[7]) * rz;
       const slopeX = Math.min(mostX, Math.max(leastX, x)), slopeY = Math.min(mostY, Math.max(leastY, y));

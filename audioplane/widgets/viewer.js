@@ -33,12 +33,17 @@ class Viewer {
     this.color = model.get("color");
     this.torso = true;
     this.stamps = [];
+    this.cloud = new Cloud(this.facts, this.parts);
+    this.timeline = new Timeline((frame) => this.seek(frame), (loop) => this.tell("loop", loop));
+    this.truth = new Truth(() => this.draw());
+    const names = this.facts.branches.map((branch) => branch.name);
+    this.selection = new Selection(this.cloud, this.parts, names, { changed: () => this.draw(),
+      told: (found) => this.tell("selected", found), picked: () => this.state.picked });
     this.build(el);
     const options = { antialias: false, alpha: false, depth: false, powerPreference: "high-performance" };
     const gl = this.canvas.getContext("webgl2", options);
     if (!gl) return this.giveUp("This browser has no WebGL2");
     this.gl = gl;
-    this.cloud = new Cloud(this.facts, this.parts);
     this.projection = new Projection(this.facts.count);
     this.canvas.viewer = this; // for scripts and tests
     this.ready = this.prepare();
@@ -46,6 +51,8 @@ class Viewer {
     this.takeTalk();
     this.takeView();
     this.takeSteering();
+    this.takeLoop();
+    this.takeSelected();
     if (model.get("picked") >= 0) this.takePicked();
   }
 
@@ -62,9 +69,8 @@ class Viewer {
   }
 
   giveUp(reason) {
-    const still = new Blob([this.model.get("still")], { type: "image/png" });
     const words = `${reason}: here is a still picture instead.`;
-    this.stage.replaceChildren(make("img", { src: URL.createObjectURL(still), alt: this.canvas.ariaLabel }));
+    this.stage.replaceChildren(make("img", { src: urlOf(this.model.get("still"), "image/jpeg"), alt: this.canvas.ariaLabel }));
     this.panel.hidden = this.player.hidden = true;
     this.status.textContent = words;
   }
@@ -80,8 +86,8 @@ class Viewer {
     this.canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": label, class: "ap-canvas" });
     this.canvas.ariaLabel = label;
     this.overlay = make("svg", { class: "ap-overlay", viewBox: `0 0 ${size} ${height}`, "aria-hidden": "true" });
-    this.stage = make("div", { class: "ap-stage", style: `width:${size}px;aspect-ratio:${size}/${height}` }, this.canvas, this.overlay,
-      make("span", { class: "ap-mark" }, "synthetic"));
+    this.stage = make("div", { class: "ap-stage", style: `width:${size}px;aspect-ratio:${size}/${height}` }, this.canvas,
+      this.truth.canvas, this.overlay, make("span", { class: "ap-mark" }, "synthetic"));
     const colors = Object.keys(COLORS).filter((key) => key !== "reach" || facts.handles?.length);
     this.colorChoice = choice(colors, this.color, (key) => COLORS[key].label, (key) => this.setColor(key));
     this.styleChoice = choice(STYLES, this.style, (key) => key, (key) => this.setStyle(key));
@@ -98,20 +104,26 @@ class Viewer {
     this.viewButtons = make("div", { class: "ap-row ap-views", role: "group", "aria-label": "view" }, ...views,
       button("full screen", "the head alone; Escape leaves", () => this.enlarge()),
       button("save picture", "as a PNG file", () => this.savePicture()));
+    this.filmButton = button("save film", "plays the voice, or the repeated piece, and records it", () => this.saveFilm());
     this.panel = make("div", { class: "ap-panel" },
       labelled("colour", this.colorChoice), this.legend, labelled("drawn as", this.styleChoice),
-      labelled("torso (front view)", this.torsoChoice), ...this.steering(), ...this.faceControls(), this.details);
+      labelled("torso (front view)", this.torsoChoice), this.truth.element, ...this.steering(), ...this.faceControls(),
+      this.selection.element, this.details);
     this.playButton = make("button", { type: "button", class: "ap-play", onclick: () => this.toggle() }, "Play");
     this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "time",
       oninput: (event) => this.seek(Number(event.target.value)),
     });
     this.clock = make("output", { class: "ap-clock" }, "0.00 s");
     this.sound = make("audio", { preload: "auto", onended: () => this.finish(), onpause: () => this.stopped() });
-    this.player = make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound);
+    this.recorder = new Recorder(this.sound);
+    this.timeline.buttons.append(this.filmButton);
+    this.player = make("div", {}, make("div", { class: "ap-player" }, this.playButton, this.slider, this.clock, this.sound),
+      this.timeline.element);
     this.turnWords = make("p", { class: "ap-turn" });
     this.status = make("p", { class: "ap-status", role: "status" });
+    this.left = make("div", { class: "ap-left", style: `width:${size}px` }, this.stage, this.turnWords, this.viewButtons, this.player);
     el.replaceChildren(root(`Gaussian viewer of ${name}`,
-      make("div", { class: "ap-columns" }, make("div", { class: "ap-left" }, this.stage, this.turnWords, this.viewButtons, this.player), this.panel), this.status));
+      make("div", { class: "ap-columns" }, this.left, this.panel), this.status));
   }
 
   steering() {
@@ -157,22 +169,28 @@ class Viewer {
   listen() {
     const { canvas, state, model } = this;
     let start = null, travelled = 0;
+    const brush = (event) => this.brushAt(event.offsetX, event.offsetY, event.altKey);
+    let isBrushing = false;
     canvas.addEventListener("pointerdown", (event) => {
       canvas.focus({ preventScroll: true });
+      isBrushing = this.selection.isBrushing && !event.shiftKey && event.button === 0;
+      if (isBrushing) brush(event);
       start = [event.clientX, event.clientY, event.shiftKey || event.button === 2];
       travelled = 0;
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!start) return;
+      if (isBrushing) return brush(event);
       const dx = event.clientX - start[0], dy = event.clientY - start[1];
       travelled += Math.abs(dx) + Math.abs(dy);
       [start[0], start[1]] = [event.clientX, event.clientY];
       if (travelled > 3) start[2] ? this.pan(dx, dy) : this.orbit(TURN * dx, TURN * dy);
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (start && travelled <= 3) this.pickAt(event.offsetX, event.offsetY);
-      start = null;
+      if (isBrushing) this.tell("selected", this.selection.numbers);
+      else if (start && travelled <= 3) this.pickAt(event.offsetX, event.offsetY);
+      [start, isBrushing] = [null, false];
     });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextlost", (event) => {
@@ -211,8 +229,28 @@ class Viewer {
       "change:steering": () => this.takeSteering(),
       "change:face": () => this.takeSteering(),
       "change:size": () => this.takeSize(),
+      "change:loop": () => this.takeLoop(),
+      "change:selected": () => this.takeSelected(),
     };
     for (const [event, react] of Object.entries(this.changes)) model.on(event, react);
+    this.follow = ({ detail }) => this.together(detail);
+    document.addEventListener("audioplane-together", this.follow);
+  }
+
+  /** Tells the viewers of the same group on this page what has changed: {camera} or {frame}. */
+  share(change) {
+    const group = this.model.get("group");
+    if (group && !this.isFollowing)
+      document.dispatchEvent(new CustomEvent("audioplane-together", { detail: { group, from: this, ...change } }));
+  }
+
+  /** Does what another viewer of the group did. */
+  together({ group, from, camera, frame }) {
+    if (from === this || group !== this.model.get("group") || !this.canvas.isConnected) return;
+    this.isFollowing = true;
+    if (camera) this.look(camera);
+    if (frame !== undefined) this.show(Math.min(frame, (this.talk?.facts.frames ?? 1) - 1));
+    this.isFollowing = false;
   }
 
   tell(name, value) {
@@ -233,6 +271,7 @@ class Viewer {
   takeSize() {
     const size = this.model.get("size");
     const height = Math.round((size * this.facts.height) / this.facts.width);
+    this.left.style.width = `${size}px`;
     Object.assign(this.stage.style, { width: `${size}px`, aspectRatio: `${size}/${height}` });
     this.overlay.setAttribute("viewBox", `0 0 ${size} ${height}`);
     this.draw();
@@ -257,6 +296,16 @@ class Viewer {
     face.forEach((value, c) => {
       if (c < state.controls.length && value !== state.controls[c]) this.setControl(c, value);
     });
+  }
+
+  takeLoop() {
+    const loop = this.model.get("loop") ?? [];
+    if (JSON.stringify(loop) !== JSON.stringify(this.timeline.loop ?? [])) this.timeline.set(...loop);
+  }
+
+  takeSelected() {
+    const selected = this.model.get("selected") ?? [];
+    if (JSON.stringify(selected) !== JSON.stringify(this.selection.numbers)) this.selection.choose(selected);
   }
 
   takePicked() {
@@ -294,6 +343,7 @@ class Viewer {
   }
 
   viewed() {
+    this.share({ camera: Object.fromEntries(Object.keys(FRONT).map((name) => [name, this.state[name]])) });
     this.tellLater("camera", () => Object.fromEntries(Object.keys(FRONT).map((name) => [name, this.state[name]])));
     this.draw();
   }
@@ -308,15 +358,34 @@ class Viewer {
   /** The picture as it stands, with its mark, as a PNG file. */
   savePicture() {
     this.drawNow();
-    const { width, height } = this.canvas, copy = make("canvas", { width, height }), pen = copy.getContext("2d");
-    pen.drawImage(this.canvas, 0, 0);
-    pen.font = `${Math.round(height / 30)}px system-ui, sans-serif`;
-    Object.assign(pen, { fillStyle: "#fff", textAlign: "right", shadowColor: "#000", shadowBlur: 4 });
-    pen.fillText("synthetic", width - 8, height - 8);
-    copy.toBlob((blob) => {
-      const name = `${this.facts.name}-${this.state.frame}.png`.replace(/[^\w.-]/g, "_");
-      make("a", { href: urlOf(blob, "image/png"), download: name }).click();
-    });
+    const { width, height } = this.canvas, pen = make("canvas", { width, height }).getContext("2d");
+    compose(pen, this.layers);
+    pen.canvas.toBlob((blob) => download(blob, "image/png", `${this.facts.name}-${this.state.frame}.png`));
+  }
+
+  /** What lies over each other in a picture. */
+  get layers() {
+    return [this.canvas, this.truth.canvas];
+  }
+
+  /** Plays from the beginning, or the repeated piece, and records it; a second press ends it. */
+  async saveFilm() {
+    if (this.recorder.isRecording) return this.sound.pause();
+    if (!this.sound.paused) {
+      const pause = new Promise((done) => this.sound.addEventListener("pause", done, { once: true }));
+      this.sound.pause();
+      await pause;
+    }
+    this.seek(this.timeline.loop?.[0] ?? 0);
+    this.drawNow();
+    try {
+      this.recorder.start(this.canvas.width, this.canvas.height, this.talk.facts.fps, this.facts.name);
+    } catch (error) {
+      this.status.textContent = `This browser gives no film: ${error.message}`;
+      return;
+    }
+    this.filmButton.textContent = "end film";
+    this.toggle();
   }
 
   get isFront() {
@@ -457,6 +526,8 @@ class Viewer {
       URL.revokeObjectURL(this.sound.src);
       this.sound.src = URL.createObjectURL(new Blob([this.talk.parts.sound.data], { type: "audio/ogg" }));
     }
+    this.timeline.take(can ? this.talk : null);
+    this.truth.take(can ? this.talk : null);
     this.range = null;
     this.voices++;
     this.say();
@@ -466,12 +537,17 @@ class Viewer {
   toggle() {
     if (!this.talk) return;
     if (!this.sound.paused) return this.sound.pause();
+    const first = this.timeline.after(this.state.frame);
+    if (first !== this.state.frame) this.seek(first);
     this.playButton.textContent = "Pause";
     this.sound.play().then(() => this.run(), (error) => this.stopped(`The sound does not play: ${error.message}`));
   }
 
   stopped(reason) {
     this.playButton.textContent = "Play";
+    this.isFilmed = this.recorder.isRecording;
+    this.recorder.stop();
+    this.filmButton.textContent = "save film";
     this.isRunning = false;
     if (typeof reason === "string") this.status.textContent = reason;
     this.tell("frame", this.state.frame);
@@ -480,6 +556,10 @@ class Viewer {
   }
 
   finish() {
+    if (this.timeline.loop && !this.isFilmed) {
+      this.seek(this.timeline.loop[0]);
+      return this.toggle();
+    }
     this.show(this.talk.facts.frames - 1); // a slow machine may not have come that far
     this.stopped();
   }
@@ -490,7 +570,10 @@ class Viewer {
     const step = () => {
       if (!this.isRunning || !this.canvas.isConnected) return;
       const { frames, fps } = this.talk.facts, frame = Math.min(frames - 1, Math.floor(this.sound.currentTime * fps));
-      if (frame !== this.state.frame) this.show(frame);
+      const next = this.timeline.after(frame);
+      if (next !== frame && this.recorder.isRecording) return this.sound.pause(); // a film holds the piece once
+      if (next !== frame) this.seek(next);
+      else if (frame !== this.state.frame) this.show(frame);
       requestAnimationFrame(step);
     };
     requestAnimationFrame(step);
@@ -505,6 +588,8 @@ class Viewer {
   show(frame) {
     const { fps = 25, frames = 1 } = this.talk?.facts ?? {};
     this.state.frame = frame;
+    this.share({ frame });
+    this.timeline.show(frame);
     this.slider.value = frame;
     this.clock.textContent = `${(frame / fps).toFixed(2)} s`;
     this.slider.setAttribute("aria-valuetext", `${(frame / fps).toFixed(2)} seconds, frame ${frame} of ${frames}`);
@@ -577,8 +662,12 @@ class Viewer {
     if (this.isLost || !width) return; // a hidden tab, or no GPU
     if (this.canvas.width !== width || this.canvas.height !== camera.height)
       [this.canvas.width, this.canvas.height] = [width, camera.height];
-    this.projection.run(this.cloud, camera, this.paint(camera));
+    this.selection.apply();
+    this.canvas.classList.toggle("ap-brushing", this.selection.isBrushing);
+    this.projection.run(this.cloud, camera, this.selection.tinted(this.paint(camera)));
     this.painter.draw(this.projection, width, camera.height, this.style, PAPER, this.torso && this.isFront);
+    this.truth.draw(this.canvas, this.state.frame, this.isFront);
+    this.recorder.take(this.layers);
     this.describe();
     this.mark(width);
     this.showTurn(camera);
@@ -616,6 +705,11 @@ class Viewer {
   pickAt(x, y) {
     const scale = this.canvas.width / this.canvas.clientWidth;
     this.pick(this.projection.pick(x * scale, y * scale));
+  }
+
+  brushAt(x, y, isAway) {
+    const scale = this.canvas.width / this.canvas.clientWidth, { selection } = this;
+    selection.stroke(this.projection, x * scale, y * scale, selection.radius * scale, isAway);
   }
 
   pick(n) {
@@ -719,7 +813,10 @@ class Viewer {
 
   close() {
     for (const [event, react] of Object.entries(this.changes ?? {})) this.model.off(event, react);
+    document.removeEventListener("audioplane-together", this.follow);
     this.watcher?.disconnect();
+    this.timeline.close();
+    this.recorder.close();
     Object.values(this.untold ?? {}).forEach(clearTimeout);
     this.sound.pause();
     URL.revokeObjectURL(this.sound.src);

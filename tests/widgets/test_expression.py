@@ -19,7 +19,7 @@ from tests.tiny_subject import TinySubject
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-VIEWER = "document.querySelector('canvas').viewer"
+VIEWER = "document.querySelector('canvas')?.viewer"
 
 
 def make(folder: Path, expression: bool) -> TalkingHead:

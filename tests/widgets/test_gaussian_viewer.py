@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from traitlets import TraitError
 
 from audioplane.errors import UserError
+from audioplane.evaluation import heads, protocols
+from audioplane.inference import shipped
 from audioplane.inference.poses import typical
 from audioplane.inference.talking_head import TalkingHead
+from audioplane.media.container import opened
 from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.metrics.image import psnr
+from audioplane.splat.ply import load_ply, upright
+from audioplane.synthetic.voice import load_voice
 from audioplane.widgets import GaussianViewer
 from audioplane.widgets.bake import vectors
 from tests.tiny_subject import TinySubject
@@ -32,9 +39,13 @@ VIEWER = "document.querySelector('canvas').viewer"
 def show(head: TalkingHead, audio: np.ndarray, path: Path, open_page: Callable[..., Page], **options: Any) -> Page:
     GaussianViewer(head, audio, size=head.width, **options).save(path / "talk.html")
     page = open_page(path / "talk.html", offline=True)
+    ready(page)
+    return page
+
+
+def ready(page: Page) -> None:
     page.wait_for_selector("canvas")
     page.evaluate(f"{VIEWER}.ready")
-    return page
 
 
 def picture(page: Page, frame: int) -> np.ndarray:
@@ -188,7 +199,7 @@ def test_views_colours_and_questions(
     page.hover("canvas")
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"{VIEWER}.state.zoom > 1.4")
-    canvas = page.locator("canvas").bounding_box()
+    canvas = page.locator(".ap-canvas").bounding_box()
     assert canvas is not None
     page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
     for words in ("opacity", "dynamism d", "static features", "path over the voice"):
@@ -206,7 +217,7 @@ def test_what_it_cannot_do_is_said(tmp_path: Path, open_page: Callable[..., Page
     silent = GaussianViewer(awake(tmp_path))
     silent.save(tmp_path / "silent.html")
     page = open_page(tmp_path / "silent.html")
-    page.wait_for_function("document.querySelector('.ap-status').textContent.includes('no voice')")
+    page.wait_for_function("document.querySelector('.ap-status')?.textContent.includes('no voice')")
     blind = open_page(tmp_path / "silent.html", java_script_enabled=False)
     assert "needs JavaScript" in blind.inner_text("main")
     assert blind.locator("main img").is_visible()
@@ -230,6 +241,8 @@ def test_what_python_sets_is_within_bounds(ball: TalkingHead) -> None:
         "camera": {"roll": 1.0},
         "steering": {"level": 0, "row": 10**4},
         "face": [1.0] * 40,
+        "loop": [3, 10**6],
+        "selected": [0, 10**6],
     }
     for name, value in wrong.items():
         before = getattr(viewer, name)
@@ -238,9 +251,12 @@ def test_what_python_sets_is_within_bounds(ball: TalkingHead) -> None:
         assert getattr(viewer, name) == before
     with pytest.raises(TraitError, match="zoom"):
         viewer.camera = {"zoom": 1e9}
-    viewer.frame = 24
+    with pytest.raises(TraitError, match="first and last"):
+        viewer.loop = [3]
+    viewer.frame, viewer.loop, viewer.selected = 24, [20, 4], [5, 2, 5]
+    assert (viewer.loop, viewer.selected) == ([4, 20], [2, 5])
     viewer.speak(VOICE[:3200].tolist())  # a shorter one, and a list
-    assert viewer.frame == 0
+    assert (viewer.frame, viewer.loop) == (0, [])
     assert viewer.talk_facts["frames"] == 5
     with pytest.raises(UserError, match="samples lie in"):
         viewer.speak(100 * VOICE)
@@ -251,7 +267,7 @@ def test_the_page_opens_as_python_left_it(ball: TalkingHead, tmp_path: Path, ope
     viewer.camera, viewer.steering = {"yaw": 0.4}, {"level": 1, "row": 2, "amount": 0.5}
     viewer.picked, viewer.frame = 7, 12
     page = open_page(viewer.save(tmp_path / "talk.html"), offline=True)
-    page.evaluate(f"{VIEWER}.ready")
+    ready(page)
     state = page.evaluate(f"{VIEWER}.state")
     assert [state[name] for name in ("yaw", "level", "row", "amount", "frame")] == [0.4, 1, 2, 0.5, 12]
     page.wait_for_function("document.querySelector('.ap-details caption')?.textContent.startsWith('Gaussian 7 ')")
@@ -294,9 +310,9 @@ def test_a_lost_gpu_comes_back(ball: TalkingHead, tmp_path: Path, open_page: Cal
 def test_narrow_pages_and_the_wheel(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
     viewer = GaussianViewer(ball, VOICE)
     page = open_page(viewer.save(tmp_path / "talk.html"), viewport={"width": 320, "height": 500})
-    page.evaluate(f"{VIEWER}.ready")
+    ready(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    box = page.locator("canvas").bounding_box()
+    box = page.locator(".ap-canvas").bounding_box()
     assert box is not None
     assert box["width"] == pytest.approx(box["height"], abs=1)
     page.mouse.move(box["x"] + 100, box["y"] + 100)
@@ -322,3 +338,175 @@ def test_one_speaks_at_a_time(ball: TalkingHead, tmp_path: Path, open_page: Call
     page.wait_for_function(f"{paused} === 'false,true'")
     page.locator(".ap-play").nth(1).click()
     page.wait_for_function(f"{paused} === 'true,false'")
+
+
+def test_filters_hide_and_the_rest_is_saved(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    page = show(ball, VOICE, tmp_path, open_page)
+    whole = picture(page, 9)
+    page.click("summary")
+    opacity = np.array(page.evaluate(f"Array.from({VIEWER}.cloud.opacity)"))
+    least = round(float(np.median(opacity)), 2)
+    page.get_by_label("opacity from").fill(str(least))
+    some = picture(page, 9)
+    hidden = np.array(page.evaluate(f"Array.from({VIEWER}.cloud.hidden)"), bool)
+    assert 0 < hidden.sum() < len(hidden)
+    np.testing.assert_array_equal(hidden, opacity < least)
+    assert not np.array_equal(some, whole)
+    assert f"{(~hidden).sum()} of {len(hidden)} shown" in page.inner_text(".ap-choices")
+    with page.expect_download() as waiting:
+        page.click("text=save .ply")
+    saved, expected = load_ply(waiting.value.path()), upright(ball.deform(ball.encode(VOICE)[9]))
+    rows = np.array(page.evaluate(f"Array.from({VIEWER}.parts.order.data)"), int)[~hidden]
+    for part in ("means", "quats", "scales", "opacities", "sh"):
+        mine, theirs = getattr(saved, part), getattr(expected, part)[rows]
+        if part == "quats":
+            mine, theirs = (torch.nn.functional.normalize(q, dim=1) for q in (mine, theirs))
+        torch.testing.assert_close(mine, theirs, atol=5e-3, rtol=0)
+    page.click("text=show all")
+    assert np.array_equal(picture(page, 9), whole)
+    assert page.get_by_label("opacity from").input_value() == "0"
+
+
+def test_a_brush_selects_what_is_in_sight(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    head = TalkingHead.load(shipped.find("adam"))
+    viewer = GaussianViewer(head, VOICE, size=200)
+    page = open_page(viewer.save(tmp_path / "talk.html"), offline=True)
+    ready(page)
+    before = picture(page, 3)
+    page.click("summary")
+    page.get_by_label("brush: drag selects").check()
+    box = page.locator(".ap-canvas").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y, steps=3)
+    page.mouse.up()
+    state = page.evaluate(f"({VIEWER}.state)")
+    assert (state["yaw"], state["picked"]) == (0, -1), "a brush neither turns nor picks"
+    chosen = page.evaluate(f"{VIEWER}.model.get('selected')")
+    assert 0 < len(chosen) < len(head.cloud)
+    assert not np.array_equal(picture(page, 3), before)
+    depths = page.evaluate(f"""() => {{
+        const {{ projection, parts, selection }} = {VIEWER}, found = [[], []];
+        for (let i = 0; i < projection.drawn; i++) {{
+            const at = 12 * i, [u, v] = projection.instances.subarray(at, at + 2), scale = {VIEWER}.canvas.width / 200;
+            const near = Math.hypot(u - 100 * scale, v - 100 * scale) < 14 * scale;
+            if (near) found[selection.chosen[projection.order[i]]].push(projection.depths[projection.order[i]]);
+        }}
+        return found;
+    }}""")
+    assert np.median(depths[1]) < np.median(depths[0]), "what lies behind is left alone"
+    page.click("text=hide these")
+    assert page.evaluate(f"{VIEWER}.selection.shown") == len(head.cloud) - len(chosen)
+    page.mouse.move(x, y)
+    page.click("text=let go")
+    page.wait_for_function(f"{VIEWER}.model.get('selected').length === 0")
+
+
+def test_a_piece_is_repeated(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    viewer: Any = GaussianViewer(ball, VOICE)
+    viewer.loop = [3, 8]
+    page = open_page(viewer.save(tmp_path / "talk.html"), offline=True)
+    ready(page)
+    page.evaluate(f"""() => {{
+        globalThis.shown = [];
+        const show = {VIEWER}.show.bind({VIEWER});
+        {VIEWER}.show = (frame) => {{ shown.push(frame); show(frame); }};
+    }}""")
+    page.click("text=Play")
+    page.wait_for_function("shown.filter((frame, k) => k && frame < shown[k - 1]).length > 1")
+    shown = page.evaluate("shown")
+    assert set(shown) <= set(range(3, 9))
+    page.click("text=Pause")
+    assert page.inner_text(".ap-timeline output") == "0.12 to 0.36 s"
+    wave = page.locator(".ap-wave").bounding_box()
+    assert wave is not None
+    page.mouse.move(wave["x"] + 0.5 * wave["width"], wave["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(wave["x"] + 0.9 * wave["width"], wave["y"] + 20, steps=3)
+    page.mouse.up()
+    assert page.evaluate(f"{VIEWER}.model.get('loop')") == [12, 22]
+    page.click("text=no repeat")
+    assert page.evaluate(f"{VIEWER}.model.get('loop')") == []
+    page.mouse.click(wave["x"] + 0.1 * wave["width"], wave["y"] + 20)
+    assert page.evaluate(f"{VIEWER}.state.frame") == 2
+
+
+def test_the_filmed_picture_beside_the_drawn_one(smoke: Any, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    subject, head = smoke
+    viewer: Any = GaussianViewer(head, size=head.width)
+    with pytest.raises(ValueError, match="neighbouring"):
+        viewer.compare(subject, range(10**6, 10**6 + 3))
+    frames = range(subject.test.start + 4, subject.test.start + 14)
+    viewer.compare(subject, frames)
+    page = open_page(viewer.save(tmp_path / "talk.html"), offline=True)
+    ready(page)
+    drawn = picture(page, 6).astype(float)
+    expected = heads.renderer(head, subject, protocol=protocols.PROTOCOLS["alone"])(frames[6])
+    assert psnr(drawn.astype(np.uint8), expected) > 33
+
+    def over(choice: str) -> np.ndarray:
+        page.get_by_label("show").select_option(choice)
+        page.evaluate(f"{VIEWER}.truth.picture(6)")
+        page.evaluate(f"{VIEWER}.drawNow()")
+        assert page.evaluate(f"!{VIEWER}.truth.canvas.hidden")
+        pixels = page.evaluate(f"""() => {{
+            const {{ width, height }} = {VIEWER}.truth.canvas;
+            return Array.from({VIEWER}.truth.canvas.getContext("2d").getImageData(0, 0, width, height).data);
+        }}""")
+        return np.array(pixels, float).reshape(*drawn.shape[:2], 4)
+
+    true, half = subject.frame(frames[6]).astype(float), drawn.shape[1] // 2
+    wiped = over("wipe")
+    assert not wiped[:, : half - 1, 3].any()
+    at, ends = viewer.talk_facts["parts"]["pictures"][2], viewer.talk_facts["pictures"]
+    sent = np.array(Image.open(io.BytesIO(viewer.talk_data[at + ends[6] : at + ends[7]])), float)
+    assert np.abs(sent - true).mean() < 6  # a JPEG of 64 pixels
+    assert np.abs(wiped[:, half + 1 :, :3] - sent[:, half + 1 :]).max() <= 3  # decoders round differently
+    difference = over("difference")[..., :3]
+    assert np.corrcoef(difference.mean(2).ravel(), np.abs(drawn - true).mean(2).ravel())[0, 1] > 0.8
+    page.click("text=profile")
+    page.wait_for_function(f"{VIEWER}.truth.canvas.hidden")
+    assert "as it was filmed" in page.inner_text("fieldset")
+
+
+def test_a_film_of_what_is_shown(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    page = show(ball, VOICE, tmp_path, open_page)
+    page.get_by_label("time", exact=True).fill("9")
+    with page.expect_download() as waiting:
+        page.click("text=save film")
+    with opened(waiting.value.path()) as film:
+        assert {stream.type for stream in film.streams} == {"audio", "video"}
+    page.wait_for_function("document.querySelector('.ap-timeline').textContent.includes('save film')")
+    assert page.evaluate(f"{VIEWER}.state.frame") == page.evaluate(f"{VIEWER}.talk.facts.frames - 1")
+
+
+def test_viewers_of_a_group_turn_and_speak_together(
+    ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    page = show(ball, VOICE, tmp_path, open_page, group="a")
+    page.evaluate("""() => {
+        const first = document.querySelector('canvas').viewer;
+        globalThis.views = ["a", "b"].map((group) => {
+            const place = document.createElement('div'), model = { ...first.model };
+            document.body.append(place);
+            model.get = (name) => (name === "group" ? group : first.model.get(name));
+            return new first.constructor(model, place);
+        });
+    }""")
+    page.locator(".ap-canvas").nth(1).focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(f"[{VIEWER}, ...views].map((one) => one.state.yaw)") == [-0.08, -0.08, 0]
+    page.get_by_label("time", exact=True).nth(0).fill("9")
+    assert page.evaluate(f"[{VIEWER}, ...views].map((one) => one.state.frame)") == [9, 9, 0]
+
+
+def test_sounds_are_named_along_the_time(ball: TalkingHead) -> None:
+    voice = load_voice("english_drive")
+    viewer: Any = GaussianViewer(ball, voice)
+    marks = viewer.talk_facts["marks"]
+    assert len(marks) == len(voice.phonemes)
+    assert marks[0] == [voice.phonemes[0].start, voice.phonemes[0].end, voice.phonemes[0].ipa]
+    viewer.speak(VOICE)
+    assert viewer.talk_facts["marks"] == []

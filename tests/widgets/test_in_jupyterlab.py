@@ -145,7 +145,7 @@ def test_every_control_of_the_viewer(opened: Opened) -> None:
     page.keyboard.press("f")
     page.evaluate("document.exitFullscreen()")
     page.wait_for_function("!document.fullscreenElement")
-    canvas = cell.locator("canvas")
+    canvas = cell.locator(".ap-canvas")
     canvas.click()
     assert state()["picked"] >= 0
     canvas.press("ArrowLeft")
@@ -220,7 +220,7 @@ def test_ratings_are_confirmed_by_the_kernel(opened: Opened) -> None:
 
 def saved_without_state(opened: Opened) -> str:
     """The notebook as JupyterLab saves it, by a key that is pressed in a widget."""
-    opened.cell(VIEWER).locator("canvas").focus()
+    opened.cell(VIEWER).locator(".ap-canvas").focus()
     opened.page.keyboard.press("Control+s")
     file = opened.lab.folder / "all.ipynb"
     for _ in range(100):
