@@ -35,7 +35,7 @@ COMPARED = 125  # frames of a comparison: a picture of each travels to the page
 CAMERA = {"yaw": (-(10**6), 10**6), "pitch": (-1.5, 1.5), "zoom": (0.3, 20), "panX": (-100, 100), "panY": (-100, 100)}
 CODE = page.script(
     *("elements.js", "parts.js", "field.js", "splats.js", "film.js", "timeline.js", "truth.js", "selection.js"),
-    "viewer.js",
+    *("picked.js", "viewer.js"),
 )
 
 
