@@ -40,6 +40,14 @@ function root(label, ...children) {
   return element;
 }
 
+/** Whether the page has a dark theme: JupyterLab, Notebook, VS Code, Colab or a book. */
+function isDark() {
+  const { body, documentElement } = document;
+  return body.dataset.jpThemeLight === "false" || body.classList.contains("vscode-dark") ||
+    [body, documentElement].some((one) => one.getAttribute("theme") === "dark" || one.dataset.theme === "dark" ||
+      one.classList.contains("dark"));
+}
+
 function keepKey(event) {
   const isSave = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
   if (!isSave) event.stopPropagation();

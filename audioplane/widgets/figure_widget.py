@@ -14,6 +14,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from audioplane.audio.features import SAMPLE_RATE
+from audioplane.plots import theme
 from audioplane.widgets import page
 from audioplane.widgets.bake import encode_sound
 
@@ -78,6 +79,7 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
     film_facts = traitlets.Dict().tag(sync=True)
     film_data = traitlets.Bytes().tag(sync=True)
     film_progress = traitlets.List([0, 0]).tag(sync=True)
+    dark = traitlets.Bool(False).tag(sync=True)  # the page says so
 
     def __init__(
         self,
@@ -104,14 +106,19 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
         )
         self.still = picture
         self._filming: asyncio.Task[None] | None = None
-        self.observe(self._answer, "values")
+        self.observe(lambda _: self._answer(self.values), "values")
+        self.observe(self._turn_dark, "dark")
         self.on_msg(self._asked)
 
-    def _answer(self, change: dict[str, Any]) -> None:
-        picture, caption = self._drawn(change["new"])
+    def _answer(self, values: dict[str, Any]) -> None:
+        picture, caption = self._drawn(values, dark=self.dark)
         with self.hold_sync():
             self.picture, self.caption = picture, caption
             self.answered += 1
+
+    def _turn_dark(self, _: Any) -> None:
+        self.film_facts = {}  # its pictures are of the other theme
+        self._answer(self.values)
 
     def _asked(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         """The page wants a film, or no longer."""
@@ -126,7 +133,7 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
         self.film_progress, drawn = [0, len(times)], []
         for t in times:
             await asyncio.sleep(0)
-            drawn.append(self._drawn({**values, self.time: t}, FILM_QUALITY))
+            drawn.append(self._drawn({**values, self.time: t}, FILM_QUALITY, self.dark))
             self.film_progress = [len(drawn), len(times)]
         facts, data = _strip([*values], [[*{**values, self.time: t}.values()] for t in times], drawn)
         with self.hold_sync():
@@ -137,8 +144,10 @@ class FigureWidget(page.WithStill, anywidget.AnyWidget):
         last = int(next(own["high"] for own in self.controls if own["name"] == self.time))
         return [*range(first, last, EVERY), last]
 
-    def _drawn(self, values: dict[str, Any], quality: int = 86) -> tuple[bytes, str]:
+    def _drawn(self, values: dict[str, Any], quality: int = 86, dark: bool = False) -> tuple[bytes, str]:
         figure, caption = self._draw(values)
+        if dark:
+            figure = theme.darkened(figure)
         return page.jpeg(page.figure_pixels(figure), quality), caption
 
     def save(self, path: str | Path, over: Mapping[str, list[Any]] | None = None) -> Path:

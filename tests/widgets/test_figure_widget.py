@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from audioplane.widgets.figure_widget import FigureWidget, menu, slider
 
@@ -125,3 +127,20 @@ def test_an_es_module_needs_nothing_else(tmp_path: Path, open_page: Callable[...
     )
     page.get_by_label("time").fill("8")
     assert page.inner_text(".ap-caption") == "8 and magma"
+
+
+def test_a_dark_page_gets_dark_figures(tmp_path: Path) -> None:
+    widget: Any = FigureWidget(squares, CONTROLS, {"t": 4, "map": "magma"}, "Squares.", "t", np.zeros(6400, np.float32))
+    light, answers = bytes(widget.picture), widget.answered
+    corner = lambda data: np.array(Image.open(io.BytesIO(data)))[2, 2].mean()  # noqa: E731
+    assert corner(light) > 250
+    widget.film_facts = {"keys": [[0]]}
+    widget.dark = True
+    assert corner(widget.picture) < 50
+    assert (widget.answered, widget.film_facts) == (answers + 1, {}), "a film of light pictures is no use"
+    widget.values = {"t": 5, "map": "magma"}
+    assert corner(widget.picture) < 50
+    widget.save(tmp_path / "figure.html", {"t": [0, 5]})  # a saved page is light
+    assert corner(widget._drawn(widget.values)[0]) > 250
+    widget.dark = False
+    assert corner(widget.picture) > 250

@@ -161,6 +161,66 @@ def test_every_control_of_the_viewer(opened: Opened) -> None:
     assert opened.python("told", asked) == [24, 0, 1, True]
 
 
+def test_time_and_selection_of_the_viewer(opened: Opened) -> None:
+    page, cell = opened.page, opened.cell(VIEWER)
+    wave = cell.locator(".ap-wave")
+    box = wave.bounding_box()
+    assert box is not None
+    wave.click(position={"x": box["width"] / 2, "y": 20})
+    assert page.evaluate(f"{CANVAS}.state.frame") == 12
+    cell.get_by_role("button", name="repeat from here").click()
+    cell.get_by_label("time").press("ArrowRight")
+    cell.get_by_role("button", name="repeat to here").click()
+    assert opened.python("loop", "viewer.loop") == [12, 13]
+    with page.expect_download() as download:
+        cell.get_by_role("button", name="save film").click()
+    assert Path(download.value.path()).stat().st_size > 1000
+    cell.get_by_role("button", name="no repeat").click()
+    cell.locator("summary").click()
+    for label, value in (("opacity from", "0.2"), ("dynamism from", "0.1"), ("size up to", "0.9")):
+        before = page.evaluate(f"{CANVAS}.selection.limits")
+        cell.get_by_label(label).fill(value)
+        assert page.evaluate(f"{CANVAS}.selection.limits") != before, label
+    cell.get_by_role("button", name="show all").click()
+    cell.get_by_role("button", name="add the picked").click()
+    cell.get_by_label("brush radius").fill("40")
+    cell.get_by_label("brush: drag selects").check()
+    cell.locator(".ap-canvas").click()
+    page.wait_for_function(f"{CANVAS}.model.get('selected').length > 1")
+    count = opened.python("chosen", "len(viewer.selected)")
+    cell.get_by_role("button", name="only these").click()
+    page.wait_for_function(f"{CANVAS}.selection.shown === {count}")
+    with page.expect_download() as download:
+        cell.get_by_role("button", name="save .ply").click()
+    assert f"element vertex {count}\n".encode() in Path(download.value.path()).read_bytes()
+    cell.get_by_role("button", name="show all").click()
+    cell.get_by_role("button", name="hide these").click()
+    page.wait_for_function(f"{CANVAS}.selection.shown === {CANVAS}.facts.count - {count}")
+    cell.get_by_role("button", name="let go").click()
+    cell.get_by_role("button", name="show all").click()
+    cell.get_by_label("brush: drag selects").uncheck()
+    assert opened.python("none", "viewer.selected") == []
+
+
+def test_figures_follow_the_theme(opened: Opened) -> None:
+    page, image = opened.page, opened.cell(FIGURE).locator("img.ap-figure")
+    corner = """(image) => {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.drawImage(image, 0, 0);
+        return pen.getImageData(2, 2, 1, 1).data[0];
+    }"""
+    assert image.evaluate(corner) > 250
+    for theme, is_dark in (("JupyterLab Dark", True), ("JupyterLab Light", False)):
+        page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
+        page.hover('.lm-Menu-itemLabel:text-is("Theme")')
+        page.click(f'.lm-Menu-itemLabel:text-is("{theme}")')
+        for _ in range(100):
+            page.wait_for_timeout(200)
+            if (image.evaluate(corner) < 60) == is_dark:
+                break
+        assert (image.evaluate(corner) < 60) == is_dark, theme
+
+
 def test_python_moves_the_viewer(opened: Opened) -> None:
     opened.python(
         "set", "[setattr(viewer, 'frame', 7), setattr(viewer, 'camera', {'yaw': 0.5}), setattr(viewer, 'size', 280)]"
