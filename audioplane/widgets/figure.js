@@ -181,8 +181,10 @@ class FigureView {
   /** One question at a time: what is set meanwhile is asked when the answer is here. */
   ask() {
     this.isStale = false;
+    if (JSON.stringify(this.values) === JSON.stringify(this.model.get("values"))) return this.show(); // as asked last
     this.asked = setTimeout(() => {
       this.asked = null;
+      if (this.isStale) return this.ask();
       this.say("No kernel answers, so the picture stays as it is: run the notebook to move it.");
     }, PATIENCE);
     this.model.set("values", { ...this.values });

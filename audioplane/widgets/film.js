@@ -1,5 +1,10 @@
 // Pictures and films of what a viewer shows, each marked as synthetic.
 
+const PIECES = 200; // milliseconds of a film that come at a time
+const LINGER = 5, LONGEST = 100; // pictures that stand at its end, and while the encoder has given nothing at all
+const EMPTY = 1000; // bytes, below which a film has no picture yet
+const PAUSE = 40; // milliseconds between them
+
 /** Draws canvases over each other, and the mark. */
 function compose(pen, layers) {
   const { width, height } = pen.canvas;
@@ -32,14 +37,18 @@ class Recorder {
     if (!type) throw new Error("it does not record films");
     this.pen = make("canvas", { width, height }).getContext("2d");
     const stream = this.pen.canvas.captureStream(fps), pieces = [];
+    this.bytes = 0;
     stream.addTrack(this.tap().stream.getAudioTracks()[0]);
     this.recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 4e6 });
-    this.recorder.ondataavailable = ({ data }) => pieces.push(data);
+    this.recorder.ondataavailable = ({ data }) => {
+      pieces.push(data);
+      this.bytes += data.size;
+    };
     this.recorder.onstop = () => {
       const plain = type.split(";")[0];
       download(new Blob(pieces), plain, `${name}.${plain.split("/")[1]}`);
     };
-    this.recorder.start();
+    this.recorder.start(PIECES);
   }
 
   /** Where the sound can be heard a second time; once, since an element gives its sound to one graph. */
@@ -55,11 +64,20 @@ class Recorder {
   }
 
   take(layers) {
-    if (this.isRecording) compose(this.pen, layers);
+    if (!this.isRecording) return;
+    compose(this.pen, layers);
   }
 
-  stop() {
-    if (this.isRecording) this.recorder.stop();
+  /** Ends the film; its last picture stays for a moment, in which a slow machine's encoder catches up. */
+  async stop() {
+    const { recorder } = this;
+    if (!this.isRecording || this.ending === recorder) return;
+    this.ending = recorder;
+    for (let k = 0; k < LINGER || (this.bytes < EMPTY && k < LONGEST); k++) {
+      this.pen.drawImage(this.pen.canvas, 0, 0); // the same once more: a GPU's canvas is empty by now
+      await new Promise((done) => setTimeout(done, PAUSE));
+    }
+    recorder.stop();
   }
 
   close() {

@@ -10,7 +10,7 @@ class Truth {
     this.pictures = new Map();
     this.canvas = make("canvas", { class: "ap-truth", "aria-hidden": "true" });
     this.menu = choice(["off", "wipe", "difference"], "off",
-      (key) => ({ off: "off", wipe: "wipe: filmed to the right", difference: "difference, four times" })[key],
+      (key) => ({ off: "off", wipe: "wipe: filmed to the right", difference: "difference, 4 ×" })[key],
       () => this.changed());
     this.place = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0.5, "aria-label": "where the wipe is",
       oninput: () => this.changed() });

@@ -383,6 +383,7 @@ class Viewer {
       this.status.textContent = `This browser gives no film: ${error.message}`;
       return;
     }
+    this.recorder.take(this.layers);
     this.filmButton.textContent = "end film";
     this.toggle();
   }

@@ -144,3 +144,28 @@ def test_a_dark_page_gets_dark_figures(tmp_path: Path) -> None:
     assert corner(widget._drawn(widget.values)[0]) > 250
     widget.dark = False
     assert corner(widget.picture) > 250
+
+
+def test_what_was_asked_already_is_not_waited_for(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    """A kernel answers changes alone: who picks what is shown already, or goes back and forth, is not told "no kernel"."""
+    widget = FigureWidget(squares, CONTROLS, {"t": 4, "map": "magma"}, "Squares.", "t")
+    page = open_page(widget.save(tmp_path / "figure.html", {"t": [4]}))
+    page.wait_for_selector("img.ap-figure")
+    asked = page.evaluate("""() => {
+        const { view } = document.querySelector("#widget"), on = {}, asked = [];
+        const model = { ...view.model, isSaved: false, send() {}, off() {}, on(event, react) { on[event] = react; } };
+        let own = view.model.get("values");
+        model.get = (name) => (name === "values" ? own : view.model.get(name));
+        model.set = (name, value) => { own = value; };
+        model.save_changes = () => asked.push(own.t);
+        const other = new view.constructor(model, document.createElement("div"));
+        other.set("map", "magma");
+        other.set("t", 5);  // asks
+        other.set("t", 6);  // meanwhile
+        on["change:answered"]();  // of 5: asks for 6
+        other.set("t", 5);
+        other.set("t", 6);
+        on["change:answered"]();  // of 6, which is what is wanted
+        return [asked, other.asked];
+    }""")
+    assert asked == [[5, 6], None]
