@@ -147,7 +147,7 @@ def test_a_dark_page_gets_dark_figures(tmp_path: Path) -> None:
 
 
 def test_what_was_asked_already_is_not_waited_for(tmp_path: Path, open_page: Callable[..., Page]) -> None:
-    """A kernel answers changes alone: who picks what is shown already, or goes back and forth, is not told "no kernel"."""
+    """A kernel answers changes alone: who goes back and forth, or picks what is shown, is not told that it is gone."""
     widget = FigureWidget(squares, CONTROLS, {"t": 4, "map": "magma"}, "Squares.", "t")
     page = open_page(widget.save(tmp_path / "figure.html", {"t": [4]}))
     page.wait_for_selector("img.ap-figure")
@@ -155,7 +155,7 @@ def test_what_was_asked_already_is_not_waited_for(tmp_path: Path, open_page: Cal
         const { view } = document.querySelector("#widget"), on = {}, asked = [];
         const model = { ...view.model, isSaved: false, send() {}, off() {}, on(event, react) { on[event] = react; } };
         let own = view.model.get("values");
-        model.get = (name) => (name === "values" ? own : view.model.get(name));
+        model.get = (name) => (name === "values" ? own : name === "dark" ? false : view.model.get(name));
         model.set = (name, value) => { own = value; };
         model.save_changes = () => asked.push(own.t);
         const other = new view.constructor(model, document.createElement("div"));
