@@ -206,7 +206,7 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path,
     import matplotlib
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # says of matplotlib's own fonts that they are old
-    files.make_folder(folder)
+    files.make_folder((folder / name).parent)  # tables of other methods have names with a folder
     paths = []
     for ending, dpi, metadata in (("png", SCREEN_DPI, {"Software": None}), ("pdf", PRINT_DPI, PDF_METADATA))[
         : 1 + has_pdf

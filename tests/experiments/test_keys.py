@@ -194,10 +194,19 @@ def test_defaults_that_moved_on_do_not_hide_the_records_of_tables() -> None:
     from audioplane.experiments import tables
     from audioplane.experiments.records import read_all
 
-    job = next(iter(tables.jobs(tables.find("table2"), "demo", 1).values()))
+    older = tables.jobs(tables.find("synctalk_pp/table1"), "demo", 1).values()
+    job = next(iter(older))
     assert job.config.audio.features == "phonetic"
     assert dataclasses.replace(job, config=job.config.replace("audio.block=1")).identity != job.identity
+    known = read_all(PACKAGE.parent / "records" / "demo" / "synctalk_pp")
+    assert all(job.identity in known for job in older)
+
+
+def test_the_records_that_came_along_answer_every_cell_of_the_papers_tables() -> None:
+    from audioplane.experiments import tables
+    from audioplane.experiments.records import read_all
+
     known = read_all(PACKAGE.parent / "records" / "demo")
-    assert known
-    found = [job for key in ("table3", "table4") for job in tables.jobs(tables.find(key), "demo", 3).values()]
-    assert all(job.identity in known for job in found)
+    asked = {"table2": 5, "table3": 3, "table4": 3, "table5": 1, "table6": 1, "table7": 1}
+    for key, seeds in asked.items():
+        assert all(job.identity in known for job in tables.jobs(tables.find(key), "demo", seeds).values()), key

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.figure import Figure
 
 from audioplane.cli import main
 from audioplane.experiments import paper_figures, run_cache, runs
@@ -109,3 +110,12 @@ def test_a_head_of_this_version_is_preferred_and_an_older_one_is_told(empty_home
         found = paper_figures.trained_head(job)
         assert found is not None
         assert (found[0].parent.name, found[1]) == ((f"adam-{own}", True) if key == own else (f"adam-{older}", False))
+
+
+def test_a_figure_of_another_methods_table_has_a_folder(tmp_path):
+    paths = paper_figures.keep(Figure(), paper_figures.Sources(), "synctalk_pp/table1", "smoke", tmp_path / "new")
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
+        "new/synctalk_pp/table1.png",
+        "new/synctalk_pp/table1.json",
+    ]
+    assert all(path.is_file() for path in paths)

@@ -12,9 +12,8 @@ nothing should move. Head PSNR and the sync score of the network that ships stan
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from audioplane.experiments.tables import OLDER_FEATURES, Claim, Column, Row, Table
+from audioplane.experiments.tables import Claim, Column, Row, Table
 from audioplane.metrics import registry
 
 TRI_PLANE = ("method.field=tri_plane", "method.saliency=false")
@@ -307,6 +306,6 @@ def _why_so_level() -> Table:
 
 
 _MAKERS: tuple[Callable[[], Table], ...] = (_table2, _table3, _table4, _table5, _table6, _table7)
-TABLES = {table.name: replace(table, settings=OLDER_FEATURES) for table in (make() for make in _MAKERS)}
-STUDY = replace(_why_so_level(), settings=OLDER_FEATURES)
+TABLES = {table.name: table for table in (make() for make in _MAKERS)}
+STUDY = _why_so_level()
 ALL = {**TABLES, STUDY.name: STUDY}
