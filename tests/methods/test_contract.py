@@ -299,7 +299,7 @@ def test_the_browser_moves_what_python_moves(
     head, voice = TalkingHead.load(tmp_path, sparse=False), TinySubject().audio[:16_000]
     page = open_page(GaussianViewer(head, voice).save(tmp_path / "talk.html"))
     if why_not(head):
-        page.wait_for_function("document.querySelector('.ap-status').textContent.includes('cannot speak')")
+        page.wait_for_function("document.querySelector('.ap-status')?.textContent.includes('cannot speak')")
         return
     page.wait_for_function("document.querySelector('canvas')?.viewer?.cloud")
     codes, faces = head.encode(voice), head.expressions(voice)
