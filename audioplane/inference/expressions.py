@@ -1,4 +1,4 @@
-"""Eyes and brows for a voice: natural ones, the rest pose, or somebody's capture in this person's range."""
+"""Eyes and brows for a voice: natural ones, brows by the voice, the rest pose, or a capture in this person's range."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from audioplane.audio.features import count_frames
 from audioplane.errors import UserError
+from audioplane.expression.of_voice import expression_of_voice
 from audioplane.inference import arguments
 from audioplane.inference.poses import back_and_forth
 from audioplane.motion.captures import at_rate
@@ -16,7 +17,7 @@ from audioplane.motion.natural import natural_expression
 from audioplane.motion.own_range import OwnRange
 from audioplane.subject import blendshapes
 
-EXPRESSIONS = ("natural", "none")
+EXPRESSIONS = ("natural", "voice", "none")
 NO_EXPRESSION = (
     "this head's eyes and brows cannot be driven: it was trained without an expression; train it with the preset demo "
     "on a Subject that has blendshapes"
@@ -40,12 +41,12 @@ def of_voice(
         turned: (T, 2) yaw and pitch of the head in degrees, see `poses.yaw_and_pitch`; None where it keeps still.
 
     Raises:
-        UserError: a capture for a head that takes none, or no such expression.
+        UserError: a capture, or brows by the voice, for a head that takes none; no such expression.
     """
     if isinstance(expression, str) and expression not in EXPRESSIONS:
         raise UserError(f"expression is one of {', '.join(EXPRESSIONS)}, or a capture, not '{expression}'")
     if own is None or not own.is_captured:
-        if not isinstance(expression, str):
+        if not isinstance(expression, str) or expression == "voice":
             raise UserError(NO_EXPRESSION)
         return None
     count = count_frames(audio, fps)
@@ -54,6 +55,8 @@ def of_voice(
         found = own.adopt(given)[back_and_forth(count, len(given))]
     elif expression == "none":
         found = np.tile(own.rest, (count, 1))
+    elif expression == "voice":
+        found = expression_of_voice(own, audio, count, fps, seed, turned)
     else:
         found = natural_expression(own, audio, count, fps, seed, turned)
     return own.clip(found + own.steered(np.asarray([steer])) - own.rest) if len(steer) else found

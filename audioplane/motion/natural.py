@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 
 import numpy as np
 
@@ -18,7 +19,13 @@ lie there."""
 
 
 def natural_expression(
-    own: OwnRange, audio: np.ndarray, count: int, fps: float, seed: int = 0, head: np.ndarray | None = None
+    own: OwnRange,
+    audio: np.ndarray,
+    count: int,
+    fps: float,
+    seed: int = 0,
+    head: np.ndarray | None = None,
+    without: Collection[str] = (),
 ) -> np.ndarray:
     """Blinks, gaze and brows for a voice.
 
@@ -27,13 +34,16 @@ def natural_expression(
         count: frames wanted. fps: frames a second; frame t shows second (t + 0.5) / fps. seed: of the processes.
         head: (count, 2) degrees of the head's yaw (to the image right) and pitch (up), which the eyes make good for;
             None for a still head.
+        without: of `CONTROLS`, what keeps at rest.
 
     Returns:
         (count, E) weights of `own.names`.
     """
     times = (np.arange(count) + 0.5) / fps
     timing = timing_of_sound(audio, count / fps)
-    return own.steered(sample(_shares(timing, seed, _at_track_rate(head, times, timing)), times))
+    shares = sample(_shares(timing, seed, _at_track_rate(head, times, timing)), times)
+    shares[:, [CONTROLS.index(name) for name in without]] = 0.0
+    return own.steered(shares)
 
 
 def _shares(timing: Timing, seed: int, head: np.ndarray) -> np.ndarray:
