@@ -51,6 +51,7 @@ NOTEBOOKS = (
     "20_user_study",
     "synctalk_pp/30_synctalk_pp",
     "synctalk_pp/31_tables",
+    "synctalk_pp/32_expression_from_voice",
     "degstalk/40_degstalk",
     "degstalk/41_tables",
     "comparison/50_leaderboard",

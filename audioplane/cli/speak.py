@@ -52,9 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--expression",
         default="natural",
         metavar="HOW",
-        help="eyes and brows: natural (blinks, gaze and brows at the voice's accents, drawn by --seed), voice (the same "
-        "blinks and gaze; brows that a network hears in the voice), none (a still gaze), a capture (.csv of Live Link Face, .npy of frames x 52 blendshapes, or a film of a face), or another RUN, whose filmed "
-        "expression is taken; captures are brought into this person's range (default: natural)",
+        help="eyes and brows: natural (blinks, gaze and brows at the voice's accents, by --seed), voice (the same "
+        "blinks and gaze, brows as a network hears them in the voice), none (a still gaze), a capture (.csv of Live "
+        "Link Face, .npy of frames x 52 blendshapes, or a film of a face), or another RUN, whose filmed expression is "
+        "taken; captures are brought into this person's range (default: natural)",
     )
     parser.add_argument(
         "--expression-fps",

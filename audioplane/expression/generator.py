@@ -19,8 +19,8 @@ from audioplane.config import AudioConfig
 from audioplane.expression.voice_network import SOURCES, VoiceNetwork, VoiceNetworkSettings
 from audioplane.expression.vq_vae import VqVae
 from audioplane.motion.own_range import OwnRange
-from audioplane.runtime import tensors
 from audioplane.runtime import files as written
+from audioplane.runtime import tensors
 from audioplane.subject import blendshapes
 
 FPS = 25.0  # frames a second of both networks

@@ -4,6 +4,7 @@ from audioplane.plots.audio_features import audio_code, opening_by_sound, phonet
 from audioplane.plots.basic import side_by_side, training
 from audioplane.plots.comparison import DotPanel, margin_heads, methods, table_dots
 from audioplane.plots.error_budget import error_budget
+from audioplane.plots.expression import blendshape_curves, codebook_usage
 from audioplane.plots.field import attention, deformation, factors, memory, planes
 from audioplane.plots.measures import confidence_by_length, differences, renderings, sensitivity, sync_curves
 from audioplane.plots.overview import overview
@@ -20,6 +21,8 @@ __all__ = [
     "attention",
     "audio_code",
     "band",
+    "blendshape_curves",
+    "codebook_usage",
     "confidence_by_length",
     "deformation",
     "differences",

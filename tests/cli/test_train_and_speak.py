@@ -106,7 +106,7 @@ def test_bad_voices_and_poses_are_refused(run: Path, tmp_path: Path) -> None:
 
 
 def test_it_speaks_with_every_expression(subject: Path, tmp_path: Path) -> None:
-    """Natural by default, none, captures of other rates, and another run; each makes another film."""
+    """Natural by default, none, captures of other rates, another run, brows by the voice; each makes another film."""
     import soundfile
 
     folder, voice = tmp_path / "blinking", tmp_path / "voice.wav"
@@ -123,6 +123,7 @@ def test_it_speaks_with_every_expression(subject: Path, tmp_path: Path) -> None:
         "none": ["--expression", "none"],
         "array": ["--expression", str(tmp_path / "take.npy"), "--expression-fps", "30"],
         "run": ["--expression", str(folder)],
+        "voice": ["--expression", "voice"],
     }
     films = {}
     for name, told in ways.items():
@@ -130,7 +131,7 @@ def test_it_speaks_with_every_expression(subject: Path, tmp_path: Path) -> None:
         assert call(speak, str(folder), str(voice), "--out", str(film), "--poses", "still", "--dense", *told) == 0
         films[name] = film.read_bytes()
     assert films["default"] == films["natural"]
-    assert len(set(films.values())) == 4
+    assert len(set(films.values())) == 5
 
 
 def test_bad_expressions_are_refused(run: Path, tmp_path: Path) -> None:
@@ -138,10 +139,11 @@ def test_bad_expressions_are_refused(run: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "good.npy", np.zeros((40, 52)))
     told = [str(run), "english_drive", "--out", str(tmp_path / "x.mp4"), "--expression"]
     for how, words in {
-        "wild": "natural, none, a capture or a run",
+        "wild": "natural, voice, none, a capture or a run",
         str(tmp_path / "take.npy"): "expected",
         str(tmp_path / "good.npy"): "trained without an expression",
         str(run): "trained without an expression",
+        "voice": "trained without an expression",
     }.items():
         with pytest.raises(UserError, match=words):
             call(speak, *told, how)

@@ -88,7 +88,7 @@ def test_frames_are_renders_of_the_codes_in_order(head, generator, seed, samples
 def test_expressions_stay_within_the_person_and_come_back_with_their_seed(head, generator, seed, steer):
     voice = (0.1 * generator.standard_normal(16_000)).astype(np.float32)
     own = head.own_range
-    for kind in ("natural", "none", generator.random((40, 52))):
+    for kind in ("natural", "voice", "none", generator.random((40, 52))):
         found = head.expressions(voice, kind, seed, None, steer)
         assert (found >= own.low - 1e-9).all()
         assert (found <= own.high + 1e-9).all()

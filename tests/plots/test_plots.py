@@ -121,3 +121,21 @@ def test_the_theme_leaves_the_users_settings_alone():
     plots.confidence_by_length([1.0, 2.0], {"own": np.array([[1.0, 2.0], [2.0, np.nan]])}, "x")
     assert plt.rcParams == before
     assert plt.get_fignums() == open_figures
+
+
+def test_curves_of_blendshapes_are_those_given():
+    true, said = np.random.default_rng(0).random((2, 30, 3))
+    figure = plots.blendshape_curves(true, said, ("a", "b", "c"), {"c": "jaw", "a": "brows"}, 25.0)
+    for panel, column in zip(figure.axes, (2, 0), strict=True):
+        first, second = panel.lines
+        np.testing.assert_array_equal(first.get_ydata(), true[:, column])
+        np.testing.assert_array_equal(second.get_ydata(), said[:, column])
+        assert np.asarray(first.get_xdata())[1] == pytest.approx(1.5 / 25)
+    assert [panel.get_ylabel() for panel in figure.axes] == ["jaw", "brows"]
+
+
+def test_usage_of_a_codebook_falls_and_sums_to_one():
+    figure = plots.codebook_usage({"one": np.array([1, 0, 3]), "none": np.zeros(3, int)})
+    one, none = (np.asarray(line.get_ydata()) for line in figure.axes[0].lines)
+    np.testing.assert_allclose(one, [0.75, 0.25, 0])
+    assert not none.any()

@@ -54,17 +54,21 @@ def told_by_voice(generator: ExpressionGenerator, clips: Sequence[Clip]) -> dict
         generator: whose voice network is measured, before any codebook. clips: of one source, not learned from.
     """
     said = [generator.blendshapes(clip.audio, source=clip.source)[: len(clip.weights)] for clip in clips]
+    true, other = [clip.weights for clip in clips], [shuffled(clip).weights for clip in clips]
+    sizes = [np.concatenate(tracks).std(axis=0) for tracks in (said, true)]
     found = {}
     for group, names in GROUPS.items():
-        own = [k for k in map(blendshapes.index, names) if any(clip.weights[:, k].std() > STILL for clip in clips)]
+        own = [k for k in map(blendshapes.index, names) if any(track[:, k].std() > STILL for track in true)]
         if own:
-            true, chance = (
-                np.nanmean([[correlation(p[:, k], one.weights[:, k]) for k in own] for p, one in zip(said, ones, strict=True)])
-                for ones in (clips, [shuffled(clip) for clip in clips])
-            )
-            sizes = [np.concatenate(all)[:, own].std(axis=0) for all in (said, [clip.weights for clip in clips])]
-            found[group] = Told(float(true), float(chance), float((sizes[0] / sizes[1]).mean()))
+            amplitude = float((sizes[0][own] / sizes[1][own]).mean())
+            found[group] = Told(mean_correlation(said, true, own), mean_correlation(said, other, own), amplitude)
     return found
+
+
+def mean_correlation(said: Sequence[Weights], true: Sequence[Weights], shapes: Sequence[int]) -> float:
+    """Mean of `correlation` over tracks (T, 52) and some of their shapes, of those that move."""
+    pairs = zip(said, true, strict=True)
+    return float(np.nanmean([[correlation(a[:, k], b[:, k]) for k in shapes] for a, b in pairs]))
 
 
 def correlation(a: Weights, b: Weights) -> float:

@@ -22,6 +22,8 @@ Report = Callable[[str], Any]
 MOVES = 0.01  # spread of weights below which a shape of a source is not learned
 FULL = 99.5  # percentile at which a shape is as far as a source goes
 MOST_GAIN = 3.0
+UNLIKE = 0.25  # spread of the logarithm of how far a person moves each shape, of the usual
+EXAGGERATION = (1.2, 2.5)  # how many times as far as usual those go who exaggerate, all shapes
 LEAST_R = 0.1  # correlation on unseen people below which a voice does not tell a shape
 NOT_TOLD = tuple(name for name in blendshapes.NAMES if name.startswith(("eyeBlink", "eyeLook")))
 """Shapes that are not learned from voices: blinks and gaze have processes of their own (`motion`)."""
@@ -144,7 +146,7 @@ def train_vq_vae(
     clips: Sequence[Clip],
     targets: Targets,
     settings: Settings,
-    size: VqVaeSettings = VqVaeSettings(),
+    size: VqVaeSettings | None = None,
     report: Report = lambda line: None,
 ) -> VqVae:
     """The VQ-VAE of blendshape coefficients (SyncTalk++, Eq. 27).
@@ -156,6 +158,7 @@ def train_vq_vae(
         clips: whose blendshapes are learned from. targets: of the clips. settings: of the training. size: of the
             network. report: is told how it goes.
     """
+    size = size or VqVaeSettings()
     with seeds.seeded_globally(settings.seed + 1, torch.device("cpu")):
         network = VqVae(size)
         network.usual.copy_(_usual(targets))
@@ -164,7 +167,8 @@ def train_vq_vae(
         uses, in_use, total, replaced = torch.zeros(size.entries, dtype=torch.long), 0.0, 0.0, 0
         for step, optimiser in _steps(network, settings.vq_steps, settings, 0.0):
             said, known = _batch(clips, shares, own, settings, rng)
-            person, other = _people(targets, settings.vq_batch, rng, 0.25), _exaggerating(targets, settings, rng)
+            person = _people(targets, settings.vq_batch, rng)
+            other = _people(targets, settings.vq_batch, rng, *EXAGGERATION)
             if step == 0:
                 replace_dead(network.entries, uses, network.encode(person.place(said)).detach().flatten(0, 2), draw)
             foreign = torch.from_numpy(rng.random(settings.vq_batch) < settings.exaggerated)[:, None, None]
@@ -205,7 +209,11 @@ def _usual(targets: Targets) -> Tensor:
 
 
 def _batch(
-    clips: Sequence[Clip], shares: Sequence[Tensor], known: Sequence[np.ndarray], settings: Settings, rng: np.random.Generator
+    clips: Sequence[Clip],
+    shares: Sequence[Tensor],
+    known: Sequence[np.ndarray],
+    settings: Settings,
+    rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Pieces of clips (B, T, 52), and which of their shapes are known (B, 1, 52).
 
@@ -225,22 +233,17 @@ def _batch(
     return torch.stack(pieces), torch.stack(facts)[:, None]
 
 
-def _people(targets: Targets, count: int, rng: np.random.Generator, spread: float, least: float = 1.0, most: float = 1.0) -> Range:
+def _people(targets: Targets, count: int, rng: np.random.Generator, least: float = 1.0, most: float = 1.0) -> Range:
     """Ranges of people, (count, 1, 52) each: each shape goes farther or less far than usual, and rests elsewhere.
 
     Args:
         targets: whose embedded range is the usual one. count: of people. rng: what is drawn from.
-        spread: of the logarithm of each shape's factor. least, most: of a factor for all shapes of one.
+        least, most: of a factor for all shapes of one, beside each shape's own.
     """
     usual, size = targets.ranges[0], (count, 1, blendshapes.COUNT)
-    gain = np.exp(rng.normal(0, spread, size) + rng.uniform(math.log(least), math.log(most), (count, 1, 1)))
+    gain = np.exp(rng.normal(0, UNLIKE, size) + rng.uniform(math.log(least), math.log(most), (count, 1, 1)))
     factor = torch.from_numpy(gain.astype(np.float32))
     return Range(usual.low * factor, usual.rest * factor, usual.high * factor)
-
-
-def _exaggerating(targets: Targets, settings: Settings, rng: np.random.Generator) -> Range:
-    """Ranges of people who go 1.2 to 2.5 times as far as usual."""
-    return _people(targets, settings.vq_batch, rng, 0.25, 1.2, 2.5)
 
 
 def _choice(among: Sequence[int], clips: Sequence[Clip], rng: np.random.Generator) -> int:
