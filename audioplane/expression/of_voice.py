@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from audioplane.errors import UserError
 from audioplane.expression.generator import ExpressionGenerator, speaking
@@ -13,6 +14,7 @@ UPPER = ("brow", "eyeWide", "eyeSquint", "cheekSquint", "noseSneer")
 """What the names of the shapes begin with that the voice drives; lips follow the voice by the head itself."""
 LIDS = ("eyeWide", "eyeSquint")
 """Of these, what gives way to a blink."""
+SMOOTH = 0.08  # seconds, sigma: a brow takes a tenth of a second or more to rise
 
 
 def expression_of_voice(
@@ -52,7 +54,7 @@ def expression_of_voice(
     generator = generator or ExpressionGenerator.load()
     found = natural_expression(own, audio, count, fps, seed, head, without=("brows",))
     change = generator.in_range(generator.blendshapes(audio, fps), own, fps)[:count] - own.rest
-    change = change * upper * speaking(audio, fps, count)
+    change = gaussian_filter1d(change, SMOOTH * fps, axis=0, mode="nearest") * upper * speaking(audio, fps, count)
     lids = np.array([name.startswith(LIDS) for name in own.names])
     change[:, lids] *= np.clip(1 - own.closure(found), 0, 1)[:, None]
     return own.clip(found + change)
