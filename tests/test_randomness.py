@@ -15,6 +15,7 @@ IN_PLACE = {"uniform_", "normal_", "bernoulli_", "random_", "exponential_", "cau
 LIKE = {"rand_like", "randn_like", "randint_like"}
 """Of torch: the first two take `generator=`, the last have none."""
 SEEDED = {
+    "pretrained/expression/training.py": "torch's layers draw their first weights globally",
     "pretrained/phonetic/training.py": "torch's layers draw their first weights globally",
     "pretrained/syncnet/training.py": "torch's layers draw their first weights globally",
     "splat/toy_scene.py": "gsplat's strategy draws globally",

@@ -100,14 +100,17 @@ class VqVae(nn.Module):
     def __init__(self, settings: VqVaeSettings = VqVaeSettings()) -> None:
         super().__init__()
         self.settings, latent = settings, settings.parts * settings.size
+        own = torch.default_generator  # as torch's layers draw their first weights
         self.register_buffer("usual", torch.ones(blendshapes.COUNT))
         self.into, self.to_latents = nn.Linear(blendshapes.COUNT, settings.width), nn.Linear(settings.width, latent)
         self.encoder = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
-        self.entries = nn.Parameter(torch.randn(settings.entries, settings.size))
+        self.entries = nn.Parameter(torch.randn(settings.entries, settings.size, generator=own))
         self.from_latents = nn.Linear(latent, settings.width)
         self.decoder = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
         self.out = nn.Linear(settings.width, blendshapes.COUNT)
-        nn.init.normal_(self.out.weight, std=0.02)  # shares start near the rest pose, where tanh has a slope
+        nn.init.normal_(
+            self.out.weight, std=0.02, generator=own
+        )  # shares start near the rest pose, where tanh has a slope
 
     def encode(self, weights: Tensor) -> Tensor:
         """Z_e = E(B): weights (B, T, 52) to (B, T, parts, C)."""
