@@ -108,9 +108,7 @@ class VqVae(nn.Module):
         self.from_latents = nn.Linear(latent, settings.width)
         self.decoder = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
         self.out = nn.Linear(settings.width, blendshapes.COUNT)
-        nn.init.normal_(
-            self.out.weight, std=0.02, generator=own
-        )  # shares start near the rest pose, where tanh has a slope
+        nn.init.normal_(self.out.weight, std=0.02, generator=own)  # shares start where tanh has a slope
 
     def encode(self, weights: Tensor) -> Tensor:
         """Z_e = E(B): weights (B, T, 52) to (B, T, parts, C)."""
