@@ -29,10 +29,16 @@ from audioplane.runtime.threads import in_parallel
 
 HOP, WINDOW, BANDS, LOW, HIGH = 200, 800, 80, 55.0, 7600.0  # of the spectrogram; samples, and hertz
 EMPHASIS = 0.97
-REFERENCE_DB, FLOOR_DB, LIMIT = 20.0, -100.0, 4.0  # from FLOOR_DB to 0 dB below REFERENCE_DB it goes from -LIMIT to LIMIT
+REFERENCE_DB, FLOOR_DB, LIMIT = (
+    20.0,
+    -100.0,
+    4.0,
+)  # from FLOOR_DB to 0 dB below REFERENCE_DB it goes from -LIMIT to LIMIT
 COLUMNS = 16  # of the spectrogram in one window: a fifth of a second
 CODE = 512
-FINE = 40  # samples: the spectrogram is computed so often, and a window takes every fifth column, exactly about its step
+FINE = (
+    40  # samples: the spectrogram is computed so often, and a window takes every fifth column, exactly about its step
+)
 SPAN = (COLUMNS - 1) * HOP // FINE  # fine columns from a window's first to its last
 PIECE = 500  # windows that are computed at once
 FILE = "av_encoder.safetensors"
@@ -206,5 +212,7 @@ def load(path: Path | None = None) -> SoundConvolutions:
     with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights globally
         network = SoundConvolutions()
     wanted = {name: tuple(own.shape) for name, own in network.state_dict().items()}
-    network.load_state_dict({name: tensors.check(plain, name, shape, str(path), ADVICE) for name, shape in wanted.items()})
+    network.load_state_dict(
+        {name: tensors.check(plain, name, shape, str(path), ADVICE) for name, shape in wanted.items()}
+    )
     return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]

@@ -10,7 +10,8 @@ from audioplane.errors import UserError
 WHISPER = ("whisper", "whisper-phonetic")
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal", "whisper-phonetic": "centred"}
 AV = "av"
-"""Kinds of features that are, or begin with, Whisper's states; those with the phonetic network, its variant; the audio-visual encoder."""
+"""Kinds of features: those that are, or begin with, Whisper's states; those with the phonetic network, and its variant;
+codes of the audio-visual encoder."""
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
 FRONT_ENDS = {
     "whisper-phonetic": "states of Whisper tiny.en's block 2 and the phonetic network, which both ship",

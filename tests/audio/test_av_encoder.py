@@ -75,7 +75,7 @@ def test_features_of_a_frame_hardly_depend_on_what_is_far_away() -> None:
     whole = own(samples, 25.0, own_voice=True)
     assert whole.shape == (100, 8, 512)
     changed = samples.copy()
-    changed[: 16_000] = 0.0
+    changed[:16_000] = 0.0
     moved = own(changed, 25.0, own_voice=True)
     np.testing.assert_allclose(moved[40:], whole[40:], atol=1e-4)
     assert np.abs(moved[5:20] - whole[5:20]).max() > 0.5

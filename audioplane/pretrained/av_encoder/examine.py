@@ -27,7 +27,9 @@ def restored(generator: FaceGenerator, film: Film, sound: NDArray[np.float32]) -
     count = min(len(film.crops), len(sound) // 640)
     reference = torch.from_numpy(film.crops[:1]).float()[None] / 255
     found = [
-        generator(frame_windows(sound, first, min(100, count - first)), reference.expand(min(100, count - first), -1, -1, -1))
+        generator(
+            frame_windows(sound, first, min(100, count - first)), reference.expand(min(100, count - first), -1, -1, -1)
+        )
         for first in range(0, count, 100)
     ]
     return 255 * torch.cat(found)[:, 0].numpy()

@@ -26,7 +26,6 @@ class FaceGenerator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.sound = SoundConvolutions(normed=True)
-        sizes = (1, *WIDTHS)
         self.face = nn.ModuleList(_layer(a, b, 2) for a, b in zip(sizes, sizes[1:], strict=False))
         self.spread = nn.Linear(CODE, WIDTHS[-1] * 9)
         self.join = _layer(2 * WIDTHS[-1], WIDTHS[-1])

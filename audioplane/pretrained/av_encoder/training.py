@@ -242,4 +242,3 @@ def save(network: SoundConvolutions, path: Path, about: dict[str, Any]) -> None:
 
     packed = {name: tensor.contiguous() for name, tensor in pack(network.state_dict()).items()}
     files.write_bytes(path, to_bytes(packed, {key: str(value) for key, value in about.items()}))
-
