@@ -16,6 +16,7 @@ LIKE = {"rand_like", "randn_like", "randint_like"}
 """Of torch: the first two take `generator=`, the last have none."""
 SEEDED = {
     "pretrained/phonetic/training.py": "torch's layers draw their first weights globally",
+    "pretrained/av_encoder/training.py": "torch's layers draw their first weights globally",
     "pretrained/syncnet/training.py": "torch's layers draw their first weights globally",
     "splat/toy_scene.py": "gsplat's strategy draws globally",
     "training/densify.py": "gsplat's strategies draw globally",

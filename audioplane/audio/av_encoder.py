@@ -1,9 +1,9 @@
 """The audio-visual encoder: a fifth of a second of sound to 512 numbers from which a mouth can be restored.
 
-SyncTalk++, Sec. III-B: convolutions over log-mel are trained, together with an encoder and a decoder of faces, to restore
-the face that belongs to the sound (Eq. 3) so that a discriminator of lip sync is convinced (Eq. 1 and 2). Of these the
-convolutions are kept. `pretrained.av_encoder` trains them; here is what a voice needs: the spectrogram, whose numbers are
-those of the authors' earlier code (SyncTalk, Wav2Lip), and the convolutions with weights that ship.
+SyncTalk++, Sec. III-B: convolutions over log-mel are trained, together with an encoder and a decoder of faces, to
+restore the face that belongs to the sound (Eq. 3) and to convince a discriminator of lip sync (Eq. 1 and 2). Of these
+the convolutions are kept. `pretrained.av_encoder` trains them; here is what a voice needs: the spectrogram, whose
+numbers are those of the authors' earlier code (SyncTalk, Wav2Lip), and the convolutions with weights that ship.
 """
 
 from __future__ import annotations
@@ -29,16 +29,10 @@ from audioplane.runtime.threads import in_parallel
 
 HOP, WINDOW, BANDS, LOW, HIGH = 200, 800, 80, 55.0, 7600.0  # of the spectrogram; samples, and hertz
 EMPHASIS = 0.97
-REFERENCE_DB, FLOOR_DB, LIMIT = (
-    20.0,
-    -100.0,
-    4.0,
-)  # from FLOOR_DB to 0 dB below REFERENCE_DB it goes from -LIMIT to LIMIT
+REFERENCE_DB, FLOOR_DB, LIMIT = 20.0, -100.0, 4.0  # FLOOR_DB and 0 dB, from REFERENCE_DB, become -LIMIT and LIMIT
 COLUMNS = 16  # of the spectrogram in one window: a fifth of a second
 CODE = 512
-FINE = (
-    40  # samples: the spectrogram is computed so often, and a window takes every fifth column, exactly about its step
-)
+FINE = 40  # samples: so often the spectrogram is computed; a window takes every fifth column, exactly about its step
 SPAN = (COLUMNS - 1) * HOP // FINE  # fine columns from a window's first to its last
 PIECE = 500  # windows that are computed at once
 FILE = "av_encoder.safetensors"
@@ -89,7 +83,7 @@ class SoundConvolutions(nn.Module):
         self.convolutions, self.norms = nn.ModuleList(convolutions), nn.ModuleList(norms)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, BANDS, COLUMNS) of `spectrogram_windows` to codes (B, CODE), of mean 0 and spread 1 in training."""
+        """Windows (B, BANDS, COLUMNS) of `spectrogram_windows` to codes (B, CODE), mean 0 and spread 1 in training."""
         values = windows[:, None].contiguous(memory_format=torch.channels_last)
         for layer, convolution, norm in zip(LAYERS, self.convolutions, self.norms, strict=True):
             found = norm(convolution(values))

@@ -194,8 +194,8 @@ class Features:
             (T, window, C) float32.
 
         Raises:
-            ValueError: log-mel, Whisper, the centred phonetic network and the audio-visual encoder need statistics, and it was
-                not fitted.
+            ValueError: log-mel, Whisper, the centred phonetic network and the audio-visual encoder need statistics, and
+                it was not fitted.
         """
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":

@@ -18,7 +18,7 @@ FRONT_ENDS = {
     "whisper": "states of Whisper tiny.en's block 2, which ships",
     "phonetic": "log-mel and the phonetic network, which ships",
     "phonetic-causal": "log-mel and the causal phonetic network, which ships",
-    "av": "the audio-visual encoder of SyncTalk++ (Eq. 1 to 3), which ships",
+    "av": "the audio-visual encoder, trained for lip sync, which ships",
     "mel": "log-mel",
     "wav2vec2": f"states of {DEFAULT_NETWORKS['wav2vec2']}, by transformers",
     "hubert": f"states of {DEFAULT_NETWORKS['hubert']}, by transformers",

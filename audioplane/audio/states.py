@@ -51,7 +51,7 @@ def _with_prior(
 class LongStates(ABC):
     """Standardised states of a long voice, computed in pieces where they are asked for.
 
-    A first pass finds their mean and spread. States of the first pieces are kept from it, all others are computed again.
+    A first pass finds their mean and spread. The first pieces are kept from it, all others are computed again.
 
     Args:
         samples: (n,) 16 kHz. count: of states. channels: C.

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 NAME = "train-av"
-HELP = "train the built-in audio-visual encoder of SyncTalk++ from scratch (about 15 minutes on two free cores)"
+HELP = "train the built-in audio-visual encoder from scratch (about 20 minutes on two free cores)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

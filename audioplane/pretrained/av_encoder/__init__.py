@@ -1,1 +1,1 @@
-"""How the audio-visual encoder that ships was trained (SyncTalk++, Sec. III-B); `MODEL_CARD.md` says how well it does."""
+"""How the audio-visual encoder that ships was trained (SyncTalk++, Sec. III-B); see `MODEL_CARD.md`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +28,7 @@ class FaceGenerator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.sound = SoundConvolutions(normed=True)
-        self.face = nn.ModuleList(_layer(a, b, 2) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.face = nn.ModuleList(_layer(a, b, 2) for a, b in pairwise((1, *WIDTHS)))
         self.spread = nn.Linear(CODE, WIDTHS[-1] * 9)
         self.join = _layer(2 * WIDTHS[-1], WIDTHS[-1])
         up = []

@@ -1,9 +1,9 @@
 """Trains the audio-visual encoder: which mouth belongs to this sound? (SyncTalk++, Sec. III-B, Eq. 1 to 3)
 
 A batch holds stretches of a few people. The generator restores each frame from a fifth of a second of its sound and
-another frame of its person. Its loss is L1 (Eq. 3), and the sync loss (Eq. 2) of the lip-sync scorer that ships, which is
-not trained further: restored frames with their own sound count as synchronized, with sound of another time or person as
-not. Pictures are mirrored and relit; voices are given other rooms, microphones, levels and noise.
+another frame of its person. Its loss is L1 (Eq. 3), and the sync loss (Eq. 2) of the lip-sync scorer that ships, which
+is not trained further: restored frames with their own sound count as synchronized, with sound of another time or person
+as not. Pictures are mirrored and relit; voices are given other rooms, microphones, levels and noise.
 """
 
 from __future__ import annotations
