@@ -59,6 +59,7 @@ class AudioConfig:
         "whisper",
         "phonetic",
         "phonetic-causal",
+        "av",
         "mel",
         "wav2vec2",
         "hubert",

@@ -17,6 +17,7 @@ LIKE = {"rand_like", "randn_like", "randint_like"}
 SEEDED = {
     "pretrained/expression/training.py": "torch's layers draw their first weights globally",
     "pretrained/phonetic/training.py": "torch's layers draw their first weights globally",
+    "pretrained/av_encoder/training.py": "torch's layers draw their first weights globally",
     "pretrained/syncnet/training.py": "torch's layers draw their first weights globally",
     "splat/toy_scene.py": "gsplat's strategy draws globally",
     "training/densify.py": "gsplat's strategies draw globally",

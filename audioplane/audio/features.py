@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from audioplane.audio.front_ends import DEFAULT_NETWORKS, PHONETIC, WHISPER, load_network
+from audioplane.audio.front_ends import AV, DEFAULT_NETWORKS, PHONETIC, WHISPER, load_network
 from audioplane.audio.mel import LONG, STEP, StandardisedSteps, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
@@ -166,6 +166,10 @@ class Features:
             from audioplane.audio import whisper
 
             found.append(whisper.extract(padded, whisper.load(config.model, config.block))[1])
+        if config.features == AV:
+            from audioplane.audio import av_encoder
+
+            found.append(av_encoder.extract(padded)[1])
         if mel_bands(config):
             found.append(standardise(log_mel(padded, mel_bands(config)))[1])
         if not found:
@@ -190,12 +194,13 @@ class Features:
             (T, window, C) float32.
 
         Raises:
-            ValueError: log-mel, Whisper and the centred phonetic network need statistics, and it was not fitted.
+            ValueError: log-mel, Whisper, the centred phonetic network and the audio-visual encoder need statistics, and
+                it was not fitted.
         """
         frames = count_frames(samples, fps) if frames is None else frames
         if self.config.features == "deepspeech":
             return load_deepspeech(model or self.config.model, frames, self.config.window)
-        if self.statistics is None and (mel_bands(self.config) or self.config.features in WHISPER):
+        if self.statistics is None and (mel_bands(self.config) or self.config.features in (*WHISPER, AV)):
             raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
         before = half_step(self.config.window)
         if self.config.features == "whisper-phonetic":
@@ -205,6 +210,8 @@ class Features:
             steps = self._phonetic_steps(_padded(samples, before), own_voice)
         elif self.config.features == "whisper":
             steps = self._whisper_steps(_padded(samples, before), own_voice)
+        elif self.config.features == AV:
+            steps = self._av_steps(_padded(samples, before), own_voice)
         elif self.config.features == "mel":
             steps = self._mel_steps(_padded(samples, before), own_voice)
         else:
@@ -220,7 +227,7 @@ class Features:
         import torch
 
         kind = self.config.features
-        if kind not in (*PHONETIC, *WHISPER, "mel") or len(samples) <= LONG * STEP:
+        if kind not in (*PHONETIC, *WHISPER, AV, "mel") or len(samples) <= LONG * STEP:
             return torch.from_numpy(self(samples, fps, model=model))
         from audioplane.audio.phonetic import FeatureSteps
         from audioplane.audio.whisper import WhisperSteps, load
@@ -235,6 +242,10 @@ class Features:
         if kind in PHONETIC:
             prior = _last(self.statistics, mel_bands(self.config))
             found.append(FeatureSteps(samples, PHONETIC[kind], prior, prior_only, before))
+        if kind == AV:
+            from audioplane.audio.av_encoder import LongVoice
+
+            found.append(LongVoice(samples, None, self.statistics, prior_only, before))
         if kind == "mel":
             found.append(StandardisedSteps(samples, self.config.mel_bands, before, self.statistics, prior_only))
         steps = found[0] if len(found) == 1 else StepsBeside(found[0], found[1])
@@ -265,6 +276,13 @@ class Features:
         prior_only = own_voice or self.config.normalise == "subject"
         prior = _first(self.statistics, features.channels)
         return whisper.extract(samples, features, prior, prior_only)[0]
+
+    def _av_steps(self, samples: np.ndarray, own_voice: bool) -> np.ndarray:
+        """Codes of the audio-visual encoder, standardised: (steps, C)."""
+        from audioplane.audio import av_encoder
+
+        prior_only = own_voice or self.config.normalise == "subject"
+        return av_encoder.extract(samples, None, self.statistics, prior_only)[0]
 
     def augmented_copies(self, samples: np.ndarray, fps: float, frames: int, seed: int) -> AugmentedCopies | None:
         """The same voice as if from other people, rooms and recorders; phonetic features and Whisper's only.
@@ -349,10 +367,12 @@ def mel_bands(config: AudioConfig) -> int:
 def statistics_size(config: AudioConfig, channels: int) -> int:
     """How many numbers have statistics of the subject's voice, of features with so many channels; 0 for none.
 
-    Those of Whisper's states come first, then those of log-mel, which the phonetic features begin with.
+    Those of states come first, then those of log-mel, which the phonetic features begin with.
     """
     from audioplane.audio import phonetic
 
+    if config.features == AV:
+        return channels
     if config.features not in WHISPER:
         return mel_bands(config)
     beside = phonetic.BANDS + phonetic.EMBEDDING + len(phonetic.TRACKS) if config.features in PHONETIC else 0

@@ -9,13 +9,16 @@ from audioplane.errors import UserError
 
 WHISPER = ("whisper", "whisper-phonetic")
 PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal", "whisper-phonetic": "centred"}
-"""Kinds of features that are, or begin with, Whisper's states; and those with the phonetic network, its variant."""
+AV = "av"
+"""Kinds of features: those that are, or begin with, Whisper's states; those with the phonetic network, and its variant;
+codes of the audio-visual encoder."""
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
 FRONT_ENDS = {
     "whisper-phonetic": "states of Whisper tiny.en's block 2 and the phonetic network, which both ship",
     "whisper": "states of Whisper tiny.en's block 2, which ships",
     "phonetic": "log-mel and the phonetic network, which ships",
     "phonetic-causal": "log-mel and the causal phonetic network, which ships",
+    "av": "the audio-visual encoder, trained for lip sync, which ships",
     "mel": "log-mel",
     "wav2vec2": f"states of {DEFAULT_NETWORKS['wav2vec2']}, by transformers",
     "hubert": f"states of {DEFAULT_NETWORKS['hubert']}, by transformers",

@@ -36,6 +36,7 @@ from audioplane.audio.mel import (
 )
 from audioplane.errors import UserError
 from audioplane.runtime import tensors
+from audioplane.runtime.eight_bits import unpack
 from audioplane.runtime.memory import give_back
 
 BANDS, WIDTH, EMBEDDING = 64, 144, 48
@@ -182,14 +183,15 @@ def load(path: Path | None = None) -> Mapping[str, PhoneticNetwork]:
         with as_file(files("audioplane.audio") / FILE) as found:
             return load(found)
     try:
-        found, _ = tensors.read(path, "train them again with `audioplane train-phonetic`")
+        stored, _ = tensors.read(path, "train them again with `audioplane train-phonetic`")
+        found = unpack(stored)
         networks = {}
         for variant in VARIANTS:
             own = {name.partition("/")[2]: t.float() for name, t in found.items() if name.startswith(f"{variant}/")}
             networks[variant] = PhoneticNetwork(variant)
             networks[variant].load_state_dict(own)
             networks[variant].eval().requires_grad_(False)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{path} does not hold the phonetic networks of this version ({reason}); train them again "

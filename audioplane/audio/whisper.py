@@ -24,6 +24,7 @@ from torch.nn import functional
 from audioplane.audio.activity import speech_steps
 from audioplane.audio.augmentation import augment_spectrogram
 from audioplane.audio.mel import SAMPLE_RATE, Statistics
+from audioplane.audio.states import LongStates, standardise_states
 from audioplane.audio.whisper_files import ADVICE, count_blocks, read_encoder
 from audioplane.errors import UserError
 from audioplane.runtime import large_arrays, weights
@@ -39,11 +40,8 @@ BANDS = (80, 128)  # the latter of large-v3
 FILE = "whisper.safetensors"
 LONGEST = 1500  # states of one piece, 30 s: as many positions as Whisper was trained with
 PIECE, OVERLAP = 750, 250  # states of the pieces that a recording is cut into, and how many two neighbours share
-STATES_PIECE = 6_000  # states of a long voice that are computed at once, two minutes: a multiple of PIECE - OVERLAP
-KEPT = 20  # such pieces that are kept: 40 minutes, 61 MB of 128 channels
 MEL_DB = 40.0  # of one unit of Whisper's spectrogram
 LOUDEST, MOST_GAIN = 1.5, 1.0  # of a levelled spectrogram, in its units: largest value, most amplification
-PRIOR_STEPS = 100  # weight of a subject's own statistics where another voice is standardised
 
 
 def whisper_mel(samples: NDArray[np.float32], bands: int = 80) -> NDArray[np.float32]:
@@ -233,11 +231,11 @@ def level(mel: NDArray[np.float32], loudest: float | None = None) -> NDArray[np.
     return np.maximum(mel + gain, LOUDEST - 2.0)
 
 
-class WhisperSteps:
+class WhisperSteps(LongStates):
     """What `extract` returns of a long voice, computed in pieces where they are asked for.
 
     Neither the spectrogram nor all states lie in memory at once: a first pass finds the loudest value, a second the
-    mean and spread of the states. States of the first pieces are kept from it, all others are computed again.
+    mean and spread of the states.
 
     Args:
         samples: (n,) 16 kHz. features: of an encoder. prior, prior_only: see `standardise_states`.
@@ -252,55 +250,21 @@ class WhisperSteps:
         prior_only: bool = False,
         before: int = 0,
     ) -> None:
-        self.samples, self.features, self.before = samples, features, before
+        self.features = features
         self.mel_count = (before + len(samples)) // HOP
         self._mel: dict[int, Tensor] = {}
-        self._states: dict[int, NDArray[np.float32]] = {}
+        self.samples, self.before = samples, before
         starts = range(0, self.mel_count, MEL_PIECE)
         self.loudest = max(float(self._log_mel(start // MEL_PIECE).max()) for start in starts)
         give_back()
-        self.mean, self.spread = self._statistics(prior, prior_only)
+        super().__init__(samples, -(-self.mel_count // 2), features.channels, prior, prior_only, before)
 
-    def __len__(self) -> int:
-        return -(-self.mel_count // 2)
-
-    def __getitem__(self, steps: slice) -> NDArray[np.float32]:
-        """The features of some steps, (k, C); faster in rising order."""
-        first, last = steps.start // STATES_PIECE, (steps.stop - 1) // STATES_PIECE
-        self._states = {k: v for k, v in self._states.items() if k < KEPT or first <= k <= last}
-        states = np.concatenate([self._piece(number) for number in range(first, last + 1)])
-        states = states[steps.start - first * STATES_PIECE : steps.stop - first * STATES_PIECE]
-        return ((states - self.mean) / self.spread).astype(np.float32)
-
-    def _statistics(
-        self, prior: Statistics | None, prior_only: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and spread by which states are standardised, (C,) each; as in `standardise_states`."""
-        speech, channels = speech_steps(self.samples, len(self), self.before), self.features.channels
-        if prior_only and prior is not None:
-            speech[:] = False
-        total, square = np.zeros(channels), np.zeros(channels)
-        for start in range(0, len(self) if speech.any() else 0, STATES_PIECE):
-            chosen = self._piece(start // STATES_PIECE)[speech[start : start + STATES_PIECE]].astype(np.float64)
-            total, square = total + chosen.sum(axis=0), square + np.square(chosen).sum(axis=0)
-            self._states = {k: v for k, v in self._states.items() if k < KEPT}
-        mean, spread = np.zeros(channels), np.ones(channels)
-        if speech.sum() > 1:
-            mean = total / speech.sum()
-            spread = np.sqrt(np.maximum(square / speech.sum() - mean**2, 0))
-        return _with_prior(mean, spread, int(speech.sum()), prior, prior_only)
-
-    def _piece(self, number: int) -> NDArray[np.float32]:
-        """The states of one piece, not standardised; pieces of Whisper lie as in those of a whole recording."""
-        if number not in self._states:
-            start, stop = number * STATES_PIECE, min((number + 1) * STATES_PIECE, len(self))
-            first = max(start - (PIECE - OVERLAP), 0)
-            last = min(stop + OVERLAP, len(self))
-            found = self.features.of_mel(self._levelled(2 * first, min(2 * last, self.mel_count)))
-            self._states[number] = found[start - first : stop - first].copy()  # without the overlaps
-            del found
-            give_back()
-        return self._states[number]
+    def compute(self, start: int, stop: int) -> NDArray[np.float32]:
+        """The states of some steps, not standardised; pieces of Whisper lie as in those of a whole recording."""
+        first = max(start - (PIECE - OVERLAP), 0)
+        last = min(stop + OVERLAP, len(self))
+        found = self.features.of_mel(self._levelled(2 * first, min(2 * last, self.mel_count)))
+        return found[start - first : stop - first].copy()  # without the overlaps
 
     def _levelled(self, start: int, stop: int) -> NDArray[np.float32]:
         """The spectrogram of some steps, as `level(whisper_mel())` has it."""
@@ -353,37 +317,6 @@ def load(model: str = "", block: int = 2) -> WhisperFeatures:
         encoder = WhisperEncoder(bands, width, block)
     encoder.load_state_dict(kept)
     return WhisperFeatures(encoder.eval().requires_grad_(False), projection)
-
-
-def standardise_states(
-    states: NDArray[np.float32], speech: NDArray[np.bool_], prior: Statistics | None = None, prior_only: bool = False
-) -> tuple[NDArray[np.float32], Statistics]:
-    """States relative to what the same voice's usually are.
-
-    Args:
-        states: (n, C).
-        speech: (n,), the steps whose mean and spread count; see `activity.speech_steps`.
-        prior: mean and spread of another recording, which count as two further seconds.
-        prior_only: standardise by it alone.
-
-    Returns:
-        the states (n, C), and the mean and spread that were used, (C,) each.
-    """
-    mean, spread = np.zeros(states.shape[1]), np.ones(states.shape[1])
-    if speech.sum() > 1:
-        mean, spread = states[speech].mean(axis=0), states[speech].std(axis=0)
-    mean, spread = _with_prior(mean, spread, int(speech.sum()), prior, prior_only)
-    return ((states - mean) / spread).astype(np.float32), (mean, spread)
-
-
-def _with_prior(
-    mean: NDArray, spread: NDArray, count: int, prior: Statistics | None, prior_only: bool
-) -> tuple[NDArray, NDArray]:
-    """Mean and spread of so many steps, with those of another recording that count as `PRIOR_STEPS` more."""
-    if prior is not None:
-        own = 0.0 if prior_only else count / (count + PRIOR_STEPS)
-        mean, spread = own * mean + (1 - own) * prior[0], own * spread + (1 - own) * prior[1]
-    return mean, np.maximum(spread, 1e-3)
 
 
 def extract(

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from audioplane.errors import UserError
 from audioplane.runtime import tensors
+from audioplane.runtime.eight_bits import unpack
 
-SCALE = ".scale"  # after the name of a tensor in 8 bits: what each of its rows is multiplied by
 ADVICE = "name another file or folder of Whisper"
 HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # in a model's folder
 CTRANSLATE2 = "model.bin"
@@ -168,34 +168,3 @@ def _number(stream: BinaryIO, kind: str) -> int:
 
 def _text(stream: BinaryIO) -> str:
     return stream.read(_number(stream, "<H")).rstrip(b"\0").decode()
-
-
-# Eight bits
-
-
-def pack(plain: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as 8-bit numbers and a scale for each row; vectors, scales and projections in half precision."""
-    packed: dict[str, Tensor] = {}
-    for name, tensor in plain.items():
-        if tensor.ndim == 1 or name.startswith("projection."):
-            packed[name] = tensor.half()
-            continue
-        scale = (tensor.flatten(1).abs().amax(dim=1) / 127).half()
-        rows = scale.float().view(-1, *[1] * (tensor.ndim - 1))
-        packed[name] = (tensor / rows).round().clamp(-127, 127).to(torch.int8)
-        packed[name + SCALE] = scale
-    return packed
-
-
-def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `pack`, up to rounding; other tensors stay as they are."""
-    found = {}
-    for name, tensor in packed.items():
-        if name + SCALE in packed:
-            scale = packed[name + SCALE].float()
-            if scale.shape != tensor.shape[:1]:  # a row for every number would be made of one row
-                raise ValueError(f"{name} of shape {tuple(tensor.shape)} has scales of shape {tuple(scale.shape)}")
-            found[name] = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
-        elif not name.endswith(SCALE):
-            found[name] = tensor
-    return found

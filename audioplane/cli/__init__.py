@@ -36,6 +36,7 @@ COMMANDS = {
     "export": "audioplane.cli.export",
     "evaluate": "audioplane.cli.evaluate",
     "train-sync": "audioplane.cli.train_sync",
+    "train-av": "audioplane.cli.train_av",
     "train-phonetic": "audioplane.cli.train_phonetic",
     "reproduce": "audioplane.cli.reproduce",
     "figures": "audioplane.cli.figures",

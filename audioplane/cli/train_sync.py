@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     for name, value, low, high in (
         ("--people", settings.people, 2, 10_000),
         ("--seconds", settings.seconds, 2, 3600),
-        ("--steps", settings.steps, 1, 10_000_000),
+        ("--steps", settings.steps, 20, 10_000_000),
         ("--jobs", args.jobs, 1, 1024),
         ("--seed", args.seed, 0, 2**63 - 1),
     ):

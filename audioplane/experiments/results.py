@@ -16,7 +16,7 @@ from audioplane.evaluation.networks import MISSING as NO_WEIGHTS
 from audioplane.experiments import paper, table_text
 from audioplane.experiments.records import Record
 from audioplane.experiments.table_text import OURS, PAPER, Cell
-from audioplane.experiments.tables import BEFORE, CHANGED, Claim, Table
+from audioplane.experiments.tables import Claim, Table
 from audioplane.metrics import registry
 from audioplane.metrics.statistics import BETTER, WORSE, Difference, holm, over_seeds, spread, t_interval
 
@@ -264,13 +264,10 @@ class Result:
         return "; ".join([*said, *self._left_out(), *self._to_run_again()]) + "."
 
     def _to_run_again(self) -> list[str]:
-        """Which runs are older than what they should show, and which rows have none."""
-        older, found = [record for record in self.records if record.made < CHANGED], []
-        if older:
-            found.append(f"{len(older)} of {len(self.records)} runs are of before {CHANGED}, {BEFORE}")
+        """Which rows have no run."""
         rows = [row.name for row in self.table.rows if row.settings is not None]
         none = [row for row in rows if not any(own for (name, _), own in self.cells.items() if name == row)]
-        return found + ([f"no run yet of {', '.join(none)}: to be run"] if none else [])
+        return [f"no run yet of {', '.join(none)}: to be run"] if none else []
 
     def _left_out(self) -> list[str]:
         """Why whole columns have no number."""

@@ -25,16 +25,6 @@ clip are learnt; the paper's split, 80 s to learn, is that of `paper`."""
 BASE = ("gaussians.surface=false",)
 """Settings of all tables on top of a preset: the clouds of these papers start at random."""
 
-OLDER_FEATURES = ("audio.features=phonetic",)
-"""The default until Whisper's states came; tables that were run with it, and not since, name it."""
-
-CHANGED = "2026-11-28"
-BEFORE = (
-    "when statistics of features and codes and the lips' components were still taken over held-out frames too, in all "
-    "rows alike: to be run again"
-)
-"""Runs that were made before that day, and what was different: a caption names them."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -106,7 +96,6 @@ class Table:
         name: what users type. number, title: in the paper (title in our words). data: its key in the paper's numbers.
         measures: that are shown, ours; names of `metrics.registry`. method: whose paper it is of.
         seeds: of each cell in a full run. sizes: preset -> (as in `LENGTHS`, settings), where not those of all tables.
-        settings: of all rows, on top of the preset: where committed records were run with an older default.
         is_study: a question of ours, no table of the paper; it runs only where it is named.
     """
 
@@ -121,7 +110,6 @@ class Table:
     method: str = registry.DEFAULT
     seeds: int = 3
     sizes: Mapping[str, tuple[tuple[float, int, float], tuple[str, ...]]] = field(default_factory=dict)
-    settings: tuple[str, ...] = ()
     is_study: bool = False
 
     @property
@@ -152,7 +140,7 @@ class Table:
             return None
         method = row.method or self.method
         (seconds, size, driven), own = self.sizes.get(preset_name, (LENGTHS[preset_name], ()))
-        base = preset(preset_name, method).replace(*BASE, *self.settings, *registry.spec(method).in_tables, *own)
+        base = preset(preset_name, method).replace(*BASE, *registry.spec(method).in_tables, *own)
         if subject is not None:  # never larger than it was filmed
             seconds, size = subject.seconds, min(base.schedule.size or subject.size, subject.size)
         clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audioplane.audio import whisper
+from audioplane.audio import states, whisper
 from audioplane.audio.features import Features, count_frames
 from audioplane.audio.whisper import Attention, WhisperEncoder, WhisperFeatures, level, whisper_mel
 from audioplane.config import AudioConfig
@@ -163,8 +163,9 @@ def test_a_long_voice_in_pieces_has_the_features_of_the_whole(
     rng = np.random.default_rng(0)
     prior = (rng.normal(0, 1, 128).astype(np.float32), rng.uniform(0.5, 2, 128).astype(np.float32))
     whole, _ = whisper.extract(np.pad(samples, (before, 0)), None, prior, prior_only)
-    for name, value in (("STATES_PIECE", 500), ("MEL_PIECE", 1100), ("KEPT", 1)):
-        monkeypatch.setattr(whisper, name, value)
+    monkeypatch.setattr(whisper, "MEL_PIECE", 1100)
+    monkeypatch.setattr(states, "PIECE", 500)
+    monkeypatch.setattr(states, "KEPT", 1)
     steps = whisper.WhisperSteps(samples, whisper.load(), prior, prior_only, before)
     assert len(steps) == len(whole)
     for start, stop in ((0, 10), (0, 600), (490, 1010), (1200, len(whole)), (100, 101), (1499, 1501)):

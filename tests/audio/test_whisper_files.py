@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audioplane.audio.whisper import WhisperEncoder, load
-from audioplane.audio.whisper_files import SCALE, count_blocks, pack, read_encoder, unpack
+from audioplane.audio.whisper_files import count_blocks, read_encoder
 from audioplane.errors import UserError
+from audioplane.runtime.eight_bits import SCALE, pack, unpack
 
 HUGGING_FACE = {
     "blocks.": "layers.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audioplane.cli import evaluate, train_sync
+from audioplane.cli import evaluate, train_av, train_sync
 from audioplane.errors import UserError
 from audioplane.evaluation import protocols
 from audioplane.inference.talking_head import TalkingHead
@@ -97,12 +97,18 @@ def test_a_subject_of_another_size_is_measured_at_the_heads(made, size, tmp_path
     )
 
 
-def test_train_sync_refuses_nonsense(tmp_path):
-    for bad in (["--people", "1"], ["--steps", "0"], ["--seconds", "1"]):
+@pytest.mark.parametrize("command", [train_sync, train_av])
+def test_what_trains_networks_refuses_nonsense(tmp_path, command):
+    for bad in (["--people", "1"], ["--steps", "0"], ["--steps", "10"], ["--seconds", "1"]):
         with pytest.raises(UserError, match=bad[0]):
-            call(train_sync, "--out", tmp_path / "w.safetensors", *bad)
+            call(command, "--out", tmp_path / "w.safetensors", *bad)
     with pytest.raises(UserError, match="safetensors"):
-        call(train_sync, "--out", tmp_path / "w.pt")
+        call(command, "--out", tmp_path / "w.pt")
+
+
+def test_train_av_refuses_a_picture_that_it_cannot_write(tmp_path):
+    with pytest.raises(UserError, match="--picture"):
+        call(train_av, "--out", tmp_path / "w.safetensors", "--picture", tmp_path / "nowhere" / "x.png")
 
 
 def test_numbers_json_does_not_know():

@@ -319,8 +319,7 @@ def test_a_row_of_the_paper_and_ours_stand_beside_each_other() -> None:
 
 
 def test_audio_plane_is_run_once_for_both_papers() -> None:
-    """Once both tables were run with the same defaults: their committed records name older ones in `settings`."""
-    mine, theirs = (replace(tables.find(key), settings=()) for key in ("synctalk_pp/table1", "table5"))
+    mine, theirs = (tables.find(key) for key in ("synctalk_pp/table1", "table5"))
     runs = [
         {job.identity for (row, _, _), job in tables.jobs(t, "demo", 1).items() if row == "Audio-Plane"}
         for t in (mine, theirs)

@@ -761,6 +761,8 @@ def _arguments() -> Iterator[Case]:
         "speakers --size": ((), ("speakers", "make", "adam", "--out", "made", "--seconds", "2"), ("--size",)),
         "train-sync --seconds": ((), ("train-sync", "--out", "x.safetensors"), ("--seconds",)),
         "train-sync --people": ((), ("train-sync", "--out", "x.safetensors"), ("--people",)),
+        "train-av --seconds": ((), ("train-av", "--out", "x.safetensors"), ("--seconds",)),
+        "train-av --steps": ((), ("train-av", "--out", "x.safetensors"), ("--steps",)),
         "train-phonetic --seconds": ((), ("train-phonetic", "--out", "x.safetensors"), ("--seconds",)),
         "train-phonetic --clips": ((), ("train-phonetic", "--out", "x.safetensors"), ("--clips",)),
         "prepare --start": (("film.mp4",), PREPARE, ("--start",)),

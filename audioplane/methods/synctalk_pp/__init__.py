@@ -15,6 +15,7 @@ SPEC = MethodSpec(
     presets={
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
         "demo": ("method.bf16=true",),
+        "paper": ("audio.features=av", "audio.window=8"),
     },
     tables="audioplane.methods.synctalk_pp.paper.tables:TABLES",
     numbers="audioplane.methods.synctalk_pp.paper",

@@ -41,6 +41,7 @@ FEATURE_KINDS = {
     ),  # what suits it best
     "phonetic": preset("demo").replace("audio.features=phonetic"),
     "causal phonetic": preset("demo").replace("audio.features=phonetic-causal"),
+    "audio-visual": preset("demo").replace("audio.features=av", "audio.window=8"),
     "Whisper": preset("demo").replace("audio.features=whisper"),
     "Whisper and phonetic": preset("demo").replace("audio.features=whisper-phonetic"),
 }
@@ -285,12 +286,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--speakers", nargs="*", default=["adam", "beth"])
+    parser.add_argument("--features", nargs="*", default=list(FEATURE_KINDS), choices=list(FEATURE_KINDS))
     parser.add_argument("--subject", type=Path, action="append", default=[])
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     people = [filmed(Subject.open(folder)) for folder in args.subject]
     rows = compare(
-        [*args.speakers, *people], FEATURE_KINDS, range(args.seeds), people, lambda line: print(line, file=sys.stderr)
+        [*args.speakers, *people],
+        {name: FEATURE_KINDS[name] for name in args.features},
+        range(args.seeds),
+        people,
+        lambda line: print(line, file=sys.stderr),
     )
     lines = ",\n".join(json.dumps(row) for row in rows.round(4).to_dict("records"))
     files.write_text(args.out, f"[\n{lines}\n]\n")

@@ -30,6 +30,7 @@ from audioplane.pretrained.phonetic.data import Clip
 from audioplane.pretrained.phonetic.films import LIPS
 from audioplane.pretrained.phonetic.recordings import Recording, RecordingPool
 from audioplane.runtime import files, seeds
+from audioplane.runtime.eight_bits import pack
 
 WEIGHTS = {"aperture": 3.0, "jaw": 1.5, "closure": 1.5}
 """Of the tracks' errors; all others count once."""
@@ -233,12 +234,15 @@ def train_both(
 
 
 def save(weights: dict[str, dict[str, Tensor]], path: Path, about: dict[str, str]) -> None:
-    """Writes both networks in half precision to one .safetensors; never half of it."""
+    """Writes both networks to one .safetensors, the centred one in half precision, the causal one in 8 bits.
+
+    Never half of a file.
+    """
     from safetensors.torch import save as to_bytes
 
-    tensors = {
-        f"{variant}/{name}": (tensor if name == "usual" else tensor.half()).contiguous()
-        for variant, own in weights.items()
-        for name, tensor in own.items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for variant, own in weights.items():
+        usual = own["usual"]
+        packed = pack({f"{variant}/{name}": t for name, t in own.items() if name != "usual"}, in_half=("centred/",))
+        tensors |= {name: tensor.contiguous() for name, tensor in packed.items()} | {f"{variant}/usual": usual}
     files.write_bytes(path, to_bytes(tensors, {"kind": "phonetic", "bands": str(BANDS), **about}))

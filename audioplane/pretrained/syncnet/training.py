@@ -152,7 +152,7 @@ def _batch(
         first = int(rng.integers(0, len(mouth.frames) - length - 1))
         visual.append(stack_windows(_filmed(mouth, warps[who], first, length, rng)))
         samples = mouth.audio[first * PER_FRAME : (first + length + 1) * PER_FRAME]
-        sounds.append(stack_columns(mfcc(_recorded(samples, rng)), settings.windows))
+        sounds.append(stack_columns(mfcc(recorded(samples, rng)), settings.windows))
     return torch.cat(visual), torch.cat(sounds)
 
 
@@ -182,7 +182,7 @@ def _filmed(mouth: Mouth, warps: NDArray, first: int, length: int, rng: np.rando
     return crops[:, :, ::-1] if mirrored else crops
 
 
-def _recorded(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+def recorded(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
     """A stretch of voice through another room, microphone and level."""
     voice = samples.astype(np.float64)
     if rng.random() < 0.4:  # a room: a decaying tail

@@ -18,10 +18,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from audioplane.audio.whisper import WhisperEncoder
-from audioplane.audio.whisper_files import pack, read_encoder, unpack
+from audioplane.audio.whisper_files import read_encoder
 from audioplane.errors import UserError
 from audioplane.pretrained.whisper import projection
 from audioplane.runtime import files, weights
+from audioplane.runtime.eight_bits import pack, unpack
 from audioplane.synthetic.voice import load_voice, voice_names
 
 BLOCK = 2
@@ -43,7 +44,8 @@ def cut(source: Path) -> dict[str, Tensor]:
     encoder.load_state_dict({name: tensor.float() for name, tensor in unpack(packed).items()})
     encoder.eval().requires_grad_(False)
     weight, bias = projection.fit(encoder, (load_voice(name).audio[: SECONDS * 16_000] for name in voice_names()))
-    return packed | pack({f"projection.{BLOCK}.weight": weight, f"projection.{BLOCK}.bias": bias})
+    kept = {f"projection.{BLOCK}.weight": weight, f"projection.{BLOCK}.bias": bias}
+    return packed | pack(kept, in_half=("projection.",))
 
 
 def check(source: Path) -> None:

@@ -71,7 +71,7 @@ def test_running_statistics_in_training_are_those_of_the_network_in_use() -> Non
         np.testing.assert_allclose(np.concatenate([pieces(mel[:77]), pieces(mel[77:])]), whole, atol=1e-5)
 
 
-def test_saved_weights_come_back_in_half_precision(tmp_path) -> None:
+def test_saved_weights_come_back_in_half_precision_and_in_eight_bits(tmp_path) -> None:
     from audioplane.audio.phonetic import VARIANTS, PhoneticNetwork, load
 
     made = {variant: dict(PhoneticNetwork(variant).state_dict()) for variant in VARIANTS}
@@ -79,7 +79,14 @@ def test_saved_weights_come_back_in_half_precision(tmp_path) -> None:
     back = load(tmp_path / "w.safetensors")
     for variant, weights in made.items():
         for name, tensor in weights.items():
-            assert torch.equal(back[variant].state_dict()[name], tensor.half().float())
+            found = back[variant].state_dict()[name]
+            if name == "usual":
+                assert torch.equal(found, tensor)
+            elif variant == "centred" or tensor.ndim == 1:
+                assert torch.equal(found, tensor.half().float())
+            else:
+                step = tensor.abs().amax(dim=1, keepdim=True) / 127
+                assert ((found - tensor).abs() <= 0.52 * step).all()
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 

@@ -7,10 +7,11 @@ from safetensors.torch import load_file, save
 
 from audioplane.audio import whisper
 from audioplane.audio.whisper import WhisperEncoder, WhisperFeatures
-from audioplane.audio.whisper_files import pack, read_encoder
+from audioplane.audio.whisper_files import read_encoder
 from audioplane.errors import UserError
 from audioplane.pretrained.whisper import make, projection
 from audioplane.runtime import weights
+from audioplane.runtime.eight_bits import pack
 from audioplane.synthetic.voice import load_voice
 
 SHIPPED = Path(whisper.__file__).with_name(whisper.FILE)

@@ -1,0 +1,1 @@
+"""How the audio-visual encoder that ships was trained (SyncTalk++, Sec. III-B); see `MODEL_CARD.md`."""
