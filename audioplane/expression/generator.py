@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import Features, LazyWindows, count_frames
 from audioplane.config import AudioConfig
+from audioplane.errors import UserError
 from audioplane.expression.voice_network import SOURCES, VoiceNetwork, VoiceNetworkSettings
 from audioplane.expression.vq_vae import VqVae
 from audioplane.motion.own_range import OwnRange
 from audioplane.runtime import files as written
 from audioplane.runtime import tensors
+from audioplane.runtime.eight_bits import pack, unpack
 from audioplane.subject import blendshapes
 
 FPS = 25.0  # frames a second of both networks
@@ -28,6 +30,7 @@ WINDOW = 2  # steps of 20 ms of each frame
 FADE = 3.0  # frames over which a face comes to rest in silence
 PIECE = 1500  # frames that are computed at once
 FILE = "expression.safetensors"
+IN_HALF = ("vq_vae/entries",)  # what 8 bits are too coarse for
 ADVICE = "make it anew with `python -m audioplane.pretrained.expression.make`"
 
 
@@ -86,14 +89,15 @@ class ExpressionGenerator:
         tensors.check_default_dtype()
         found, _ = tensors.read(path, ADVICE)
         own = {name: tensors.check(found, f"scales/{name}", shape, str(path), ADVICE) for name, shape in SCALES.items()}
+        plain = _unpacked(found, path)
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights globally
             voice, vq_vae = VoiceNetwork(VoiceNetworkSettings()), VqVae()
-        _fill(voice, "voice", found, path)
-        _fill(vq_vae, "vq_vae", found, path)
+        _fill(voice, "voice", plain, path)
+        _fill(vq_vae, "vq_vae", plain, path)
         return cls(voice, vq_vae, Scales(**own))
 
     def save(self, path: Path, about: Mapping[str, str] | None = None) -> None:
-        """Writes it in half precision, whole or not at all; `about`: texts for its header.
+        """Writes it, matrices in 8 bits, whole or not at all; `about`: texts for its header.
 
         Raises:
             UserError: it cannot be written.
@@ -102,7 +106,8 @@ class ExpressionGenerator:
 
         state = {f"scales/{name}": getattr(self.scales, name).contiguous() for name in SCALES}
         for name, network in (("voice", self.voice), ("vq_vae", self.vq_vae)):
-            state |= {f"{name}/{key}": tensor.half().contiguous() for key, tensor in network.state_dict().items()}
+            own = {f"{name}/{key}": tensor for key, tensor in network.state_dict().items()}
+            state |= {key: tensor.contiguous() for key, tensor in pack(own, in_half=IN_HALF).items()}
         written.write_bytes(path, save(state, dict(about or {})))
 
     def blendshapes(self, audio: np.ndarray, fps: float = FPS, source: str = SOURCES[0]) -> np.ndarray:
@@ -179,6 +184,21 @@ def resampled(values: np.ndarray, fps: float, count: int, own_fps: float = FPS) 
     return np.stack([np.interp(wanted, own, column) for column in values.T], axis=1)
 
 
+def _unpacked(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """A file's tensors in single precision.
+
+    Raises:
+        UserError: one is of a type that this project does not write, or scales fit no tensor.
+    """
+    for name, tensor in found.items():
+        if tensor.dtype not in (torch.int8, torch.float16, torch.float32):
+            raise UserError(f"{path} holds {name} as {str(tensor.dtype).removeprefix('torch.')}; {ADVICE}")
+    try:
+        return {name: tensor.float() for name, tensor in unpack(found).items()}
+    except ValueError as error:
+        raise UserError(f"{path} does not hold an expression generator ({error}); {ADVICE}") from error
+
+
 def _fill(network: nn.Module, prefix: str, found: Mapping[str, Tensor], path: Path) -> None:
     """Puts a file's weights into a network.
 
@@ -186,8 +206,8 @@ def _fill(network: nn.Module, prefix: str, found: Mapping[str, Tensor], path: Pa
         UserError: one is missing or of another shape.
     """
     own = {
-        name: tensors.check(dict(found), f"{prefix}/{name}", tuple(tensor.shape), str(path), ADVICE, torch.float16)
+        name: tensors.check(dict(found), f"{prefix}/{name}", tuple(tensor.shape), str(path), ADVICE)
         for name, tensor in network.state_dict().items()
     }
-    network.load_state_dict({name: tensor.float() for name, tensor in own.items()})
+    network.load_state_dict(own)
     network.eval().requires_grad_(False)
