@@ -5,7 +5,8 @@
 //   h = relu(W1 [f, extra] + b1) units of the offsets' network, then of the weight's
 //   offset = W3 relu(W2 h1 + b2) + b3,   d = sigmoid(w4 h2 + b4)
 //
-// `plain` is the slow twin in JavaScript; `fast` does the same in fragment shaders, one texel for four numbers.
+// `plain` is the slow twin in JavaScript; `fast` does the same in fragment shaders, one texel for four numbers; `dense.js`
+// in WebAssembly.
 
 const ROW = 256; // Gaussians in a row of a texture
 
@@ -21,8 +22,7 @@ class Field {
     this.units = units;
     this.features = Float32Array.from(parts.static.data, (byte) => byte / 255);
     this.hidden = parts.second.shape[1];
-    const isSoftware = /swiftshader|llvmpipe|software/i.test(rendererName(gl)); // a processor does better without it
-    const room = gl && !isSoftware ? gl.getParameter(gl.MAX_FRAGMENT_UNIFORM_VECTORS) - 8 : 0;
+    const room = gl && !isSoftware(gl) ? gl.getParameter(gl.MAX_FRAGMENT_UNIFORM_VECTORS) - 8 : 0;
     this.isFast = room > 0 && Math.max(width, this.hidden) <= room && this.prepare();
   }
 
@@ -79,9 +79,11 @@ class Field {
     return { offsets, dynamism: d };
   }
 
-  /** As `plain`, for all, in shaders where there are any. */
+  /** As `plain`, for all: in shaders where there is a GPU, else in WebAssembly where there is that. */
   all(code) {
-    return this.isFast ? this.fast(code) : this.plain(code);
+    if (this.isFast) return this.fast(code);
+    this.dense ??= new Dense(this);
+    return this.dense.run ? this.dense.all(code) : this.plain(code);
   }
 
   // Shaders
@@ -231,6 +233,11 @@ class Fields {
 function rendererName(gl) {
   const details = gl?.getExtension("WEBGL_debug_renderer_info");
   return gl ? String(gl.getParameter(details ? details.UNMASKED_RENDERER_WEBGL : gl.RENDERER)) : "";
+}
+
+/** Whether a program stands in for a GPU: a processor does better without it. */
+function isSoftware(gl) {
+  return /swiftshader|llvmpipe|software/i.test(rendererName(gl));
 }
 
 /** A linked program; errors are thrown with the compiler's words. */

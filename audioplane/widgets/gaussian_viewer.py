@@ -34,8 +34,8 @@ SIZES = 32, 2160  # CSS pixels
 COMPARED = 125  # frames of a comparison: a picture of each travels to the page
 CAMERA = {"yaw": (-(10**6), 10**6), "pitch": (-1.5, 1.5), "zoom": (0.3, 20), "panX": (-100, 100), "panY": (-100, 100)}
 CODE = page.script(
-    *("elements.js", "parts.js", "field.js", "splats.js", "film.js", "timeline.js", "truth.js", "selection.js"),
-    *("picked.js", "viewer.js"),
+    *("elements.js", "parts.js", "dense.js", "field.js", "cloud.js", "splats.js", "raster.js"),
+    *("workers.js", "film.js", "timeline.js", "truth.js", "selection.js", "picked.js", "viewer.js"),
 )
 
 
