@@ -12,11 +12,7 @@ class Cloud {
   constructor(facts, parts) {
     const { count, numbers } = facts;
     Object.assign(this, { facts, parts, count, numbers, moving: facts.moving });
-    this.base = new Float32Array(count * numbers);
-    for (let i = 0; i < this.base.length; i++) {
-      const c = i % numbers, low = parts.low.data[c];
-      this.base[i] = low + (parts.rows.data[i] / 65535) * (parts.high.data[c] - low);
-    }
+    this.base = stepped(parts.rows, parts.low, parts.high, 65535);
     this.rows = this.base.slice();
     this.dynamism = Float32Array.from(parts.still_dynamism.data);
     this.moved = Float32Array.from(parts.still_moved.data);

@@ -516,6 +516,10 @@ class Viewer {
   takeTalk() {
     const facts = this.model.get("talk_facts");
     this.talk = facts?.parts ? { facts, parts: unpack(facts, this.model.get("talk_data")) } : null;
+    if (this.talk) {
+      const { vectors, vector_low, vector_high } = this.talk.parts;
+      vectors.data = stepped(vectors, vector_low, vector_high, 65535);
+    }
     const can = this.talk && this.field.count;
     this.player.hidden = !can;
     if (this.talk) {
@@ -597,7 +601,7 @@ class Viewer {
   showMade() {
     if (!this.isMadeAhead) return;
     const due = this.workers.due(Math.floor(this.sound.currentTime * this.talk.facts.fps));
-    if (due >= 0) due > this.state.frame ? this.show(due) : this.workers.take(due);
+    if (due >= 0) due > this.state.frame ? this.show(due) : this.workers.reuse(this.workers.take(due).sheet);
     this.orderMore();
   }
 
@@ -625,6 +629,7 @@ class Viewer {
     Object.assign(this.projection, { order, depths, instances, drawn });
     this.selection.apply();
     this.present(moment.camera, moment.sheet);
+    this.workers.reuse(moment.sheet);
   }
 
   seek(frame) {

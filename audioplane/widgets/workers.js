@@ -32,7 +32,7 @@ function serve(scope) {
 
 /** The text of a worker. */
 function workerText() {
-  const code = [Cloud, Projection, Raster, Field, Fields, Dense, denseCode, denseKernel, harmonics, rendererName, isSoftware, hide, painted, serve];
+  const code = [Cloud, Projection, Raster, Field, Fields, Dense, denseCode, denseKernel, harmonics, stepped, rendererName, isSoftware, hide, painted, serve];
   return `const { ${Object.keys(SHARED)} } = ${JSON.stringify(SHARED)};\n${code.join("\n")}\nserve(self);`;
 }
 
@@ -102,7 +102,7 @@ class Workers {
   /** The latest frame that is made and due at `frame`, or -1; earlier ones are forgotten. */
   due(frame) {
     const past = [...this.ready.keys()].filter((one) => one <= frame), latest = Math.max(-1, ...past);
-    for (const one of past) if (one < latest) this.take(one);
+    for (const one of past) if (one < latest) this.reuse(this.take(one).sheet);
     return latest;
   }
 
@@ -110,8 +110,12 @@ class Workers {
   take(frame) {
     const moment = this.ready.get(frame);
     this.ready.delete(frame);
-    if (moment?.sheet && this.spares.length < this.all.length) this.spares.push(moment.sheet);
     return moment;
+  }
+
+  /** Takes a sheet back that was shown, to draw into it again. */
+  reuse(sheet) {
+    if (sheet && this.spares.length < this.all.length) this.spares.push(sheet);
   }
 
   close() {
