@@ -1,4 +1,4 @@
-"""A trained head as a browser takes it: its tables once, in steps too small to see, then the small vector of each frame.
+"""A trained head as a browser takes it: its tables once, in steps too small to see, then the vector of each frame.
 
 `widgets/field.js` reads this and moves the Gaussians as `inference.folding` does; Gaussians that move come first. It
 knows no method: S, the deformation MLP, and by `methods.types.Wiring` how a frame's vector enters it.
@@ -357,10 +357,8 @@ def density(points: NDArray) -> NDArray:
     return (count / (4 / 3 * np.pi * np.maximum(100 * far, 1e-3) ** 3)).astype(np.float32)
 
 
-def _quantised(
-    rows: Tensor, kind: type[np.unsignedinteger], steps: NDArray
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Each column of (n, C) in whole steps above its least value, as a row of (C, n), with the values of 0 and the last.
+def _quantised(rows: Tensor, kind: type[np.unsignedinteger], steps: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Each column of (n, C) in whole steps above its least value, as a row of (C, n), and the values of 0 and the last.
 
     Steps are `steps` (C,), or as much larger as a column needs for the kind of integer; of a small table, as small as
     that kind allows.

@@ -131,7 +131,11 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
         written = Template(text("module.mjs")).substitute(parts, code=own, css=json.dumps(css))
     else:
         written = Template(text("page.html")).substitute(
-            parts, title=html.escape(title), css=css, still=picture_tag(still, label), code=_packed(_bare(plain_code).encode())
+            parts,
+            title=html.escape(title),
+            css=css,
+            still=picture_tag(still, label),
+            code=_packed(_bare(plain_code).encode()),
         )
     files.write_text(path, written)
     return Path(path)

@@ -132,7 +132,8 @@ def test_shaders_and_their_plain_twin_agree(tmp_path: Path, open_page: Callable[
 def test_webassembly_and_its_plain_twin_agree(tmp_path: Path, open_page: Callable[..., Page]) -> None:
     page = show(awake(tmp_path), VOICE, tmp_path, open_page)
     largest, size, alone = page.evaluate(f"""() => {{
-        const field = {VIEWER}.field.each[0], code = {VIEWER}.codeAt(7), fast = field.all(code), plain = field.plain(code);
+        const field = {VIEWER}.field.each[0], code = {VIEWER}.codeAt(7);
+        const fast = field.all(code), plain = field.plain(code);
         if (!field.dense.run) throw new Error("no WebAssembly");
         let largest = 0, size = 0;
         for (const part of ["offsets", "dynamism"])
@@ -212,7 +213,14 @@ def test_workers_make_the_same_pictures(tmp_path: Path, open_page: Callable[...,
         assert same == [True] * 4
 
 
-@pytest.mark.parametrize("workers", ["undefined", "class { constructor() { setTimeout(() => this.onerror(new Event('error'))); } postMessage() {} terminate() {} }"])
+FAILING_WORKER = """class {
+    constructor() { setTimeout(() => this.onerror(new Event("error"))); }
+    postMessage() {}
+    terminate() {}
+}"""
+
+
+@pytest.mark.parametrize("workers", ["undefined", FAILING_WORKER], ids=["none", "forbidden"])
 def test_it_plays_with_and_without_workers(
     workers: str, ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]
 ) -> None:
