@@ -42,9 +42,9 @@ CODE = page.script(
 class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     """Orbits, colours and questions the Gaussians of a trained head; plays a voice and lets them move.
 
-    The canonical cloud, the folded plane features and the small networks travel once, then the vector of each frame, two
-    bytes a number; the deformation runs in the browser. Without a kernel everything goes on working but for `speak` with
-    another voice.
+    The canonical cloud, the folded plane features and the small networks travel once, then each frame's vector, two
+    bytes a number; the deformation runs in the browser. Without a kernel everything goes on working but for `speak`
+    with another voice.
 
         viewer = GaussianViewer(head, load_voice("english_drive"))
         viewer.save("talk.html")
