@@ -106,7 +106,7 @@ def told(page: Page) -> list[str]:
 def test_explorers_by_keyboard_and_mouse(
     smoke: object, lab: Callable[..., str], open_page: Callable[..., Page]
 ) -> None:
-    """Every control of every explorer: no key of the notebook's commands reaches it; arrows and the mouse move sliders."""
+    """Every control of every explorer: no key reaches the notebook; arrows and the mouse move sliders."""
     cells = (
         SETUP,
         "saliency = saliency_scrubber(subject, head, frames); saliency",
