@@ -1,4 +1,4 @@
-"""A trained head as a browser takes it: its tables once, 8 or 16 bits a number, then the small vector of each frame.
+"""A trained head as a browser takes it: its tables once, in steps too small to see, then the vector of each frame.
 
 `widgets/field.js` reads this and moves the Gaussians as `inference.folding` does; Gaussians that move come first. It
 knows no method: S, the deformation MLP, and by `methods.types.Wiring` how a frame's vector enters it.
@@ -25,7 +25,7 @@ from audioplane.inference import drawing
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
 from audioplane.methods.base import Method
-from audioplane.methods.types import Modulation, Wiring
+from audioplane.methods.types import Condition, Modulation, Wiring
 from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.widgets.page import jpeg
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
     from audioplane.subject import Subject
 
+ROW_STEPS = 2e-5, 0.006  # of positions in metres, of all else in a Gaussian's row
+FEATURE_STEP = 0.09  # of a feature, in what it adds to the inputs of the first layer's units, root sum of squares
+SMALL = 50_000  # numbers, up to which a table is sent as finely as its integers can
 NEIGHBOURS = 8  # whose distance tells how dense the cloud is
 TRUTH_QUALITY = 82  # of JPEG
 Mark = tuple[float, float, str]
@@ -51,10 +54,13 @@ class Packed:
 
 
 def pack(arrays: dict[str, NDArray], facts: dict[str, Any]) -> Packed:
-    """Puts arrays of float16, float32, uint8 or uint16 behind each other, each at a multiple of four bytes."""
+    """Puts arrays of float16, float32, uint8 or uint16 behind each other, each at a multiple of four bytes.
+
+    Of each array come all first bytes, then all second ones and so on: like beside like is compressed better.
+    """
     parts, blocks, at = {}, [], 0
     for name, array in arrays.items():
-        block = np.ascontiguousarray(array).tobytes()
+        block = np.ascontiguousarray(array).view(np.uint8).reshape(-1, array.itemsize).T.tobytes()
         block += bytes(-len(block) % 4)
         parts[name] = (array.dtype.name, list(array.shape), at)
         blocks.append(block)
@@ -67,14 +73,14 @@ def bake_head(head: TalkingHead) -> Packed:
 
     Returns:
         arrays of N Gaussians, of which the first M move, P numbers each, W features, H1 + H2 first units (each padded
-        to fours): `rows` (N, P) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head; `layer`
-        (N,), their branch, 0 in front; of each branch, those of branch k with "_k" behind their names: `static` (M, W)
+        to fours): `rows` (P, N) uint16 between `low` and `high` (P,); `order` (N,), their numbers in the head; `layer`
+        (N,), their branch, 0 in front; of each branch, those of branch k with "_k" behind their names: `static` (W, M)
         uint8 between `static_low` and `static_high` (W,), the networks, `gain_index` and `extra_index`, of the wiring,
         `handles`, rows of all of them; `mean_vector`, over the training voice, at rest; where an expression drives the
         head, `controls` (C, 2, E), what
         each of `own_range.CONTROLS` adds to the end of a vector at its two ends, and `bounds` (2, E); for colours, of
-        all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3), `strength` (N, groups), root mean
-        square of each group of S; `behind`, the torso as JPEG; `palette` (256, 3).
+        all N, `still_dynamism`, `still_moved` (mm), `density` (Gaussians a cm^3); `strength` (N - M, groups), root mean
+        square of each group of S, where those that rest have one; `behind`, the torso as JPEG; `palette` (256, 3).
     """
     from matplotlib import colormaps
 
@@ -86,14 +92,14 @@ def bake_head(head: TalkingHead) -> Packed:
             own[branch.moving] = True
     order = torch.cat([moves.nonzero()[:, 0], (~moves).nonzero()[:, 0]])
     packed = torch.cat([branch.rows for branch in folded]) if not cannot else head.cloud.pack()
-    rows, low, high = _quantised(packed[order], np.uint16)
+    rows, low, high = _quantised(packed[order], np.uint16, np.repeat(ROW_STEPS, (3, packed.shape[1] - 3)))
     scales = torch.stack([branch.branch.units for branch in folded]).amax(dim=0)
     moved, dynamism = inspection.movement(head, head.extras["codes"][::4])
     arrays = {
         "rows": rows,
         "low": low,
         "high": high,
-        "order": order.numpy().astype(np.float32),
+        "order": order.numpy().astype(np.uint16 if len(order) <= 2**16 else np.float32),
         "still_dynamism": _half(dynamism.mean(0)[order]),
         "still_moved": _half(moved.mean(0).norm(dim=1)[order]),
         "density": _half(torch.from_numpy(density(head.cloud.means.numpy()))[order]),
@@ -105,9 +111,9 @@ def bake_head(head: TalkingHead) -> Packed:
     still = head.viewmats[typical(head.viewmats.numpy())]
     facts: dict[str, Any] = {
         "name": head.about["name"],
-        "count": len(rows),
+        "count": rows.shape[1],
         "moving": int(moves.sum()),
-        "numbers": rows.shape[1],
+        "numbers": len(rows),
         "width": head.width,
         "height": head.height,
         "K": head.K.flatten().tolist(),
@@ -121,13 +127,14 @@ def bake_head(head: TalkingHead) -> Packed:
     }
     if not cannot:
         with torch.no_grad():
+            conditions = [head.condition(code) for code in head.extras["codes"][::8]]
             for k, (title, places) in enumerate(zip(head.branches, _places(head), strict=True)):
-                own, more = _decoder(folded[k], scales, places)
+                own, more = _decoder(folded[k], scales, places, conditions)
                 arrays |= {f"{name}_{k}" if k else name: array for name, array in own.items()}
                 facts["branches"].append(more | {"name": title})
             facts |= facts["branches"][0] | {"moving": facts["moving"], "name": facts["name"]}
             if facts["groups"] and len(folded) == 1:
-                arrays["strength"] = _strength(folded[0], order)
+                arrays |= _strength(folded[0], order[facts["moving"] :])
             arrays["mean_vector"] = vectors(head, head.extras["codes"]).mean(0).numpy()
             steering, facts["controls"] = _controls(head)
             arrays |= steering
@@ -165,12 +172,14 @@ def why_not(head: TalkingHead) -> str:
     return "" if head.is_folded else NOT_FOLDED
 
 
-def _decoder(folded: FoldedBranch, scales: Tensor, places: NDArray) -> tuple[dict[str, NDArray], dict[str, Any]]:
+def _decoder(
+    folded: FoldedBranch, scales: Tensor, places: NDArray, conditions: Sequence[Condition]
+) -> tuple[dict[str, NDArray], dict[str, Any]]:
     """What moving Gaussians read, the networks (units and features padded to fours), and how a frame enters.
 
     Args:
         folded: a branch. scales: (P,), what an offset of 1 means on the page. places: of the branch's vector in that of
-            all branches.
+            all branches. conditions: some of the training voice.
     """
     branch, wiring = folded.branch, folded.branch.wiring()
     mlp, static = branch.mlp, folded.static
@@ -178,7 +187,7 @@ def _decoder(folded: FoldedBranch, scales: Tensor, places: NDArray) -> tuple[dic
     first, bias, split = mlp.first.weight, mlp.first.bias, mlp.hidden
     parts = [(first[:split], bias[:split]), (first[split:], bias[split:])]
     share = torch.where(scales > 0, branch.units / scales.clamp_min(1e-12), 0.0)[:, None]
-    features, low, high = _quantised(_padded(static, rows=False), np.uint8)
+    features, low, high = _quantised(_padded(static, rows=False), np.uint8, _feature_steps(folded, conditions))
     arrays = {
         "static": features,
         "static_low": low,
@@ -200,15 +209,27 @@ def _decoder(folded: FoldedBranch, scales: Tensor, places: NDArray) -> tuple[dic
     weight = branch.decode(
         static[:1], Modulation(torch.ones(mlp.width), torch.zeros(mlp.extra) if mlp.extra else None)
     ).weight
-    own = {"moving": len(static), "weighted": weight is not None, "groups": list(branch.feature_groups())}
+    groups = list(branch.feature_groups())
+    own = {"moving": len(static), "weighted": weight is not None, "groups": groups, "features": mlp.width}
     return arrays | wired, {**facts, **own}
 
 
-def _strength(folded: FoldedBranch, order: Tensor) -> NDArray:
-    """Root mean square of each group of S, (N, groups)."""
+def _strength(folded: FoldedBranch, resting: Tensor) -> dict[str, NDArray]:
+    """Root mean square of each group of S of the Gaussians `resting`, (n, groups); nothing where all are zero."""
     own, groups = folded.features(), len(folded.branch.feature_groups())
-    assert own is not None
-    return _half(own.float().view(len(own), groups, -1).square().mean(2).sqrt()[order])
+    if own is None or not len(resting):
+        return {}
+    strength = own[resting].float().view(len(resting), groups, -1).square().mean(2).sqrt()
+    return {"strength": _half(strength)} if strength.any() else {}
+
+
+def _feature_steps(folded: FoldedBranch, conditions: Sequence[Condition]) -> NDArray:
+    """How fine each feature must be, (W,) padded to fours: the less the network listens to it, the coarser."""
+    branch, mlp = folded.branch, folded.branch.mlp
+    gains = [branch.modulation(branch.vector(condition)).gain for condition in conditions]
+    loud = torch.stack([torch.ones(mlp.width) if gain is None else gain for gain in gains]).square().mean(0).sqrt()
+    heard = (mlp.first.weight[:, : mlp.width].norm(dim=0) * loud).clamp_min(1e-6)
+    return FEATURE_STEP / np.pad(heard.double().numpy(), (0, -mlp.width % 4), constant_values=1.0)
 
 
 def _wired(wiring: Wiring, width: int, places: NDArray) -> tuple[dict[str, NDArray], dict[str, Any]]:
@@ -241,8 +262,8 @@ def bake_talk(
         expression: as for `TalkingHead.expressions`. marks: its sounds.
 
     Returns:
-        arrays `vectors` (T, K) float32, v of each frame (`methods.base.Branch.vector`); `sound`, Ogg Opus; `views`
-        (T, 16), empty where the head keeps still.
+        arrays `vectors` (K, T) uint16 between `vector_low` and `vector_high` (K,), v of each frame
+        (`methods.base.Branch.vector`); `sound`, Ogg Opus; `views` (T, 16), empty where the head keeps still.
     """
     codes = head.encode(audio)
     poses_of = head._poses(poses, len(codes), 0)[0]
@@ -287,8 +308,11 @@ def _talk(
     more: Mapping[str, NDArray] = MappingProxyType({}),
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Packed:
+    steps, low, high = _quantised(spoken, np.uint16, np.zeros(spoken.shape[1]))
     arrays = {
-        "vectors": spoken.numpy(),
+        "vectors": steps,
+        "vector_low": low,
+        "vector_high": high,
         "views": views.reshape(-1, 16).astype(np.float32),
         "sound": encode_sound(audio),
         **more,
@@ -333,12 +357,17 @@ def density(points: NDArray) -> NDArray:
     return (count / (4 / 3 * np.pi * np.maximum(100 * far, 1e-3) ** 3)).astype(np.float32)
 
 
-def _quantised(rows: Tensor, kind: type[np.unsignedinteger]) -> tuple[NDArray, NDArray, NDArray]:
-    """Each column in as many steps as the kind of integer has, from its least to its largest value."""
+def _quantised(rows: Tensor, kind: type[np.unsignedinteger], steps: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Each column of (n, C) in whole steps above its least value, as a row of (C, n), and the values of 0 and the last.
+
+    Steps are `steps` (C,), or as much larger as a column needs for the kind of integer; of a small table, as small as
+    that kind allows.
+    """
     table, last = rows.double().numpy(), np.iinfo(kind).max
     low, high = (table.min(0), table.max(0)) if len(table) else (np.zeros(table.shape[1]),) * 2
-    steps = np.round((table - low) / np.maximum(high - low, 1e-12) * last).astype(kind)
-    return steps, low.astype(np.float32), high.astype(np.float32)
+    own = np.maximum(steps if table.size > SMALL else 1e-12, (high - low) / last)
+    levels = np.round((table - low) / own).astype(kind)
+    return np.ascontiguousarray(levels.T), low.astype(np.float32), (low + last * own).astype(np.float32)
 
 
 def _padded(table: Tensor, rows: bool = True, columns: bool = True) -> Tensor:

@@ -1,11 +1,12 @@
 // The folded decoder in the browser: what `inference/folding.py` computes, from what `widgets/bake.py` sends.
 //
-//   f = S * gain, extra          S once a head, a byte a feature between its lowest and highest value; gain and extra
+//   f = S * gain, extra          S once a head, a byte a feature between two values; gain and extra
 //                                from the frame's vector v, see `Wiring`
 //   h = relu(W1 [f, extra] + b1) units of the offsets' network, then of the weight's
 //   offset = W3 relu(W2 h1 + b2) + b3,   d = sigmoid(w4 h2 + b4)
 //
-// `plain` is the slow twin in JavaScript; `fast` does the same in fragment shaders, one texel for four numbers.
+// `plain` is the slow twin in JavaScript; `fast` does the same in fragment shaders, one texel for four numbers; `dense.js`
+// in WebAssembly.
 
 const ROW = 256; // Gaussians in a row of a texture
 
@@ -19,10 +20,10 @@ class Field {
     const [units, width] = parts.first.shape;
     this.width = width;
     this.units = units;
-    this.features = Float32Array.from(parts.static.data, (byte) => byte / 255);
+    const unit = (value) => ({ data: new Float32Array(width).fill(value) });
+    this.features = stepped(parts.static, unit(0), unit(1), 255);
     this.hidden = parts.second.shape[1];
-    const isSoftware = /swiftshader|llvmpipe|software/i.test(rendererName(gl)); // a processor does better without it
-    const room = gl && !isSoftware ? gl.getParameter(gl.MAX_FRAGMENT_UNIFORM_VECTORS) - 8 : 0;
+    const room = gl && !isSoftware(gl) ? gl.getParameter(gl.MAX_FRAGMENT_UNIFORM_VECTORS) - 8 : 0;
     this.isFast = room > 0 && Math.max(width, this.hidden) <= room && this.prepare();
   }
 
@@ -49,6 +50,17 @@ class Field {
         for (let c = 0; c < size; c++) bias[u] += first_extra.data[u * size + c] * vector[extra_index.data[c]];
     }
     return { weight, bias };
+  }
+
+  /** Root mean square of each of `groups` equal groups of the static features of Gaussian n. */
+  strengths(n, groups) {
+    const { features, width, facts } = this, { static_low, static_high } = this.parts, size = facts.features / groups;
+    return Array.from({ length: groups }, (_, group) => {
+      let sum = 0;
+      for (let c = group * size; c < (group + 1) * size; c++)
+        sum += (static_low.data[c] + features[n * width + c] * (static_high.data[c] - static_low.data[c])) ** 2;
+      return Math.sqrt(sum / size);
+    });
   }
 
   /** Offsets (n x outputs) and d (n) of Gaussians [from, to). */
@@ -79,9 +91,11 @@ class Field {
     return { offsets, dynamism: d };
   }
 
-  /** As `plain`, for all, in shaders where there are any. */
+  /** As `plain`, for all: in shaders where there is a GPU, else in WebAssembly where there is that. */
   all(code) {
-    return this.isFast ? this.fast(code) : this.plain(code);
+    if (this.isFast) return this.fast(code);
+    this.dense ??= new Dense(this);
+    return this.dense.run ? this.dense.all(code) : this.plain(code);
   }
 
   // Shaders
@@ -93,7 +107,7 @@ class Field {
     for (let n = 0; n < count; n++)
       for (let layer = 0; layer < layers; layer++)
         for (let c = 0; c < 4; c++)
-          table[(layer * this.height * ROW + n) * 4 + c] = bytes[n * this.width + 4 * layer + c];
+          table[(layer * this.height * ROW + n) * 4 + c] = bytes[(4 * layer + c) * count + n];
     if (layers > gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS)) return false;
     this.input = this.texture(gl.RGBA8, layers, gl.UNSIGNED_BYTE, table);
     this.first = this.texture(gl.RGBA32F, this.units / 4);
@@ -231,6 +245,11 @@ class Fields {
 function rendererName(gl) {
   const details = gl?.getExtension("WEBGL_debug_renderer_info");
   return gl ? String(gl.getParameter(details ? details.UNMASKED_RENDERER_WEBGL : gl.RENDERER)) : "";
+}
+
+/** Whether a program stands in for a GPU: a processor does better without it. */
+function isSoftware(gl) {
+  return /swiftshader|llvmpipe|software/i.test(rendererName(gl));
 }
 
 /** A linked program; errors are thrown with the compiler's words. */

@@ -34,16 +34,17 @@ SIZES = 32, 2160  # CSS pixels
 COMPARED = 125  # frames of a comparison: a picture of each travels to the page
 CAMERA = {"yaw": (-(10**6), 10**6), "pitch": (-1.5, 1.5), "zoom": (0.3, 20), "panX": (-100, 100), "panY": (-100, 100)}
 CODE = page.script(
-    *("elements.js", "parts.js", "field.js", "splats.js", "film.js", "timeline.js", "truth.js", "selection.js"),
-    *("picked.js", "viewer.js"),
+    *("elements.js", "parts.js", "dense.js", "field.js", "cloud.js", "splats.js", "raster.js"),
+    *("workers.js", "film.js", "timeline.js", "truth.js", "selection.js", "picked.js", "viewer.js"),
 )
 
 
 class GaussianViewer(page.WithStill, anywidget.AnyWidget):
     """Orbits, colours and questions the Gaussians of a trained head; plays a voice and lets them move.
 
-    The canonical cloud, the folded plane features and the small networks travel once, then 256 bytes a frame; the
-    deformation runs in the browser. Without a kernel everything goes on working but for `speak` with another voice.
+    The canonical cloud, the folded plane features and the small networks travel once, then each frame's vector, two
+    bytes a number; the deformation runs in the browser. Without a kernel everything goes on working but for `speak`
+    with another voice.
 
         viewer = GaussianViewer(head, load_voice("english_drive"))
         viewer.save("talk.html")

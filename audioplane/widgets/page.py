@@ -7,6 +7,8 @@ import gzip
 import html
 import io
 import json
+import re
+import zlib
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from audioplane.runtime import files
 
+SHORT_BLOCKS = 5  # zlib's memory level: a new code table every 2,048 symbols
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 NO_SCRIPT = "This is a still picture. The widget itself needs JavaScript; in a notebook, trust it and run the cell."
 
@@ -115,26 +118,40 @@ def save(path: str | Path, title: str, code: str, values: dict[str, Any], still:
         title: of the page. code: of `script`. values: the widget's traits; bytes travel compressed, as base64.
         still, label: what is shown without JavaScript.
     """
+    is_module = Path(path).suffix == ".mjs"
     plain = {name: value for name, value in values.items() if not isinstance(value, bytes)}
-    binary = {
-        name: base64.b64encode(gzip.compress(value, mtime=0)).decode()
-        for name, value in values.items()
-        if isinstance(value, bytes)
-    }
-    parts = {
-        "plain": _inside_script(json.dumps(plain)),
-        "binary": _inside_script(json.dumps(binary)),
-        "code": code.replace("export default { render };", ""),
-    }
+    binary = {name: _packed(value) for name, value in values.items() if isinstance(value, bytes)}
+    if not is_module:
+        binary.pop("still", None)  # the page has it once, as its picture
+    plain_code = code.replace("export default { render };", "export { render, savedModel };")
+    parts = {"plain": _inside_script(json.dumps(plain)), "binary": _inside_script(json.dumps(binary))}
     css = text("widgets.css")
-    if Path(path).suffix == ".mjs":
-        written = Template(text("module.mjs")).substitute(parts, css=json.dumps(css))
+    if is_module:
+        own = code.replace("export default { render };", "")
+        written = Template(text("module.mjs")).substitute(parts, code=own, css=json.dumps(css))
     else:
         written = Template(text("page.html")).substitute(
-            parts, title=html.escape(title), css=css, still=picture_tag(still, label)
+            parts,
+            title=html.escape(title),
+            css=css,
+            still=picture_tag(still, label),
+            code=_packed(_bare(plain_code).encode()),
         )
     files.write_text(path, written)
     return Path(path)
+
+
+def _bare(code: str) -> str:
+    """JavaScript without the comments that have lines of their own, and without indentation."""
+    code = re.sub(r"^ */\*\*.*?\*/\n", "", code, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *(//.*\n)?", "", code, flags=re.MULTILINE)
+
+
+def _packed(value: bytes) -> str:
+    """Bytes as gzip as base64; its blocks are short, because tables change from row to row."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31, SHORT_BLOCKS, zlib.Z_FILTERED)
+    short = packer.compress(value) + packer.flush()
+    return base64.b64encode(min(short, gzip.compress(value, mtime=0), key=len)).decode()
 
 
 def _inside_script(json_text: str) -> str:

@@ -45,12 +45,13 @@ class Picked {
 
   /** How strong each group of its static features is. */
   features(n) {
-    const { parts, facts } = this.viewer;
-    if (!parts.strength) return [];
-    const own = parts.strength.data, count = facts.groups.length;
+    const { parts, facts, field, cloud } = this.viewer, count = facts.groups?.length;
+    if (!count || !field || field.each.length !== 1) return [];
+    const rests = n - cloud.moving, still = parts.strength?.data ?? new Float32Array(count * (cloud.count - cloud.moving));
+    const own = rests < 0 ? field.each[0].strengths(n, count) : still.subarray(rests * count, (rests + 1) * count);
     const cell = (value) => make("td", { style: `background:color-mix(in srgb, #2166ac ${Math.min(90, 40 * value)}%, transparent)` }, value.toFixed(2));
     const lines = facts.groups.map((name, group) =>
-      make("tr", {}, make("th", { scope: "row" }, name), cell(own[n * count + group])));
+      make("tr", {}, make("th", { scope: "row" }, name), cell(own[group])));
     return [make("table", { class: "ap-features" }, make("caption", {}, "static features, root mean square"), ...lines)];
   }
 

@@ -1,7 +1,6 @@
 // Which Gaussians are drawn: by opacity, dynamism, size and layer, and by hand with a brush. Those that are left can be
 // saved for other viewers.
 
-const CHOSEN = [1, 0.55, 0], TINT = 0.75; // colour of the chosen ones, and how much of it
 const IN_SIGHT = 0.05; // light that must still reach a Gaussian for the brush to find it
 const HALF_TURN = [1, -1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1]; // of harmonics, as in splat/ply.py
 
@@ -83,30 +82,12 @@ class Selection {
 
   /** Marks in the cloud what is not drawn; for each picture anew, since opacity and dynamism move. */
   apply() {
-    const { cloud, removed, limits, chosen } = this, layers = this.parts.layer.data;
-    const { opacity, dynamism, size, layer } = limits;
-    let shown = 0, count = 0;
-    for (let n = 0; n < cloud.count; n++) {
-      const isHidden = removed[n] || cloud.opacity[n] < opacity || cloud.dynamism[n] < dynamism ||
-        (size < Infinity && cloud.size(n) > size) || (layer >= 0 && layers[n] !== layer);
-      cloud.hidden[n] = isHidden ? 1 : 0;
-      shown += !isHidden;
-      count += chosen[n];
-    }
-    this.shown = shown;
-    this.saveButton.disabled = !shown;
-    const text = `${shown} of ${cloud.count} shown, ${count} selected`;
+    const { cloud, chosen } = this;
+    this.shown = hide(cloud, this.parts.layer.data, this);
+    const count = chosen.reduce((sum, one) => sum + one, 0);
+    this.saveButton.disabled = !this.shown;
+    const text = `${this.shown} of ${cloud.count} shown, ${count} selected`;
     if (this.words.textContent !== text) this.words.textContent = text;
-  }
-
-  /** paint(n, out) with the chosen ones in their colour. */
-  tinted(paint) {
-    const { chosen } = this;
-    if (!chosen.includes(1)) return paint;
-    return (n, out) => {
-      paint(n, out);
-      if (chosen[n]) for (let c = 0; c < 3; c++) out[c] += TINT * (CHOSEN[c] - out[c]);
-    };
   }
 
   /** Those whose middle is in sight and within the brush around (x, y), all in pixels of the drawn picture. */

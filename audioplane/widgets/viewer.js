@@ -45,6 +45,7 @@ class Viewer {
     if (!gl) return this.giveUp("This browser has no WebGL2");
     this.gl = gl;
     this.projection = new Projection(this.facts.count);
+    this.raster = new Raster();
     this.canvas.viewer = this; // for scripts and tests
     this.ready = this.prepare();
     this.listen();
@@ -394,9 +395,9 @@ class Viewer {
   }
 
   /** The camera for a canvas `width` pixels wide: the trained one, turned about the head's middle. */
-  camera(width) {
+  camera(width, frame = this.state.frame) {
     const { facts, state } = this, scale = width / facts.width, height = Math.round(facts.height * scale);
-    const views = this.talk?.parts.views.data, at = 16 * state.frame;
+    const views = this.talk?.parts.views.data, at = 16 * frame;
     const V = Array.from(views?.length ? views.subarray(at, at + 16) : facts.view);
     if (state.yaw || state.pitch) {
       const [x, y, z] = facts.center, middle = [0, 4, 8].map((r) => V[r] * x + V[r + 1] * y + V[r + 2] * z + V[r + 3]);
@@ -470,23 +471,19 @@ class Viewer {
     return out;
   }
 
-  /** paint(n, out) for `Projection.run`. */
-  paint(camera) {
-    const { cloud, color, parts } = this, V = camera.view;
+  /** The scale that Gaussians are coloured by, as `painted` takes it; the legend says so. */
+  scale() {
+    const { color, parts, selection } = this, { log, range } = COLORS[color];
+    const chosen = selection.chosen.includes(1) ? selection.chosen : null;
     if (color === "appearance") {
-      const eye = [0, 1, 2].map((c) => -(V[c] * V[3] + V[4 + c] * V[7] + V[8 + c] * V[11]));
       this.showLegend(null);
-      return (n, out) => cloud.color(n, eye, out);
+      return { color, low: 0, high: 1, isLog: false, values: null, palette: null, chosen };
     }
-    const values = this.values(), { log, range } = COLORS[color], palette = parts.palette.data;
-    const warp = log ? (value) => Math.log(Math.max(value, 1e-9)) : (value) => value;
+    const values = this.values();
     const [low, high] = (this.range ??= range ?? [log ? share(values, 0.02) : 0, Math.max(this.most(values), 1e-6)]);
     this.showLegend([low, high]);
-    const bottom = warp(low), slope = 255 / Math.max(warp(high) - bottom, 1e-9);
-    return (n, out) => {
-      const at = 3 * Math.max(0, Math.min(255, Math.round((warp(values[n]) - bottom) * slope)));
-      for (let c = 0; c < 3; c++) out[c] = palette[at + c] / 255;
-    };
+    const isFixed = color === "density" || color === "reach"; // others move with the cloud
+    return { color, low, high, isLog: Boolean(log), values: isFixed ? values : null, palette: parts.palette.data, chosen };
   }
 
   /** The upper end of a colour scale; for displacement, over some moments of the voice, so that it stays put. */
@@ -519,6 +516,10 @@ class Viewer {
   takeTalk() {
     const facts = this.model.get("talk_facts");
     this.talk = facts?.parts ? { facts, parts: unpack(facts, this.model.get("talk_data")) } : null;
+    if (this.talk) {
+      const { vectors, vector_low, vector_high } = this.talk.parts;
+      vectors.data = stepped(vectors, vector_low, vector_high, 65535);
+    }
     const can = this.talk && this.field.count;
     this.player.hidden = !can;
     if (this.talk) {
@@ -552,7 +553,7 @@ class Viewer {
     if (typeof reason === "string") this.status.textContent = reason;
     this.tell("frame", this.state.frame);
     this.details.element.setAttribute("aria-live", "polite");
-    this.draw();
+    this.move();
   }
 
   finish() {
@@ -573,13 +574,66 @@ class Viewer {
       const next = this.timeline.after(frame);
       if (next !== frame && this.recorder.isRecording) return this.sound.pause(); // a film holds the piece once
       if (next !== frame) this.seek(next);
+      else if (this.workers) this.showMade();
       else if (frame !== this.state.frame) this.show(frame);
       requestAnimationFrame(step);
     };
+    this.hire();
     requestAnimationFrame(step);
   }
 
+  /** Workers for what is played; without them, as where a page forbids them, the page itself does their work. */
+  hire() {
+    if (this.workers || this.isAlone || !this.field?.count) return;
+    const dismiss = () => {
+      this.workers?.close();
+      [this.workers, this.isAlone] = [null, true];
+    };
+    try {
+      this.workers = new Workers(this.facts, this.parts, Workers.wanted(this.isDrawnHere), () => this.showMade(),
+        dismiss);
+    } catch {
+      dismiss();
+    }
+  }
+
+  /** Shows the latest made frame that is due. */
+  showMade() {
+    if (!this.isMadeAhead) return;
+    const due = this.workers.due(Math.floor(this.sound.currentTime * this.talk.facts.fps));
+    if (due >= 0) due > this.state.frame ? this.show(due) : this.workers.reuse(this.workers.take(due).sheet);
+    this.orderMore();
+  }
+
+  /** Gives workers that have nothing to do the next frames. */
+  orderMore() {
+    const { workers, sound, talk } = this;
+    while (this.isMadeAhead && workers.idle && this.pictureWidth) {
+      const { frames, fps } = talk.facts, next = workers.next(sound.currentTime * fps, fps);
+      if (next < 0 || next >= frames || this.timeline.after(next) !== next) return;
+      workers.order(next, this.order(next));
+    }
+  }
+
+  /** What a worker needs to make a frame. */
+  order(frame) {
+    const vector = this.codeAt(frame), { limits, removed } = this.selection, camera = this.camera(this.pictureWidth, frame);
+    const moved = this.field.isFast ? this.field.all(vector) : null;
+    return { vector, moved, camera, look: this.scale(), filter: { limits, removed }, isDrawn: this.isDrawnHere };
+  }
+
+  /** Takes over what a worker has made. */
+  adopt(moment) {
+    for (const name of ["rows", "dynamism", "moved", "sigma", "opacity"]) this.cloud[name].set(moment[name]);
+    const { order, depths, instances, drawn } = moment;
+    Object.assign(this.projection, { order, depths, instances, drawn });
+    this.selection.apply();
+    this.present(moment.camera, moment.sheet);
+    this.workers.reuse(moment.sheet);
+  }
+
   seek(frame) {
+    this.workers?.clear();
     if (this.talk) this.sound.currentTime = (frame + 0.5) / this.talk.facts.fps;
     this.show(frame);
     if (this.model.get("frame") !== frame) this.tell("frame", frame);
@@ -593,7 +647,9 @@ class Viewer {
     this.slider.value = frame;
     this.clock.textContent = `${(frame / fps).toFixed(2)} s`;
     this.slider.setAttribute("aria-valuetext", `${(frame / fps).toFixed(2)} seconds, frame ${frame} of ${frames}`);
-    this.move();
+    const moment = this.isRunning && this.workers?.take(frame);
+    if (moment) this.adopt(moment);
+    else this.move();
   }
 
   /** The frame's vector, steered. */
@@ -639,6 +695,7 @@ class Viewer {
   /** Moves the Gaussians to the frame's code and draws. */
   move() {
     if (!this.field?.count) return this.draw();
+    if (this.isMadeAhead) return;
     const isSteered = this.state.amount || this.state.controls.some((value) => value);
     this.cloud.move(this.talk || isSteered ? this.field.all(this.codeAt(this.state.frame)) : null);
     this.draw();
@@ -646,8 +703,13 @@ class Viewer {
 
   // Drawing
 
+  /** Whether workers make what is shown next. */
+  get isMadeAhead() {
+    return Boolean(this.isRunning && this.workers);
+  }
+
   draw() {
-    if (this.isWaiting || !this.gl) return;
+    if (this.isWaiting || !this.gl || this.isMadeAhead) return;
     this.isWaiting = true;
     requestAnimationFrame(() => {
       this.isWaiting = false;
@@ -655,17 +717,34 @@ class Viewer {
     });
   }
 
+  /** The width of a picture, pixels; 0 in a hidden tab, or without a GPU. */
+  get pictureWidth() {
+    const density = Math.min(2, globalThis.devicePixelRatio || 1);
+    return this.isLost ? 0 : Math.round(this.canvas.clientWidth * density * (this.isRunning && this.isSlow ? 0.5 : 1));
+  }
+
   drawNow() {
-    const started = performance.now(), density = Math.min(2, globalThis.devicePixelRatio || 1);
-    const width = Math.round(this.canvas.clientWidth * density * (this.isRunning && this.isSlow ? 0.5 : 1));
+    const width = this.pictureWidth;
+    if (!width) return;
     const camera = this.camera(width);
-    if (this.isLost || !width) return; // a hidden tab, or no GPU
-    if (this.canvas.width !== width || this.canvas.height !== camera.height)
-      [this.canvas.width, this.canvas.height] = [width, camera.height];
     this.selection.apply();
+    this.projection.run(this.cloud, camera, painted(this.cloud, this.scale(), camera));
+    this.present(camera, this.isDrawnHere ? this.raster.draw(this.projection, width, camera.height) : null);
+  }
+
+  /** Whether the processor draws, rather than a program that stands in for a GPU. */
+  get isDrawnHere() {
+    return this.painter.isSoftware && this.style === "splats";
+  }
+
+  /** Shows the projected Gaussians. sheet: of `Raster`, or null. */
+  present(camera, sheet) {
+    const { width, height } = camera, torso = this.torso && this.isFront;
+    if (this.canvas.width !== width || this.canvas.height !== height)
+      [this.canvas.width, this.canvas.height] = [width, height];
     this.canvas.classList.toggle("ap-brushing", this.selection.isBrushing);
-    this.projection.run(this.cloud, camera, this.selection.tinted(this.paint(camera)));
-    this.painter.draw(this.projection, width, camera.height, this.style, PAPER, this.torso && this.isFront);
+    if (sheet) this.painter.drawSheet(sheet, width, height, PAPER, torso);
+    else this.painter.draw(this.projection, width, height, this.style, PAPER, torso);
     this.truth.draw(this.canvas, this.state.frame, this.isFront);
     this.recorder.take(this.layers);
     this.details.describe();
@@ -673,7 +752,6 @@ class Viewer {
     this.showTurn(camera);
     const now = performance.now();
     this.stamps = [...this.stamps.filter((stamp) => now - stamp < 1000), now];
-    this.cost = now - started;
     if (this.isRunning && this.stamps.length > 4)
       this.isSlow ||= (now - this.stamps[0]) / (this.stamps.length - 1) > SLOW;
     this.say();
@@ -727,6 +805,7 @@ class Viewer {
     this.recorder.close();
     Object.values(this.untold ?? {}).forEach(clearTimeout);
     this.sound.pause();
+    this.workers?.close();
     URL.revokeObjectURL(this.sound.src);
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
   }

@@ -129,6 +129,126 @@ def test_shaders_and_their_plain_twin_agree(tmp_path: Path, open_page: Callable[
     assert largest < 1e-4 * size
 
 
+def test_webassembly_and_its_plain_twin_agree(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    page = show(awake(tmp_path), VOICE, tmp_path, open_page)
+    largest, size, alone = page.evaluate(f"""() => {{
+        const field = {VIEWER}.field.each[0], code = {VIEWER}.codeAt(7);
+        const fast = field.all(code), plain = field.plain(code);
+        if (!field.dense.run) throw new Error("no WebAssembly");
+        let largest = 0, size = 0;
+        for (const part of ["offsets", "dynamism"])
+            plain[part].forEach((value, i) => {{
+                largest = Math.max(largest, Math.abs(value - fast[part][i]));
+                size = Math.max(size, Math.abs(value));
+            }});
+        WebAssembly.Module = class {{ constructor() {{ throw new Error("forbidden"); }} }};
+        field.dense = null;
+        return [largest, size, field.all(code).offsets.every((value, i) => value === plain.offsets[i])];
+    }}""")
+    assert size > 0.1
+    assert largest < 1e-4 * size
+    assert alone, "a page that forbids WebAssembly moves them too"
+
+
+def test_the_processor_draws_what_shaders_draw(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    """Light of the head and what passes it; shaders add up in sixteen bits."""
+    page = show(TalkingHead.load(shipped.find("adam")), VOICE, tmp_path, open_page)
+    furthest, mean, opaque = page.evaluate(f"""() => {{
+        {VIEWER}.seek(9);
+        {VIEWER}.drawNow();
+        const {{ painter, projection, raster, gl }} = {VIEWER}, {{ width, height }} = painter;
+        const mine = raster.draw(projection, width, height), shaders = new Float32Array(mine.length);
+        painter.draw(projection, width, height, "splats", [1, 1, 1], true);
+        gl.bindFramebuffer(gl.FRAMEBUFFER, painter.target);
+        gl.readPixels(0, 0, width, height, gl.RGBA, gl.FLOAT, shaders);
+        gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+        const apart = mine.map((value, i) => Math.abs(value - shaders[i]));
+        const closed = mine.filter((value, i) => i % 4 === 3 && value < 0.05).length;
+        return [apart.reduce((a, b) => Math.max(a, b)), apart.reduce((a, b) => a + b) / apart.length, closed];
+    }}""")
+    assert opaque > 1000
+    assert furthest < 8 / 255
+    assert mean < 0.25 / 255
+
+
+def test_workers_make_the_same_pictures(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    """Drawn by a worker, or only sorted there; with a turned camera, a colour scale, a filter and a selection."""
+    page = show(awake(tmp_path), VOICE, tmp_path, open_page)
+    found = page.evaluate(f"""async () => {{
+        const v = {VIEWER}, found = [];
+        const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
+        v.isRunning = true;
+        v.hire();
+        v.isRunning = false;
+        const made = (order) => new Promise((done) => {{
+            v.workers.received = () => done(v.workers.take(9));
+            v.workers.clear();
+            v.workers.order(9, order);
+        }});
+        for (const color of ["appearance", "dynamism"]) {{
+            v.setColor(color);
+            if (color === "dynamism") {{
+                v.look({{ yaw: 0.4, zoom: 1.2 }});
+                v.selection.limit("opacity", 0.3);
+                v.selection.choose([3, 4, 5, 6, 7, 8]);
+            }}
+            v.seek(9);
+            v.drawNow();
+            for (const isDrawn of [true, false]) {{
+                const order = {{ ...v.order(9), isDrawn, ...(isDrawn ? {{}} : {{ moved: v.field.all(v.codeAt(9)) }}) }};
+                const moment = await made(order), {{ cloud, projection, raster }} = v, {{ drawn }} = projection;
+                const cut = (table) => table.subarray(0, 12 * drawn);
+                found.push([drawn, moment.drawn, same(moment.rows, cloud.rows.subarray(0, moment.rows.length)),
+                    same(moment.order.subarray(0, drawn), projection.order.subarray(0, drawn)),
+                    same(cut(moment.instances), cut(projection.instances)),
+                    isDrawn ? same(moment.sheet, raster.sheet) : moment.sheet === null]);
+            }}
+        }}
+        return found;
+    }}""")
+    assert len(found) == 4
+    assert 0 < found[2][0] < found[0][0], "the filter hides some"
+    for drawn, theirs, *same in found:
+        assert theirs == drawn
+        assert same == [True] * 4
+
+
+FAILING_WORKER = """class {
+    constructor() { setTimeout(() => this.onerror(new Event("error"))); }
+    postMessage() {}
+    terminate() {}
+}"""
+
+
+@pytest.mark.parametrize("workers", ["undefined", FAILING_WORKER], ids=["none", "forbidden"])
+def test_it_plays_with_and_without_workers(
+    workers: str, ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    page = show(ball, VOICE, tmp_path, open_page)
+    page.evaluate(f"() => {{ globalThis.Worker = {workers}; }}")
+    page.click("text=Play")
+    page.wait_for_function(f"{VIEWER}.sound.ended && {VIEWER}.state.frame === 24")
+    assert page.evaluate(f"{VIEWER}.isAlone")
+    alone = picture(page, 24)
+    page = show(ball, VOICE, tmp_path, open_page)
+    page.evaluate(f"""() => {{
+        const viewer = {VIEWER}, adopt = viewer.adopt.bind(viewer);
+        globalThis.adopted = 0;
+        viewer.adopt = (moment) => {{ adopted++; adopt(moment); }};
+    }}""")
+    page.click("text=Play")
+    page.wait_for_function(f"{VIEWER}.sound.ended && {VIEWER}.state.frame === 24")
+    assert page.evaluate("adopted") > 0
+    assert np.array_equal(picture(page, 24), alone)
+
+
+def test_a_talking_page_is_small(tmp_path: Path) -> None:
+    """Ten seconds of the head that ships."""
+    head = TalkingHead.load(shipped.find("adam"))
+    viewer = GaussianViewer(head, load_voice("english_drive").audio[:160_000])
+    assert viewer.save(tmp_path / "talk.html").stat().st_size < 800_000
+
+
 def test_prototypes_steer_the_face_as_in_python(tmp_path: Path, open_page: Callable[..., Page]) -> None:
     head = awake(tmp_path)
     page, audio = show(head, VOICE, tmp_path, open_page), head.encode(VOICE)[9]
@@ -159,7 +279,7 @@ def test_a_saved_page_speaks_without_kernel_and_network(
 ) -> None:
     head = smoke[1]
     page = show(head, spoken, tmp_path, open_page, color="dynamism")
-    assert vectors(head, head.encode(spoken)).shape[1] * 4 == page.evaluate(
+    assert vectors(head, head.encode(spoken)).shape[1] * 2 == page.evaluate(
         f"{VIEWER}.talk.parts.vectors.bits.byteLength / {VIEWER}.talk.facts.frames"
     )
     page.click("text=Play")

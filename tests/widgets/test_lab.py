@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SETUP = """
 from audioplane.experiments import session
 from audioplane.inference.talking_head import TalkingHead
-from audioplane.widgets import Driver, GaussianViewer, plane_explorer, prototype_explorer, saliency_scrubber
+from audioplane.widgets import Driver, GaussianViewer, method_scrubber, plane_explorer, prototype_explorer
+from audioplane.widgets import saliency_scrubber, speaker_scrubber
 subject = session.subject("adam")
 head = TalkingHead.load(session.trained(subject, session.settings()), sparse=False)
 frames = range(200, 220)
@@ -44,7 +45,7 @@ def test_sliders_move_and_heads_speak(
     address = lab(
         "widgets.ipynb",
         SETUP,
-        "viewer = GaussianViewer(head, notebook.sound_of(subject, frames)); viewer",
+        "viewer = GaussianViewer(head, session.sound_of(subject, frames)); viewer",
         "saliency = saliency_scrubber(subject, head, frames); saliency",
         "prototypes = prototype_explorer(subject, head, frames); prototypes",
         "planes = plane_explorer(head); planes",
@@ -94,6 +95,59 @@ def test_sliders_move_and_heads_speak(
     driver.get_by_text("Speak", exact=True).click()
     page.wait_for_selector("text=10 frames, 0.4 s, marked as synthetic")
     page.wait_for_function("document.querySelector('.jp-OutputArea video').readyState >= 2")
+
+
+def told(page: Page) -> list[str]:
+    """The text of each cell of the notebook."""
+    return page.locator(".jp-Cell .jp-InputArea-editor").all_inner_texts()
+
+
+@pytest.mark.slow
+def test_explorers_by_keyboard_and_mouse(
+    smoke: object, lab: Callable[..., str], open_page: Callable[..., Page]
+) -> None:
+    """Every control of every explorer: no key reaches the notebook; arrows and the mouse move sliders."""
+    cells = (
+        SETUP,
+        "saliency = saliency_scrubber(subject, head, frames); saliency",
+        "prototypes = prototype_explorer(subject, head, frames); prototypes",
+        "planes = plane_explorer(head); planes",
+        "methods = method_scrubber(subject, {'ours': head}, frames); methods",
+        "speaker_scrubber(subject, start=200)",
+    )
+    page = open_page(lab("explorers.ipynb", *cells), viewport={"width": 1300, "height": 4600})
+    run_all(page)
+    page.wait_for_function("document.querySelectorAll('img.ap-figure').length === 4")
+    page.wait_for_selector(".jp-OutputArea img.widget-image")
+    before = told(page)
+    assert len(before) == len(cells)
+    for number in range(1, len(cells)):
+        place = page.locator(".jp-Cell").nth(number).locator(".jp-OutputArea")
+        controls = place.locator(":is(button, select, input, [role=slider]):visible:not(:disabled)")
+        assert controls.count() >= 1, number
+        for k in range(controls.count()):
+            control = controls.nth(k)
+            control.focus()
+            for key in ("d", "d", "x", "ArrowDown", "ArrowUp"):
+                control.press(key)
+            assert told(page) == before, (number, k)
+    for number in range(1, len(cells) - 1):
+        cell = page.locator(".jp-Cell").nth(number)
+        sliders = cell.locator("input[type=range]:visible")
+        for k in range(sliders.count()):
+            slider, picture = sliders.nth(k), cell.locator("img.ap-figure")
+            slider.press("Home")
+            low = slider.input_value()
+            slider.press("ArrowRight")
+            assert slider.input_value() != low, (number, k)
+            source = picture.get_attribute("src")
+            box = slider.bounding_box()
+            assert box is not None
+            slider.click(position={"x": 0.8 * box["width"], "y": box["height"] / 2})
+            assert float(slider.input_value()) > float(low), (number, k)
+            page.wait_for_function("([one, source]) => one.src !== source", arg=[picture.element_handle(), source])
+        assert cell.locator(".ap-status").inner_text() == ""
+    assert told(page) == before
 
 
 @pytest.mark.slow
