@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_eval
 
@@ -232,6 +232,8 @@ def convolutions(generator: FaceGenerator) -> SoundConvolutions:
     """What is kept: Conv(A), its norms folded into the convolutions."""
     normed, found = generator.sound, SoundConvolutions()
     for place, (convolution, norm) in enumerate(zip(normed.convolutions, normed.norms, strict=True)):
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
         found.convolutions[place].load_state_dict(fuse_conv_bn_eval(convolution.eval(), norm.eval()).state_dict())
     return found.eval().requires_grad_(False)
 
