@@ -111,6 +111,26 @@ def test_the_browser_moves_and_draws_what_python_does(
     assert min(agreement) > 35
 
 
+def test_coarser_steps_of_a_large_head_are_too_small_to_see(
+    tmp_path: Path, open_page: Callable[..., Page], record_property: Callable
+) -> None:
+    """The head that ships, whose tables are sent in steps: against what Python draws and moves."""
+    head = TalkingHead.load(shipped.find("adam"))
+    voice = load_voice("english_drive").audio[:32_000]
+    page, codes = show(head, voice, tmp_path, open_page, expression="none"), head.encode(voice)
+    shown = torch.sigmoid(head.cloud.opacities).numpy() > 0.1
+    errors, agreement = [], []
+    view = head.viewmats[typical(head.viewmats.numpy())]
+    for t in (12, 25, 40):
+        mine, expected = rows(page, head, t), head.deform(codes[t]).pack().numpy()
+        errors.append(np.linalg.norm(mine[shown, :3] - expected[shown, :3], axis=1))
+        agreement.append(psnr(picture(page, t), head.render(codes[t], view)))
+    record_property("psnr", float(min(agreement)))
+    assert np.sqrt(np.mean(np.square(errors))) < 1e-4  # metres
+    assert np.quantile(errors, 0.99) < 4e-4
+    assert min(agreement) > 50
+
+
 def test_shaders_and_their_plain_twin_agree(tmp_path: Path, open_page: Callable[..., Page]) -> None:
     page = show(awake(tmp_path), VOICE, tmp_path, open_page)
     largest, size = page.evaluate(f"""() => {{
