@@ -66,7 +66,7 @@ LAYERS = (  # those of the public code, of half their width, a quarter at the en
 
 
 class SoundConvolutions(nn.Module):
-    """Conv(A) of Eq. 3: windows of the spectrogram to codes.
+    """Conv(A) of SyncTalk++, Eq. 3: windows of the spectrogram to codes.
 
     Args:
         normed: with batch norm, as it is trained; without, as it ships: norms are folded into the convolutions.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,7 @@ from audioplane.errors import UserError
 from audioplane.expression.voice_network import SOURCES, VoiceNetwork, VoiceNetworkSettings
 from audioplane.expression.vq_vae import VqVae
 from audioplane.motion.own_range import OwnRange
-from audioplane.runtime import files as written
-from audioplane.runtime import tensors
+from audioplane.runtime import files, tensors
 from audioplane.runtime.eight_bits import pack, unpack
 from audioplane.subject import blendshapes
 
@@ -108,7 +107,7 @@ class ExpressionGenerator:
         for name, network in (("voice", self.voice), ("vq_vae", self.vq_vae)):
             own = {f"{name}/{key}": tensor for key, tensor in network.state_dict().items()}
             state |= {key: tensor.contiguous() for key, tensor in pack(own, in_half=IN_HALF).items()}
-        written.write_bytes(path, save(state, dict(about or {})))
+        files.write_bytes(path, save(state, dict(about or {})))
 
     def blendshapes(self, audio: np.ndarray, fps: float = FPS, source: str = SOURCES[0]) -> np.ndarray:
         """The blendshapes that go with a voice (SyncTalk++'s B, before Eq. 25).
@@ -165,7 +164,7 @@ class ExpressionGenerator:
 @functools.cache
 def shipped() -> ExpressionGenerator:
     """The generator that ships, read once."""
-    with as_file(files("audioplane.expression") / FILE) as path:
+    with resources.as_file(resources.files("audioplane.expression") / FILE) as path:
         return ExpressionGenerator.load(path)
 
 

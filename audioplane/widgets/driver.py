@@ -118,7 +118,11 @@ class Driver(Box):
         )
         self.eyes = menu(
             "eyes",
-            [("natural: blinks, gaze and brows", "natural"), ("still", "none")],
+            [
+                ("natural: blinks, gaze and brows", "natural"),
+                ("natural, with brows that follow the voice", "voice"),
+                ("still", "none"),
+            ],
             "what eyes and brows do, in a head that was trained with them",
         )
         self.controls = [

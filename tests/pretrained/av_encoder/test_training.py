@@ -87,8 +87,8 @@ def test_training_learns_and_repeats_itself(stranger: training.Film) -> None:
         assert torch.equal(a, b)
     start = FaceGenerator().eval()
     batch = training.draw([stranger], QUICK, 100)
+    longer = training.train([stranger], training.Settings(steps=40, clips=2, frames=6, rate=2e-3))
     with torch.no_grad():
-        longer = training.train([stranger], training.Settings(steps=40, clips=2, frames=6, rate=2e-3))
         before, after = (
             training.restoration_loss(batch.frames, model(batch.windows, batch.references)) for model in (start, longer)
         )
