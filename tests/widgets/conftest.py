@@ -67,7 +67,7 @@ class Lab:
         return self.at(name)
 
     def at(self, name: str) -> str:
-        return f"{self.address}/lab/tree/{name}?token={self.token}"
+        return f"{self.address}/lab/tree/{name}?reset&token={self.token}"  # nothing that was open before
 
     def ask(self, path: str, method: str = "GET") -> Any:
         """What the server answers to /api/PATH."""
