@@ -132,7 +132,12 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int = 0) ->
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[R]] = deque()
     workers = workers or cores
+    started = threading.Barrier(workers)
     with ThreadPoolExecutor(workers, "frames", initializer=set_own, initargs=(1,)) as pool:
+        # All workers set their number now: a worker that starts while this is suspended would, for an instant, change
+        # what the caller's new threads take on.
+        for ready in [pool.submit(started.wait) for _ in range(workers)]:
+            ready.result()
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))

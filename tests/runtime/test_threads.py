@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def alone_for_a_while() -> None:
 def test_the_number_of_threads_is_afterwards_what_it_was(use: Callable[[], None]) -> None:
     use()
     assert numbers() == (2, 2)
+
+
+def test_no_worker_starts_while_the_caller_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is slow to start would change, for that time, what the caller's new threads take on."""
+    elsewhere = threads._elsewhere
+
+    def slowly(function: Callable[[], int]) -> int:
+        time.sleep(0.05)
+        return elsewhere(function)
+
+    monkeypatch.setattr(threads, "_elsewhere", slowly)
+    frames = threads.in_parallel(count, range(40), workers=4)
+    for _ in range(20):
+        next(frames)
+        time.sleep(0.01)
+        assert numbers() == (2, 2)
+    frames.close()
 
 
 _GLOBAL = (
