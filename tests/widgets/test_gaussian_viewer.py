@@ -302,10 +302,11 @@ def test_a_saved_page_speaks_without_kernel_and_network(
     assert vectors(head, head.encode(spoken)).shape[1] * 2 == page.evaluate(
         f"{VIEWER}.talk.parts.vectors.bits.byteLength / {VIEWER}.talk.facts.frames"
     )
+    page.evaluate(f"{VIEWER}.timeline.set(0, 45)")  # again and again, as a busy machine may be late once
     page.click("text=Play")
-    page.wait_for_function(f"{VIEWER}.state.frame > 12")
-    sound, frame = page.evaluate(f"[{VIEWER}.sound.currentTime, {VIEWER}.state.frame]")
-    assert 0 <= sound * head.fps - frame < 8  # the picture is that of the sound, give or take a slow machine
+    late = f"{VIEWER}.sound.currentTime * {head.fps} - {VIEWER}.state.frame"
+    page.wait_for_function(f"{VIEWER}.state.frame > 12 && {late} >= 0 && {late} < 4")  # the picture is the sound's
+    page.evaluate(f"{VIEWER}.timeline.set()")
     page.wait_for_function(f"{VIEWER}.stamps.length > 2")
     record_property("pictures a second, software GL", page.evaluate(f"{VIEWER}.stamps.length"))
     record_property("bytes sent once", len(GaussianViewer(head).head_data))
