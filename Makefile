@@ -57,7 +57,7 @@ lock: $(READY)  ## renew requirements.lock after a change of the dependencies (U
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
 
-site: $(READY)  ## the pages of the site, into site/: notebooks as they ran, guides, API (nothing is run)
+site: $(READY)  ## the pages of the site, into site/: notebooks as they ran, guides, API, a head that speaks
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .ci/site-requirements.txt
 	$(BIN)/python .ci/site.py --check
 

@@ -3,13 +3,15 @@
     python .ci/site.py            builds it
     python .ci/site.py --check    builds it, and fails if a link within it leads nowhere
 
-Nothing is run, imported or downloaded: notebooks show their outputs, docstrings are read from the sources.
+No notebook is run and nothing is downloaded: notebooks show their outputs, docstrings are read from the sources. Only the
+head that speaks on the page is written by the installed package (`audioplane demo --browser`).
 """
 
 from __future__ import annotations
 
 import argparse
 import html.parser
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +23,7 @@ SOURCE, OUT = ROOT / "build" / "site-source", ROOT / "site"
 COPIED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CITATION.cff", "LICENSE", "docs", "figures")
 COPIED += ("notebooks", "benchmarks/README.md")
 INDEX = """# audioplane
-
+:BADGE:
 ```{include} README.md
 :start-after: "# audioplane"
 ```
@@ -29,6 +31,7 @@ INDEX = """# audioplane
 ```{toctree}
 :hidden:
 :caption: Guides
+head
 docs/using
 docs/inputs
 docs/gpu
@@ -65,12 +68,26 @@ SECURITY
 docs/release
 ```
 """
+BADGE = """
+[![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/:REPOSITORY:/HEAD?urlpath=lab/tree/notebooks)
+"""
+HEAD = """# A head on this page
+
+The head that ships speaks six seconds, drawn by your browser. Drag it to turn it; the keys stand in
+[Widgets](docs/widgets.md#keys-and-mouse). The page alone, to keep: [head-alone.html](head-alone.html).
+
+```{raw} html
+<iframe src="head-alone.html" title="A talking head that you can turn" loading="lazy" allow="fullscreen"
+  style="width: 100%; height: 1150px; border: 1px solid var(--color-background-border)"></iframe>
+```
+"""
+STYLE = "div.cell_output { overflow-x: auto }  /* tables that are wider than the page */\n"
 HIDDEN = ("pretrained", "synthetic", "preprocess", "plots", "experiments", "cli", "runtime", "surface", "paper")
 """Folders whose functions are no interface: the API leaves them out."""
 SETTINGS = """
 project, author, copyright = "audioplane", "The audioplane authors", "the audioplane authors, Apache-2.0"
-extensions = ["myst_nb", "sphinx.ext.napoleon", "autoapi.extension"]
-html_theme, html_title, html_static_path = "furo", "audioplane", []
+extensions = ["myst_nb", "sphinx.ext.napoleon", "autoapi.extension", "sphinx-mathjax-offline"]
+html_theme, html_title, html_static_path, html_css_files = "furo", "audioplane", ["_static"], ["site.css"]
 nb_execution_mode = "off"
 nb_mime_priority_overrides = [("html", "image/jpeg", 5), ("html", "image/png", 6)]
 myst_enable_extensions, myst_heading_anchors = ["dollarmath", "amsmath"], 4
@@ -101,7 +118,13 @@ def gather() -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(origin, place)
         pages.append(place.relative_to(SOURCE).with_suffix("").as_posix())
-    (SOURCE / "index.md").write_text(INDEX.replace(":PAGES:", "\n".join(pages)), encoding="utf-8")
+    repository = os.environ.get("GITHUB_REPOSITORY", "")  # OWNER/NAME, where GitHub builds the site
+    badge = BADGE.replace(":REPOSITORY:", repository) if repository else ""
+    index = INDEX.replace(":PAGES:", "\n".join(pages)).replace(":BADGE:", badge)
+    (SOURCE / "index.md").write_text(index, encoding="utf-8")
+    (SOURCE / "_static").mkdir()
+    (SOURCE / "_static" / "site.css").write_text(STYLE, encoding="utf-8")
+    (SOURCE / "head.md").write_text(HEAD, encoding="utf-8")
     (SOURCE / "conf.py").write_text(
         SETTINGS.replace("{package!r}", repr(str(ROOT / "audioplane"))).replace("{hidden!r}", repr(HIDDEN)),
         encoding="utf-8",
@@ -145,6 +168,8 @@ def main() -> int:
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", str(SOURCE), str(draft)]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     shutil.move(draft, OUT)
+    speak = [sys.executable, "-m", "audioplane", "demo", "--browser", "--no-open", "--out", str(OUT / "head-alone.html")]
+    status |= subprocess.run(speak, cwd=ROOT, check=False).returncode
     dead = dead_links()
     print(f"{OUT}: {sum(1 for _ in OUT.rglob('*.html'))} pages, {len(dead)} dead links")
     print("\n".join(dead[:50]))
