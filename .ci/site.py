@@ -168,7 +168,16 @@ def main() -> int:
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", str(SOURCE), str(draft)]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     shutil.move(draft, OUT)
-    speak = [sys.executable, "-m", "audioplane", "demo", "--browser", "--no-open", "--out", str(OUT / "head-alone.html")]
+    speak = [
+        sys.executable,
+        "-m",
+        "audioplane",
+        "demo",
+        "--browser",
+        "--no-open",
+        "--out",
+        str(OUT / "head-alone.html"),
+    ]
     status |= subprocess.run(speak, cwd=ROOT, check=False).returncode
     dead = dead_links()
     print(f"{OUT}: {sum(1 for _ in OUT.rglob('*.html'))} pages, {len(dead)} dead links")

@@ -9,18 +9,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from audioplane.cli import from_scratch
+
 NAME = "train-av"
 HELP = "train the built-in audio-visual encoder from scratch (about 20 minutes on two free cores)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
-    parser.add_argument("--people", type=int, metavar="N", help="synthetic people to train on (default: 72)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="speech of each (default: 16)")
-    parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: 1200)")
-    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that render (default: 2)")
+    from_scratch.add_arguments(parser, "people", "synthetic people", (72, 16, 1200))
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="also draw restored mouths of unseen people (.webp or .png)"
     )
@@ -29,25 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     import json
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from audioplane.errors import UserError
     from audioplane.pretrained.av_encoder import examine, training
     from audioplane.pretrained.syncnet import data
-    from audioplane.runtime import limits
 
-    asked = {name: getattr(args, name) for name in ("people", "seconds", "steps") if getattr(args, name) is not None}
-    settings = replace(training.Settings(), seed=args.seed, **asked)
-    for name, value, low, high in (
-        ("--people", settings.people, 2, 10_000),
-        ("--seconds", settings.seconds, 2, 3600),
-        ("--steps", settings.steps, 20, 10_000_000),
-        ("--jobs", args.jobs, 1, 1024),
-        ("--seed", args.seed, 0, 2**63 - 1),
-    ):
-        limits.between(name, value, low, high)
-    if args.out.suffix != ".safetensors" or not args.out.parent.is_dir():
-        raise UserError(f"--out must name a .safetensors in a folder that exists, not {args.out}")
+    settings = from_scratch.settings(args, training.Settings(), "people", 10_000)
     if args.picture and (args.picture.suffix not in (".webp", ".png") or not args.picture.parent.is_dir()):
         raise UserError(f"--picture must name a .webp or .png in a folder that exists, not {args.picture}")
     films = [training.Film.of(mouth) for mouth in data.make(range(settings.people), settings.seconds, args.jobs, print)]

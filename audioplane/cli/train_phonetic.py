@@ -10,18 +10,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from audioplane.cli import from_scratch
+
 NAME = "train-phonetic"
 HELP = "train the built-in phonetic networks from scratch (about 25 minutes on two cores)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
-    parser.add_argument("--clips", type=int, metavar="N", help="number of synthesized training clips (default: 600)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length of each clip (default: 24)")
-    parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: 3600)")
-    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that synthesize (default: 2)")
+    from_scratch.add_arguments(parser, "clips", "synthesized clips", (600, 24, 3600))
     parser.add_argument(
         "--films",
         type=Path,
@@ -43,27 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     import json
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     import numpy as np
 
     from audioplane.audio import phonetic
-    from audioplane.errors import UserError
     from audioplane.pretrained.phonetic import data, examine, recordings, training
-    from audioplane.runtime import limits
 
-    asked = {name: getattr(args, name) for name in ("clips", "seconds", "steps") if getattr(args, name) is not None}
-    settings = replace(training.Settings(), seed=args.seed, **asked)
-    for name, value, low, high in (
-        ("--clips", settings.clips, 2, 100_000),
-        ("--seconds", settings.seconds, 2, 3600),
-        ("--steps", settings.steps, 20, 10_000_000),
-        ("--jobs", args.jobs, 1, 1024),
-        ("--seed", args.seed, 0, 2**63 - 1),
-    ):
-        limits.between(name, value, low, high)
-    if args.out.suffix != ".safetensors" or not args.out.parent.is_dir():
-        raise UserError(f"--out must name a .safetensors in a folder that exists, not {args.out}")
+    settings = from_scratch.settings(args, training.Settings(), "clips", 100_000)
     films = recordings.list_files(args.grid, (".mpg",)) if args.grid else []
     people = {str(folder): recordings.list_files(folder, recordings.FILMS) for folder in args.films}
     people |= {
