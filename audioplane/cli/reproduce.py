@@ -52,6 +52,7 @@ NOTEBOOKS = (
     "synctalk_pp/30_synctalk_pp",
     "synctalk_pp/31_tables",
     "synctalk_pp/32_expression_from_voice",
+    "synctalk_pp/33_torso_restorer",
     "degstalk/40_degstalk",
     "degstalk/41_tables",
     "comparison/50_leaderboard",

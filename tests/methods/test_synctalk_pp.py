@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,17 +16,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from audioplane.deform.planes import Planes, rows_at
+from audioplane.errors import UserError
 from audioplane.experiments import tables
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.synctalk_pp.attention import masked, stray
 from audioplane.methods.synctalk_pp.model import CORE, FARTHEST, SyncTalkBranch
-from audioplane.methods.synctalk_pp.paper import inspection
+from audioplane.methods.synctalk_pp.paper import inspection, seam_table
 from audioplane.methods.synctalk_pp.paper.capture import capture, compared
 from audioplane.methods.types import Condition, Position
 from audioplane.preprocess import landmarks
 from audioplane.preprocess.landmarks import Track
 from audioplane.subject import blendshapes
+from audioplane.subject.torso import without_head
 from audioplane.training.dataset import landmark_points, samples
 from audioplane.training.trainer import Trainer
 from tests.test_map import PLACE, cited, source
@@ -411,3 +414,46 @@ def test_a_head_of_another_method_has_no_such_branch(tmp_path: Path) -> None:
     TalkingHead.export(trainer, tmp_path / "head.safetensors")
     with pytest.raises(TypeError, match="audio_plane"):
         inspection.branch_of(TalkingHead.load(tmp_path / "head.safetensors"))
+
+
+# The torso restorer's table (Table VII)
+
+
+class Invisible:
+    """A head that shows nothing but what is behind it."""
+
+    expression_names = ()
+
+    def render(
+        self, code: Tensor, view: np.ndarray, behind: np.ndarray, expression: object = None, restorer: Any = None
+    ) -> np.ndarray:
+        assert expression is None
+        return behind if restorer is None else restorer(behind)
+
+
+def test_table_seven_shows_torsos_that_know_nothing_of_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, frames = TinySubject(), [1, 3]
+    found = seam_table.rows(
+        cast(Any, Invisible()), cast(Any, subject), cast(Any, lambda picture: picture // 2), torch.zeros(2, 4), frames
+    )
+    assert list(found) == ["cut out", "painted", "restored"]
+    for k, t in enumerate(frames):
+        head = subject.head_mask(t)
+        assert head.any()
+        np.testing.assert_array_equal(found["cut out"][k][~head], subject.frame(t)[~head])
+        np.testing.assert_array_equal(found["cut out"][k][head], subject.background[head])
+        painted = without_head(subject.frame(t), subject.label(t), subject.background)
+        np.testing.assert_array_equal(found["painted"][k], painted)
+        np.testing.assert_array_equal(found["restored"][k], painted // 2)
+    monkeypatch.setattr(seam_table, "brisque", lambda picture: float(picture.mean()))
+    table = seam_table.measured(found, cast(Any, subject), frames)
+    assert list(table.index) == ["truth", *found]
+    assert table.loc["truth", "seam L1"] == 0
+    assert table.loc["restored", "seam L1"] > table.loc["painted", "seam L1"]
+    assert table.loc["truth", "BRISQUE"] == pytest.approx(subject.frame(1).mean())
+
+    def missing(_: np.ndarray) -> float:
+        raise UserError("there are no weights")
+
+    monkeypatch.setattr(seam_table, "brisque", missing)
+    assert set(seam_table.measured(found, cast(Any, subject), frames)["BRISQUE"]) == {"weights missing"}
