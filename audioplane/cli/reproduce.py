@@ -369,8 +369,9 @@ def drop_progress(content: Any) -> None:
 
 def _is_progress(output: Any) -> bool:
     shown = output.get("data", {}).get("text/plain", "") if output.output_type == "display_data" else ""
-    text = output.get("text", "") if output.get("name") == "stderr" else shown  # a bar in a terminal, or a widget's
-    return re.search(r"\d+%\|", text) is not None
+    said = output.get("name") == "stderr"
+    text = output.get("text", "") if said else shown  # a bar in a terminal, or a widget's
+    return re.search(r"\d+%\|", text) is not None or (said and not text.strip())  # a closed bar leaves an empty line
 
 
 def _position(content: Any, cell_index: int) -> int:
