@@ -3,8 +3,8 @@
     python .ci/site.py            builds it
     python .ci/site.py --check    builds it, and fails if a link within it leads nowhere
 
-No notebook is run and nothing is downloaded: notebooks show their outputs, docstrings are read from the sources. Only the
-head that speaks on the page is written by the installed package (`audioplane demo --browser`).
+No notebook is run and nothing is downloaded: notebooks show their outputs, docstrings are read from the sources. Only
+the head that speaks on the page is written by the installed package (`audioplane demo --browser`).
 """
 
 from __future__ import annotations
