@@ -37,7 +37,7 @@ function render({ model, el }) {
   let box = null;
   whenShown(element, () => {
     box = boxOf(el);
-    box?.addEventListener("keydown", keepKey);
+    if (box) keepKeys(box);
     for (const event of SIGNS) box?.addEventListener(event, ask);
   });
   return () => {

@@ -1,6 +1,6 @@
-"""Every widget in a real JupyterLab, by keyboard and mouse: no key is lost to the notebook, no fault is silent.
+"""Every widget in JupyterLab and in Notebook 7, by keyboard and mouse: no key is lost to the notebook, no fault is silent.
 
-One notebook is run once; the tests follow each other on its page, and the last one restarts its kernel.
+In each, one notebook is run once; the tests follow each other on its page, and the last one restarts its kernel.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ FOCUSABLE = ":is(button, input, select, textarea, canvas, summary, [role=slider]
 
 
 class Opened:
-    """A notebook in JupyterLab."""
+    """A notebook in one of the applications."""
 
     def __init__(self, page: Page, lab: Lab) -> None:
-        self.page, self.lab = page, lab
+        self.page, self.lab, self.file = page, lab, lab.folder / f"{lab.application}.ipynb"
 
     def cell(self, number: int) -> Locator:
         return self.page.locator(".jp-Cell").nth(number)
@@ -80,17 +80,20 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened(lab: Lab, browser: Browser) -> Iterator[Opened]:
-    awake(lab.folder)
-    write_case(lab.folder / "disc", make_case(frames=60))
+    if not (lab.folder / "disc").exists():
+        awake(lab.folder)
+        write_case(lab.folder / "disc", make_case(frames=60))
+    (lab.folder / "ratings.csv").unlink(missing_ok=True)
     context = browser.new_context(viewport={"width": 1300, "height": 5200}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
-    page.goto(lab("all.ipynb", *CELLS))
+    opened = Opened(page, lab)
+    page.goto(lab(opened.file.name, *CELLS))
     run_all(page)
     page.locator(".jp-OutputArea-output", has_text="the last cell").wait_for(timeout=120_000)
     page.wait_for_selector("canvas.ap-canvas")
     page.evaluate(f"{CANVAS}.ready")
-    yield Opened(page, lab)
+    yield opened
     context.close()
 
 
@@ -279,15 +282,14 @@ def test_ratings_are_confirmed_by_the_kernel(opened: Opened) -> None:
 
 
 def saved_without_state(opened: Opened) -> str:
-    """The notebook as JupyterLab saves it, by a key that is pressed in a widget."""
+    """The notebook as it is saved by a key that is pressed in a widget."""
     opened.cell(VIEWER).locator(".ap-canvas").focus()
     opened.page.keyboard.press("Control+s")
-    file = opened.lab.folder / "all.ipynb"
     for _ in range(100):
-        if "audioplane-still" in file.read_text():
+        if "audioplane-still" in opened.file.read_text():
             break
         opened.page.wait_for_timeout(100)
-    book = json.loads(file.read_text())
+    book = json.loads(opened.file.read_text())
     book["metadata"].pop("widgets", None)
     for cell in book["cells"]:
         for output in cell.get("outputs", ()):  # of models that no kernel knows
@@ -307,7 +309,7 @@ def test_a_notebook_that_was_not_run_shows_pictures(opened: Opened, trusted: boo
     (opened.lab.folder / name).write_text(text)
     if trusted:
         NotebookNotary(data_dir=str(opened.lab.folder / "data")).sign(nbformat.reads(text, 4))
-    page = opened.page.context.new_page()  # JupyterLab writes its own line on missing models to the console
+    page = opened.page.context.new_page()  # the application writes its own line on missing models to the console
     page.goto(opened.lab.at(name))
     for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER):
         cell = page.locator(".jp-Cell").nth(number)
