@@ -38,11 +38,21 @@ def smoke() -> tuple[Subject, TalkingHead]:
 
 
 @pytest.fixture(scope="session")
-def ball(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
-    """A small head that moves as a trained one does."""
+def ball_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a small head that moves as a trained one does."""
     from tests.widgets.awake import awake
 
-    return awake(tmp_path_factory.mktemp("ball"))
+    folder = tmp_path_factory.mktemp("ball")
+    awake(folder)
+    return folder / "head.safetensors"
+
+
+@pytest.fixture(scope="session")
+def ball(ball_file: Path) -> TalkingHead:
+    """The head of that file; every Gaussian is evaluated."""
+    from audioplane.inference.talking_head import TalkingHead
+
+    return TalkingHead.load(ball_file, sparse=False)
 
 
 @dataclass(frozen=True)
@@ -134,7 +144,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     running = Lab(folder, f"http://127.0.0.1:{port}", token)
     try:
-        for _ in range(240):
+        for _ in range(960):
             if server.poll() is not None:
                 pytest.fail(f"JupyterLab did not start:\n{(folder / 'log').read_text()[-2000:]}")
             try:

@@ -1,4 +1,4 @@
-"""Notebooks in a real JupyterLab: every slider moves, what can be clicked is clicked, what plays plays."""
+"""Notebooks in JupyterLab and in Notebook 7: every slider moves, what can be clicked is clicked, what plays plays."""
 
 from __future__ import annotations
 
@@ -36,6 +36,47 @@ def image(page: Page, cell: int) -> str:
         }""",
         cell,
     )
+
+
+def told(page: Page) -> list[str]:
+    """The text of each cell of the notebook."""
+    return page.locator(".jp-Cell .jp-InputArea-editor").all_inner_texts()
+
+
+QUICK = """
+import numpy as np
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.widgets import GaussianViewer
+from audioplane.widgets.figure_widget import FigureWidget
+from tests.widgets.test_figure_widget import CONTROLS, squares
+head = TalkingHead.load({path!r}, sparse=False)
+"""
+
+
+def test_no_cell_is_lost(ball_file: Path, lab: Callable[..., str], open_page: Callable[..., Page]) -> None:
+    """What continuous integration sees of a notebook: a viewer and a figure by keyboard; the rest is slow."""
+    cells = (
+        QUICK.format(path=str(ball_file)),
+        "viewer = GaussianViewer(head, np.zeros(16_000), size=200); viewer",
+        "FigureWidget(squares, CONTROLS, {'t': 0, 'map': 'magma'}, 'Squares.')",
+    )
+    page = open_page(lab("quick.ipynb", *cells), viewport={"width": 900, "height": 1200})
+    page.set_default_timeout(300_000)  # a machine of continuous integration may do anything else
+    run_all(page)
+    page.wait_for_selector("canvas.ap-canvas")
+    page.evaluate(f"{VIEWER}.ready")
+    page.wait_for_selector("img.ap-figure")
+    before = told(page)
+    assert len(before) == len(cells)
+    for control in (page.locator(".ap-canvas"), *page.get_by_label("time").all(), page.get_by_label("colours")):
+        control.focus()
+        for key in ("d", "d", "x", "ArrowDown"):
+            control.press(key)
+        assert told(page) == before
+    page.locator(".ap-canvas").press("ArrowLeft")
+    page.wait_for_function(f"{VIEWER}.state.yaw < 0")
+    page.get_by_label("time").nth(1).press("ArrowRight")
+    page.locator(".ap-caption", has_text="1 and").wait_for()
 
 
 @pytest.mark.slow
@@ -95,11 +136,6 @@ def test_sliders_move_and_heads_speak(
     driver.get_by_text("Speak", exact=True).click()
     page.wait_for_selector("text=10 frames, 0.4 s, marked as synthetic")
     page.wait_for_function("document.querySelector('.jp-OutputArea video').readyState >= 2")
-
-
-def told(page: Page) -> list[str]:
-    """The text of each cell of the notebook."""
-    return page.locator(".jp-Cell .jp-InputArea-editor").all_inner_texts()
 
 
 @pytest.mark.slow
