@@ -80,8 +80,9 @@ ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
     "--mute-audio",
 ]
-# What JupyterLab says of itself: it asks for files that need not be there. Notebook 7 misses a setting's schema.
-QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state", "(reading 'schema')")
+# What JupyterLab says of itself: it asks for files that need not be there. Notebook 7 misses a schema and a command.
+QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state")
+QUIET = (*QUIET, "(reading 'schema')", "'filebrowser:open-path' not registered")
 
 
 @pytest.fixture(scope="session")

@@ -60,10 +60,12 @@ class Driver(Box):
         film: bytes of the last mp4, b"" before.
 
     Raises:
-        UserError: there is no head.
+        UserError: there is no head, or it has no name.
     """
 
     def __init__(self, heads: Mapping[str, TalkingHead | str | PathLike[str]] | None = None) -> None:
+        if heads is not None and not isinstance(heads, Mapping):
+            raise UserError(f"heads: expected names and their heads, received {type(heads).__name__}")
         self.heads = dict(find_heads() if heads is None else heads)
         if not self.heads:
             raise UserError("no trained head was found here: train one with `audioplane train`, or run notebook 05")

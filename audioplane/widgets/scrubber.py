@@ -9,16 +9,18 @@ import ipywidgets
 from audioplane.plots import frame_panel
 from audioplane.widgets import page
 from audioplane.widgets.box import Box
+from audioplane.widgets.given import subject_of
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
+    from audioplane.widgets.given import AnySubject
 
 
-def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
+def speaker_scrubber(subject: AnySubject, start: int | None = None) -> Box:
     """A slider over the frames and a menu of the sounds; both show `frame_panel.draw` of the frame they are at.
 
     Args:
-        subject: what to look at.
+        subject: what to look at, or its folder.
         start: the frame shown first; None: in the first sound that opens the mouth widely, else the middle one.
 
     Returns:
@@ -27,6 +29,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
     Raises:
         ValueError: `start` is no frame of the Subject.
     """
+    subject = subject_of(subject)
     if start is None:
         start = _telling_frame(subject)
     if not 0 <= start < subject.num_frames:

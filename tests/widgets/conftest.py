@@ -57,7 +57,7 @@ def ball(ball_file: Path) -> TalkingHead:
 
 @dataclass(frozen=True)
 class Lab:
-    """A running JupyterLab or Notebook 7. `lab(name, *cells)` puts a notebook into its folder and returns its address."""
+    """A running JupyterLab or Notebook 7; `lab(name, *cells)` puts a notebook into its folder: its address."""
 
     folder: Path
     address: str
@@ -67,6 +67,7 @@ class Lab:
     def __call__(self, name: str, *cells: str, notebook: Path | None = None) -> str:
         import nbformat
 
+        name = f"{self.application}-{name}"  # the kernel of the other's would still run
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {
             "name": "python3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,8 +171,9 @@ def test_explorers_by_keyboard_and_mouse(
     for number in range(1, len(cells) - 1):
         cell = page.locator(".jp-Cell").nth(number)
         sliders = cell.locator("input[type=range]:visible")
+        picture = cell.locator("img.ap-figure")
         for k in range(sliders.count()):
-            slider, picture = sliders.nth(k), cell.locator("img.ap-figure")
+            slider = sliders.nth(k)
             slider.press("Home")
             low = slider.input_value()
             slider.press("ArrowRight")
@@ -182,7 +184,20 @@ def test_explorers_by_keyboard_and_mouse(
             slider.click(position={"x": 0.8 * box["width"], "y": box["height"] / 2})
             assert float(slider.input_value()) > float(low), (number, k)
             page.wait_for_function("([one, source]) => one.src !== source", arg=[picture.element_handle(), source])
+        for menu in cell.locator("select:visible").all():
+            for value in menu.locator("option").evaluate_all("all => all.map((one) => one.value)"):
+                shown, is_new = picture.get_attribute("src"), menu.input_value() != value
+                menu.select_option(value)
+                if is_new:
+                    arg = [picture.element_handle(), shown]
+                    page.wait_for_function("([one, source]) => one.src !== source", arg=arg)
         assert cell.locator(".ap-status").inner_text() == ""
+        for play in cell.get_by_role("button", name="Play").all():
+            cell.get_by_label("time").press("End")
+            play.click()
+            cell.get_by_text(re.compile("Drawing the film: picture")).wait_for()
+            cell.get_by_role("button", name="Pause").click()
+            cell.get_by_role("button", name="Play").wait_for()
     assert told(page) == before
 
 
