@@ -34,6 +34,7 @@ function render({ model, el }) {
   model.on("msg:custom", hear);
   const element = root(model.get("label"), status);
   el.replaceChildren(element);
+  const leaveTheme = followTheme(model);
   let box = null;
   whenShown(element, () => {
     box = boxOf(el);
@@ -42,6 +43,7 @@ function render({ model, el }) {
   });
   return () => {
     model.off("msg:custom", hear);
+    leaveTheme();
     clearTimeout(asked);
     box?.removeEventListener("keydown", keepKey);
     for (const event of SIGNS) box?.removeEventListener(event, ask);

@@ -47,6 +47,20 @@ function isDark() {
       one.classList.contains("dark"));
 }
 
+/** Tells the kernel whether the page is dark, now and when that changes, so that figures are. Returns what ends it. */
+function followTheme(model) {
+  const tell = () => {
+    if (model.isSaved || model.get("dark") === isDark()) return;
+    model.set("dark", isDark());
+    model.save_changes();
+  };
+  const themes = new MutationObserver(tell), attributeFilter = ["class", "data-jp-theme-light", "theme", "data-theme"];
+  for (const element of [document.documentElement, document.body])
+    themes.observe(element, { attributes: true, attributeFilter });
+  tell();
+  return () => themes.disconnect();
+}
+
 /** Keys that are typed in an element stay in it, so that a notebook does not take them for commands ("d d" deletes a
  * cell); saving goes on working. JupyterLab reads keys after the element has; Notebook 7 before, unless what has the
  * focus bears Lumino's attribute. */

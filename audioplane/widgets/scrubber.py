@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from audioplane.plots import frame_panel
+from audioplane.plots import frame_panel, theme
 from audioplane.widgets import page
 from audioplane.widgets.box import Box
 from audioplane.widgets.given import subject_of
@@ -46,8 +46,8 @@ def speaker_scrubber(subject: AnySubject, start: int | None = None) -> Box:
     sounds = [(f"{p.ipa}   {p.start:.2f} s", _middle(subject, p.start, p.end)) for p in subject.phonemes or []]
     sound = ipywidgets.Dropdown(options=[("…", -1), *sounds], description="sound", layout={"width": "220px"})
 
-    def show(change: dict[str, Any]) -> None:
-        picture.value = _jpeg(subject, change["new"])
+    def show(_: Any) -> None:
+        picture.value = _jpeg(subject, frame.value, box.keeper.dark)
 
     def jump(change: dict[str, Any]) -> None:
         if change["new"] >= 0:
@@ -56,6 +56,7 @@ def speaker_scrubber(subject: AnySubject, start: int | None = None) -> Box:
     frame.observe(show, "value")
     sound.observe(jump, "value")
     box = Box([picture, ipywidgets.HBox([frame, sound], layout={"flex_flow": "row wrap"})])
+    box.keeper.observe(show, "dark")
     box.still, box.label = bytes(picture.value), f"{subject.name}, frame {start}."
     return box
 
@@ -69,5 +70,7 @@ def _telling_frame(subject: Subject) -> int:
     return _middle(subject, wide[0].start, wide[0].end) if wide else subject.num_frames // 2
 
 
-def _jpeg(subject: Subject, t: int) -> bytes:
-    return page.jpeg(page.figure_pixels(frame_panel.draw(subject, t)), quality=75)  # small: it travels at each move
+def _jpeg(subject: Subject, t: int, dark: bool = False) -> bytes:
+    figure = frame_panel.draw(subject, t)
+    pixels = page.figure_pixels(theme.darkened(figure) if dark else figure)
+    return page.jpeg(pixels, quality=75)  # small: it travels at each move

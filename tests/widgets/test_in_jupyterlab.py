@@ -87,7 +87,10 @@ class Opened:
 @pytest.fixture(scope="module")
 def opened(lab: Lab, browser: Browser) -> Iterator[Opened]:
     if not (lab.folder / "disc").exists():
-        for name, method, *changes in (("whole", "audio_plane", "method.expression=true"), ("layered", "degstalk")):
+        for name, method, *changes in (
+            ("whole", "audio_plane", "method.expression=true"),
+            ("layered", "talking_gaussian"),
+        ):
             trainer = Trainer(tiny(method, *changes), TinySubject())
             trainer.run()
             awaken(trainer)
@@ -289,7 +292,11 @@ def test_viewers_of_a_group_and_layers(opened: Opened) -> None:
 
 
 def test_figures_follow_the_theme(opened: Opened) -> None:
-    page, image = opened.page, opened.cell(FIGURE).locator("img.ap-figure")
+    page, image, speaker = (
+        opened.page,
+        opened.cell(FIGURE).locator("img.ap-figure"),
+        opened.cell(SCRUBBER).locator("img"),
+    )
     corner = """(image) => {
         const pen = document.createElement("canvas").getContext("2d");
         pen.drawImage(image, 0, 0);
@@ -300,11 +307,12 @@ def test_figures_follow_the_theme(opened: Opened) -> None:
         page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
         page.hover('.lm-Menu-itemLabel:text-is("Theme")')
         page.click(f'.lm-Menu-itemLabel:text-is("{theme}")')
-        for _ in range(100):
-            page.wait_for_timeout(200)
-            if (image.evaluate(corner) < 60) == is_dark:
-                break
-        assert (image.evaluate(corner) < 60) == is_dark, theme
+        for picture in (image, speaker):
+            for _ in range(100):
+                page.wait_for_timeout(200)
+                if (picture.evaluate(corner) < 60) == is_dark:
+                    break
+            assert (picture.evaluate(corner) < 60) == is_dark, theme
 
 
 def test_python_moves_the_viewer(opened: Opened) -> None:
