@@ -89,10 +89,10 @@ class Driver(Box):
                 self.turns,
                 self.eyes,
                 ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face], layout={"flex_flow": "row wrap"}),
-                ipywidgets.HBox([self.speak, self.stop, self.progress]),
+                ipywidgets.HBox([self.speak, self.stop, self.progress], layout={"flex_flow": "row wrap"}),
                 self.status,
                 self.screen,
-                ipywidgets.HBox([self.name, self.save]),
+                ipywidgets.HBox([self.name, self.save], layout={"flex_flow": "row wrap"}),
             ]
         )
 
@@ -152,7 +152,9 @@ class Driver(Box):
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')
         self.screen = ipywidgets.VBox()
-        self.name = ipywidgets.Text("talk.mp4", description="file", style=LABELS, layout={"width": "300px"})
+        self.name = ipywidgets.Text(
+            "talk.mp4", description="file", style=LABELS, layout={"width": "300px", "max_width": "98%"}
+        )
         self.save = ipywidgets.Button(description="Save", disabled=True, tooltip="write the film; no file is replaced")
         self.source.observe(self._show_source, "value")
         self.speak.on_click(lambda _: self._start())

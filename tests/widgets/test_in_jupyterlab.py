@@ -292,11 +292,8 @@ def test_viewers_of_a_group_and_layers(opened: Opened) -> None:
 
 
 def test_figures_follow_the_theme(opened: Opened) -> None:
-    page, image, speaker = (
-        opened.page,
-        opened.cell(FIGURE).locator("img.ap-figure"),
-        opened.cell(SCRUBBER).locator("img"),
-    )
+    page, image = opened.page, opened.cell(FIGURE).locator("img.ap-figure")
+    speaker = opened.cell(SCRUBBER).locator("img.widget-image")
     corner = """(image) => {
         const pen = document.createElement("canvas").getContext("2d");
         pen.drawImage(image, 0, 0);
