@@ -89,7 +89,7 @@ class Driver(Box):
                 self.turns,
                 self.eyes,
                 ipywidgets.HBox([ipywidgets.VBox(self.controls), self.face], layout={"flex_flow": "row wrap"}),
-                ipywidgets.HBox([self.speak, self.stop, self.progress], layout={"flex_flow": "row wrap"}),
+                ipywidgets.HBox([self.speak, self.stop, self.progress]),
                 self.status,
                 self.screen,
                 ipywidgets.HBox([self.name, self.save], layout={"flex_flow": "row wrap"}),

@@ -47,6 +47,14 @@ function isDark() {
       one.classList.contains("dark"));
 }
 
+/** Calls back when the page's theme may have changed; returns what ends that. */
+function whenThemed(react) {
+  const themes = new MutationObserver(react), attributeFilter = ["class", "data-jp-theme-light", "theme", "data-theme"];
+  for (const element of [document.documentElement, document.body])
+    themes.observe(element, { attributes: true, attributeFilter });
+  return () => themes.disconnect();
+}
+
 /** Tells the kernel whether the page is dark, now and when that changes, so that figures are. Returns what ends it. */
 function followTheme(model) {
   const tell = () => {
@@ -54,11 +62,8 @@ function followTheme(model) {
     model.set("dark", isDark());
     model.save_changes();
   };
-  const themes = new MutationObserver(tell), attributeFilter = ["class", "data-jp-theme-light", "theme", "data-theme"];
-  for (const element of [document.documentElement, document.body])
-    themes.observe(element, { attributes: true, attributeFilter });
   tell();
-  return () => themes.disconnect();
+  return whenThemed(tell);
 }
 
 /** Keys that are typed in an element stay in it, so that a notebook does not take them for commands ("d d" deletes a
