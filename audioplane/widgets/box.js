@@ -34,14 +34,16 @@ function render({ model, el }) {
   model.on("msg:custom", hear);
   const element = root(model.get("label"), status);
   el.replaceChildren(element);
+  const leaveTheme = followTheme(model);
   let box = null;
   whenShown(element, () => {
     box = boxOf(el);
-    box?.addEventListener("keydown", keepKey);
+    if (box) keepKeys(box);
     for (const event of SIGNS) box?.addEventListener(event, ask);
   });
   return () => {
     model.off("msg:custom", hear);
+    leaveTheme();
     clearTimeout(asked);
     box?.removeEventListener("keydown", keepKey);
     for (const event of SIGNS) box?.removeEventListener(event, ask);

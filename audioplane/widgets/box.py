@@ -18,6 +18,7 @@ class BoxKeeper(anywidget.AnyWidget):
     _esm = page.script("elements.js", "box.js")
     _css = page.text("widgets.css")
     label = traitlets.Unicode("state of the kernel").tag(sync=True)
+    dark = traitlets.Bool(False).tag(sync=True)  # the page says so
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,8 +29,9 @@ class Box(page.WithStill, ipywidgets.VBox):
     """A column of ipywidgets.
 
     Args:
-        children: what stands in it; `children` has a `BoxKeeper` behind them.
+        children: what stands in it; `children` has a `BoxKeeper`, `keeper`, behind them.
     """
 
     def __init__(self, children: Sequence[Any]) -> None:
-        super().__init__([*children, BoxKeeper()])
+        self.keeper = BoxKeeper()
+        super().__init__([*children, self.keeper])

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audioplane import plots
+from audioplane.errors import UserError
 from audioplane.evaluation.heads import renderer
 from audioplane.subject import sounds
 from audioplane.subject.masks import lips_mask
-from audioplane.widgets.figure_widget import FigureWidget, checked_frames, slider, sound_of
+from audioplane.widgets.figure_widget import FigureWidget, slider, sound_of
+from audioplane.widgets.given import checked_frames, head_of, subject_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from audioplane.inference.talking_head import TalkingHead
-    from audioplane.subject import Subject
+    from audioplane.widgets.given import AnyHead, AnySubject
 
 STEP = 8  # frames between the three that are shown
 
 
-def method_scrubber(subject: Subject, heads: Mapping[str, TalkingHead], frames: range | None = None) -> FigureWidget:
+def method_scrubber(
+    subject: AnySubject, heads: Mapping[str, AnyHead], frames: Iterable[int] | None = None
+) -> FigureWidget:
     """Three frames of the truth and of each head, mouths zoomed in, with sound.
 
     Args:
-        subject: whose voice and poses. heads: name -> head. frames: to scrub through; default the test split.
+        subject: whose voice and poses, or its folder. heads: name -> head, or its file.
+        frames: to scrub through; default the test split.
 
     Raises:
-        ValueError: no head, or `frames` are none of the subject's.
+        UserError: `heads` are none. ValueError: no head, or `frames` are none of the subject's.
     """
     if not heads:
         raise ValueError("heads: expected one head at least, received none")
+    if not isinstance(heads, Mapping):
+        raise UserError(f"heads: expected names and their heads, received {type(heads).__name__}")
+    subject = subject_of(subject)
     frames = checked_frames(subject, frames)
-    draws = {name: renderer(head, subject) for name, head in heads.items()}
+    draws = {name: renderer(head_of(head), subject) for name, head in heads.items()}
     spoken = sounds.sounds(subject)
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:

@@ -60,10 +60,12 @@ class Driver(Box):
         film: bytes of the last mp4, b"" before.
 
     Raises:
-        UserError: there is no head.
+        UserError: there is no head, or it has no name.
     """
 
     def __init__(self, heads: Mapping[str, TalkingHead | str | PathLike[str]] | None = None) -> None:
+        if heads is not None and not isinstance(heads, Mapping):
+            raise UserError(f"heads: expected names and their heads, received {type(heads).__name__}")
         self.heads = dict(find_heads() if heads is None else heads)
         if not self.heads:
             raise UserError("no trained head was found here: train one with `audioplane train`, or run notebook 05")
@@ -90,7 +92,7 @@ class Driver(Box):
                 ipywidgets.HBox([self.speak, self.stop, self.progress]),
                 self.status,
                 self.screen,
-                ipywidgets.HBox([self.name, self.save]),
+                ipywidgets.HBox([self.name, self.save], layout={"flex_flow": "row wrap"}),
             ]
         )
 
@@ -150,7 +152,9 @@ class Driver(Box):
         self.progress = ipywidgets.IntProgress(0, 0, 1, layout={"width": "260px", "visibility": "hidden"})
         self.status = ipywidgets.HTML('<span role="status"></span>')
         self.screen = ipywidgets.VBox()
-        self.name = ipywidgets.Text("talk.mp4", description="file", style=LABELS, layout={"width": "300px"})
+        self.name = ipywidgets.Text(
+            "talk.mp4", description="file", style=LABELS, layout={"width": "300px", "max_width": "98%"}
+        )
         self.save = ipywidgets.Button(description="Save", disabled=True, tooltip="write the film; no file is replaced")
         self.source.observe(self._show_source, "value")
         self.speak.on_click(lambda _: self._start())

@@ -29,11 +29,10 @@ function urlOf(bytes, type) {
   return URL.createObjectURL(new Blob([bytes], { type }));
 }
 
-/** The root of a widget. Keys that are typed in it stay in it, so that a notebook does not take them for commands
- * ("d d" deletes a cell); saving goes on working. A picture that was put before a widget for pages without one hides. */
+/** The root of a widget, which keeps its keys. A picture that was put before a widget for pages without one hides. */
 function root(label, ...children) {
   const element = make("div", { class: "audioplane", role: "group", "aria-label": label }, ...children);
-  element.addEventListener("keydown", keepKey);
+  keepKeys(element);
   element.addEventListener("contextmenu", (event) => event.stopPropagation()); // JupyterLab's menu knows cells only
   whenShown(element, hideStill);
   speakAlone(element);
@@ -48,9 +47,43 @@ function isDark() {
       one.classList.contains("dark"));
 }
 
+/** Calls back when the page's theme may have changed; returns what ends that. */
+function whenThemed(react) {
+  const themes = new MutationObserver(react), attributeFilter = ["class", "data-jp-theme-light", "theme", "data-theme"];
+  for (const element of [document.documentElement, document.body])
+    themes.observe(element, { attributes: true, attributeFilter });
+  return () => themes.disconnect();
+}
+
+/** Tells the kernel whether the page is dark, now and when that changes, so that figures are. Returns what ends it. */
+function followTheme(model) {
+  const tell = () => {
+    if (model.isSaved || model.get("dark") === isDark()) return;
+    model.set("dark", isDark());
+    model.save_changes();
+  };
+  tell();
+  return whenThemed(tell);
+}
+
+/** Keys that are typed in an element stay in it, so that a notebook does not take them for commands ("d d" deletes a
+ * cell); saving goes on working. JupyterLab reads keys after the element has; Notebook 7 before, unless what has the
+ * focus bears Lumino's attribute. */
+function keepKeys(element) {
+  element.classList.add("ap-keeps");
+  element.addEventListener("keydown", keepKey);
+  window.addEventListener("keydown", keepKeyFirst, true); // once, however often it is called
+}
+
+const isSave = (event) => (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
+
 function keepKey(event) {
-  const isSave = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
-  if (!isSave) event.stopPropagation();
+  if (!isSave(event)) event.stopPropagation();
+}
+
+function keepKeyFirst(event) {
+  const { target } = event;
+  if (target.closest?.(".ap-keeps")) target.toggleAttribute("data-lm-suppress-shortcuts", !isSave(event));
 }
 
 /** Calls back once the element is in a document. */

@@ -18,10 +18,7 @@ class FigureView {
       "change:film_facts": () => this.filmed(), "change:film_progress": () => this.progressed() };
     for (const [event, react] of Object.entries(this.changes)) model.on(event, react);
     this.show();
-    this.themes = new MutationObserver(() => this.tellTheme());
-    for (const element of [document.documentElement, document.body])
-      this.themes.observe(element, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "theme", "data-theme"] });
-    this.tellTheme();
+    this.leaveTheme = followTheme(model);
     if (model.isSaved) this.say(this.savedWords());
   }
 
@@ -29,13 +26,6 @@ class FigureView {
   get film() {
     const film = this.model.get("film_facts");
     return film?.keys ? film : null;
-  }
-
-  /** Tells the kernel whether the page is dark, so that the figures are. */
-  tellTheme() {
-    if (this.model.isSaved || this.model.get("dark") === isDark()) return;
-    this.model.set("dark", isDark());
-    this.model.save_changes();
   }
 
   savedWords() {
@@ -247,7 +237,7 @@ class FigureView {
 
   close() {
     for (const [event, react] of Object.entries(this.changes)) this.model.off(event, react);
-    this.themes.disconnect();
+    this.leaveTheme();
     this.isPlaying = false;
     this.sound?.pause();
     clearTimeout(this.asked);

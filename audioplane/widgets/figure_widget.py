@@ -212,14 +212,6 @@ def _strip(names: list[str], keys: list[list[Any]], drawn: list[tuple[bytes, str
     return facts, b"".join(picture for picture, _ in drawn)
 
 
-def checked_frames(subject: Subject, frames: range | None) -> range:
-    """The frames to scrub through: those given, or the test split."""
-    frames = subject.test if frames is None else frames
-    if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > subject.num_frames:
-        raise ValueError(f"frames: expected neighbouring ones of 0 to {subject.num_frames - 1}, received {frames}")
-    return frames
-
-
 def sound_of(subject: Subject, frames: range) -> np.ndarray:
     """Their voice, (n,) at 16 kHz."""
     samples = int(SAMPLE_RATE / subject.fps)

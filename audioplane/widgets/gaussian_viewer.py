@@ -15,17 +15,17 @@ from audioplane.inference.poses import typical
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.widgets import page
 from audioplane.widgets.bake import Packed, bake_comparison, bake_head, bake_talk, why_not
-from audioplane.widgets.figure_widget import checked_frames
+from audioplane.widgets.given import checked_frames, head_of, own_subject, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from os import PathLike
 
     from torch import Tensor
 
     from audioplane.inference.talking_head import TalkingHead
-    from audioplane.subject import Subject
     from audioplane.synthetic import voice as synthetic
+    from audioplane.widgets.given import AnyHead, AnySubject
 
 Voice: TypeAlias = "NDArray | Sequence[float] | Tensor | str | PathLike[str] | synthetic.Voice"
 COLORS = ("appearance", "dynamism", "displacement", "opacity", "scale", "density", "reach")
@@ -51,8 +51,9 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         viewer.compare(subject)  # its own sentences, with the filmed pictures to wipe over the drawn ones
 
     Args:
-        head: trained. audio: to speak: a sound file, (n,) 16 kHz mono as array, list or tensor, or an embedded voice
-            (`load_voice`), whose sounds are then named along the time; None: silent.
+        head: trained, or its file.
+        audio: to speak: a sound file, (n,) 16 kHz mono as array, list or tensor, or an embedded voice (`load_voice`),
+            whose sounds are then named along the time; None: silent.
         poses: "still" or "natural". size: width on the page, CSS pixels.
         color: one of `COLORS`. shape: one of `SHAPES`.
         expression: of eyes and brows while it speaks: "natural", "none" or a capture (`TalkingHead.expressions`).
@@ -93,7 +94,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
 
     def __init__(
         self,
-        head: TalkingHead,
+        head: AnyHead,
         audio: Voice | None = None,
         poses: str = "still",
         size: int = 420,
@@ -102,7 +103,7 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         expression: str | NDArray = "natural",
         group: str = "",
     ) -> None:
-        self.head = head
+        self.head = head = head_of(head)
         baked, talk = bake_head(head), {}
         if audio is not None:
             talk = self._talk(audio, poses, expression)
@@ -143,6 +144,8 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         wanted |= _checked(
             "steering", proposal["value"], {"level": (0, len(handles) - 1), "row": None, "amount": (0, 1)}
         )
+        for name in ("level", "row"):
+            _whole(f"steering[{name!r}]", wanted[name])
         if handles:
             _between("steering['row']", wanted["row"], 0, handles[int(wanted["level"])]["rows"] - 1)
         return wanted if handles else {}
@@ -161,12 +164,12 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         ends, last = list(proposal["value"]), self.talk_facts.get("frames", 1) - 1
         if len(ends) not in (0, 2):
             raise traitlets.TraitError(f"loop: expected its first and last frame, received {len(ends)} numbers")
-        return sorted(_between("loop", end, 0, last) for end in ends)
+        return sorted(_whole("loop", _between("loop", end, 0, last)) for end in ends)
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> list[int]:
         last = self.head_facts["count"] - 1
-        return sorted({int(_between("selected", number, 0, last)) for number in proposal["value"]})
+        return sorted({_whole("selected", _between("selected", number, 0, last)) for number in proposal["value"]})
 
     def speak(self, audio: Voice, poses: str = "still", expression: str | NDArray = "natural") -> None:
         """Gives the head another voice.
@@ -177,17 +180,19 @@ class GaussianViewer(page.WithStill, anywidget.AnyWidget):
         """
         self._take(self._talk(audio, poses, expression))
 
-    def compare(self, subject: Subject, frames: range | None = None) -> None:
+    def compare(self, subject: AnySubject, frames: Iterable[int] | None = None) -> None:
         """Lets the head speak as a Subject was filmed, with the filmed pictures for a wipe or a difference.
 
         Args:
-            subject: prepared, of any size in the head's shape. frames: that follow each other, each of which sends its
-                picture; default the first five seconds of the test split.
+            subject: the one that the head was trained on, of any size, or its folder.
+            frames: that follow each other, each of which sends its picture; default the first five seconds of the
+                test split.
 
         Raises:
             ValueError: `frames` are none of the Subject's, do not follow each other, or are too many.
-            UserError: the Subject has another shape.
+            UserError: the Subject is of somebody else.
         """
+        subject = own_subject(self.head, subject_of(subject))
         asked = checked_frames(subject, subject.test[:COMPARED] if frames is None else frames)
         if len(asked) > 2 * COMPARED:
             raise ValueError(
@@ -244,6 +249,12 @@ def _between(name: str, value: Any, least: float, most: float) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value <= most:
         raise traitlets.TraitError(f"{name}: expected a number from {least:g} to {most:g}, received {value!r}")
     return value.item() if isinstance(value, np.number) else value
+
+
+def _whole(name: str, value: float) -> int:
+    if value != int(value):
+        raise traitlets.TraitError(f"{name}: expected a whole number, received {value!r}")
+    return int(value)
 
 
 def _checked(name: str, given: dict[str, Any], bounds: dict[str, tuple[float, float] | None]) -> dict[str, Any]:

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from audioplane.plots import frame_panel
+from audioplane.plots import frame_panel, theme
 from audioplane.widgets import page
 from audioplane.widgets.box import Box
+from audioplane.widgets.given import subject_of
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
+    from audioplane.widgets.given import AnySubject
 
 
-def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
+def speaker_scrubber(subject: AnySubject, start: int | None = None) -> Box:
     """A slider over the frames and a menu of the sounds; both show `frame_panel.draw` of the frame they are at.
 
     Args:
-        subject: what to look at.
+        subject: what to look at, or its folder.
         start: the frame shown first; None: in the first sound that opens the mouth widely, else the middle one.
 
     Returns:
@@ -27,6 +29,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
     Raises:
         ValueError: `start` is no frame of the Subject.
     """
+    subject = subject_of(subject)
     if start is None:
         start = _telling_frame(subject)
     if not 0 <= start < subject.num_frames:
@@ -43,8 +46,8 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
     sounds = [(f"{p.ipa}   {p.start:.2f} s", _middle(subject, p.start, p.end)) for p in subject.phonemes or []]
     sound = ipywidgets.Dropdown(options=[("…", -1), *sounds], description="sound", layout={"width": "220px"})
 
-    def show(change: dict[str, Any]) -> None:
-        picture.value = _jpeg(subject, change["new"])
+    def show(_: Any) -> None:
+        picture.value = _jpeg(subject, frame.value, box.keeper.dark)
 
     def jump(change: dict[str, Any]) -> None:
         if change["new"] >= 0:
@@ -53,6 +56,7 @@ def speaker_scrubber(subject: Subject, start: int | None = None) -> Box:
     frame.observe(show, "value")
     sound.observe(jump, "value")
     box = Box([picture, ipywidgets.HBox([frame, sound], layout={"flex_flow": "row wrap"})])
+    box.keeper.observe(show, "dark")
     box.still, box.label = bytes(picture.value), f"{subject.name}, frame {start}."
     return box
 
@@ -66,5 +70,7 @@ def _telling_frame(subject: Subject) -> int:
     return _middle(subject, wide[0].start, wide[0].end) if wide else subject.num_frames // 2
 
 
-def _jpeg(subject: Subject, t: int) -> bytes:
-    return page.jpeg(page.figure_pixels(frame_panel.draw(subject, t)), quality=75)  # small: it travels at each move
+def _jpeg(subject: Subject, t: int, dark: bool = False) -> bytes:
+    figure = frame_panel.draw(subject, t)
+    pixels = page.figure_pixels(theme.darkened(figure) if dark else figure)
+    return page.jpeg(pixels, quality=75)  # small: it travels at each move

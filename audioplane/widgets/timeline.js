@@ -40,6 +40,7 @@ class Timeline {
     });
     this.watcher = new ResizeObserver(() => this.draw());
     this.watcher.observe(this.canvas);
+    this.leaveTheme = whenThemed(() => this.draw());
   }
 
   /** A voice: {facts: {frames, fps, marks}, parts: {sound}}, or null. */
@@ -123,5 +124,6 @@ class Timeline {
 
   close() {
     this.watcher.disconnect();
+    this.leaveTheme();
   }
 }

@@ -10,7 +10,7 @@ class Truth {
     this.pictures = new Map();
     this.canvas = make("canvas", { class: "ap-truth", "aria-hidden": "true" });
     this.menu = choice(["off", "wipe", "difference"], "off",
-      (key) => ({ off: "off", wipe: "wipe: filmed to the right", difference: "difference, 4 ×" })[key],
+      (key) => ({ off: "off", wipe: "wipe", difference: "difference, 4 ×" })[key],
       () => this.changed());
     this.place = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0.5, "aria-label": "where the wipe is",
       oninput: () => this.changed() });
@@ -51,7 +51,8 @@ class Truth {
     const { canvas, talk, menu } = this, isOn = talk && menu.value !== "off", isShown = isOn && isFront;
     canvas.hidden = true;
     this.place.disabled = menu.value !== "wipe";
-    this.words.textContent = isOn && !isFront ? "Only where the head is seen as it was filmed: press “front”." : "";
+    this.words.textContent = isOn && !isFront ? "Only where the head is seen as it was filmed: press “front”." :
+      isOn && menu.value === "wipe" ? "Left drawn, right filmed." : "";
     if (!isShown) return;
     for (let ahead = Math.min(talk.facts.frames - 1, frame + AHEAD); ahead > frame; ahead--) this.picture(ahead);
     const { bitmap } = this.picture(frame);

@@ -1,4 +1,4 @@
-"""A trained head and a JupyterLab for the widgets; both are made once."""
+"""A trained head, JupyterLab and Notebook 7 for the widgets; one server has both, and is started once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,24 +38,36 @@ def smoke() -> tuple[Subject, TalkingHead]:
 
 
 @pytest.fixture(scope="session")
-def ball(tmp_path_factory: pytest.TempPathFactory) -> TalkingHead:
-    """A small head that moves as a trained one does."""
+def ball_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a small head that moves as a trained one does."""
     from tests.widgets.awake import awake
 
-    return awake(tmp_path_factory.mktemp("ball"))
+    folder = tmp_path_factory.mktemp("ball")
+    awake(folder)
+    return folder / "head.safetensors"
+
+
+@pytest.fixture(scope="session")
+def ball(ball_file: Path) -> TalkingHead:
+    """The head of that file; every Gaussian is evaluated."""
+    from audioplane.inference.talking_head import TalkingHead
+
+    return TalkingHead.load(ball_file, sparse=False)
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A running JupyterLab. `lab(name, *cells)` puts a notebook into its folder and returns its address."""
+    """A running JupyterLab or Notebook 7; `lab(name, *cells)` puts a notebook into its folder: its address."""
 
     folder: Path
     address: str
     token: str
+    application: str = "JupyterLab"
 
     def __call__(self, name: str, *cells: str, notebook: Path | None = None) -> str:
         import nbformat
 
+        name = f"{self.application}-{name}"  # the kernel of the other's would still run
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {
             "name": "python3",
@@ -67,7 +79,8 @@ class Lab:
         return self.at(name)
 
     def at(self, name: str) -> str:
-        return f"{self.address}/lab/tree/{name}?reset&token={self.token}"  # nothing that was open before
+        place = {"JupyterLab": "lab/tree", "Notebook": "notebooks"}[self.application]
+        return f"{self.address}/{place}/{name}?reset&token={self.token}"  # nothing that was open before
 
     def ask(self, path: str, method: str = "GET") -> Any:
         """What the server answers to /api/PATH."""
@@ -77,9 +90,17 @@ class Lab:
             return json.loads(answer.read() or "null")
 
 
+@pytest.fixture(scope="session", params=["JupyterLab", "Notebook"])
+def lab(server: Lab, request: pytest.FixtureRequest) -> Lab:
+    """Each of the applications that show notebooks."""
+    if request.param == "Notebook":
+        pytest.importorskip("notebook", reason="Notebook 7 is not installed")
+    return replace(server, application=request.param)
+
+
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Lab]:
-    """JupyterLab on a free port, with a folder, settings and signatures of its own."""
+def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Lab]:
+    """JupyterLab, and Notebook 7 where it is installed, on a free port, with a folder, settings and signatures."""
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
     folder, token = tmp_path_factory.mktemp("lab"), secrets.token_hex(8)
     with socket.socket() as free:
@@ -124,7 +145,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     running = Lab(folder, f"http://127.0.0.1:{port}", token)
     try:
-        for _ in range(240):
+        for _ in range(960):
             if server.poll() is not None:
                 pytest.fail(f"JupyterLab did not start:\n{(folder / 'log').read_text()[-2000:]}")
             try:
@@ -139,9 +160,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[
 
 
 def run_all(page: Page) -> None:
-    """Runs every cell of the notebook that is open in JupyterLab."""
+    """Runs every cell of the notebook that is open."""
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.wait_for_selector(".jp-StatusBar-Widget :text('| Idle'), #jp-bottom-panel :text('| Idle')")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
     for _ in range(12):  # a kernel that is replaced while the page is loading forgets what it was asked
         page.wait_for_timeout(2000)
         page.click('.lm-MenuBar-itemLabel:text-is("Run")')
@@ -149,4 +170,4 @@ def run_all(page: Page) -> None:
         page.wait_for_timeout(3000)
         if page.locator(".jp-CodeCell .jp-InputPrompt").nth(1).inner_text().strip() not in ("", "[ ]:"):
             return
-    pytest.fail("JupyterLab does not run the cells")
+    pytest.fail("the cells do not run")

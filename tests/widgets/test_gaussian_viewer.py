@@ -385,11 +385,15 @@ def test_what_python_sets_is_within_bounds(ball: TalkingHead) -> None:
         "loop": [3, 10**6],
         "selected": [0, 10**6],
     }
+    parts = {"steering": {"row": 0.5}, "loop": [0.5, 3], "selected": [0.5]}
     for name, value in wrong.items():
         before = getattr(viewer, name)
         with pytest.raises(TraitError, match=f"^{name}"):
             setattr(viewer, name, value)
         assert getattr(viewer, name) == before
+    for name, value in parts.items():
+        with pytest.raises(TraitError, match=f"^{name}.*whole number"):
+            setattr(viewer, name, value)
     with pytest.raises(TraitError, match="zoom"):
         viewer.camera = {"zoom": 1e9}
     with pytest.raises(TraitError, match="first and last"):

@@ -1,6 +1,6 @@
-"""Every widget in a real JupyterLab, by keyboard and mouse: no key is lost to the notebook, no fault is silent.
+"""Every widget in JupyterLab and Notebook 7, by keyboard and mouse: no key is lost to the notebook, no fault is silent.
 
-One notebook is run once; the tests follow each other on its page, and the last one restarts its kernel.
+In each, one notebook is run once; the tests follow each other on its page, and the last one restarts its kernel.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from audioplane.evaluation.user_study import CRITERIA
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.training.trainer import Trainer
 from tests.subject_cases import make_case, write_case
-from tests.widgets.awake import awake
+from tests.tiny_run import awaken, tiny
+from tests.tiny_subject import TinySubject
 from tests.widgets.conftest import Lab, run_all
-from tests.widgets.people import rate
+from tests.widgets.people import rate, wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -27,39 +30,42 @@ pytestmark = pytest.mark.slow  # a browser, a server and a kernel want a machine
 
 CELLS = (
     """
+import itertools
 import numpy as np
-from pathlib import Path
-from audioplane.evaluation.user_study import Clip, record
+from ipywidgets import HBox
+from audioplane.evaluation.user_study import record
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.subject import Subject
 from audioplane.widgets import Driver, GaussianViewer, UserStudy, speaker_scrubber
 from audioplane.widgets.figure_widget import FigureWidget
 from tests.tiny_subject import TinySubject
 from tests.widgets.test_figure_widget import CONTROLS, squares
-head = TalkingHead.load("head.safetensors", sparse=False)
-voice = TinySubject().audio[:16_000]
+head, layered = (TalkingHead.load(f"{name}/head.safetensors", sparse=False) for name in ("whole", "layered"))
+filmed = TinySubject()
+filmed.phonemes, voice = [], filmed.audio[:16_000]
 """,
     "viewer = GaussianViewer(head, voice, size=300); viewer",
     "figure = FigureWidget(squares, CONTROLS, {'t': 0, 'map': 'magma'}, 'Squares.', 't', voice[:6400]); figure",
     "driver = Driver({'ball': head}); driver",
     """
 films = [record(*name, np.full((10, 48, 48, 3), 90, np.uint8), np.zeros(6400, np.float32))
-         for name in (("ann", "ours"), ("ann", "theirs"))]
+         for name in itertools.product(("ann", "bob"), ("ours", "theirs"))]
 study = UserStudy(films, 'ratings.csv'); study
 """,
     "speaker_scrubber(Subject.open('disc'), start=4)",
+    "HBox([GaussianViewer(one, voice, size=150, group='a') for one in (layered, head)])",
     "print('the last cell')",
 )
-VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER = 1, 2, 3, 4, 5
+VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER, PAIR = 1, 2, 3, 4, 5, 6
 CANVAS = "document.querySelector('canvas.ap-canvas').viewer"
 FOCUSABLE = ":is(button, input, select, textarea, canvas, summary, [role=slider], video):visible:not(:disabled)"
 
 
 class Opened:
-    """A notebook in JupyterLab."""
+    """A notebook in one of the applications."""
 
     def __init__(self, page: Page, lab: Lab) -> None:
-        self.page, self.lab = page, lab
+        self.page, self.lab, self.file = page, lab, lab.folder / f"{lab.application}-all.ipynb"
 
     def cell(self, number: int) -> Locator:
         return self.page.locator(".jp-Cell").nth(number)
@@ -80,24 +86,36 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened(lab: Lab, browser: Browser) -> Iterator[Opened]:
-    awake(lab.folder)
-    write_case(lab.folder / "disc", make_case(frames=60))
+    if not (lab.folder / "disc").exists():
+        for name, method, *changes in (
+            ("whole", "audio_plane", "method.expression=true"),
+            ("layered", "talking_gaussian"),
+        ):
+            trainer = Trainer(tiny(method, *changes), TinySubject())
+            trainer.run()
+            awaken(trainer)
+            (lab.folder / name).mkdir()
+            TalkingHead.export(trainer, lab.folder / name / "head.safetensors")
+        write_case(lab.folder / "disc", make_case(frames=60))
+    for left in (lab.folder / "ratings.csv", *lab.folder.glob("talk*.mp4")):
+        left.unlink(missing_ok=True)
     context = browser.new_context(viewport={"width": 1300, "height": 5200}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
+    opened = Opened(page, lab)
     page.goto(lab("all.ipynb", *CELLS))
     run_all(page)
     page.locator(".jp-OutputArea-output", has_text="the last cell").wait_for(timeout=120_000)
     page.wait_for_selector("canvas.ap-canvas")
     page.evaluate(f"{CANVAS}.ready")
-    yield Opened(page, lab)
+    yield opened
     context.close()
 
 
 def test_keys_stay_in_the_widget(opened: Opened) -> None:
     page, before = opened.page, opened.cells()
     assert len(before) == len(CELLS)
-    for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER):
+    for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER, PAIR):
         cell = opened.cell(number)
         controls = cell.locator(".jp-OutputArea").locator(FOCUSABLE)
         assert controls.count() >= 2, number
@@ -152,13 +170,39 @@ def test_every_control_of_the_viewer(opened: Opened) -> None:
     assert state()["yaw"] == pytest.approx(-0.08)
     canvas.click(button="right")
     assert page.locator(".lm-Menu").count() == 0
+    for key, name in (("Shift+ArrowUp", "panY"), ("+", "zoom"), ("ArrowDown", "pitch")):
+        before = state()[name]
+        canvas.press(key)
+        assert state()[name] != before, key
     canvas.press("0")
+    box = canvas.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for button, name in (("left", "yaw"), ("right", "panX")):
+        page.mouse.move(*middle)
+        page.mouse.down(button=button)
+        page.mouse.move(middle[0] + 20, middle[1] + 5)
+        page.mouse.up(button=button)
+        assert state()[name] > 0, name
+    page.mouse.wheel(0, -100)  # it has the focus
+    page.wait_for_function(f"{CANVAS}.state.zoom > 1")
+    canvas.press("0")
+    assert state()["zoom"] == 1
+    for slider in cell.get_by_role("group", name="eyes and brows").get_by_role("slider").all():
+        slider.press("End")
+    assert state()["controls"] == [1, 1, 1, 1]
     cell.get_by_label("time").press("End")
     assert state()["frame"] == 24
     cell.get_by_text("Play").click()
     page.wait_for_function(f"{CANVAS}.sound.ended && {CANVAS}.state.frame === 24")
-    asked = "[viewer.frame, viewer.camera['yaw'], viewer.steering['level'], viewer.picked >= 0]"
-    assert opened.python("told", asked) == [24, 0, 1, True]
+    asked = "[viewer.frame, viewer.camera['yaw'], viewer.steering['level'], viewer.picked >= 0, viewer.face]"
+    assert opened.python("told", asked) == [24, 0, 1, True, [1, 1, 1, 1]]
+    canvas.press("Escape")
+    assert state()["picked"] == -1
+    canvas.press(" ")
+    page.wait_for_function(f"!{CANVAS}.sound.paused")
+    canvas.press(" ")
+    page.wait_for_function(f"{CANVAS}.sound.paused")
 
 
 def test_time_and_selection_of_the_viewer(opened: Opened) -> None:
@@ -168,6 +212,11 @@ def test_time_and_selection_of_the_viewer(opened: Opened) -> None:
     assert box is not None
     wave.click(position={"x": box["width"] / 2, "y": 20})
     assert page.evaluate(f"{CANVAS}.state.frame") == 12
+    wave.drag_to(
+        wave, source_position={"x": box["width"] / 4, "y": 20}, target_position={"x": box["width"] / 2, "y": 20}
+    )
+    assert opened.python("dragged", "viewer.loop") == [6, 12]
+    cell.get_by_role("button", name="no repeat").click()
     cell.get_by_role("button", name="repeat from here").click()
     cell.get_by_label("time").press("End")
     cell.get_by_role("button", name="repeat to here").click()
@@ -182,6 +231,7 @@ def test_time_and_selection_of_the_viewer(opened: Opened) -> None:
         cell.get_by_label(label).fill(value)
         assert page.evaluate(f"{CANVAS}.selection.limits") != before, label
     cell.get_by_role("button", name="show all").click()
+    cell.locator(".ap-canvas").click()
     cell.get_by_role("button", name="add the picked").click()
     cell.get_by_label("brush radius").fill("40")
     cell.get_by_label("brush: drag selects").check()
@@ -202,8 +252,48 @@ def test_time_and_selection_of_the_viewer(opened: Opened) -> None:
     assert opened.python("none", "viewer.selected") == []
 
 
+def test_the_filmed_picture(opened: Opened) -> None:
+    page, cell = opened.page, opened.cell(VIEWER)
+    filmed = cell.get_by_role("group", name="filmed picture")
+    assert not filmed.is_visible()
+    opened.python("compared", "viewer.compare(filmed, range(10))")
+    filmed.wait_for()
+    cell.get_by_role("button", name="front").click()
+    for value in ("wipe", "difference"):
+        filmed.get_by_role("combobox").select_option(value)
+        page.wait_for_function(f"!{CANVAS}.truth.canvas.hidden")
+    filmed.get_by_role("combobox").select_option("wipe")
+    filmed.get_by_role("slider").press("Home")
+    assert page.evaluate(f"{CANVAS}.truth.place.value") == "0"
+    filmed.get_by_role("combobox").select_option("off")
+    page.wait_for_function(f"{CANVAS}.truth.canvas.hidden")
+    opened.python("spoken", "viewer.speak(voice)")
+    filmed.wait_for(state="hidden")
+
+
+def test_viewers_of_a_group_and_layers(opened: Opened) -> None:
+    page, cell = opened.page, opened.cell(PAIR)
+    views = "[...document.querySelectorAll('canvas.ap-canvas')].slice(1).map((canvas) => canvas.viewer)"
+    cell.locator(".ap-canvas").nth(0).press("ArrowRight")
+    assert page.evaluate(f"{views}.map((one) => one.state.yaw)") == pytest.approx([0.08, 0.08])
+    cell.get_by_label("time").nth(1).press("End")
+    assert page.evaluate(f"{views}.map((one) => one.state.frame)") == [24, 24]
+    cell.get_by_text("Play").nth(1).click()
+    page.wait_for_function(f"{views}[1].sound.ended && {views}[0].state.frame === 24")
+    assert page.evaluate(f"{views}[0].sound.paused")
+    cell.locator("summary").first.click()
+    layer = cell.get_by_role("combobox", name="layer")
+    for number in layer.locator("option").evaluate_all("all => all.map((one) => one.value)")[1:]:
+        layer.select_option(number)
+        page.wait_for_function(
+            f"(({{ shown }}, all) => 0 < shown && shown < all)({views}[0].selection, {views}[0].facts.count)"
+        )
+    assert page.evaluate(f"{views}[0].selection.limits.layer") == 1
+
+
 def test_figures_follow_the_theme(opened: Opened) -> None:
     page, image = opened.page, opened.cell(FIGURE).locator("img.ap-figure")
+    speaker = opened.cell(SCRUBBER).locator("img.widget-image")
     corner = """(image) => {
         const pen = document.createElement("canvas").getContext("2d");
         pen.drawImage(image, 0, 0);
@@ -214,11 +304,12 @@ def test_figures_follow_the_theme(opened: Opened) -> None:
         page.click('.lm-MenuBar-itemLabel:text-is("Settings")')
         page.hover('.lm-Menu-itemLabel:text-is("Theme")')
         page.click(f'.lm-Menu-itemLabel:text-is("{theme}")')
-        for _ in range(100):
-            page.wait_for_timeout(200)
-            if (image.evaluate(corner) < 60) == is_dark:
-                break
-        assert (image.evaluate(corner) < 60) == is_dark, theme
+        for picture in (image, speaker):
+            for _ in range(100):
+                page.wait_for_timeout(200)
+                if (picture.evaluate(corner) < 60) == is_dark:
+                    break
+            assert (picture.evaluate(corner) < 60) == is_dark, theme
 
 
 def test_python_moves_the_viewer(opened: Opened) -> None:
@@ -239,6 +330,8 @@ def test_every_control_of_a_figure(opened: Opened) -> None:
     says("1 and magma")
     cell.get_by_label("colours").select_option(label="green")
     says("1 and viridis")
+    cell.get_by_role("button", name="Play").dblclick()  # the second press cancels what the first has begun
+    says("1 and viridis")
     cell.get_by_role("button", name="Play").click()  # a film is drawn, then plays to its end
     says("9 and viridis")
     cell.get_by_role("button", name="Play").wait_for()
@@ -256,6 +349,28 @@ def test_every_control_of_the_driver(opened: Opened) -> None:
     cell.get_by_role("button", name="Stop").click()
     cell.get_by_text("Stopped: no film was made.").wait_for()
     assert cell.get_by_role("button", name="Save").is_disabled()
+    for label in ("eyes", "voice", "head"):
+        menu = cell.get_by_label(label, exact=True)
+        menu.select_option(index=menu.locator("option").count() - 1)
+    face = cell.locator("img.widget-image")
+    before = face.get_attribute("src")
+    for slider in cell.get_by_role("slider").all():
+        slider.press("ArrowRight")
+    opened.page.wait_for_function("([image, before]) => image.src !== before", arg=[face.element_handle(), before])
+    cell.get_by_label("says").select_option(index=2)
+    cell.get_by_label("text", exact=True).fill("A d d x.")
+    cell.get_by_label("spoken by").select_option(index=1)
+    cell.get_by_label("says").select_option(label="a sound file")
+    with opened.page.expect_file_chooser() as chooser:  # the button's own input is not part of the page
+        cell.locator(".widget-upload").click()
+    chooser.value.set_files({"name": "voice.wav", "mimeType": "audio/wav", "buffer": wav(0.4)})
+    cell.get_by_role("button", name="Speak").click()
+    cell.get_by_text("10 frames, 0.4 s, marked as synthetic").wait_for()
+    cell.get_by_label("file", exact=True).fill("talk.mp4")
+    for name in ("talk.mp4", "talk-2.mp4"):  # the first one is not replaced
+        cell.get_by_role("button", name="Save").click()
+        cell.get_by_text(re.compile(f"saved as .*/{name}$")).wait_for()
+    assert len({(opened.lab.folder / name).read_bytes() for name in ("talk.mp4", "talk-2.mp4")}) == 1
 
 
 def test_the_scrubber(opened: Opened) -> None:
@@ -272,22 +387,21 @@ def test_the_scrubber(opened: Opened) -> None:
 
 def test_ratings_are_confirmed_by_the_kernel(opened: Opened) -> None:
     cell = opened.cell(STUDY)
-    rate(cell, groups=1)
+    rate(cell, groups=2)
     assert "Your ratings are stored" in cell.inner_text()
-    assert len((opened.lab.folder / "ratings.csv").read_text().splitlines()) == 1 + 2 * 3
+    assert len((opened.lab.folder / "ratings.csv").read_text().splitlines()) == 1 + 4 * 3
     cell.get_by_role("button", name="Next participant").click()
 
 
 def saved_without_state(opened: Opened) -> str:
-    """The notebook as JupyterLab saves it, by a key that is pressed in a widget."""
+    """The notebook as it is saved by a key that is pressed in a widget."""
     opened.cell(VIEWER).locator(".ap-canvas").focus()
     opened.page.keyboard.press("Control+s")
-    file = opened.lab.folder / "all.ipynb"
     for _ in range(100):
-        if "audioplane-still" in file.read_text():
+        if "audioplane-still" in opened.file.read_text():
             break
         opened.page.wait_for_timeout(100)
-    book = json.loads(file.read_text())
+    book = json.loads(opened.file.read_text())
     book["metadata"].pop("widgets", None)
     for cell in book["cells"]:
         for output in cell.get("outputs", ()):  # of models that no kernel knows
@@ -307,7 +421,7 @@ def test_a_notebook_that_was_not_run_shows_pictures(opened: Opened, trusted: boo
     (opened.lab.folder / name).write_text(text)
     if trusted:
         NotebookNotary(data_dir=str(opened.lab.folder / "data")).sign(nbformat.reads(text, 4))
-    page = opened.page.context.new_page()  # JupyterLab writes its own line on missing models to the console
+    page = opened.page.context.new_page()  # the application writes its own line on missing models to the console
     page.goto(opened.lab.at(name))
     for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER):
         cell = page.locator(".jp-Cell").nth(number)
@@ -344,11 +458,12 @@ def test_a_restarted_kernel_is_noticed(opened: Opened) -> None:
     cell = opened.cell(STUDY)
     cell.get_by_label("participant code").fill("p 8")
     cell.get_by_role("button", name="Begin").click()
-    for letter, criterion in itertools.product("AB", CRITERIA):
-        cell.get_by_role("radio", name=f"clip {letter}, {criterion}: 4 of 6").check()
-    cell.get_by_role("button", name="Finish").click()
+    for button in ("Next group", "Finish"):
+        for letter, criterion in itertools.product("AB", CRITERIA):
+            cell.get_by_role("radio", name=f"clip {letter}, {criterion}: 4 of 6").check()
+        cell.get_by_role("button", name=button).click()
     cell.get_by_text("Your ratings are not stored yet").wait_for()
     assert "Thank you" not in cell.inner_text()
     with page.expect_download() as download:
         cell.get_by_text("Download the ratings").click()
-    assert Path(download.value.path()).read_text().count("p 8") == 2 * 3
+    assert Path(download.value.path()).read_text().count("p 8") == 4 * 3

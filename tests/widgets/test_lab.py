@@ -1,7 +1,8 @@
-"""Notebooks in a real JupyterLab: every slider moves, what can be clicked is clicked, what plays plays."""
+"""Notebooks in JupyterLab and in Notebook 7: every slider moves, what can be clicked is clicked, what plays plays."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,47 @@ def image(page: Page, cell: int) -> str:
         }""",
         cell,
     )
+
+
+def told(page: Page) -> list[str]:
+    """The text of each cell of the notebook."""
+    return page.locator(".jp-Cell .jp-InputArea-editor").all_inner_texts()
+
+
+QUICK = """
+import numpy as np
+from audioplane.inference.talking_head import TalkingHead
+from audioplane.widgets import GaussianViewer
+from audioplane.widgets.figure_widget import FigureWidget
+from tests.widgets.test_figure_widget import CONTROLS, squares
+head = TalkingHead.load({path!r}, sparse=False)
+"""
+
+
+def test_no_cell_is_lost(ball_file: Path, lab: Callable[..., str], open_page: Callable[..., Page]) -> None:
+    """What continuous integration sees of a notebook: a viewer and a figure by keyboard; the rest is slow."""
+    cells = (
+        QUICK.format(path=str(ball_file)),
+        "viewer = GaussianViewer(head, np.zeros(16_000), size=200); viewer",
+        "FigureWidget(squares, CONTROLS, {'t': 0, 'map': 'magma'}, 'Squares.')",
+    )
+    page = open_page(lab("quick.ipynb", *cells), viewport={"width": 900, "height": 1200})
+    page.set_default_timeout(300_000)  # a machine of continuous integration may do anything else
+    run_all(page)
+    page.wait_for_selector("canvas.ap-canvas")
+    page.evaluate(f"{VIEWER}.ready")
+    page.wait_for_selector("img.ap-figure")
+    before = told(page)
+    assert len(before) == len(cells)
+    for control in (page.locator(".ap-canvas"), *page.get_by_label("time").all(), page.get_by_label("colours")):
+        control.focus()
+        for key in ("d", "d", "x", "ArrowDown"):
+            control.press(key)
+        assert told(page) == before
+    page.locator(".ap-canvas").press("ArrowLeft")
+    page.wait_for_function(f"{VIEWER}.state.yaw < 0")
+    page.get_by_label("time").nth(1).press("ArrowRight")
+    page.locator(".ap-caption", has_text="1 and").wait_for()
 
 
 @pytest.mark.slow
@@ -97,11 +139,6 @@ def test_sliders_move_and_heads_speak(
     page.wait_for_function("document.querySelector('.jp-OutputArea video').readyState >= 2")
 
 
-def told(page: Page) -> list[str]:
-    """The text of each cell of the notebook."""
-    return page.locator(".jp-Cell .jp-InputArea-editor").all_inner_texts()
-
-
 @pytest.mark.slow
 def test_explorers_by_keyboard_and_mouse(
     smoke: object, lab: Callable[..., str], open_page: Callable[..., Page]
@@ -134,8 +171,9 @@ def test_explorers_by_keyboard_and_mouse(
     for number in range(1, len(cells) - 1):
         cell = page.locator(".jp-Cell").nth(number)
         sliders = cell.locator("input[type=range]:visible")
+        picture = cell.locator("img.ap-figure")
         for k in range(sliders.count()):
-            slider, picture = sliders.nth(k), cell.locator("img.ap-figure")
+            slider = sliders.nth(k)
             slider.press("Home")
             low = slider.input_value()
             slider.press("ArrowRight")
@@ -146,7 +184,20 @@ def test_explorers_by_keyboard_and_mouse(
             slider.click(position={"x": 0.8 * box["width"], "y": box["height"] / 2})
             assert float(slider.input_value()) > float(low), (number, k)
             page.wait_for_function("([one, source]) => one.src !== source", arg=[picture.element_handle(), source])
+        for menu in cell.locator("select:visible").all():
+            for value in menu.locator("option").evaluate_all("all => all.map((one) => one.value)"):
+                shown, is_new = picture.get_attribute("src"), menu.input_value() != value
+                menu.select_option(value)
+                if is_new:
+                    arg = [picture.element_handle(), shown]
+                    page.wait_for_function("([one, source]) => one.src !== source", arg=arg)
         assert cell.locator(".ap-status").inner_text() == ""
+        for play in cell.get_by_role("button", name="Play").all():
+            cell.get_by_label("time").press("End")
+            play.click()
+            cell.get_by_text(re.compile("Drawing the film: picture")).wait_for()
+            cell.get_by_role("button", name="Pause").click()
+            cell.get_by_role("button", name="Play").wait_for()
     assert told(page) == before
 
 

@@ -35,9 +35,12 @@ def test_the_slider_draws_the_static_figure(subject: Subject, monkeypatch: pytes
     picture, controls, _ = box.children
     before = picture.value
     controls.children[0].value = 70
-    assert drawn == [4, 70]
     assert pixels(picture.value).shape == pixels(before).shape
     assert np.abs(pixels(picture.value) - pixels(before)).mean() > 0.5
+    assert pixels(picture.value)[2, 2].min() > 250
+    box.keeper.dark = True
+    assert pixels(picture.value)[2, 2].max() < 60
+    assert drawn == [4, 70, 70]
 
 
 def test_the_menu_jumps_to_the_middle_of_a_sound(subject: Subject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,7 @@ import numpy as np
 import torch
 
 from audioplane import plots
-from audioplane.errors import UserError
 from audioplane.evaluation import inspection
-from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import compositing
 from audioplane.losses.terms import margin_loss
 from audioplane.methods.audio_plane.model import settings
@@ -19,20 +18,21 @@ from audioplane.methods.audio_plane.paper import inspection as field_inspection
 from audioplane.methods.audio_plane.paper import prototypes
 from audioplane.subject import sounds
 from audioplane.subject.masks import mouth_opening
-from audioplane.widgets.figure_widget import FigureWidget, checked_frames, menu, slider, sound_of
+from audioplane.widgets.figure_widget import FigureWidget, menu, slider, sound_of
+from audioplane.widgets.given import checked_frames, head_of, own_subject, subject_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from audioplane.inference.talking_head import TalkingHead
-    from audioplane.subject import Subject
+    from audioplane.widgets.given import AnyHead, AnySubject
 
 RATE = 16_000
 WINDOW = 4.0  # seconds of a sentence that are shown
 DOTS = 4000  # Gaussians drawn on a plane
 
 
-def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None = None) -> FigureWidget:
+def saliency_scrubber(subject: AnySubject, head: AnyHead, frames: Iterable[int] | None = None) -> FigureWidget:
     """Frame, render, error, g, m and the margin's band over time, with sound; the margin is a slider.
 
     Args:
@@ -42,9 +42,10 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     Raises:
         ValueError: the head was trained without saliency splatting, or `frames` are none of the subject's.
     """
+    head = head_of(head)
     if not settings(head.config).saliency:
         raise ValueError("head: expected one with saliency splatting, received one without (method.saliency=false)")
-    subject = _own(head, subject)
+    subject = own_subject(head, subject_of(subject))
     frames, codes = checked_frames(subject, frames), head.encode(subject.audio)
     trained = settings(head.config).margin
 
@@ -71,7 +72,7 @@ def saliency_scrubber(subject: Subject, head: TalkingHead, frames: range | None 
     )
 
 
-def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None = None) -> FigureWidget:
+def prototype_explorer(subject: AnySubject, head: AnyHead, frames: Iterable[int] | None = None) -> FigureWidget:
     """Attention over the prototypes of a level through time, by sound, and what one of them does to the face.
 
     Args:
@@ -80,7 +81,8 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     Raises:
         ValueError: the head has no prototypes, the subject no phonemes, or `frames` are none of its own.
     """
-    subject = _own(head, subject)
+    head = head_of(head)
+    subject = own_subject(head, subject_of(subject))
     field, frames = prototypes.plane_of(head), checked_frames(subject, frames)
     codes, spoken = head.encode(subject.audio), sounds.sounds(subject)
     weights, opening = field_inspection.attention_over_time(field, codes), mouth_opening(subject.landmarks)
@@ -142,12 +144,13 @@ def prototype_explorer(subject: Subject, head: TalkingHead, frames: range | None
     )
 
 
-def plane_explorer(head: TalkingHead) -> FigureWidget:
+def plane_explorer(head: AnyHead) -> FigureWidget:
     """The planes and lines of each level as pictures, with the Gaussians where they read them.
 
     Raises:
         ValueError: the field has a time axis of its own and is not read this way.
     """
+    head = head_of(head)
     branch = field_inspection.branch_of(head.method)
     if branch.field.time_dependent:
         raise ValueError(
@@ -183,20 +186,6 @@ def plane_explorer(head: TalkingHead) -> FigureWidget:
     ]
     values = {"level": 1, "what": "change", "dots": "all"}
     return FigureWidget(draw, controls, values, f"Planes and lines of {head.about['name']}'s head.")
-
-
-def _own(head: TalkingHead, subject: Subject) -> Subject:
-    """The subject at the head's size.
-
-    Raises:
-        UserError: the head was trained on somebody else.
-    """
-    if head.about["name"] != subject.name:
-        raise UserError(
-            f"head: it was trained on {head.about['name']!r}, the subject is {subject.name!r}; give the subject it was "
-            "trained on"
-        )
-    return at_size_of(head, subject)
 
 
 def _face(head: TalkingHead, cloud: Any, view: np.ndarray, behind: np.ndarray) -> np.ndarray:
