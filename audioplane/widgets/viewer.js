@@ -557,6 +557,8 @@ class Viewer {
   }
 
   finish() {
+    if (!this.hasPlayed) return; // now and then a browser says of a paused sound that it ended, when it is moved
+    this.hasPlayed = false;
     if (this.timeline.loop && !this.isFilmed) {
       this.seek(this.timeline.loop[0]);
       return this.toggle();
@@ -566,7 +568,7 @@ class Viewer {
   }
 
   run() {
-    this.isRunning = true;
+    this.isRunning = this.hasPlayed = true;
     this.details.element.setAttribute("aria-live", "off"); // numbers that change all the time are not to be read out
     const step = () => {
       if (!this.isRunning || !this.canvas.isConnected) return;
@@ -634,6 +636,7 @@ class Viewer {
 
   seek(frame) {
     this.workers?.clear();
+    this.hasPlayed &&= this.isRunning;
     if (this.talk) this.sound.currentTime = (frame + 0.5) / this.talk.facts.fps;
     this.show(frame);
     if (this.model.get("frame") !== frame) this.tell("frame", frame);

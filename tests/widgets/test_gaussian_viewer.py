@@ -442,6 +442,17 @@ def test_the_panel_says_what_the_cloud_has(ball: TalkingHead, tmp_path: Path, op
     assert page.get_attribute(".ap-path polyline", "points") != steered
 
 
+def test_a_sound_that_does_not_play_does_not_end(
+    ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    """A browser may say so when a paused sound is moved: the frame that was asked for stays."""
+    page = show(ball, VOICE, tmp_path, open_page)
+    before = picture(page, 9)
+    page.evaluate(f"{VIEWER}.sound.dispatchEvent(new Event('ended'))")
+    assert page.evaluate(f"{VIEWER}.state.frame") == 9
+    assert np.array_equal(picture(page, 9), before)
+
+
 def test_a_lost_gpu_comes_back(ball: TalkingHead, tmp_path: Path, open_page: Callable[..., Page]) -> None:
     page = show(ball, VOICE, tmp_path, open_page)
     before = picture(page, 9)
