@@ -55,6 +55,10 @@ def ball(ball_file: Path) -> TalkingHead:
     return TalkingHead.load(ball_file, sparse=False)
 
 
+LIMIT = 300_000
+"""Milliseconds that an application may take for anything: a machine of continuous integration may do other things."""
+
+
 @dataclass(frozen=True)
 class Lab:
     """A running JupyterLab or Notebook 7; `lab(name, *cells)` puts a notebook into its folder: its address."""
@@ -171,3 +175,9 @@ def run_all(page: Page) -> None:
         if page.locator(".jp-CodeCell .jp-InputPrompt").nth(1).inner_text().strip() not in ("", "[ ]:"):
             return
     pytest.fail("the cells do not run")
+
+
+def wait_for_viewers(page: Page, count: int = 1) -> None:
+    """Waits until so many viewers of heads are there, and all of them can draw."""
+    viewers = "[...document.querySelectorAll('canvas.ap-canvas')].map((canvas) => canvas.viewer)"
+    page.wait_for_function(f"((all) => all.length === {count} && all.every((one) => one?.painter?.behind))({viewers})")

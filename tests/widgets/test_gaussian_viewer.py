@@ -44,8 +44,7 @@ def show(head: TalkingHead, audio: np.ndarray, path: Path, open_page: Callable[.
 
 
 def ready(page: Page) -> None:
-    page.wait_for_selector("canvas")
-    page.evaluate(f"{VIEWER}.ready")
+    page.wait_for_function("document.querySelector('canvas')?.viewer?.painter?.behind")
 
 
 def picture(page: Page, frame: int) -> np.ndarray:

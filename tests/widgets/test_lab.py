@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.widgets.conftest import run_all
-from tests.widgets.people import rate, wav
+from tests.widgets.conftest import LIMIT, run_all, wait_for_viewers
+from tests.widgets.people import drive_explorer, rate, wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -62,10 +61,9 @@ def test_no_cell_is_lost(ball_file: Path, lab: Callable[..., str], open_page: Ca
         "FigureWidget(squares, CONTROLS, {'t': 0, 'map': 'magma'}, 'Squares.')",
     )
     page = open_page(lab("quick.ipynb", *cells), viewport={"width": 900, "height": 1200})
-    page.set_default_timeout(300_000)  # a machine of continuous integration may do anything else
+    page.set_default_timeout(LIMIT)
     run_all(page)
-    page.wait_for_selector("canvas.ap-canvas")
-    page.evaluate(f"{VIEWER}.ready")
+    wait_for_viewers(page)
     page.wait_for_selector("img.ap-figure")
     before = told(page)
     assert len(before) == len(cells)
@@ -94,9 +92,9 @@ def test_sliders_move_and_heads_speak(
         "driver = Driver({'adam': head}); driver",
     )
     page = open_page(address, viewport={"width": 1300, "height": 3600})
+    page.set_default_timeout(LIMIT)
     run_all(page)
-    page.wait_for_selector("canvas.ap-canvas")
-    page.evaluate(f"{VIEWER}.ready")
+    wait_for_viewers(page)
     before = page.evaluate(f"{VIEWER}.pixels().data")
     viewer = page.locator(".jp-Cell").nth(1)
     viewer.get_by_label("time").fill("11")
@@ -153,6 +151,7 @@ def test_explorers_by_keyboard_and_mouse(
         "speaker_scrubber(subject, start=200)",
     )
     page = open_page(lab("explorers.ipynb", *cells), viewport={"width": 1300, "height": 4600})
+    page.set_default_timeout(LIMIT)
     run_all(page)
     page.wait_for_function("document.querySelectorAll('img.ap-figure').length === 4")
     page.wait_for_selector(".jp-OutputArea img.widget-image")
@@ -169,35 +168,7 @@ def test_explorers_by_keyboard_and_mouse(
                 control.press(key)
             assert told(page) == before, (number, k)
     for number in range(1, len(cells) - 1):
-        cell = page.locator(".jp-Cell").nth(number)
-        sliders = cell.locator("input[type=range]:visible")
-        picture = cell.locator("img.ap-figure")
-        for k in range(sliders.count()):
-            slider = sliders.nth(k)
-            slider.press("Home")
-            low = slider.input_value()
-            slider.press("ArrowRight")
-            assert slider.input_value() != low, (number, k)
-            source = picture.get_attribute("src")
-            box = slider.bounding_box()
-            assert box is not None
-            slider.click(position={"x": 0.8 * box["width"], "y": box["height"] / 2})
-            assert float(slider.input_value()) > float(low), (number, k)
-            page.wait_for_function("([one, source]) => one.src !== source", arg=[picture.element_handle(), source])
-        for menu in cell.locator("select:visible").all():
-            for value in menu.locator("option").evaluate_all("all => all.map((one) => one.value)"):
-                shown, is_new = picture.get_attribute("src"), menu.input_value() != value
-                menu.select_option(value)
-                if is_new:
-                    arg = [picture.element_handle(), shown]
-                    page.wait_for_function("([one, source]) => one.src !== source", arg=arg)
-        assert cell.locator(".ap-status").inner_text() == ""
-        for play in cell.get_by_role("button", name="Play").all():
-            cell.get_by_label("time").press("End")
-            play.click()
-            cell.get_by_text(re.compile("Drawing the film: picture")).wait_for()
-            cell.get_by_role("button", name="Pause").click()
-            cell.get_by_role("button", name="Play").wait_for()
+        drive_explorer(page.locator(".jp-Cell").nth(number))
     assert told(page) == before
 
 
@@ -207,6 +178,7 @@ def test_the_user_studys_notebook(
 ) -> None:
     path = repository / "notebooks" / "20_user_study.ipynb"
     page = open_page(lab("study.ipynb", notebook=path), viewport={"width": 1300, "height": 2400})
+    page.set_default_timeout(LIMIT)
     run_all(page)
     page.wait_for_selector("text=participant code")
     rate(page, groups=1, clips=4)
