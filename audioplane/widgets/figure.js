@@ -175,6 +175,7 @@ class FigureView {
     this.asked = setTimeout(() => {
       this.asked = null;
       if (this.isStale) return this.ask();
+      this.isLate = true; // until it answers after all
       this.say("No kernel answers, so the picture stays as it is: run the notebook to move it.");
     }, PATIENCE);
     this.model.set("values", { ...this.values });
@@ -182,9 +183,10 @@ class FigureView {
   }
 
   show() {
-    if (this.asked) this.say("");
+    if (this.asked || this.isLate) this.say("");
     clearTimeout(this.asked);
     this.asked = null;
+    this.isLate = false;
     this.shown = null;
     if (!this.isPlaying) this.put(this.model.get("picture"), this.model.get("caption"));
     if (this.isStale) this.ask();

@@ -169,3 +169,23 @@ def test_what_was_asked_already_is_not_waited_for(tmp_path: Path, open_page: Cal
         return [asked, other.asked];
     }""")
     assert asked == [[5, 6], None]
+
+
+def test_a_late_answer_takes_back_that_none_came(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    widget = FigureWidget(squares, CONTROLS, {"t": 4, "map": "magma"}, "Squares.", "t")
+    page = open_page(widget.save(tmp_path / "figure.html", {"t": [4]}))
+    page.wait_for_selector("img.ap-figure")
+    said = page.evaluate("""() => {
+        const { view } = document.querySelector("#widget"), on = {}, waiting = [], { setTimeout } = globalThis;
+        const model = { ...view.model, isSaved: false, off() {}, on(event, react) { on[event] = react; } };
+        const other = new view.constructor(model, document.createElement("div"));
+        globalThis.setTimeout = (react) => waiting.push(react);
+        other.set("t", 5);
+        globalThis.setTimeout = setTimeout;
+        waiting.forEach((react) => react());
+        const before = other.status.textContent;
+        on["change:answered"]();
+        return [before, other.status.textContent];
+    }""")
+    assert said[0].startswith("No kernel answers")
+    assert said[1] == ""
