@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserType, Page
 
 # No deadline: the first example pays for compiling kernels. On CI the same examples every time.
 hypothesis.settings.register_profile("audioplane", deadline=None)
@@ -85,15 +88,54 @@ QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "deb
 QUIET = (*QUIET, "(reading 'schema')", "'filebrowser:open-path' not registered")
 
 
+LONGEST = 1200.0  # seconds that a test with a browser may take
+RUNNING: set[int] = set()  # browsers, by the numbers of their processes
+
+
+def launch(chromium: BrowserType) -> Browser:
+    """Starts a headless Chromium with software GL; skips where there is none."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    browser = chromium.launch(executable_path=path, args=ARGUMENTS)
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    RUNNING.add(next(one["id"] for one in processes if one["type"] == "browser"))
+    return browser
+
+
+@contextmanager
+def limited(seconds: float, processes: set[int] = RUNNING) -> Iterator[None]:
+    """Ends browsers after so many seconds: some calls wait for a page without a limit, and fail once it is gone."""
+
+    def end() -> None:
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if "browser" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    with limited(LONGEST):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium with software GL; skips where there is none."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("no Chromium is installed")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = launch(playwright.chromium)
         yield browser
         browser.close()
 
