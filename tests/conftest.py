@@ -86,6 +86,8 @@ ARGUMENTS = [
 # What JupyterLab says of itself: it asks for files that need not be there. Notebook 7 misses a schema and a command.
 QUIET = ("favicon", "ERR_INTERNET_DISCONNECTED", "Failed to load resource", "debugger state")
 QUIET = (*QUIET, "(reading 'schema')", "'filebrowser:open-path' not registered")
+# What anywidget says on a slow machine; the widgets mend it.
+QUIET = (*QUIET, "[anywidget] Failed to initialize model")
 
 
 LONGEST = 1200.0  # seconds that a test with a browser may take

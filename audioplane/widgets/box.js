@@ -9,6 +9,7 @@ function boxOf(el) {
 }
 
 function render({ model, el }) {
+  keepHearing(model);
   const words = make("span", {}), status = make("p", { class: "ap-status", role: "status", hidden: true }, words);
   let asked = null;
   const say = (text) => {

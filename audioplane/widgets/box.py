@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import anywidget
 import ipywidgets
 import traitlets
 
 from audioplane.widgets import page
+from audioplane.widgets.base import Widget
 
 
-class BoxKeeper(anywidget.AnyWidget):
+class BoxKeeper(Widget):
     """The last child of a `Box`: a line of words, empty as long as the kernel answers."""
 
     _esm = page.script("elements.js", "box.js")

@@ -111,6 +111,21 @@ function speakAlone(element) {
   }, true);
 }
 
+/** Lets a model hear its kernel. anywidget (0.9 to 0.11) turns away all that is sent to a model whose module took more than
+ * two seconds to load, as on a slow machine in a notebook of many widgets, and goes on to do so once the module is there.
+ * Such a model takes its messages itself, and asks for its state, since it missed some. */
+async function keepHearing(model) {
+  const id = model.get("own_id"), own = id && (await model.widget_manager?.get_model?.(id));
+  if (!own?.comm) return;
+  try {
+    await own._handle_comm_msg({ content: { data: { method: "is it heard?" } } });
+  } catch {
+    const { _handle_comm_msg: take } = Object.getPrototypeOf(Object.getPrototypeOf(own));
+    own.comm.on_msg((message) => take.call(own, message));
+    own.comm.send({ method: "request_state" }, own.callbacks());
+  }
+}
+
 /** The model of a page or module that `page.save` wrote: no kernel, but all values. binary: name -> gzip as base64. */
 async function savedModel(plain, binary) {
   const values = { ...plain };

@@ -248,6 +248,7 @@ class FigureView {
 }
 
 function render({ model, el }) {
+  keepHearing(model);
   const view = new FigureView(model, el);
   el.view = view; // for scripts and tests
   return () => view.close();

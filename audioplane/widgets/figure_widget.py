@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from audioplane.audio.features import SAMPLE_RATE
 from audioplane.plots import theme
 from audioplane.widgets import page
 from audioplane.widgets.bake import encode_sound
+from audioplane.widgets.base import Widget
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def menu(name: str, label: str, options: Mapping[Any, str]) -> dict[str, Any]:
     return {"name": name, "label": label, "kind": "choice", "options": [list(pair) for pair in options.items()]}
 
 
-class FigureWidget(page.WithStill, anywidget.AnyWidget):
+class FigureWidget(page.WithStill, Widget):
     """A figure that is drawn anew, by a kernel, when a control moves.
 
     Args:

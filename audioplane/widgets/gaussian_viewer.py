@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from audioplane.inference.poses import typical
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.widgets import page
 from audioplane.widgets.bake import Packed, bake_comparison, bake_head, bake_talk, why_not
+from audioplane.widgets.base import Widget
 from audioplane.widgets.given import checked_frames, head_of, own_subject, subject_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ CODE = page.script(
 )
 
 
-class GaussianViewer(page.WithStill, anywidget.AnyWidget):
+class GaussianViewer(page.WithStill, Widget):
     """Orbits, colours and questions the Gaussians of a trained head; plays a voice and lets them move.
 
     The canonical cloud, the folded plane features and the small networks travel once, then each frame's vector, two

@@ -164,6 +164,7 @@ class StudyView {
 }
 
 function render({ model, el }) {
+  keepHearing(model);
   const view = new StudyView(model, el);
   return () => {
     model.off("msg:custom", view.hear);

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
 
@@ -15,6 +14,7 @@ from audioplane.errors import UserError
 from audioplane.evaluation import user_study
 from audioplane.evaluation.user_study import Clip, Form
 from audioplane.widgets import page
+from audioplane.widgets.base import Widget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CODE = page.script("elements.js", "study.js")
 
 
-class UserStudy(page.WithStill, anywidget.AnyWidget):
+class UserStudy(page.WithStill, Widget):
     """Shows clips under letters, in an order of each participant's own, and stores what they are rated.
 
     The page never learns which method made a clip: it knows random tokens. `save` writes the study as a file that can

@@ -815,6 +815,7 @@ class Viewer {
 }
 
 function render({ model, el }) {
+  keepHearing(model);
   const viewer = new Viewer(model, el);
   return () => viewer.close();
 }

@@ -98,14 +98,21 @@ class Opened:
         self.page.mouse.up(button=button)
 
     def python(self, name: str, what: str) -> Any:
-        """What an expression is in the kernel: it is set in the last cell, by keyboard."""
+        """What an expression is in the kernel."""
+        self.run(f"import json; print('{name}', json.dumps({what}))")
+        return json.loads(self.told(f"{name} ").inner_text().split(" ", 1)[1])
+
+    def run(self, code: str) -> None:
+        """Runs the last cell, after something is typed into it."""
         self.page.locator(".jp-Cell .cm-content").nth(len(CELLS) - 1).click()
         self.page.keyboard.press("Control+a")
-        self.page.keyboard.insert_text(f"import json; print('{name}', json.dumps({what}))")
+        self.page.keyboard.insert_text(code)
         self.page.keyboard.press("Control+Enter")
         self.page.keyboard.press("Escape")
-        words = self.cell(len(CELLS) - 1).locator(f".jp-OutputArea pre:has-text('{name} ')")
-        return json.loads(words.inner_text().split(" ", 1)[1])
+
+    def told(self, words: str) -> Locator:
+        """What the last cell has printed, with these words."""
+        return self.cell(len(CELLS) - 1).locator(".jp-OutputArea pre", has_text=words)
 
 
 @pytest.fixture(scope="module")
@@ -267,17 +274,18 @@ def test_time_and_selection_of_the_viewer(opened: Opened) -> None:
     shown.filter(has_text=", 1 selected").wait_for()
     cell.get_by_label("brush radius").fill("40")
     cell.get_by_label("brush: drag selects").check()
-    middle, chosen = opened.middle(canvas), "it.model.get('selected')"
-    below = (middle[0], middle[1] + 60)
+    chosen = "it.model.get('selected')"
     canvas.click()
     until(f"{chosen}.length > 1")
-    pressed = page.evaluate(f"((it) => {chosen})({CANVAS})")
-    opened.drag(middle, below)  # what it passes comes along
+    pressed = opened.python("pressed", "viewer.selected")
+    x, y = opened.middle(canvas)
+    opened.drag((x, y), (x, y + 60))  # what it passes comes along
     until(f"{chosen}.length > {len(pressed)}")
     dragged = opened.python("dragged_over", "viewer.selected")
     assert set(pressed) < set(dragged)
+    x, y = opened.middle(canvas)
     page.keyboard.down("Alt")
-    opened.drag(below, (below[0], below[1] + 5))  # lets go of what it passes, and of no other
+    opened.drag((x, y + 60), (x, y + 65))  # lets go of what it passes, and of no other
     page.keyboard.up("Alt")
     until(f"0 < {chosen}.length && {chosen}.length < {len(dragged)}")
     left = opened.python("let_go", "viewer.selected")
@@ -363,6 +371,34 @@ def test_python_moves_the_viewer(opened: Opened) -> None:
         "set", "[setattr(viewer, 'frame', 7), setattr(viewer, 'camera', {'yaw': 0.5}), setattr(viewer, 'size', 280)]"
     )
     opened.until("it.state.frame === 7 && it.state.yaw === 0.5 && it.stage.clientWidth === 280")
+
+
+def test_what_is_moved_while_a_cell_waits_goes_on(opened: Opened) -> None:
+    """A kernel that is asked while a cell awaits something does not say when it is done."""
+    time, canvas = opened.cell(FIGURE).get_by_label("time"), opened.cell(VIEWER).locator(".ap-canvas")
+    says = lambda words: opened.cell(FIGURE).locator(".ap-caption", has_text=words).wait_for()  # noqa: E731
+    time.press("Home")
+    says("0 and")
+    canvas.press("0")
+    opened.until("it.model.get('camera').yaw === 0")
+    opened.run(
+        "import asyncio; print('it waits')\n"
+        "for _ in range(300):\n"
+        "    if figure.values['t'] == 1 and viewer.camera['yaw']: break\n"
+        "    await asyncio.sleep(0.1)\n"
+        "print('it has waited')"
+    )
+    opened.told("it waits").wait_for()
+    time.press("ArrowRight")
+    canvas.press("ArrowRight")
+    opened.told("it has waited").wait_for()
+    says("1 and")
+    for frame in (2, 3):
+        time.press("ArrowRight")
+        says(f"{frame} and")
+    canvas.press("ArrowRight")
+    opened.until("Math.abs(it.model.get('camera').yaw - 0.16) < 1e-6")
+    assert opened.python("turned", "viewer.camera['yaw']") == pytest.approx(0.16)
 
 
 def test_every_control_of_a_figure(opened: Opened) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.widgets.conftest import LIMIT, run_all, wait_for_viewers
+from tests.widgets.conftest import LIMIT, Lab, run_all, wait_for_viewers
 from tests.widgets.people import drive_explorer, rate, wav
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 SETUP = """
 from audioplane.experiments import session
@@ -76,6 +76,37 @@ def test_no_cell_is_lost(ball_file: Path, lab: Callable[..., str], open_page: Ca
     page.wait_for_function(f"{VIEWER}.state.yaw < 0")
     page.get_by_label("time").nth(1).press("ArrowRight")
     page.locator(".ap-caption", has_text="1 and").wait_for()
+
+
+def test_a_slow_page_hears_its_kernel(lab: Lab, browser: Browser) -> None:
+    """anywidget gives a module two seconds to load; here none at all."""
+    context = browser.new_context(viewport={"width": 900, "height": 1200})
+    context.add_init_script(
+        "const { timeout } = AbortSignal;"
+        "AbortSignal.timeout = (time) => (time === 2000 ? AbortSignal.abort() : timeout.call(AbortSignal, time));"
+        "const add = AbortSignal.prototype.addEventListener;"
+        "AbortSignal.prototype.addEventListener = function (name, react, ...rest) {"
+        "    if (this.aborted && name === 'abort') react();"
+        "    else add.call(this, name, react, ...rest);"
+        "};"
+    )
+    page = context.new_page()
+    page.set_default_timeout(LIMIT)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(error.message))
+    cells = (
+        "from audioplane.widgets.figure_widget import FigureWidget\n"
+        "from tests.widgets.test_figure_widget import CONTROLS, squares",
+        "FigureWidget(squares, CONTROLS, {'t': 0, 'map': 'magma'}, 'Squares.')",
+    )
+    page.goto(lab("slow.ipynb", *cells))
+    run_all(page)
+    page.wait_for_selector("img.ap-figure")
+    for words in ("1 and magma", "2 and magma"):
+        page.get_by_label("time").press("ArrowRight")
+        page.locator(".ap-caption", has_text=words).wait_for()
+    assert any("Failed to initialize model" in words for words in errors), "it was not slow"
+    context.close()
 
 
 @pytest.mark.slow
