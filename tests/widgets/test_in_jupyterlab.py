@@ -374,7 +374,7 @@ def test_python_moves_the_viewer(opened: Opened) -> None:
 
 
 def test_what_is_moved_while_a_cell_waits_goes_on(opened: Opened) -> None:
-    """A kernel that is asked while a cell awaits something does not say when it is done."""
+    """What is asked while a cell awaits something is answered, and so is what is asked later."""
     time, canvas = opened.cell(FIGURE).get_by_label("time"), opened.cell(VIEWER).locator(".ap-canvas")
     says = lambda words: opened.cell(FIGURE).locator(".ap-caption", has_text=words).wait_for()  # noqa: E731
     time.press("Home")
