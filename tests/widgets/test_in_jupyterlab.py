@@ -486,8 +486,8 @@ def saved_without_state(opened: Opened) -> str:
     """The notebook as it is saved by a key that is pressed in a widget."""
     opened.cell(VIEWER).locator(".ap-canvas").focus()
     opened.page.keyboard.press("Control+s")
-    for _ in range(100):
-        if "audioplane-still" in opened.file.read_text():
+    for _ in range(LIMIT // 100):
+        if opened.file.read_text().count("audioplane-still") >= 5 + len(EXPLORERS):
             break
         opened.page.wait_for_timeout(100)
     book = json.loads(opened.file.read_text())
@@ -511,11 +511,14 @@ def test_a_notebook_that_was_not_run_shows_pictures(opened: Opened, trusted: boo
     if trusted:
         NotebookNotary(data_dir=str(opened.lab.folder / "data")).sign(nbformat.reads(text, 4))
     page = opened.page.context.new_page()  # the application writes its own line on missing models to the console
+    page.set_default_timeout(LIMIT)
     page.goto(opened.lab.at(name))
-    for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER):
+    for number in (VIEWER, FIGURE, DRIVER, STUDY, SCRUBBER, *EXPLORERS):
         cell = page.locator(".jp-Cell").nth(number)
         cell.locator("img").first.wait_for()
-        assert cell.locator("img").first.evaluate("(img) => img.complete && img.naturalWidth > 20"), number
+        page.wait_for_function(
+            "(image) => image.complete && image.naturalWidth > 20", arg=cell.locator("img").first.element_handle()
+        )
         cell.locator("figcaption", has_text="trust it and run the cell").wait_for()
     page.close()
 
@@ -529,8 +532,8 @@ def test_a_converted_notebook_shows_pictures(opened: Opened, tmp_path: Path, ope
     (tmp_path / "all.html").write_text(body)
     page = open_page(tmp_path / "all.html", offline=True)
     stills = page.locator("figure.audioplane-still img")
-    assert stills.count() == 5
-    assert all(stills.nth(k).is_visible() for k in range(5))
+    assert stills.count() == 5 + len(EXPLORERS)
+    assert all(still.is_visible() for still in stills.all())
 
 
 def test_a_restarted_kernel_is_noticed(opened: Opened) -> None:
