@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="a prepared video instead of the embedded speakers, for the tables that are named (default: table2 to "
-        "table4); what needs the truth of other voices is left out",
+        "table4); under another's voice only what needs no truth is measured",
     )
     parser.add_argument(
         "--films", type=Path, metavar="DIR", help="films METHOD/A.mp4 and B.mp4 of other methods, for table5"

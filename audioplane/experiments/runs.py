@@ -20,6 +20,7 @@ from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, render
 from audioplane.evaluation.inspection import movement, visibility
 from audioplane.evaluation.networks import lpips
 from audioplane.evaluation.resized import at_size_of
+from audioplane.experiments import other_voice
 from audioplane.experiments.records import Record, identity, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
@@ -177,10 +178,13 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     head = TalkingHead.load(path / HEAD, sparse=False)
     subject = at_size_of(head, subject)
     reader = MouthReader(subject)
-    if job.driven is not None:
-        subject = at_size_of(head, driven_by(subject, job.driven))
-        reader = reader.on(subject)
-    measures, series = judge(head, subject, reader)
+    if job.driven is not None and job.clip.folder:
+        measures, series = other_voice.judge(head, subject, job.driven.voice, job.driven.seconds, reader)
+    else:
+        if job.driven is not None:
+            subject = at_size_of(head, driven_by(subject, job.driven))
+            reader = reader.on(subject)
+        measures, series = judge(head, subject, reader)
     facts = {
         "gaussians": len(head.cloud),
         "moving": TalkingHead.load(path / HEAD).moving,
@@ -220,7 +224,7 @@ def with_speed(job: Job) -> Record:
     subject = job.clip.open()
     head = TalkingHead.load(trained(subject, job.config) / HEAD, sparse=False)
     with one_each():
-        speed = head_speed(head, subject if job.driven is None else driven_by(subject, job.driven))
+        speed = head_speed(head, subject if job.driven is None or job.clip.folder else driven_by(subject, job.driven))
     facts = record.facts | {"fps": round(speed.fps, 1), "fps_device": speed.device}
     record = replace(record, facts=facts)
     record.save(folder())

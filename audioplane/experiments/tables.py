@@ -165,23 +165,21 @@ class Table:
         """The table on a filmed person: one column in the place of several speakers, and the claims that are left.
 
         Args:
-            subject: a prepared video. Columns of other voices are left out, as nobody knows how it would look with
-                them; so are rows of found poses and of certain speakers.
+            subject: a prepared video. Rows of found poses and of certain speakers are left out. Under another's voice
+                only what needs no truth is measured.
 
         Raises:
             UserError: nothing is left.
         """
         rows = tuple(row for row in self.rows if not row.poses and not row.speaker)
-        kept: dict[tuple[tuple[str, ...], int], Column] = {}
+        if not any(row.settings is not None for row in rows):
+            raise UserError(f"{self.key} cannot run on a filmed person: its rows are embedded speakers")
+        kept: dict[tuple[str, tuple[str, ...], int], Column] = {}
         names: dict[str, str] = {}
         for column in self.columns:
-            if column.voice:
-                continue
-            own = column.settings, column.times
-            name = column.name if own != ((), 1) else subject.speaker
-            names[column.name] = kept.setdefault(own, replace(column, name=name, speaker=subject.speaker)).name
-        if not kept or not any(row.settings is not None for row in rows):
-            raise UserError(f"{self.key} cannot run on a filmed person: it asks for other voices' or speakers' truth")
+            differs = column.voice, column.settings, column.times
+            name = column.name if differs != ("", (), 1) else subject.speaker
+            names[column.name] = kept.setdefault(differs, replace(column, name=name, speaker=subject.speaker)).name
         cells, claims = {(row.name, name) for row in rows for name in names}, dict[object, Claim]()
         for claim in self.claims:
             if {claim.first, claim.second} <= cells:
