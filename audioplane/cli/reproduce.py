@@ -92,7 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="runs in parallel (default: one a core)")
     parser.add_argument("--fresh", action="store_true", help="train and evaluate again what has a record")
     parser.add_argument(
-        "--subject", type=Path, metavar="DIR", help="a prepared video instead of the embedded speakers: table2 to 4"
+        "--subject",
+        type=Path,
+        metavar="DIR",
+        help="a prepared video instead of the embedded speakers, for the tables that are named (default: table2 to "
+        "table4); under another's voice only what needs no truth is measured",
     )
     parser.add_argument(
         "--films", type=Path, metavar="DIR", help="films METHOD/A.mp4 and B.mp4 of other methods, for table5"
@@ -175,9 +179,9 @@ def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
             raise UserError("--jobs does not go with the address of a Ray cluster, which knows its own workers")
     if args.subject is not None:
         named = named or ["table2", "table3", "table4"]
-        wrong = [name for name in named if name not in ("table2", "table3", "table4")]
+        wrong = [name for name in named if name not in known]
         if wrong or beginnings:
-            raise UserError(f"--subject goes with table2, table3 and table4, not with {(wrong + beginnings)[0]}")
+            raise UserError(f"--subject goes with tables of runs, such as table2, not with {(wrong + beginnings)[0]}")
     if args.films is not None and not args.films.is_dir():
         raise UserError(f"there is no folder {args.films} with films METHOD/A.mp4 and METHOD/B.mp4")
     if "tables" in named or (args.notebooks is None and (not args.only or "all" in args.only) and not args.subject):
@@ -220,7 +224,7 @@ def run_shard(names: list[str], args: argparse.Namespace, part: tuple[int, int])
     from audioplane.experiments import runner, tables
 
     preset, clip, seeds = _asked(args)
-    asked = [tables.find(name) for name in names if name not in tables.computed()]
+    asked = [tables.find(name, clip) for name in names if name not in tables.computed()]
     by_key = {job.key: job for table in asked for job in tables.jobs(table, preset, seeds, clip).values()}
     own = runner.shard(by_key, *part)
     print(f"part {part[0]} of {part[1]}: {len(own)} of {len(by_key)} runs", flush=True)

@@ -163,7 +163,7 @@ def make(
     for name in names:
         if name in computed:
             continue
-        for (row, column, _), job in tables.jobs(tables.find(name), preset, seeds, subject).items():
+        for (row, column, _), job in tables.jobs(tables.find(name, subject), preset, seeds, subject).items():
             key = job.key
             by_key[key] = job
             places.setdefault(key, []).append((name, row, column))

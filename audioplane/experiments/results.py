@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 TRUTH = "truth"
-REPRODUCED, REFUTED, OPEN, NO_RUN = "reproduced", "not reproduced", "not distinguishable", "no run"
+REPRODUCED, REFUTED, OPEN = "reproduced", "not reproduced", "not distinguishable"
+NO_RUN, NOT_MEASURED = "no run", "not measured"
 WORDS = {BETTER: REPRODUCED, WORSE: REFUTED}
 BESIDE = "timed beside other runs"
 
@@ -209,7 +210,9 @@ class Result:
         judged = []
         for claim, (difference, pairs) in zip(self.table.claims, found, strict=True):
             one = None if difference is None else next(corrected[claim.beside])
-            verdict = NO_RUN if one is None else WORDS.get(one.verdict, OPEN)
+            ran = all(self.cells.get(cell) for cell in (claim.first, claim.second))
+            missing = NOT_MEASURED if ran else NO_RUN
+            verdict = missing if one is None else WORDS.get(one.verdict, OPEN)
             judged.append(Judged(claim, verdict, one, self._stated(claim), len(pairs), _seeds_alone(claim, pairs)))
         return judged
 

@@ -26,6 +26,7 @@ from audioplane.experiments.tables import find as find_table
 from audioplane.experiments.workers import EVERY, Progress, open_pool
 from audioplane.runtime import cache, clone, documents, files
 
+SAID = ("head_psnr", "mouth_psnr", "opening_correlation")  # of a run that has ended
 NOTES = "progress"  # the folder beside the records in which workers note how far they are
 
 
@@ -52,7 +53,7 @@ def reproduce(
         quiet: no progress. ray: the address of a Ray cluster that runs them, `workers.STARTED_BY_US` for a Ray of
             this machine; None: processes of this machine.
     """
-    tables = [find_table(name) for name in names]
+    tables = [find_table(name, subject) for name in names]
     wanted = {table.key: jobs(table, preset, seeds, subject) for table in tables}
     by_key = {job.key: job for cells in wanted.values() for job in cells.values()}
     found, failed = run_all(by_key, workers, fresh, quiet, ray)
@@ -69,7 +70,7 @@ def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Cl
     Raises:
         UserError: there is no clone, or it has no records of the preset; says where they were looked for.
     """
-    table = find_table(name)
+    table = find_table(name, subject)
     known = recording.read_all(shelf(preset, table.method))
     cells = jobs(table, preset, most_seeds, subject)
     there = {cell: known[job.identity] for cell, job in cells.items() if job.identity in known}
@@ -237,7 +238,7 @@ class _Progress:
         if record is None:
             self._bar.write(f"{who}: FAILED: {error}", file=sys.stderr)
         elif not self._quiet:
-            m = record.measures
+            m = {name: record.measures.get(name, float("nan")) for name in SAID}
             self._bar.write(
                 f"{who}, {record.key}: head {m['head_psnr']:.2f} dB, mouth {m['mouth_psnr']:.2f} dB, opening r "
                 f"{m['opening_correlation']:.2f}, {record.seconds['train']:.0f} s",

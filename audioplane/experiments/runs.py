@@ -20,6 +20,7 @@ from audioplane.evaluation.heads import SHIFT, evaluate_head, head_speed, render
 from audioplane.evaluation.inspection import movement, visibility
 from audioplane.evaluation.networks import lpips
 from audioplane.evaluation.resized import at_size_of
+from audioplane.experiments import other_voice
 from audioplane.experiments.records import Record, identity, name, rounded, today, versions
 from audioplane.experiments.run_cache import HEAD, TRAINING, forget_head, trained
 from audioplane.metrics.mouth import MouthReader
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from audioplane.training.trainer import Callback
 
 SPEAKERS = "audioplane.synthetic"
+FOUND_POSES = "audioplane.preprocess.found_poses:with_found_poses"
+"""By name, so that other runs do not depend on how poses are found."""
 LPIPS = "lpips-alex"
 KEPT = (
     "head_psnr",
@@ -58,6 +61,7 @@ class Clip:
         speaker: an embedded one, or the name of a prepared video. voice: another's that drives this face, "" for its
             own. seconds, size: of the clip.
         folder: of a Subject; "" for an embedded speaker. digest: of that Subject.
+        poses: how an embedded speaker's are found (`preprocess.found_poses.WAYS`); "" for the true ones.
     """
 
     speaker: str
@@ -66,6 +70,7 @@ class Clip:
     size: int = 0
     folder: str = ""
     digest: str = ""
+    poses: str = ""
 
     @staticmethod
     def of(folder: str | Path) -> Clip:
@@ -81,8 +86,9 @@ class Clip:
         return Clip(subject.name, "", seconds, subject.width, str(Path(folder).absolute()), subject.digest)
 
     def to_dict(self) -> dict[str, Any]:
-        """Without the folder: the same Subject elsewhere is the same clip."""
-        return {key: value for key, value in asdict(self).items() if key != "folder"}
+        """Without the folder, as the same Subject elsewhere is the same clip, and without poses where they are true."""
+        unsaid = {"folder"} if self.poses else {"folder", "poses"}
+        return {key: value for key, value in asdict(self).items() if key not in unsaid}
 
     def open(self) -> Subject:
         """The Subject; an embedded one is filmed on first use."""
@@ -92,7 +98,8 @@ class Clip:
             return Subject.open(self.folder)
         from audioplane import synthetic
 
-        return synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
+        subject = synthetic.make(self.speaker, None, self.size, self.seconds, progress=False, voice=self.voice or None)
+        return registry.load(FOUND_POSES)(subject, self.poses) if self.poses else subject
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,10 @@ class Job:
         """A hash of all that this run's numbers depend on: code, data, the kind of device, optional model files."""
         unused = (SPEAKERS,) if self.clip.folder else ()
         entries = (__name__, *TRAINING, *registry.modules(self.config.method.NAME))
-        audio = self.config.audio
-        networks = weights.contents(LPIPS, audio.features, audio.model, self.config.loss.perceptual)
+        audio, optional = self.config.audio, [LPIPS]
+        if self.clip.poses:
+            entries, optional = (*entries, FOUND_POSES.partition(":")[0]), [LPIPS, "face-landmarker"]
+        networks = weights.contents(*optional, audio.features, audio.model, self.config.loss.perceptual)
         return name(source_hash(*entries, without=unused), device.kind(), networks)
 
     @property
@@ -169,10 +178,13 @@ def _make(job: Job, callbacks: Sequence[Callback]) -> Record:
     head = TalkingHead.load(path / HEAD, sparse=False)
     subject = at_size_of(head, subject)
     reader = MouthReader(subject)
-    if job.driven is not None:
-        subject = at_size_of(head, driven_by(subject, job.driven))
-        reader = reader.on(subject)
-    measures, series = judge(head, subject, reader)
+    if job.driven is not None and job.clip.folder:
+        measures, series = other_voice.judge(head, subject, job.driven.voice, job.driven.seconds, reader)
+    else:
+        if job.driven is not None:
+            subject = at_size_of(head, driven_by(subject, job.driven))
+            reader = reader.on(subject)
+        measures, series = judge(head, subject, reader)
     facts = {
         "gaussians": len(head.cloud),
         "moving": TalkingHead.load(path / HEAD).moving,
@@ -212,7 +224,7 @@ def with_speed(job: Job) -> Record:
     subject = job.clip.open()
     head = TalkingHead.load(trained(subject, job.config) / HEAD, sparse=False)
     with one_each():
-        speed = head_speed(head, subject if job.driven is None else driven_by(subject, job.driven))
+        speed = head_speed(head, subject if job.driven is None or job.clip.folder else driven_by(subject, job.driven))
     facts = record.facts | {"fps": round(speed.fps, 1), "fps_device": speed.device}
     record = replace(record, facts=facts)
     record.save(folder())

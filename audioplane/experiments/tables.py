@@ -36,6 +36,8 @@ class Row:
         method: that is run; "" for the table's. audio_driven: false where a voice does not drive it; it then has no
             runs under other voices. static: nothing deforms; as many iterations as the other rows, all of them of the
             static stage, in which its cloud grows as long as theirs do.
+        poses: how the speaker's are found (`preprocess.found_poses.WAYS`); "" for the true ones. Such a row has no run
+            on a filmed person, whose poses are those of its preparation.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Row:
     method: str = ""
     audio_driven: bool = True
     static: bool = False
+    poses: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,15 +138,15 @@ class Table:
         seed: int,
         subject: Clip | None = None,
     ) -> Job | None:
-        """The run of a cell; None where there is none: no code, or a method that no voice drives."""
-        if row.settings is None or (column.voice and not row.audio_driven):
+        """The run of a cell; None where there is none: no code, no voice that drives, or poses of a filmed person."""
+        if row.settings is None or (column.voice and not row.audio_driven) or (row.poses and subject is not None):
             return None
         method = row.method or self.method
         (seconds, size, driven), own = self.sizes.get(preset_name, (LENGTHS[preset_name], ()))
         base = preset(preset_name, method).replace(*BASE, *registry.spec(method).in_tables, *own)
         if subject is not None:  # never larger than it was filmed
             seconds, size = subject.seconds, min(base.schedule.size or subject.size, subject.size)
-        clip = subject or Clip(row.speaker or column.speaker, "", seconds, size)
+        clip = subject or Clip(row.speaker or column.speaker, "", seconds, size, poses=row.poses)
         config = base.replace(*row.settings, *column.settings, seed=seed, schedule__size=size if subject else clip.size)
         stages = config.schedule
         config = config.replace(
@@ -158,6 +161,33 @@ class Table:
         voice = replace(clip, voice=column.voice, seconds=driven) if column.voice else None
         return Job(clip, config, voice)
 
+    def on(self, subject: Clip) -> Table:
+        """The table on a filmed person: one column in the place of several speakers, and the claims that are left.
+
+        Args:
+            subject: a prepared video. Rows of found poses and of certain speakers are left out. Under another's voice
+                only what needs no truth is measured.
+
+        Raises:
+            UserError: nothing is left.
+        """
+        rows = tuple(row for row in self.rows if not row.poses and not row.speaker)
+        if not any(row.settings is not None for row in rows):
+            raise UserError(f"{self.key} cannot run on a filmed person: its rows are embedded speakers")
+        kept: dict[tuple[str, tuple[str, ...], int], Column] = {}
+        names: dict[str, str] = {}
+        for column in self.columns:
+            differs = column.voice, column.settings, column.times
+            name = column.name if differs != ("", (), 1) else subject.speaker
+            names[column.name] = kept.setdefault(differs, replace(column, name=name, speaker=subject.speaker)).name
+        cells, claims = {(row.name, name) for row in rows for name in names}, dict[object, Claim]()
+        for claim in self.claims:
+            if {claim.first, claim.second} <= cells:
+                first, second = ((row, names[column]) for row, column in (claim.first, claim.second))
+                text = claim.text.replace(claim.first[1], first[1])
+                claims.setdefault((first, second, claim.measure), replace(claim, text=text, first=first, second=second))
+        return replace(self, rows=rows, columns=tuple(kept.values()), claims=tuple(claims.values()))
+
     def paper(self, row: Row, column: Column) -> dict[str, float]:
         """The paper's numbers of a cell, by its own measures."""
         return paper.row(self.numbers[self.data], row.paper, column.paper) if row.paper else {}
@@ -169,16 +199,16 @@ def every() -> dict[str, Table]:
     return {table.key: table for place in places for table in registry.load(place).values()}
 
 
-def find(name: str) -> Table:
-    """A table by name.
+def find(name: str, subject: Clip | None = None) -> Table:
+    """A table by name, or what of it can run on a prepared video.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or nothing of it can.
     """
     tables = every()
     if name not in tables:
         raise UserError(f"there is no table {name!r}; there are {', '.join([*computed(), *tables])}")
-    return tables[name]
+    return tables[name] if subject is None else tables[name].on(subject)
 
 
 def computed() -> dict[str, str]:

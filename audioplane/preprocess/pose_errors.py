@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from audioplane.errors import UserError
 from audioplane.media.reader import MediaReader
 from audioplane.preprocess import flow, trajectory
-from audioplane.preprocess.bundle import Poses
+from audioplane.preprocess.bundle import Lens, Poses
 from audioplane.preprocess.head_path import HeadPath
 from audioplane.preprocess.landmarks import Track, follow, landmarker
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from audioplane.subject import Subject
+
+Frames = Callable[[], Iterable[np.ndarray]]
+"""Gives the pictures of a video from its beginning, (H, W, 3) uint8 each."""
 
 FACE = np.array([0.0, 0.0, -0.08])  # metres, head coordinates: between eyes and mouth
 
@@ -115,7 +118,7 @@ class Study:
         return pd.DataFrame(rows).T
 
 
-def found_or_noisy(subject: Subject, frames: Callable[[], Iterable[np.ndarray]], seed: int = 0) -> tuple[Track, str]:
+def found_or_noisy(subject: Subject, frames: Frames, seed: int = 0) -> tuple[Track, str]:
     """The face of an embedded speaker through a clip, by MediaPipe's networks where they are.
 
     Without them the true landmarks with noise such as networks have: each trembles by itself, and all of a frame a
@@ -141,6 +144,48 @@ def found_or_noisy(subject: Subject, frames: Callable[[], Iterable[np.ndarray]],
     return follow(frames(), finder, expected, lambda done: None), "MediaPipe's mesh"
 
 
+def stabilized(track: Track, frames: Frames, size: int, semantic: bool = True) -> tuple[HeadPath, Poses]:
+    """Poses by SyncTalk++'s whole stabilizer (Sec. III-C).
+
+    Args:
+        track: of the face, T frames. frames: gives T pictures. size: side of these. semantic: False leaves out the
+            weights of the landmarks.
+
+    Returns:
+        what landmarks alone tell, and the poses by landmarks, flow tracks and inertia.
+    """
+    path = HeadPath.find(track, size, 0.0, semantic, adjust=True)
+    tracks = flow.track(frames(), path.shape, path.poses, path.lens, [], True, lambda done: None)
+    poses = trajectory.solve(path.points, path.shape, path.weights, path.poses, path.lens, [], tracks, track.found)
+    return path, poses
+
+
+def refined(
+    subject: Subject, frames: Frames, start: Poses, lens: Lens, seen: np.ndarray, rounds: int, side: int
+) -> Poses:
+    """Poses of an embedded speaker, refined by its pictures within its true masks.
+
+    Args:
+        subject: whose masks are true. frames: gives T pictures. start: T poses. lens: of the pictures. seen: (T,) bool,
+            where a face was found. rounds, side: of the refinement.
+    """
+    import cv2
+
+    from audioplane.preprocess import refine
+
+    heads, images = [], []
+    for t, frame in enumerate(frames()):
+        head, moving = subject.head_mask(t), subject.motion_mask(t)
+        inner = cv2.erode((head & ~moving).astype(np.uint8), np.ones((5, 5), np.uint8))
+        small = [cv2.resize(m.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) for m in (head, inner)]
+        heads.append(np.asarray(small[0] + 2 * small[1], np.uint8))
+        images.append(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA))
+    K = lens.K.copy()
+    K[:2] *= side / subject.width
+    stage = refine.Stage(np.stack(images), np.stack(heads), K, start.matrices(), seen)
+    return refine.refine(stage, start, [], rounds, 0, lambda done: None)
+
+
 def pose_study(subject: Subject, video: Path, rounds: int = 2, side: int = 128) -> Study:
     """Poses of an embedded speaker's video, with ever more parts of the stabilizer.
 
@@ -149,10 +194,6 @@ def pose_study(subject: Subject, video: Path, rounds: int = 2, side: int = 128) 
     Args:
         subject: the speaker, whose poses and masks are true. video: of it. rounds, side: of the refinement.
     """
-    import cv2
-
-    from audioplane.preprocess import refine
-
     source, count = MediaReader.open(video), subject.num_frames
 
     def frames() -> Iterator[np.ndarray]:
@@ -163,23 +204,11 @@ def pose_study(subject: Subject, video: Path, rounds: int = 2, side: int = 128) 
     plain = HeadPath.find(track, subject.width, 0.0, semantic=False, adjust=False)
     poses["each frame by itself"] = plain.poses
     poses["+ semantic weights"] = HeadPath.find(track, subject.width, 0.0, semantic=True, adjust=False).poses
-    path = HeadPath.find(track, subject.width, 0.0, semantic=True, adjust=True)
+    path, last = stabilized(track, frames, subject.width)
     poses["+ bundle adjustment"] = path.poses
-    tracks = flow.track(frames(), path.shape, path.poses, path.lens, [], True, lambda done: None)
-    for name, some in (("+ inertia", None), ("+ flow tracks", tracks)):
-        poses[name] = trajectory.solve(path.points, path.shape, path.weights, path.poses, path.lens, [], some, seen)
-    heads, images = [], []
-    for t, frame in enumerate(frames()):
-        head, moving = subject.head_mask(t), subject.motion_mask(t)
-        inner = cv2.erode((head & ~moving).astype(np.uint8), np.ones((5, 5), np.uint8))
-        small = [cv2.resize(m.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) for m in (head, inner)]
-        heads.append(np.asarray(small[0] + 2 * small[1], np.uint8))
-        images.append(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA))
-    K = path.lens.K.copy()
-    K[:2] *= side / subject.width
-    start = poses["+ flow tracks"]
-    stage = refine.Stage(np.stack(images), np.stack(heads), K, start.matrices(), seen)
-    poses["+ pictures"] = refine.refine(stage, start, [], rounds, 0, lambda done: None)
+    poses["+ inertia"] = trajectory.solve(path.points, path.shape, path.weights, path.poses, path.lens, [], None, seen)
+    poses["+ flow tracks"] = last
+    poses["+ pictures"] = refined(subject, frames, last, path.lens, seen, rounds, side)
     truth = Poses.of(subject.viewmats)
     return Study(truth, poses, {name: compare(found, truth) for name, found in poses.items()}, came_from)
 

@@ -237,7 +237,7 @@ def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):
     [
         (["table9"], "there is no table 'table9'"),
         (["table2", "--seeds", "0"], "--seeds lies between 1 and"),
-        (["table5", "--subject", "x"], "not with table5"),
+        (["table1", "--subject", "x"], "not with table1"),
         (["table5", "--films", "nowhere"], "there is no folder nowhere"),
         (["table2", "--preset", "huge"], "no preset 'huge'"),
         (["table2", "--subject", "nowhere"], "nowhere"),
