@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 WAYS = {
     "unstabilized": "each frame by itself: landmarks, all alike, on an average face",
-    "unweighted": "the stabilizer of SyncTalk++ without semantic weights",
-    "stabilized": "the stabilizer of SyncTalk++ (Eq. 7 to 12) with inertia",
+    "unweighted": "the whole stabilizer without semantic weights",
+    "stabilized": "the whole stabilizer: weighted landmarks, shape and poses together, flow tracks, inertia",
     "prepared": "as `audioplane prepare` finds them: the same, refined by the pictures",
 }
 ROUNDS, SIDE = 2, 128  # of the refinement by pictures, as `preprocess.settings.Settings` has them
