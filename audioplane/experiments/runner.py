@@ -26,7 +26,8 @@ from audioplane.experiments.tables import find as find_table
 from audioplane.experiments.workers import EVERY, Progress, open_pool
 from audioplane.runtime import cache, clone, documents, files
 
-SAID = ("head_psnr", "mouth_psnr", "opening_correlation")  # of a run that has ended
+SAID = {"head_psnr": "head {:.2f} dB", "mouth_psnr": "mouth {:.2f} dB", "opening_correlation": "opening r {:.2f}"}
+"""Of a run that has ended."""
 NOTES = "progress"  # the folder beside the records in which workers note how far they are
 
 
@@ -238,12 +239,9 @@ class _Progress:
         if record is None:
             self._bar.write(f"{who}: FAILED: {error}", file=sys.stderr)
         elif not self._quiet:
-            m = {name: record.measures.get(name, float("nan")) for name in SAID}
-            self._bar.write(
-                f"{who}, {record.key}: head {m['head_psnr']:.2f} dB, mouth {m['mouth_psnr']:.2f} dB, opening r "
-                f"{m['opening_correlation']:.2f}, {record.seconds['train']:.0f} s",
-                file=sys.stderr,
-            )
+            measured = [form.format(record.measures[name]) for name, form in SAID.items() if name in record.measures]
+            said = ", ".join([*measured, f"{record.seconds['train']:.0f} s"])
+            self._bar.write(f"{who}, {record.key}: {said}", file=sys.stderr)
 
     def update(self) -> None:
         if self._bar.disable:

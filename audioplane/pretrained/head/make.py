@@ -2,8 +2,8 @@
 
     python -m audioplane.pretrained.head.make --out adam.safetensors
 
-Everything is made by code; the same machine and versions give the same bytes. It is trained on one thread, since torch's
-sums differ with their number.
+Everything is made by code; the same machine and versions give the same bytes. One thread trains it, since torch's sums
+differ with their number.
 """
 
 from __future__ import annotations
