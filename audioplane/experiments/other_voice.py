@@ -52,13 +52,19 @@ def judge(
 
         pictures = list(in_parallel(draw, range(len(frames))))
         openings[shift] = opening(np.stack([reader(shown, t) for shown, t in zip(pictures, frames, strict=True)]))
-    marks = subject.landmarks[frames.start : frames.stop]
-    found = lip_sync.lip_sync(Scorer.built_in(), audio, {"head": lip_sync.Clip(pictures, marks)})
-    own, unrelated = found.scores["head"], found.scores[f"head, {lip_sync.UNRELATED}"]
-    measures = {
+    measures: dict[str, Any] = {
         "protocol": DEFAULT.name,
         "opening_correlation": correlation(openings[0.0], truth),
         "shifted_correlation": correlation(openings[SHIFT], truth),
+    }
+    series = {"opening": openings[0.0], "opening_true": truth}
+    why = lip_sync.missing(subject.fps, len(frames))
+    if why:
+        return measures | {"sync": f"missing: {why}"}, series
+    marks = subject.landmarks[frames.start : frames.stop]
+    found = lip_sync.lip_sync(Scorer.built_in(), audio, {"head": lip_sync.Clip(pictures, marks)})
+    own, unrelated = found.scores["head"], found.scores[f"head, {lip_sync.UNRELATED}"]
+    measures |= {
         "sync": found.scorer,
         "sync_seconds": found.seconds,
         "lse_c": own.confidence,
@@ -68,9 +74,7 @@ def judge(
         "sync_offset": own.offset,
         "sync_at_zero": own.at_zero,
     }
-    return measures, {
-        "opening": openings[0.0],
-        "opening_true": truth,
+    return measures, series | {
         "sync_distance": found.distances["head"],
         "sync_unrelated": found.unrelated["head"],
     }

@@ -27,6 +27,7 @@ class FoldedBranch:
         conditions: of the training voice, by which Gaussians that rest are told; none for no sparse evaluation.
         stored: `moving` and `static` as a packed head has them, with the resting Gaussians at their mean offset in the
             cloud; None to compute them.
+        still: largest change of a Gaussian that rests, as `STILL`.
 
     Attributes:
         rows: packed Gaussians (N, P); those that rest stand at their mean offset. moving: indices of the others, (M,).
@@ -34,7 +35,11 @@ class FoldedBranch:
     """
 
     def __init__(
-        self, branch: Branch, conditions: Sequence[Condition] = (), stored: tuple[Tensor, Tensor] | None = None
+        self,
+        branch: Branch,
+        conditions: Sequence[Condition] = (),
+        stored: tuple[Tensor, Tensor] | None = None,
+        still: float = STILL,
     ) -> None:
         self.branch = branch
         self.rows = branch.cloud.pack()
@@ -47,15 +52,15 @@ class FoldedBranch:
         self.moving = torch.arange(len(self.rows), device=self.rows.device)
         self.static = branch.static_features()
         if conditions and self.static is not None:
-            self._rest(conditions, self.static)
+            self._rest(conditions, self.static, still)
 
-    def _rest(self, conditions: Sequence[Condition], static: Tensor) -> None:
+    def _rest(self, conditions: Sequence[Condition], static: Tensor, still: float) -> None:
         """Gives Gaussians that hardly change their mean offset, once, and keeps the others for every frame."""
         one = torch.ones_like(self.branch.units)
         changes = [self._change(condition, static, one) for condition in conditions]
         mean = torch.stack(changes).mean(dim=0)
         largest = torch.stack([(change - mean).abs().amax(dim=1) for change in changes]).quantile(0.98, dim=0)
-        moving = largest > STILL
+        moving = largest > still
         self.rows = torch.where(moving[:, None], self.rows, self.rows + mean * self.branch.units)
         self.moving = moving.nonzero()[:, 0]
         self.static = static[self.moving].contiguous()

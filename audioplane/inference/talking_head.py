@@ -151,6 +151,17 @@ class TalkingHead:
         """How many Gaussians are evaluated at every frame."""
         return sum(len(branch.moving) for branch in self.branches.values())
 
+    @_exact
+    def let_rest(self, still: float) -> None:
+        """Tells anew which Gaussians are evaluated at every frame; those of a packed head are told for good.
+
+        Args:
+            still: largest change of one that rests, in units of `Branch.units` (`folding.STILL` otherwise).
+        """
+        if not self.is_packed:
+            known = self._known_conditions()
+            self.branches = {name: FoldedBranch(own, known, still=still) for name, own in self.method.named()}
+
     @property
     def is_folded(self) -> bool:
         """Whether everything but one small matrix a frame is computed once."""

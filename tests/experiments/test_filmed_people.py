@@ -81,6 +81,14 @@ def test_a_filmed_person_under_another_voice_is_judged_without_a_truth(folder, o
     assert first.series["opening_true"] != second.series["opening_true"]
 
 
+def test_too_short_for_the_scorer_is_said(folder, own_cache: object):
+    clip = Clip.of(folder)
+    record = runs.run(Job(clip, TINY, replace(clip, voice="english_drive", seconds=1)))
+    assert record.measures["sync"].startswith("missing: ")
+    assert "lse_c" not in record.measures
+    assert len(record.series["opening"]) == 25
+
+
 def test_what_needs_a_truth_is_named_as_not_measured(folder, own_cache: object):
     clip = Clip.of(folder)
     table = find("table6", clip)

@@ -13,6 +13,7 @@ from audioplane.errors import UserError
 from audioplane.evaluation import inspection
 from audioplane.inference import packing, shipped
 from audioplane.inference.export import export
+from audioplane.inference.folding import STILL
 from audioplane.inference.packing import pack
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.metrics.image import psnr
@@ -53,6 +54,23 @@ def test_a_packed_head_shows_the_same_and_is_smaller(whole: Path, packed: Path) 
         pictures = [head.render(code, before.viewmats[0], behind) for head in (before, after)]
         assert psnr(pictures[1], pictures[0]) > 45
     assert len(after.extras["test_viewmats"]) == 2
+
+
+def test_more_gaussians_may_be_let_rest(whole: Path, packed: Path) -> None:
+    head, usual = TalkingHead.load(whole), TalkingHead.load(whole)
+    counts = []
+    for still in (0.0, STILL, 1e9):
+        head.let_rest(still)
+        counts.append(head.moving)
+        if still == STILL:
+            for own, other in zip(head.branches.values(), usual.branches.values(), strict=True):
+                assert torch.equal(own.moving, other.moving)
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[2] == 0
+    small = TalkingHead.load(packed)
+    before = small.moving
+    small.let_rest(1e9)
+    assert small.moving == before, "what a packed head left out is not known any more"
 
 
 def test_a_packed_head_films_and_is_looked_into(packed: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from audioplane.preprocess.face_mesh import Box, Face
 from audioplane.preprocess.face_shape import GENERIC
 from audioplane.preprocess.pipeline import prepare
 from audioplane.preprocess.settings import Settings
-from audioplane.runtime import files
+from audioplane.runtime import cache, files
 from audioplane.subject.writer import SubjectWriter
 
 SIZE = 64
@@ -180,6 +180,8 @@ def main() -> None:
     install()
     film, out, *steps = sys.argv[1:]
     for step in steps:
+        for made in cache.folder().rglob(f"{step}-*.npz"):
+            made.unlink()  # by one that died at another step: some steps run side by side
         child = os.fork()
         if not child:
             die_at(step)
