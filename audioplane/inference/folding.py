@@ -27,7 +27,7 @@ class FoldedBranch:
         conditions: of the training voice, by which Gaussians that rest are told; none for no sparse evaluation.
         stored: `moving` and `static` as a packed head has them, with the resting Gaussians at their mean offset in the
             cloud; None to compute them.
-        still: largest change of a Gaussian that rests, as `STILL`.
+        still: largest change of a Gaussian that rests; None for `STILL`.
 
     Attributes:
         rows: packed Gaussians (N, P); those that rest stand at their mean offset. moving: indices of the others, (M,).
@@ -39,7 +39,7 @@ class FoldedBranch:
         branch: Branch,
         conditions: Sequence[Condition] = (),
         stored: tuple[Tensor, Tensor] | None = None,
-        still: float = STILL,
+        still: float | None = None,
     ) -> None:
         self.branch = branch
         self.rows = branch.cloud.pack()
@@ -52,7 +52,7 @@ class FoldedBranch:
         self.moving = torch.arange(len(self.rows), device=self.rows.device)
         self.static = branch.static_features()
         if conditions and self.static is not None:
-            self._rest(conditions, self.static, still)
+            self._rest(conditions, self.static, STILL if still is None else still)
 
     def _rest(self, conditions: Sequence[Condition], static: Tensor, still: float) -> None:
         """Gives Gaussians that hardly change their mean offset, once, and keeps the others for every frame."""

@@ -20,9 +20,9 @@ TINY = preset("smoke").replace(
 )
 
 
-def write_disc(path: Path) -> Path:
-    """A Subject of 130 frames, of which 55 are held out: enough for lip sync."""
+def write_disc(path: Path, learnt: int = 75) -> Path:
+    """A Subject of 130 frames, of which 55 are held out, enough for lip sync, or others than the `learnt`."""
     with SubjectWriter(path, "disc", 48, 48, licence="CC0-1.0", provenance={"made_by": "a test"}) as writer:
         fill(writer, make_case(130))
-        writer.set_split((0, 75), (75, 130))
+        writer.set_split((0, learnt), (learnt, 130))
     return path

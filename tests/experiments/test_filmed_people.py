@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from audioplane.experiments import results, runner, runs
 from audioplane.experiments.runs import Clip, Job
 from audioplane.experiments.tables import find, jobs
 from audioplane.subject import Subject
-from tests.experiments.small_runs import TINY
+from tests.experiments.small_runs import TINY, write_disc
 
 HER = Clip("her", folder="/here", digest="1", seconds=57, size=192)
 
@@ -81,9 +82,9 @@ def test_a_filmed_person_under_another_voice_is_judged_without_a_truth(folder, o
     assert first.series["opening_true"] != second.series["opening_true"]
 
 
-def test_too_short_for_the_scorer_is_said(folder, own_cache: object):
-    clip = Clip.of(folder)
-    record = runs.run(Job(clip, TINY, replace(clip, voice="english_drive", seconds=1)))
+def test_too_short_for_the_scorer_is_said(tmp_path: Path, own_cache: object):
+    clip = Clip.of(write_disc(tmp_path / "disc", learnt=105))
+    record = runs.run(Job(clip, TINY, replace(clip, voice="english_drive", seconds=3)))
     assert record.measures["sync"].startswith("missing: ")
     assert "lse_c" not in record.measures
     assert len(record.series["opening"]) == 25
