@@ -153,14 +153,18 @@ class TalkingHead:
 
     @_exact
     def let_rest(self, still: float) -> None:
-        """Tells anew which Gaussians are evaluated at every frame; those of a packed head are told for good.
+        """Tells anew which Gaussians are evaluated at every frame.
 
         Args:
             still: largest change of one that rests, in units of `Branch.units` (`folding.STILL` otherwise).
+
+        Raises:
+            UserError: the head is packed, and does not know any more what its resting Gaussians did.
         """
-        if not self.is_packed:
-            known = self._known_conditions()
-            self.branches = {name: FoldedBranch(own, known, still=still) for name, own in self.method.named()}
+        if self.is_packed:
+            raise UserError(packing.HELP)
+        known = self._known_conditions()
+        self.branches = {name: FoldedBranch(own, known, still=still) for name, own in self.method.named()}
 
     @property
     def is_folded(self) -> bool:
