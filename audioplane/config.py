@@ -57,6 +57,7 @@ class AudioConfig:
         "per-frame features; the paper uses deepspeech",
         "whisper-phonetic",
         "whisper",
+        "live",
         "phonetic",
         "phonetic-causal",
         "av",

@@ -43,6 +43,39 @@ def speech_steps(samples: NDArray[np.float32], count: int, before: int = 0) -> N
     return np.asarray(maximum_filter1d(voiced, 2 * PAUSE + 1, mode="constant"), bool)
 
 
+class RunningActivity:
+    """Which steps of 20 ms are voiced while somebody speaks: beside the loudest step so far, see `speech_steps`.
+
+    Attributes:
+        known: steps that are complete; step i is centred at sample 320 i.
+    """
+
+    def __init__(self) -> None:
+        self.known, self.loudest = 0, -np.inf
+        self.samples = np.zeros(STEP // 2, np.float32)  # from step `known` on
+        self.voiced = np.zeros(0, bool)
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """The next samples (n,) at 16 kHz."""
+        self.samples = np.concatenate([self.samples, samples])
+        count = len(self.samples) // STEP
+        squares = np.square(self.samples[: count * STEP], dtype=np.float64).reshape(count, STEP)
+        loudness = 10.0 * np.log10(squares.mean(axis=1) + 1e-12)
+        loudest = np.maximum.accumulate(np.concatenate([[self.loudest], loudness]))
+        self.loudest = float(loudest[-1])
+        voiced = loudness > np.maximum(loudest[1:] - ACTIVE_DB, SILENT_DB)
+        self.voiced = np.concatenate([self.voiced, voiced])
+        self.samples, self.known = self.samples[count * STEP :], self.known + count
+
+    def end(self) -> None:
+        """The last step, which silence completes."""
+        self.push(np.zeros(-len(self.samples) % STEP, np.float32))
+
+    def is_speech(self, first: int, last: int) -> bool:
+        """Whether any of these steps is voiced; there is silence before the first and after the last known one."""
+        return bool(self.voiced[max(first, 0) : max(last + 1, 0)].any())
+
+
 def speech_frames(samples: NDArray[np.float32], fps: float, count: int) -> NDArray[np.bool_]:
     """Which of `count` video frames show speech, see `speech_steps`: (count,)."""
     steps = speech_steps(samples, len(samples) // STEP + 2)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audioplane.audio.front_ends import LIVE
 from audioplane.config import AudioConfig
 from audioplane.deform.mlp import linear
 
@@ -60,6 +61,10 @@ class AudioEncoder(nn.Module):
         config: sizes.
         channels: C of the features.
         generator: of the initial weights.
+
+    Attributes:
+        neighbours: frames that the temporal filter sees, each frame itself among them.
+        before: how many of them lie before the frame; of a live voice all others.
     """
 
     shift: Tensor
@@ -68,6 +73,7 @@ class AudioEncoder(nn.Module):
     def __init__(self, config: AudioConfig, channels: int, generator: torch.Generator) -> None:
         super().__init__()
         self.neighbours, self.channels = config.filter, channels
+        self.before = config.filter - 1 if config.features == LIVE else config.filter // 2
         layers, steps, width = [], config.window, channels
         while steps > 1:
             layers += [Convolution(width, config.channels, 2, generator), nn.LeakyReLU(0.02), Dropout(config.dropout)]
@@ -80,7 +86,7 @@ class AudioEncoder(nn.Module):
         nn.init.zeros_(
             self.attend[2].get_parameter("weight")
         )  # at first a bell around the frame; a flat mean would blur the lips
-        places = torch.arange(config.filter) - config.filter // 2
+        places = torch.arange(config.filter) - self.before
         self.place = nn.Parameter(-0.5 * places.float() ** 2)
         self.register_buffer("shift", torch.zeros(config.code))
         self.register_buffer("spread", torch.ones(config.code))
@@ -95,7 +101,7 @@ class AudioEncoder(nn.Module):
 
         Returns:
             (..., T - filter + 1, code), standardised over the training frames; entry i belongs to frame
-            i + filter // 2.
+            i + before.
         """
         return (self.filter(self.encode(windows)) - self.shift) / self.spread
 
@@ -114,7 +120,7 @@ class AudioEncoder(nn.Module):
 
     def all_codes(self, windows: Tensor | Windows, piece: int = 512) -> Tensor:
         """a of every frame (T, code) of a whole voice; the ends are continued by their first and last frame."""
-        count, before = len(windows), self.neighbours // 2
+        count, before = len(windows), self.before
         found = []
         for start in range(0, count, piece):
             frames = torch.arange(start, min(start + piece, count) + self.neighbours - 1) - before
@@ -137,14 +143,13 @@ class AudioEncoder(nn.Module):
         self.spread.copy_(codes.std(dim=0).clamp_min(1e-3))
 
 
-def pad(windows: Tensor, neighbours: int) -> Tensor:
-    """Windows with the margin that the temporal filter needs: entry t .. t + neighbours - 1 are those of frame t."""
-    before = neighbours // 2
+def pad(windows: Tensor, before: int, after: int) -> Tensor:
+    """Windows with the margins that the temporal filter needs: entry t .. t + before + after are those of frame t."""
     return torch.cat(
         [
             windows[:1].expand(before, *windows.shape[1:]),
             windows,
-            windows[-1:].expand(neighbours - 1 - before, *windows.shape[1:]),
+            windows[-1:].expand(after, *windows.shape[1:]),
         ]
     )
 

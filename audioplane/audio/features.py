@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from audioplane.audio.front_ends import AV, DEFAULT_NETWORKS, PHONETIC, WHISPER, load_network
+from audioplane.audio.front_ends import AV, DEFAULT_NETWORKS, LIVE, PHONETIC, WHISPER, load_network
 from audioplane.audio.mel import LONG, STEP, StandardisedSteps, Statistics, log_mel, standardise, standardise_by
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def count_frames(samples: np.ndarray, fps: float) -> int:
+def count_frames(samples: Sized, fps: float) -> int:
     """Video frames that cover all of `samples`, the last one perhaps in part."""
     return max(1, math.ceil(len(samples) * fps / SAMPLE_RATE - 1e-6))
 
@@ -42,7 +43,9 @@ def voice_digest(samples: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(samples, np.float32).tobytes()).hexdigest()
 
 
-def window_places(steps: int, frames: int, fps: float, window: int, first: float) -> np.ndarray:
+def window_places(
+    steps: int, frames: int, fps: float, window: int, first: float, trailing: bool = False
+) -> np.ndarray:
     """Which steps each frame's window holds: those whose middle lies nearest to (t + 0.5) / fps.
 
     Args:
@@ -51,32 +54,37 @@ def window_places(steps: int, frames: int, fps: float, window: int, first: float
         fps: of the video.
         window: steps a frame.
         first: when the first step is centred, in steps of 20 ms.
+        trailing: the window ends there, for a voice while it is spoken.
 
     Returns:
         (T, window) indices.
     """
-    start = window_starts(frames, fps, window, first)
+    start = window_starts(frames, fps, window, first, trailing)
     return np.clip(start[:, None] + np.arange(window), 0, steps - 1)
 
 
-def window_starts(frames: int, fps: float, window: int, first: float) -> np.ndarray:
+def window_starts(frames: int, fps: float, window: int, first: float, trailing: bool = False) -> np.ndarray:
     """The first step of each frame's window, (T,), before the ends are continued; arguments of `window_places`."""
     middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
+    if trailing:
+        return np.floor(middle + 1e-9).astype(int) - (window - 1)
     return np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
 
 
-def cut_windows(steps: np.ndarray, frames: int, fps: float, window: int, first: float) -> np.ndarray:
+def cut_windows(
+    steps: np.ndarray, frames: int, fps: float, window: int, first: float, trailing: bool = False
+) -> np.ndarray:
     """(steps, C) at 50 Hz -> (frames, window, C), see `window_places`."""
-    return steps[window_places(len(steps), frames, fps, window, first)]
+    return steps[window_places(len(steps), frames, fps, window, first, trailing)]
 
 
-def half_step(window: int) -> int:
+def half_step(window: int, trailing: bool = False) -> int:
     """Samples of silence to put before a voice, so that windows of so many steps can be centred at a frame.
 
     The middle of an even number of steps lies between two of them, that of a frame at 25 a second on a step. Half a
-    step of silence in front moves every step's centre half a step forward.
+    step of silence in front moves every step's centre half a step forward. Windows that end at the frame need none.
     """
-    return STEP // 2 if window % 2 == 0 else 0
+    return STEP // 2 if window % 2 == 0 and not trailing else 0
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,8 @@ class Features:
 
     def __init__(self, config: AudioConfig, statistics: Statistics | None = None) -> None:
         self.config, self.statistics = config, statistics
+        self.is_live = config.features == LIVE
+        self.before = half_step(config.window, self.is_live)
         self._network: Any = None
 
     @classmethod
@@ -160,8 +170,12 @@ class Features:
             config: kind, window and model.
             samples: (n,) 16 kHz, the subject's voice.
         """
-        padded = _padded(samples, half_step(config.window))
+        padded = _padded(samples, half_step(config.window, config.features == LIVE))
         found = []
+        if config.features == LIVE:
+            from audioplane.audio import live
+
+            return cls(config, live.statistics(samples, config))
         if config.features in WHISPER:
             from audioplane.audio import whisper
 
@@ -202,8 +216,13 @@ class Features:
             return load_deepspeech(model or self.config.model, frames, self.config.window)
         if self.statistics is None and (mel_bands(self.config) or self.config.features in (*WHISPER, AV)):
             raise ValueError("features: expected the statistics of a subject's voice; use Features.fit")
-        before = half_step(self.config.window)
-        if self.config.features == "whisper-phonetic":
+        before = self.before
+        if self.is_live:
+            from audioplane.audio.live import LiveSteps
+
+            stream = LiveSteps(self)
+            steps = np.concatenate([stream.push(samples), stream.end()])
+        elif self.config.features == "whisper-phonetic":
             padded = _padded(samples, before)
             steps = _beside(self._whisper_steps(padded, own_voice), self._phonetic_steps(padded, own_voice))
         elif self.config.features in PHONETIC:
@@ -216,7 +235,7 @@ class Features:
             steps = self._mel_steps(_padded(samples, before), own_voice)
         else:
             steps = self._network_steps(_padded(samples, before + FIELD // 2))
-        return cut_windows(steps, frames, fps, self.config.window, -before / STEP)
+        return cut_windows(steps, frames, fps, self.config.window, -before / STEP, self.is_live)
 
     def windows(self, samples: np.ndarray, fps: float, model: str = "") -> LazyWindows | Tensor:
         """As a call; windows of a long voice are cut when they are asked for, most features computed then as well.
@@ -227,12 +246,12 @@ class Features:
         import torch
 
         kind = self.config.features
-        if kind not in (*PHONETIC, *WHISPER, AV, "mel") or len(samples) <= LONG * STEP:
+        if self.is_live or kind not in (*PHONETIC, *WHISPER, AV, "mel") or len(samples) <= LONG * STEP:
             return torch.from_numpy(self(samples, fps, model=model))
         from audioplane.audio.phonetic import FeatureSteps
         from audioplane.audio.whisper import WhisperSteps, load
 
-        before, frames = half_step(self.config.window), count_frames(samples, fps)
+        before, frames = self.before, count_frames(samples, fps)
         prior_only = self.config.normalise == "subject"
         found: list[Steps] = []
         if kind in WHISPER:
@@ -296,7 +315,7 @@ class Features:
         Returns:
             `COPIES` augmented copies; None for other features, or where audio.augment is 0.
         """
-        own, before = self.config, half_step(self.config.window)
+        own, before = self.config, self.before
         if own.augment == 0.0:
             return None
         padded, found = _padded(samples, before), []
@@ -304,7 +323,12 @@ class Features:
             from audioplane.audio import whisper
 
             network = whisper.load(own.model, own.block)
-            found.append(whisper.augmented(padded, network, COPIES, own.augment, seed))
+            if self.is_live:
+                from audioplane.audio import live
+
+                found.append(live.augmented(padded, network, COPIES, own.augment, seed, self.statistics))
+            else:
+                found.append(whisper.augmented(padded, network, COPIES, own.augment, seed))
         if own.features in PHONETIC:
             from audioplane.audio.phonetic import augmented
 
@@ -312,7 +336,8 @@ class Features:
         if not found:
             return None
         steps = found[0] if len(found) == 1 else _beside(*found)
-        return AugmentedCopies(steps, window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP))
+        places = window_places(steps.shape[1], frames, fps, self.config.window, -before / STEP, self.is_live)
+        return AugmentedCopies(steps, places)
 
     def _network_steps(self, samples: np.ndarray) -> np.ndarray:
         """Hidden states of wav2vec2 or HuBERT: (steps, C), in pieces of 20 s that overlap by one.

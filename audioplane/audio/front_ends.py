@@ -7,15 +7,17 @@ from typing import Any
 from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 
-WHISPER = ("whisper", "whisper-phonetic")
-PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal", "whisper-phonetic": "centred"}
+LIVE = "live"
+WHISPER = ("whisper", "whisper-phonetic", LIVE)
+PHONETIC = {"phonetic": "centred", "phonetic-causal": "causal", "whisper-phonetic": "centred", LIVE: "causal"}
 AV = "av"
-"""Kinds of features: those that are, or begin with, Whisper's states; those with the phonetic network, and its variant;
-codes of the audio-visual encoder."""
+"""Kinds of features: those for a voice while it is spoken; those that are, or begin with, Whisper's states; those with
+the phonetic network, and its variant; codes of the audio-visual encoder."""
 DEFAULT_NETWORKS = {"wav2vec2": "facebook/wav2vec2-base-960h", "hubert": "facebook/hubert-base-ls960"}
 FRONT_ENDS = {
     "whisper-phonetic": "states of Whisper tiny.en's block 2 and the phonetic network, which both ship",
     "whisper": "states of Whisper tiny.en's block 2, which ships",
+    "live": "as whisper-phonetic, of a voice while it is spoken: nothing later than .12 s ahead counts",
     "phonetic": "log-mel and the phonetic network, which ships",
     "phonetic-causal": "log-mel and the causal phonetic network, which ships",
     "av": "the audio-visual encoder, trained for lip sync, which ships",

@@ -73,6 +73,7 @@ TRACKS = {  # of `synthetic.articulation.Articulation` -> its size, by which the
 }
 VARIANTS = ("centred", "causal")
 USUAL_STEPS = 100.0  # weight of the average voice's statistics, in steps, where the future may not be used
+CHANNELS = BANDS + EMBEDDING + len(TRACKS)  # of `PhoneticOutput.features`
 FILE = "phonetic.safetensors"
 
 

@@ -108,7 +108,7 @@ def pretrain(
     readout = linear(config.code, shapes.scores.shape[1], generator)
     parameters = [*encoder.parameters(), *readout.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.pretrain_rate, weight_decay=1e-2, fused=True)
-    padded = pad(windows, encoder.neighbours)
+    padded = pad(windows, encoder.before, encoder.neighbours - 1 - encoder.before)
     targets = torch.from_numpy(shapes.scores)
     known = torch.isfinite(targets).all(dim=1)
     targets = targets.nan_to_num(0.0)
@@ -123,7 +123,7 @@ def pretrain(
         start = torch.randint(0, len(targets) - length + 1, (segments,), generator=generator)[:, None]
         segment = padded[start + frames]
         if copies is not None:
-            own = (start + frames - encoder.neighbours // 2).clamp(0, len(targets) - 1)
+            own = (start + frames - encoder.before).clamp(0, len(targets) - 1)
             segment = _replace_by_copies(segment, copies, own, generator)
         batch = augment_windows(segment, config.augment, generator, config.features == "mel")
         wanted, seen = targets[start + frames[:length]], known[start + frames[:length]]

@@ -12,7 +12,6 @@ from audioplane.audio.mel import Statistics
 from audioplane.runtime.memory import give_back
 
 PIECE = 6_000  # states of a long voice that are computed at once, two minutes: a multiple of Whisper's PIECE - OVERLAP
-KEPT = 2_560_000  # numbers of such pieces that are kept for each of 6: 61 MB, 40 minutes of 128 channels
 KEPT = 20 * 128  # channels of such pieces that are kept, over all pieces: 61 MB, 40 minutes of 128 channels
 PRIOR_STEPS = 100  # weight of a subject's own statistics where another voice is standardised
 

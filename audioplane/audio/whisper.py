@@ -58,11 +58,11 @@ def whisper_mel(samples: NDArray[np.float32], bands: int = 80) -> NDArray[np.flo
     samples = np.pad(np.asarray(samples, np.float32), (0, max(0, WINDOW - len(samples))))
     log = torch.empty(len(samples) // HOP, bands)
     for start in range(0, len(log), MEL_PIECE):
-        log[start : start + MEL_PIECE] = _log_mel(samples, bands, start, min(start + MEL_PIECE, len(log)))
+        log[start : start + MEL_PIECE] = log_mel_steps(samples, bands, start, min(start + MEL_PIECE, len(log)))
     return log.clamp_min_(log.max() - 8.0).add_(4.0).div_(4.0).numpy()
 
 
-def _log_mel(samples: NDArray[np.float32], bands: int, start: int, stop: int, before: int = 0) -> Tensor:
+def log_mel_steps(samples: NDArray[np.float32], bands: int, start: int, stop: int, before: int = 0) -> Tensor:
     """Log-mel to base 10 of the steps `start` to `stop` of a voice, mirrored at its ends: (stop - start, bands).
 
     `before` samples of silence are put in front.
@@ -94,12 +94,14 @@ class Attention(nn.Module):
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(self, states: Tensor, asking: Tensor | None = None) -> Tensor:
+        """What each of the states, or of those `asking` (B, t, C), gets from all of them."""
+
         def split(values: Tensor) -> Tensor:
             return values.unflatten(2, (self.heads, HEAD)).transpose(1, 2)
 
         mixed = functional.scaled_dot_product_attention(
-            split(self.query(states)), split(self.key(states)), split(self.value(states))
+            split(self.query(states if asking is None else asking)), split(self.key(states)), split(self.value(states))
         )
         return self.out(mixed.transpose(1, 2).flatten(2))
 
@@ -112,8 +114,10 @@ class Block(nn.Module):
         self.attn, self.attn_ln, self.mlp_ln = Attention(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, states: Tensor) -> Tensor:
-        states = states + self.attn(self.attn_ln(states))
+    def forward(self, states: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """(B, T, C) to those of the steps that are wanted."""
+        normed = self.attn_ln(states)
+        states = states[:, wanted] + self.attn(normed, normed[:, wanted])
         return states + self.mlp(self.mlp_ln(states))
 
 
@@ -134,14 +138,18 @@ class WhisperEncoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
         self.register_buffer("positions", sinusoids(LONGEST, width), persistent=False)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """`whisper_mel` of pieces (B, 2 T, bands), at most 30 s, to the last block's states (B, T, width)."""
+    def forward(self, mel: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """`whisper_mel` of pieces (B, 2 T, bands), at most 30 s, to the last block's states (B, T, width).
+
+        Where not all of them are wanted, the last block computes no others.
+        """
         states = functional.gelu(self.conv2(functional.gelu(self.conv1(mel.transpose(1, 2)))))
         states = states.transpose(1, 2)
         states = states + self.positions[: states.shape[1]]
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             states = block(states)
-        return states
+        return last(states, wanted)
 
 
 def sinusoids(length: int, channels: int) -> Tensor:
@@ -278,7 +286,7 @@ class WhisperSteps(LongStates):
         if number in self._mel:
             return self._mel[number]
         start, stop = number * MEL_PIECE, min((number + 1) * MEL_PIECE, self.mel_count)
-        return _log_mel(self.samples, self.features.encoder.bands, start, stop, self.before)
+        return log_mel_steps(self.samples, self.features.encoder.bands, start, stop, self.before)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from audioplane.audio.features import SAMPLE_RATE, count_frames, voice_digest
 from audioplane.errors import UserError
 from audioplane.inference import arguments
 from audioplane.inference.codes import close_lips, match_training_statistics
+from audioplane.inference.live import LiveCodes
 from audioplane.runtime import large_arrays
 from audioplane.runtime.memory import give_back
 
@@ -38,6 +39,8 @@ def codes_of(head: TalkingHead, audio: np.ndarray, features: str, sample: np.nda
         for part in large_arrays.parts(len(audio)):
             both[space:][part] = audio[part]
         audio = both
+    if head.features.is_live:
+        return LiveCodes(head).of(audio)[before:]
     windows = head.features.windows(audio, head.fps, features)
     if isinstance(windows, Tensor) and windows.shape[2] != head.method.encoder.channels:
         raise UserError(

@@ -90,8 +90,8 @@ class Conditions:
         """a of frame t: (code,)."""
         if self.codes is not None:
             return self.codes[t]
-        before = self.config.audio.filter // 2
-        index = torch.arange(t - before, t - before + self.config.audio.filter).clamp(0, len(self.windows) - 1)
+        first = t - method.encoder.before
+        index = torch.arange(first, first + method.encoder.neighbours).clamp(0, len(self.windows) - 1)
         return method.encoder(self.windows[index.to(self.windows.device)])[0]
 
     def compared_with(self, t: int) -> Tensor | None:

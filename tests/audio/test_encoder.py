@@ -78,7 +78,7 @@ def test_codes_are_standardised() -> None:
 
 
 def test_padding_keeps_every_frame() -> None:
-    padded = pad(windows(), 8)
+    padded = pad(windows(), 4, 3)
     assert len(padded) == 47
     assert torch.equal(padded[4:44], windows())
 
