@@ -400,7 +400,7 @@ def statistics_size(config: AudioConfig, channels: int) -> int:
         return channels
     if config.features not in WHISPER:
         return mel_bands(config)
-    beside = phonetic.BANDS + phonetic.EMBEDDING + len(phonetic.TRACKS) if config.features in PHONETIC else 0
+    beside = phonetic.CHANNELS if config.features in PHONETIC else 0
     return max(1, channels - beside) + mel_bands(config)
 
 

@@ -41,6 +41,7 @@ NOTEBOOKS = (
     "05_train_and_speak",
     "06_audio_features",
     "07_a_head_that_turns",
+    "08_eyes_and_brows",
     "10_table2_ablation",
     "11_table3_fusion",
     "12_table4_margins",

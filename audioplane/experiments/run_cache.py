@@ -91,7 +91,8 @@ def _train(subject: Subject, config: Config, folder: Path, callbacks: Sequence[C
 
     folder.mkdir(parents=True, exist_ok=True)
     resume = (folder / STATE).is_file()
-    trainer = Trainer(config, subject, folder, [*callbacks, Scalars(folder, every=10)], resume=resume)
+    told, encoders = [*callbacks, Scalars(folder, every=10)], cache.folder("encoders")
+    trainer = Trainer(config, subject, folder, told, resume=resume, encoders=encoders)
     forget_after(folder, trainer.iteration)
     trainer.run()
     trainer.facts["device"] = device_name(trainer.device)

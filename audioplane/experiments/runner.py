@@ -79,6 +79,18 @@ def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Cl
     return _collect(table, preset, {cell: record.key for cell, record in there.items()}, found, {}, {})
 
 
+def committed_people(name: str, preset: str = "demo", most_seeds: int = 10) -> dict[str, Result]:
+    """`committed` for everybody who was filmed, by name: of a table whose runs on their videos lie in the clone.
+
+    Raises:
+        UserError: see `committed`.
+    """
+    known = recording.read_all(shelf(preset, find_table(name).method)).values()
+    clips = {Clip(**record.clip) for record in known if record.clip["digest"]}
+    found = {clip.speaker: committed(name, preset, most_seeds, clip) for clip in sorted(clips, key=lambda c: c.digest)}
+    return {speaker: result for speaker, result in sorted(found.items()) if result.records}
+
+
 def shelf(preset: str, method: str = registry.DEFAULT) -> Path:
     """Where the records of a preset's real runs of one paper's tables lie in a clone.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
 from audioplane.motion.own_range import CONTROLS, OwnRange, columns
 from audioplane.runtime import seeds
+from audioplane.training.kept_encoders import kept
 
 if TYPE_CHECKING:
     from audioplane.subject import Subject
@@ -58,8 +60,16 @@ class Conditions:
             windows[train.start : train.stop] = own
         return windows
 
-    def pretrain(self, method: Method, generator: torch.Generator) -> dict[str, Any]:
-        """Teaches the method's encoder the lip shapes of the training frames; returns facts for the record."""
+    def pretrain(self, method: Method, generator: torch.Generator, encoders: Path | None = None) -> dict[str, Any]:
+        """Teaches the method's encoder the lip shapes of the training frames.
+
+        Args:
+            method: whose encoder learns. generator: of its batches.
+            encoders: a folder of encoders that learned the same before; None to learn in any case.
+
+        Returns:
+            facts for the record.
+        """
         subject, audio = self.subject, self.config.audio
         if not audio.pretrain_steps:
             return {}
@@ -67,10 +77,16 @@ class Conditions:
         shapes = lip_shapes(subject.landmarks[train], audio.lip_components, subject.viewmats[train])
         if np.isfinite(shapes.opening).sum() <= ENOUGH:
             return {}
-        voice, frames = training_voice(subject), len(subject.train)
-        copies = self.features.augmented_copies(voice, subject.fps, frames, self.config.seed)
-        reached = pretrain(method.encoder, self.windows[train], shapes, audio, generator, copies)
-        return {"encoder_correlation": reached}
+        windows = self.windows[train]
+
+        def make() -> float:
+            voice, frames = training_voice(subject), len(subject.train)
+            copies = self.features.augmented_copies(voice, subject.fps, frames, self.config.seed)
+            return pretrain(method.encoder, windows, shapes, audio, generator, copies)
+
+        if encoders is None:
+            return {"encoder_correlation": make()}
+        return {"encoder_correlation": kept(encoders, self.config, windows, shapes, method.encoder, make)}
 
     def update(self, method: Method, device: torch.device) -> None:
         """Moves the windows to a device and, with a frozen encoder, computes the codes of all frames once."""

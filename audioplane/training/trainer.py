@@ -69,6 +69,7 @@ class Trainer:
         callbacks: told about every iteration.
         device: default CUDA when there is one.
         resume: go on from the folder's checkpoint.
+        encoders: folder of pre-trained audio encoders that are kept and used again; None to pre-train in any case.
 
     Raises:
         UserError: the subject cannot be trained on, the checkpoint is of another run, or torch's default type is not
@@ -83,6 +84,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         device: str | torch.device | None = None,
         resume: bool = False,
+        encoders: Path | None = None,
     ) -> None:
         tensors.check_default_dtype()
         check(subject, config)
@@ -100,7 +102,8 @@ class Trainer:
         self.method = self._make_method()
         self.untouched = {name: table.detach().clone() for name, table in self.method.tables().items()}
         if saved is None:
-            self.facts |= self.conditions.pretrain(self.method, seeds.generator(self.config.seed, seeds.PRETRAINING))
+            generator = seeds.generator(self.config.seed, seeds.PRETRAINING)
+            self.facts |= self.conditions.pretrain(self.method, generator, encoders)
         self.method.to(self.device)
         self.hold, self.beside = None, None
         if self.surface is not None:

@@ -128,7 +128,7 @@ def test_loudness_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("normalise", ["voice", "subject"])
-@pytest.mark.parametrize("kind", ["mel", "phonetic", "phonetic-causal", "whisper", "whisper-phonetic"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "phonetic-causal", "whisper", "whisper-phonetic", "live"])
 def test_features_do_not_depend_on_the_order_of_calls(kind: str, normalise: str) -> None:
     config, own = AudioConfig(features=kind, normalise=normalise), tone(2.0)
     others = [tone(1.0, pitch=pitch) for pitch in (200.0, 900.0)]
@@ -139,7 +139,7 @@ def test_features_do_not_depend_on_the_order_of_calls(kind: str, normalise: str)
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper", "whisper-phonetic"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper", "whisper-phonetic", "live"])
 def test_features_that_were_not_fitted_refuse_to_guess(kind: str) -> None:
     with pytest.raises(ValueError, match=r"Features\.fit"):
         Features(AudioConfig(features=kind))(tone(1.0), 25.0)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from audioplane.deform.planes import Planes, rows_at
 from audioplane.errors import UserError
+from audioplane.evaluation import leakage
 from audioplane.experiments import tables
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.methods.pose import pose_numbers
@@ -386,12 +387,12 @@ def _head(folder: Path) -> TalkingHead:
 def test_each_input_moves_its_half_of_the_face_alone(tmp_path: Path) -> None:
     head, subject = _head(tmp_path), TinySubject()
     below = inspection.branch_of(head).below()[:, 0] > 0
-    moved = inspection.moved_alone(head, subject, head.encode(subject.audio)[:8])  # type: ignore[arg-type]
-    assert list(moved) == [inspection.VOICE, inspection.POSE, *CORE]
+    moved = leakage.moved_alone(head, subject, head.encode(subject.audio)[:8])  # type: ignore[arg-type]
+    assert list(moved) == [leakage.VOICE, leakage.POSE, *CORE]
     assert moved[inspection.VOICE][below].max() > 1e-3 > moved[inspection.VOICE][~below].max()
     for name in CORE:
         assert moved[name][~below].max() > 1e-3 > moved[name][below].max()
-    regions = inspection.moved_by_region(head, subject, moved, 0)  # type: ignore[arg-type]
+    regions = leakage.moved_by_region(head, subject, moved, 0)  # type: ignore[arg-type]
     assert list(regions.index) == list(moved)
     assert (regions >= 0).all().all()
 

@@ -21,7 +21,7 @@ def with_other_end() -> TinySubject:
     return subject
 
 
-@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper-phonetic"])
+@pytest.mark.parametrize("kind", ["mel", "phonetic", "whisper-phonetic", "live"])
 def test_held_out_frames_leave_no_trace_in_what_is_fitted(kind: str) -> None:
     config = TINY.replace(audio__features=kind)
     one, other = Trainer(config, TinySubject()), Trainer(config, with_other_end())

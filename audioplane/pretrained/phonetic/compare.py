@@ -44,6 +44,7 @@ FEATURE_KINDS = {
     "audio-visual": preset("demo").replace("audio.features=av", "audio.window=8"),
     "Whisper": preset("demo").replace("audio.features=whisper"),
     "Whisper and phonetic": preset("demo").replace("audio.features=whisper-phonetic"),
+    "the same, live": preset("demo").replace("audio.features=live"),
 }
 LAGS = range(-6, 7)  # frames among which the best lag is sought
 VOICES = {  # voices that ship, by language: none of them, nor their sentences, is in the training data
@@ -137,10 +138,12 @@ class LipPredictor:
         self.probe = LinearProbe(learnt[known[: len(learnt)]], person.opening[known])
 
     def codes(self, audio: NDArray[np.float32]) -> torch.Tensor:
-        """Codes of a voice, as `TalkingHead.encode` gives them: (T, code)."""
+        """Codes of a voice, as `TalkingHead.encode` gives them before it closes lips in silence: (T, code)."""
         with torch.no_grad():
             codes = self.encoder.all_codes(torch.from_numpy(self.features(audio, self.fps)))
         own = self.config
+        if self.features.is_live:
+            return codes
         speech = speech_frames(audio, self.fps, len(codes))
         return own.emphasis * match_training_statistics(codes, speech) if own.normalise == "voice" else codes
 
