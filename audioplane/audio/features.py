@@ -313,12 +313,13 @@ class Features:
             seed: of the augmentation.
 
         Returns:
-            `COPIES` augmented copies; None for other features, or where audio.augment is 0.
+            `COPIES` augmented copies, or `LIVE_COPIES`; None for other features, or where audio.augment is 0.
         """
         own, before = self.config, self.before
         if own.augment == 0.0:
             return None
         padded, found = _padded(samples, before), []
+        copies = LIVE_COPIES if self.is_live else COPIES
         if own.features in WHISPER:
             from audioplane.audio import whisper
 
@@ -326,13 +327,13 @@ class Features:
             if self.is_live:
                 from audioplane.audio import live
 
-                found.append(live.augmented(padded, network, COPIES, own.augment, seed, self.statistics))
+                found.append(live.augmented(padded, network, copies, own.augment, seed, self.statistics))
             else:
-                found.append(whisper.augmented(padded, network, COPIES, own.augment, seed))
+                found.append(whisper.augmented(padded, network, copies, own.augment, seed))
         if own.features in PHONETIC:
             from audioplane.audio.phonetic import augmented
 
-            found.append(augmented(padded, PHONETIC[own.features], COPIES, own.augment, seed))
+            found.append(augmented(padded, PHONETIC[own.features], copies, own.augment, seed))
         if not found:
             return None
         steps = found[0] if len(found) == 1 else _beside(*found)
@@ -404,7 +405,7 @@ def statistics_size(config: AudioConfig, channels: int) -> int:
     return max(1, channels - beside) + mel_bands(config)
 
 
-COPIES = 8  # augmented copies of a voice that an encoder learns from
+COPIES, LIVE_COPIES = 8, 3  # augmented copies of a voice that an encoder learns from; live ones cost twenty times as much
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 
 
