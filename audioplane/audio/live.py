@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from audioplane.audio.features import Features
     from audioplane.config import AudioConfig
 
-PIECE = 100  # states of a piece, 2 s
+PIECE = 50  # states of a piece, 1 s: two seconds of past, or half a one, predict lips as well
 CHUNK = 2  # states that are read of it, 40 ms
 AHEAD = 3  # states of the piece behind these
 TOGETHER = 16  # pieces that are computed at once

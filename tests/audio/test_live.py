@@ -103,7 +103,7 @@ def test_loudness_so_far_is_a_running_maximum() -> None:
 
 
 def test_a_live_voice_resembles_the_whole_one() -> None:
-    """With two seconds of past the states are nearly those that look at everything."""
+    """With one second of past the states are nearly those that look at everything."""
     samples = load_voice("english_a").audio[: 16_000 * 4]
     whole = whisper.load()(samples)
     mel = (whisper.log_mel_steps(samples, 80, 0, len(samples) // 160) + 4.0) / 4.0
