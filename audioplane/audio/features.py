@@ -43,9 +43,7 @@ def voice_digest(samples: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(samples, np.float32).tobytes()).hexdigest()
 
 
-def window_places(
-    steps: int, frames: int, fps: float, window: int, first: float, trailing: bool = False
-) -> np.ndarray:
+def window_places(steps: int, frames: int, fps: float, window: int, first: float, trailing: bool = False) -> np.ndarray:
     """Which steps each frame's window holds: those whose middle lies nearest to (t + 0.5) / fps.
 
     Args:
@@ -327,7 +325,7 @@ class Features:
             if self.is_live:
                 from audioplane.audio import live
 
-                found.append(live.augmented(padded, network, copies, own.augment, seed, self.statistics))
+                found.append(live.augmented_states(padded, network, copies, own.augment, seed, self.statistics))
             else:
                 found.append(whisper.augmented(padded, network, copies, own.augment, seed))
         if own.features in PHONETIC:
@@ -405,7 +403,8 @@ def statistics_size(config: AudioConfig, channels: int) -> int:
     return max(1, channels - beside) + mel_bands(config)
 
 
-COPIES, LIVE_COPIES = 8, 3  # augmented copies of a voice that an encoder learns from; live ones cost twenty times as much
+COPIES = 8  # augmented copies of a voice that an encoder learns from
+LIVE_COPIES = 3  # those of a live voice, which cost ten times as much
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 
 

@@ -79,8 +79,8 @@ class WhisperStream:
         if steps <= self.steps:
             return
         bands = self.features.encoder.bands
-        log = whisper.log_mel_steps(self.samples, bands, self.steps - self.first, steps - self.first)
-        found, self.steps = (log + 4.0) / 4.0, steps
+        found = spectrogram(self.samples, bands, self.steps - self.first, steps - self.first)
+        self.steps = steps
         self.mel = torch.cat([self.mel, found])
         self.loudest = torch.cat([self.loudest, loudest_so_far(found, float(self.loudest[-1]))])
         keep = max(0, steps - 2)  # two steps back: the next step's window must not touch the buffer's edge
@@ -94,6 +94,15 @@ class WhisperStream:
         self.mel, self.loudest = self.mel[2 * CHUNK * chunks :], self.loudest[2 * CHUNK * chunks :]
         self.given += len(found)
         return found
+
+
+def spectrogram(samples: NDArray[np.float32], bands: int, start: int = 0, stop: int = -1) -> Tensor:
+    """Log-mel of some steps of a voice (n,) in Whisper's units, quiet sounds as quiet as they are: (steps, bands).
+
+    Args:
+        samples: at 16 kHz. bands: of the encoder. start, stop: steps; default all.
+    """
+    return (whisper.log_mel_steps(samples, bands, start, len(samples) // HOP if stop < 0 else stop) + 4.0) / 4.0
 
 
 def loudest_so_far(mel: Tensor, before: float) -> Tensor:
@@ -181,7 +190,7 @@ def statistics(samples: NDArray[np.float32], config: AudioConfig) -> Statistics:
     return standardise_states(states, speech_steps(samples, len(states)))[1]
 
 
-def augmented(
+def augmented_states(
     samples: NDArray[np.float32],
     features: WhisperFeatures,
     copies: int,
@@ -203,11 +212,11 @@ def augmented(
         (copies, ceil(n / 320), C).
     """
     generator = torch.Generator().manual_seed(seed)
-    mel = torch.from_numpy(whisper.whisper_mel(samples, features.encoder.bands))
+    mel = spectrogram(samples, features.encoder.bands)
     found = []
     for _ in range(copies):
-        copy = augment_spectrogram(MEL_DB * mel[None], strength, generator)[0] / MEL_DB  # its loudest value is 0
-        states = whisper_states(copy + mel.max(), features)
+        copy = augment_spectrogram(MEL_DB * mel[None], strength, generator)[0] / MEL_DB
+        states = whisper_states(copy - copy.max() + mel.max(), features)
         speech = speech_steps(samples, len(states))
         found.append(standardise_states(states, speech, given, prior_only=given is not None)[0])
     return np.stack(found)

@@ -83,7 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "only",
         nargs="*",
         metavar="name",
-        help="table1 to table7, `tables`, why_so_level or expression (studies of ours), or how a notebook's name begins, as in `01`",
+        help="table1 to table7, `tables`, why_so_level or expression (studies of ours), or how a notebook's name "
+        "begins, as in `01`",
     )
     parser.add_argument("--preset", default=None, help="smoke, demo or paper (default: demo, or AUDIOPLANE_PRESET)")
     parser.add_argument("--seeds", type=int, default=1, help="seeds for each cell of a table (default: 1)")

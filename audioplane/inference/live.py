@@ -50,7 +50,7 @@ class LiveCodes:
         self.open = 0.0  # how far the lips are from their rest
 
     def push(self, samples: NDArray[np.float32]) -> Tensor:
-        """The next samples (n,) at 16 kHz; returns the codes of the frames that are complete, (k, code), perhaps none."""
+        """The next samples (n,) at 16 kHz; returns the codes of frames that are complete, (k, code), perhaps none."""
         self.pushed += len(samples)
         self.activity.push(samples)
         self._keep(self.stream.push(samples))

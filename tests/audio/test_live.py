@@ -9,7 +9,15 @@ import torch
 from audioplane.audio import live, whisper
 from audioplane.audio.activity import RunningActivity
 from audioplane.audio.features import Features, window_places
-from audioplane.audio.live import LOOK_AHEAD, WHISPER_AHEAD, LiveSteps, WhisperStream, loudest_so_far, whisper_states
+from audioplane.audio.live import (
+    LOOK_AHEAD,
+    WHISPER_AHEAD,
+    LiveSteps,
+    WhisperStream,
+    loudest_so_far,
+    spectrogram,
+    whisper_states,
+)
 from audioplane.config import AudioConfig
 from audioplane.synthetic.voice import load_voice
 from tests.audio.test_whisper import voice
@@ -33,7 +41,7 @@ def streamed(stream: WhisperStream | LiveSteps, samples: np.ndarray, piece: int)
 def test_a_stream_gives_what_the_whole_spectrogram_gives(short_pieces, seconds: float, piece: int) -> None:
     samples = voice(seconds)
     padded = np.pad(samples, (0, max(0, 400 - len(samples))))
-    mel = (whisper.log_mel_steps(padded, 80, 0, len(padded) // 160) + 4.0) / 4.0
+    mel = spectrogram(padded, 80)
     found = streamed(WhisperStream(whisper.load()), samples, piece)
     np.testing.assert_allclose(found, whisper_states(mel, whisper.load()), atol=2e-4)
     assert len(found) == -(-max(len(samples), 400) // 160 // 2) or len(found) == -(-(len(padded) // 160) // 2)
@@ -42,7 +50,7 @@ def test_a_stream_gives_what_the_whole_spectrogram_gives(short_pieces, seconds: 
 def test_its_states_are_the_encoders_for_that_piece(short_pieces) -> None:
     """The plain way: each chunk's piece is cut out, levelled and given to the whole encoder by itself."""
     samples = voice(1.0)
-    features, mel = whisper.load(), (whisper.log_mel_steps(samples, 80, 0, 100) + 4.0) / 4.0
+    features, mel = whisper.load(), spectrogram(samples, 80)
     found = whisper_states(mel, features)
     for chunk in (0, 3, 12, 24):
         stop = 2 * (2 * chunk + live.CHUNK + live.AHEAD)
@@ -102,11 +110,21 @@ def test_loudness_so_far_is_a_running_maximum() -> None:
     assert loudest_so_far(mel, 1.0).tolist() == pytest.approx([1.0, 1.4, 1.4])
 
 
+def test_some_steps_of_a_spectrogram_are_those_of_the_whole() -> None:
+    samples = voice(1.0)
+    whole = whisper.log_mel_steps(samples, 80, 0, 100)
+    np.testing.assert_allclose(whisper.log_mel_steps(samples, 80, 30, 47), whole[30:47], atol=1e-4)
+    np.testing.assert_allclose(spectrogram(samples, 80, 30, 47), (whole[30:47] + 4.0) / 4.0, atol=1e-4)
+    loudest = float(whole.max())
+    known = np.maximum(whole.numpy(), loudest - 8.0)
+    np.testing.assert_allclose(4.0 * whisper.whisper_mel(samples) - 4.0, known, atol=1e-3)
+
+
 def test_a_live_voice_resembles_the_whole_one() -> None:
     """With one second of past the states are nearly those that look at everything."""
     samples = load_voice("english_a").audio[: 16_000 * 4]
     whole = whisper.load()(samples)
-    mel = (whisper.log_mel_steps(samples, 80, 0, len(samples) // 160) + 4.0) / 4.0
+    mel = spectrogram(samples, 80)
     now = whisper_states(mel, whisper.load())
     alike = [np.corrcoef(whole[50:, k], now[50:, k])[0, 1] for k in range(32)]
     assert np.mean(alike) > 0.8
@@ -128,3 +146,21 @@ def test_activity_so_far_hears_a_voice_and_no_silence() -> None:
     assert whole.voiced[52:99].all()
     assert not whole.is_speech(102, 500)
     assert not whole.is_speech(-30, -1)
+
+
+def test_augmented_copies_differ_and_follow_from_the_seed(short_pieces) -> None:
+    samples = load_voice("english_a").audio[:16_000]
+    one, again = (live.augmented_states(samples, whisper.load(), 2, 0.5, 3, None) for _ in range(2))
+    np.testing.assert_array_equal(one, again)
+    assert one.shape == (2, 50, whisper.load().channels)
+    assert np.abs(one[0] - one[1]).max() > 0.5
+    plain = live.augmented_states(samples, whisper.load(), 1, 0.0, 3, None)[0]
+    mel = spectrogram(samples, 80)
+    states = whisper_states(mel, whisper.load())
+    alike = [np.corrcoef(plain[:, k], states[:, k])[0, 1] for k in range(32)]
+    assert min(alike) > 0.95, "a copy that is not changed is the voice"
+    given = (np.full(states.shape[1], 2.0), np.full(states.shape[1], 3.0))
+    scaled = live.augmented_states(samples, whisper.load(), 1, 0.0, 3, given)[0]
+    alike = [np.corrcoef(plain[:, k], scaled[:, k])[0, 1] for k in range(32)]
+    assert min(alike) > 0.999
+    assert np.abs(scaled.mean(axis=0) * 3.0 + 2.0 - states.mean(axis=0)).max() < 0.5, "by what is given"

@@ -20,6 +20,7 @@ from audioplane.experiments.tables import BASE, Claim, find, jobs
 from audioplane.methods.audio_plane.paper.tables import TABLES
 from audioplane.metrics import registry
 from audioplane.metrics.statistics import holm
+from audioplane.runtime import clone
 
 FRAMES = 100
 
@@ -149,6 +150,32 @@ def test_a_study_changes_one_choice_of_all_rows():
     longer = cells["+ AP", "10 times as long", 0].config.schedule
     assert (longer.coarse, longer.fine) == (10 * plain.schedule.coarse, 10 * plain.schedule.fine)
     assert {job.config.schedule.size for job in cells.values()} == {96}
+
+
+def test_the_study_of_expressions_shares_its_runs_with_the_tables():
+    study = jobs(find("expression"), "demo", 1)
+    assert len(study) == 4
+    for name, column in (("table2", "test set A"), ("table5", "test set B")):
+        table = jobs(find(name), "demo", 1)
+        full = {"table2": "+ AP & SS", "table5": "Audio-Plane"}[name]
+        told = "with expression (ours)" if name == "table2" else "Audio-Plane with expression (ours)"
+        assert study["voice alone", column, 0].key == table[full, column, 0].key
+        assert study["with expression (ours)", column, 0].key == table[told, column, 0].key
+
+
+def test_people_who_were_filmed_have_a_table_of_their_own():
+    if clone.find() is None:
+        pytest.skip("not in a clone")
+    found = runner.committed_people("expression")
+    assert list(found) == ["dfrf_cnn2", "dfrf_french"]
+    for speaker, result in found.items():
+        assert {cell: len(records) for cell, records in result.cells.items()} == {
+            ("voice alone", speaker): 3,
+            ("with expression (ours)", speaker): 3,
+        }
+        assert {record.clip["speaker"] for record in result.records} == {speaker}
+        eyes = {row: np.mean(result.values(row, speaker, "eyes_psnr")) for row, _ in result.cells}
+        assert eyes["with expression (ours)"] > eyes["voice alone"] + 1.0
 
 
 def test_a_film_is_not_learned_larger_than_it_is():

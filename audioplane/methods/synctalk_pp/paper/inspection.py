@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -17,7 +16,6 @@ from audioplane.methods.synctalk_pp.model import SyncTalkBranch
 
 if TYPE_CHECKING:
     from audioplane.inference.talking_head import TalkingHead
-    from audioplane.subject import Subject
 
 
 def branch_of(head: TalkingHead) -> SyncTalkBranch:
