@@ -243,6 +243,12 @@ class ScheduleConfig:
         "brows then leave it alone",
         high=1.0,
     )
+    closed_eyes: float = ours(
+        0.0,
+        "share of the iterations that deform which see a frame with closed eyes, if the method is told of eyes: of few "
+        "blinks lids learn to close half way",
+        high=1.0,
+    )
     cache_mib: int = ours(600, "memory for decoded frames, MiB", high=10000000)
 
 

@@ -23,6 +23,7 @@ from audioplane.training.kept_encoders import kept
 if TYPE_CHECKING:
     from audioplane.subject import Subject
 
+CLOSED = 0.4  # of the way from rest to as far as the person closes the eyes
 ENOUGH = 50  # training frames with landmarks, below which lip shapes teach an encoder nothing
 
 
@@ -101,6 +102,13 @@ class Conditions:
         if self.config.audio.fine_rate == 0.0:
             with torch.no_grad():
                 self.codes = method.encoder.all_codes(self.windows)
+
+    def closed_frames(self, method: Method) -> np.ndarray:
+        """The training frames in which the eyes are closed by `CLOSED` or more: (k,); none if the method ignores eyes."""
+        train = np.arange(self.subject.train.start, self.subject.train.stop)
+        if self.own_range is None or not self.own_range.is_captured:
+            return train[:0]
+        return train[self.own_range.closure(driving_track(self.subject, method))[train] > CLOSED]
 
     def audio_code(self, method: Method, t: int) -> Tensor:
         """a of frame t: (code,)."""

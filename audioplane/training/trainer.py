@@ -300,8 +300,10 @@ class Trainer:
         """The frame of each iteration of the stage that has iteration `start`, if it does not see all in turn."""
         at = self.method.position(start)
         window, first = at.stage.opening, start - at.iteration
-        frames = np.zeros(0, int) if window is None else by_opening(self.subject)
-        if window is None or not len(frames):
+        if window is None:
+            return self._often_closed() if at.stage.deforms else None
+        frames = by_opening(self.subject)
+        if not len(frames):
             return None
 
         def choose(iteration: int) -> int:
@@ -309,6 +311,20 @@ class Trainer:
             lowest = int(low * (len(frames) - 1))
             within = frames[lowest : max(lowest + 1, round(high * len(frames)))]
             return int(within[seeds.draws(self.config.seed, seeds.FRAMES, iteration).integers(len(within))])
+
+        return choose
+
+    def _often_closed(self) -> Callable[[int], int] | None:
+        """Frames by chance, those with closed eyes in `schedule.closed_eyes` of the iterations; None where none has."""
+        closed, share = self.conditions.closed_frames(self.method), self.config.schedule.closed_eyes
+        if share == 0.0 or not len(closed):
+            return None
+        every = np.arange(self.subject.train.start, self.subject.train.stop)
+
+        def choose(iteration: int) -> int:
+            draws = seeds.draws(self.config.seed, seeds.FRAMES, iteration)
+            some = closed if draws.random() < share else every
+            return int(some[draws.integers(len(some))])
 
         return choose
 

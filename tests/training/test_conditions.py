@@ -69,3 +69,42 @@ def test_under_another_expression_only_the_mouth_is_known(monkeypatch: pytest.Mo
         run.step(sample)
         assert torch.equal(seen[-1].known, sample.known & (sample.motion > 0))
         assert 0 < int(seen[-1].known.sum()) < sample.known.numel() / 2
+
+
+def test_closed_eyes_are_found_among_the_training_frames() -> None:
+    run = trainer("method.expression=true")
+    closed = run.conditions.closed_frames(run.method)
+    assert {19, 20, 21} <= set(closed.tolist())
+    assert {54, 55, 56} <= set(closed.tolist())
+    assert len(closed) <= 16
+    assert set(closed.tolist()) <= set(run.subject.train)
+    blind = trainer()
+    assert len(blind.conditions.closed_frames(blind.method)) == 0
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_frames_with_closed_eyes_come_as_often_as_is_said(share: float) -> None:
+    run = trainer("method.expression=true", f"schedule.closed_eyes={share}")
+    coarse = run.config.schedule.coarse
+    assert run._choose(0) is None, "the static stage sees all frames in turn"
+    choose = run._choose(coarse)
+    assert choose is not None
+    closed = set(run.conditions.closed_frames(run.method).tolist())
+    chosen = [choose(iteration) for iteration in range(coarse, coarse + 1000)]
+    assert chosen == [choose(iteration) for iteration in range(coarse, coarse + 1000)]
+    usual = len(closed) / len(run.subject.train)
+    assert np.mean([t in closed for t in chosen]) == pytest.approx(share + (1 - share) * usual, abs=0.05)
+    assert set(chosen) <= set(run.subject.train)
+    if share < 1.0:
+        assert len(set(chosen)) == len(run.subject.train)
+
+
+def test_without_eyes_that_close_frames_come_in_turn() -> None:
+    for settings in (("schedule.closed_eyes=0.5",), ("method.expression=true",)):
+        run = trainer(*settings)
+        assert run._choose(run.config.schedule.coarse) is None
+    staring = TinySubject()
+    assert staring.blendshapes is not None
+    staring.blendshapes[:] = 0.0
+    run = Trainer(tiny("audio_plane", "method.expression=true", "schedule.closed_eyes=0.5"), staring)
+    assert run._choose(run.config.schedule.coarse) is None

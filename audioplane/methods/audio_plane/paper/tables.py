@@ -18,7 +18,7 @@ from audioplane.metrics import registry
 
 TRI_PLANE = ("method.field=tri_plane", "method.saliency=false")
 SIX_PLANES = ("method.field=six_planes", "method.saliency=false")
-OURS, EXPRESSION = "with expression (ours)", ("method.expression=true",)
+OURS, EXPRESSION = "with expression (ours)", ("method.expression=true", "schedule.closed_eyes=0.15")
 
 PICTURES = (
     "head_psnr",
