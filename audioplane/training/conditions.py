@@ -104,7 +104,7 @@ class Conditions:
                 self.codes = method.encoder.all_codes(self.windows)
 
     def closed_frames(self, method: Method) -> np.ndarray:
-        """The training frames in which the eyes are closed by `CLOSED` or more: (k,); none if the method ignores eyes."""
+        """The training frames in which the eyes are closed by more than `CLOSED`, (k,); none where no method asks."""
         train = np.arange(self.subject.train.start, self.subject.train.stop)
         if self.own_range is None or not self.own_range.is_captured:
             return train[:0]
