@@ -7,6 +7,7 @@ from typing import Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from audioplane.plots.theme import themed
@@ -37,13 +38,14 @@ def error_budget(budgets: Mapping[str, Budgeted]) -> Figure:
     start = np.zeros(len(budgets))
     for k, name in enumerate(names):
         shares = np.array([budget.shares[name] for budget in budgets.values()])
-        left.barh(rows, 100 * shares, left=100 * start, color=f"C{k}", label=name)
+        color = to_rgba(f"C{k}")  # of this theme; a line would look it up when it is drawn
+        left.barh(rows, 100 * shares, left=100 * start, color=color, label=name)
         for row, share, begin in zip(rows, shares, start, strict=True):
             if share > 0.06:
                 left.text(100 * (begin + share / 2), row, f"{100 * share:.0f}", ha="center", va="center", color="white")
         start += shares
         better = [budget.without[name] for budget in budgets.values()]
-        right.plot(better, rows, "o", color=f"C{k}", alpha=0.8)
+        right.plot(better, rows, "o", color=color, alpha=0.8)
     now = [budget.psnr for budget in budgets.values()]
     right.plot(now, rows, "|", color="0.2", markersize=18, label="as it is")
     left.set(yticks=rows, yticklabels=list(budgets), xlabel="share of the squared error, %", xlim=(0, 100))
