@@ -63,10 +63,15 @@ def window_places(steps: int, frames: int, fps: float, window: int, first: float
 
 def window_starts(frames: int, fps: float, window: int, first: float, trailing: bool = False) -> np.ndarray:
     """The first step of each frame's window, (T,), before the ends are continued; arguments of `window_places`."""
-    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
     if trailing:
-        return np.floor(middle + 1e-9).astype(int) - (window - 1)
+        return last_steps(np.arange(frames), fps, first) - (window - 1)
+    middle = (np.arange(frames) + 0.5) * (SAMPLE_RATE / STEP) / fps - first
     return np.floor(middle - (window - 1) / 2 + 0.5 + 1e-9).astype(int)
+
+
+def last_steps(frames: np.ndarray, fps: float, first: float = 0.0) -> np.ndarray:
+    """The last step of the windows of some frames (k,) of a live voice: the last that is centred before their middle."""
+    return np.floor((frames + 0.5) * (SAMPLE_RATE / STEP) / fps - first + 1e-9).astype(int)
 
 
 def cut_windows(

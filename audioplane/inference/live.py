@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioplane.audio.activity import PAUSE, RunningActivity
-from audioplane.audio.features import SAMPLE_RATE, count_frames, window_starts
+from audioplane.audio.features import SAMPLE_RATE, count_frames, last_steps
 from audioplane.audio.live import LOOK_AHEAD, LiveSteps
 from audioplane.audio.mel import STEP
 from audioplane.errors import UserError
@@ -76,7 +76,7 @@ class LiveCodes:
 
     def _last_step(self, frame: int) -> int:
         """The last step of a frame's window."""
-        return int(window_starts(frame + 1, self.fps, 1, 0.0, trailing=True)[frame])
+        return int(last_steps(np.array(frame), self.fps))
 
     @torch.no_grad()
     def _codes(self, ready: int) -> Tensor:
@@ -84,9 +84,8 @@ class LiveCodes:
         if ready <= self.given:
             return torch.zeros(0, self.encoder.code.out_features)
         frames = np.arange(self.given - self.encoder.before, ready).clip(0)
-        starts = window_starts(ready, self.fps, self.window, 0.0, trailing=True)[frames]
-        steps = np.concatenate(self.steps)
-        places = np.clip(starts[:, None] + np.arange(self.window), 0, self.heard - 1) - self.first
+        last, steps = last_steps(frames, self.fps), np.concatenate(self.steps)
+        places = np.clip(last[:, None] + np.arange(1 - self.window, 1), 0, self.heard - 1) - self.first
         windows = torch.from_numpy(steps[places]).to(self.encoder.shift.device)
         codes = self.encoder(windows).cpu()
         if self.rest is not None:

@@ -8,7 +8,7 @@ import torch
 
 from audioplane.audio import live, whisper
 from audioplane.audio.activity import RunningActivity
-from audioplane.audio.features import Features, window_places
+from audioplane.audio.features import Features, last_steps, window_places
 from audioplane.audio.live import (
     LOOK_AHEAD,
     WHISPER_AHEAD,
@@ -99,6 +99,7 @@ def test_features_of_a_whole_voice_are_those_of_a_stream(short_pieces) -> None:
 @pytest.mark.parametrize("fps", [24.0, 25.0, 29.97, 60.0])
 def test_a_window_of_a_live_voice_ends_at_its_frame(fps: float) -> None:
     places = window_places(1000, 200, fps, 16, 0.0, trailing=True)
+    assert (last_steps(np.arange(200), fps) == places[:, -1]).all()
     late = (np.arange(200) + 0.5) / fps - places[:, -1] * 0.02
     assert late.min() > -1e-6
     assert late.max() < 0.02
