@@ -70,7 +70,7 @@ def window_starts(frames: int, fps: float, window: int, first: float, trailing: 
 
 
 def last_steps(frames: np.ndarray, fps: float, first: float = 0.0) -> np.ndarray:
-    """The last step of the windows of some frames (k,) of a live voice: the last that is centred before their middle."""
+    """The last step of the windows of some frames (k,) of a live voice: the last one centred before their middle."""
     return np.floor((frames + 0.5) * (SAMPLE_RATE / STEP) / fps - first + 1e-9).astype(int)
 
 
