@@ -409,7 +409,7 @@ def statistics_size(config: AudioConfig, channels: int) -> int:
 
 
 COPIES = 8  # augmented copies of a voice that an encoder learns from
-LIVE_COPIES = 3  # those of a live voice, which cost ten times as much
+LIVE_COPIES = 3  # those of a live voice, which cost several times as much
 FIELD = 400  # samples that one state of wav2vec2 or HuBERT sees: 25 ms
 
 
