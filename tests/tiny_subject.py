@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from audioplane.subject import blendshapes
+from audioplane.subject import Subject, blendshapes
 
 FPS, RATE = 25.0, 16_000
 
 
 class TinySubject:
     """What `audioplane.subject.Subject` offers, computed in memory."""
+
+    weights = Subject.weights
 
     def __init__(self, frames: int = 90, size: int = 40, seed: int = 0) -> None:
         generator = np.random.default_rng(seed)
@@ -27,6 +29,7 @@ class TinySubject:
         self.viewmats[:, 2, 3] = 0.6
         self.viewmats[:, 0, 3] = 0.004 * np.sin(times)
         self.landmarks = np.stack([self._landmarks(t) for t in range(frames)]).astype(np.float32)
+        self.tracks: dict[str, np.ndarray] = {}
         self.blendshapes: np.ndarray | None = self._blendshapes(times)
         self.closed = self.blendshapes[:, blendshapes.index("eyeBlinkLeft")]
 

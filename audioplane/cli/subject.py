@@ -1,4 +1,4 @@
-"""Checks a Subject, draws its contact sheet, or imports a folder in AD-NeRF's layout as one."""
+"""Checks a Subject, draws its contact sheet, imports a folder in AD-NeRF's layout, or adds coefficients of FLAME."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 NAME = "subject"
-HELP = "check a Subject, draw its contact sheet, import an AD-NeRF folder"
+HELP = "check a Subject, draw its contact sheet, import an AD-NeRF folder, add FLAME coefficients"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the group's commands."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="{check,show,import}")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="{check,show,import,flame}")
     check = actions.add_parser(
         "check",
         help="read everything and list what is wrong",
@@ -34,11 +34,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     take.add_argument("folder", type=Path, metavar="DIR", help="the folder with transforms_train.json")
     take.add_argument("--out", type=Path, required=True, metavar="NEW", help="the new Subject")
+    flame = actions.add_parser(
+        "flame",
+        help="add coefficients of FLAME that another program tracked",
+        description="Writes a Subject once more, with coefficients of FLAME from .npz files among its tracks; "
+        "`audioplane train NEW --set method.coefficients=flame` (where a method has it) is then driven by them.",
+    )
+    flame.add_argument("folder", type=Path, metavar="DIR", help="the Subject")
+    flame.add_argument(
+        "coefficients",
+        type=Path,
+        metavar="NPZ",
+        help="the tracked coefficients (SMIRK, DECA, EMOCA, VHAP): one .npz with a row a frame, or a folder with an "
+        ".npz for each frame",
+    )
+    flame.add_argument("--first", type=int, metavar="N", help="their frame that is the Subject's first (default: 1st)")
+    flame.add_argument("--out", type=Path, required=True, metavar="NEW", help="the new Subject")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen command; returns the exit status."""
-    return {"check": _check, "show": _show, "import": _import}[args.action](args)
+    return {"check": _check, "show": _show, "import": _import, "flame": _flame}[args.action](args)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -91,4 +107,17 @@ def _import(args: argparse.Namespace) -> int:
         print(f"{len(layout.bridged)} frames without landmarks got poses between their neighbours', and no head")
     if layout.dropped:
         print(f"{len(layout.dropped)} frames were left out: only the longest run without a gap was taken")
+    return 0
+
+
+def _flame(args: argparse.Namespace) -> int:
+    from audioplane.subject import Subject, flame
+    from audioplane.subject.format import read_manifest
+
+    frames = read_manifest(args.folder).num_frames
+    found = flame.read(args.coefficients, frames, args.first)
+    flame.add(args.folder, found, args.out)
+    print(Subject.open(args.out))
+    if lost := int((~found.known()).sum()):
+        print(f"{lost} of {frames} frames have no coefficients; they get the median of the others")
     return 0

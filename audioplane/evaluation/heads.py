@@ -96,7 +96,7 @@ def codes_late(head: TalkingHead, subject: Subject, shift: float) -> Tensor:
 
 def captured(head: TalkingHead, subject: Subject) -> NDArray | None:
     """The subject's expression in every frame, (T, E) weights; None where there is none, or the head takes none."""
-    if not head.expression_names or subject.blendshapes is None:
+    if not head.expression_names or subject.weights(head.expression_names) is None:
         return None
     return driving_track(subject, head.method)
 

@@ -48,7 +48,7 @@ def expression_of_voice(
     upper = np.array([name.startswith(UPPER) for name in own.names])
     if not upper.any():
         raise UserError(
-            f"a voice moves brows, and this head has none to drive (its expression is {', '.join(own.names)}); "
+            f"a voice moves brows, and this head has none to drive (its expression is {', '.join(own.names[:7])}); "
             "take --expression natural, or train a head with brows"
         )
     generator = generator or ExpressionGenerator.load()

@@ -15,7 +15,7 @@ from audioplane.inference.poses import back_and_forth
 from audioplane.motion.captures import at_rate
 from audioplane.motion.natural import natural_expression
 from audioplane.motion.own_range import OwnRange
-from audioplane.subject import blendshapes
+from audioplane.subject import blendshapes, flame
 
 EXPRESSIONS = ("natural", "voice", "none")
 NO_EXPRESSION = (
@@ -73,6 +73,9 @@ def filmed(own: OwnRange | None, track: Tensor | None, fps: float, wanted: float
     """
     if own is None or track is None or not own.is_captured:
         raise UserError(NO_EXPRESSION)
-    weights = np.zeros((len(track), blendshapes.COUNT))
-    weights[:, [blendshapes.index(name) for name in own.names]] = track.numpy().astype(np.float64)
+    weights, given = np.zeros((len(track), blendshapes.COUNT)), track.numpy().astype(np.float64)
+    for name, values in zip(own.names, given.T, strict=True):
+        meant = flame.ALIKE.get(name, name)
+        if meant in blendshapes.NAMES:
+            weights[:, blendshapes.index(meant)] = values
     return at_rate(weights, fps, wanted)

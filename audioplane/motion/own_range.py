@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audioplane.subject import blendshapes
+from audioplane.subject import blendshapes, flame
 
 SMALLEST_SPREAD = 0.02  # of a weight: what stays below is the tracker's noise, and is not made larger
 FULL = 99.5  # percentile at which a shape is as far as the person goes
@@ -94,7 +94,7 @@ class OwnRange:
         """A capture of another face, or by another tracker, in this person's range.
 
         Each shape's median becomes the own rest pose, and how far it goes the own farthest. A shape that the other
-        face hardly moves is not stretched.
+        face hardly moves is not stretched; one that it does not tell rests.
 
         Args:
             weights: (T, ...) in [0, 1]. names: of its columns.
@@ -102,15 +102,13 @@ class OwnRange:
         Returns:
             (T, E).
         """
-        found = np.asarray(weights, np.float64)[:, [list(names).index(name) for name in self.names]]
+        places = {name: k for k, name in enumerate(names)}
+        meant = [name if name in places else flame.ALIKE.get(name, name) for name in self.names]
+        given = np.asarray(weights, np.float64)
+        found = np.stack([given[:, places[name]] if name in places else np.zeros(len(given)) for name in meant], 1)
         rest = np.median(found, axis=0)
         far = np.maximum(np.percentile(found, FULL, axis=0) - rest, LEAST_GAIN_RANGE)
         return self.clip(self.rest + (found - rest) * (self.high - self.rest) / far)
-
-
-def columns(weights: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Columns of (T, 52) by name: (T, E)."""
-    return weights[:, [blendshapes.index(name) for name in names]]
 
 
 def readings(change: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -122,9 +120,10 @@ def readings(change: np.ndarray, names: Sequence[str]) -> np.ndarray:
     Returns:
         (T, C); what none of the names tells is 0.
     """
+    names = [flame.ALIKE.get(name, name) for name in names]
 
     def mean(*chosen: str) -> np.ndarray:
-        found = [change[:, list(names).index(name)] for name in chosen if name in names]
+        found = [change[:, names.index(name)] for name in chosen if name in names]
         return np.mean(found, axis=0) if found else np.zeros(len(change))
 
     look = {way: mean(f"eyeLook{way}Left", f"eyeLook{way}Right") for way in ("Up", "Down")}

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audioplane.errors import UserError
-from audioplane.subject import masks, parts
+from audioplane.subject import blendshapes, flame, masks, parts
 from audioplane.subject.check import check, refuse
 from audioplane.subject.format import DEPTH_UNIT, FPS, SAMPLE_RATE, Manifest, read_manifest
 from audioplane.subject.masks import BACKGROUND, FACE, HAIR, MOUTH, TORSO
 from audioplane.subject.writer import SubjectWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from audioplane.subject.check import Problem
 
 __all__ = [
@@ -233,6 +235,15 @@ class Subject:
     def blendshapes(self) -> np.ndarray | None:
         """ARKit blendshape weights, T x 52 float32 in [0, 1] (alphabetical names), or None."""
         return parts.blendshapes(self.path, self.manifest) if "blendshapes.npy" in self.manifest.parts else None
+
+    def weights(self, names: Sequence[str]) -> np.ndarray | None:
+        """What the face does, by names of blendshapes or of FLAME's coefficients: (T, len(names)) float32.
+
+        None where the Subject has no blendshapes, or no coefficients (`subject.flame`).
+        """
+        if flame.are_flame(names):
+            return flame.columns(self.tracks, names)
+        return None if self.blendshapes is None else blendshapes.columns(self.blendshapes, names).astype(np.float32)
 
     @cached_property
     def _mesh(self) -> dict[str, np.ndarray] | None:

@@ -6,6 +6,10 @@ Apple's names.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 NAMES: tuple[str, ...] = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
     "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight",
@@ -32,6 +36,11 @@ def index(name: str) -> int:
         return _INDEX[name]
     except KeyError:
         raise ValueError(f"no blendshape is named {name!r}; names are ARKit's, such as 'jawOpen'") from None
+
+
+def columns(weights: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Columns of (T, 52) by name: (T, E)."""
+    return weights[:, [index(name) for name in names]]
 
 
 def mirror(name: str) -> str:

@@ -13,11 +13,13 @@ from torch import Tensor
 from audioplane.audio.features import Features, samples_of
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config
+from audioplane.errors import UserError
 from audioplane.methods.base import Method
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
-from audioplane.motion.own_range import CONTROLS, OwnRange, columns
+from audioplane.motion.own_range import CONTROLS, OwnRange
 from audioplane.runtime import seeds
+from audioplane.subject.flame import are_flame
 from audioplane.training.kept_encoders import kept
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ class Conditions:
             track, train = driving_track(self.subject, method), self.subject.train
             self.own_range = OwnRange.fit(track[train.start : train.stop], method.expression)
             self.expressions = torch.from_numpy(self.own_range.standardise(track)).to(device)
-        if method.compared and self.subject.blendshapes is not None:
+        if method.compared and self.subject.weights(method.compared) is not None:
             self.compared = torch.from_numpy(expression_track(self.subject, method.compared)).to(device)
         if self.config.audio.fine_rate == 0.0:
             with torch.no_grad():
@@ -160,13 +162,21 @@ def training_voice(subject: Subject) -> np.ndarray:
 
 
 def expression_track(subject: Subject, names: Sequence[str]) -> np.ndarray:
-    """Captured blendshapes by name: (T, E) float32.
+    """What was captured of the face, by name (`Subject.weights`): (T, E) float32.
 
     A frame whose face was lost has the median of the others; a subject without blendshapes has zeros.
+
+    Raises:
+        UserError: FLAME's coefficients are asked for, and the subject has none.
     """
-    if subject.blendshapes is None:
+    track = subject.weights(names)
+    if track is None and are_flame(names):
+        raise UserError(
+            f"subject '{subject.name}' has no coefficients of FLAME: add them with `audioplane subject flame`, or "
+            "take method.coefficients=all, which are blendshapes"
+        )
+    if track is None:
         return np.zeros((subject.num_frames, len(names)), np.float32)
-    track = columns(subject.blendshapes, names).astype(np.float32)
     known = np.isfinite(subject.landmarks).all(axis=(1, 2)) & np.isfinite(track).all(axis=1)
     track[~known] = np.median(track[known], axis=0) if known.any() else 0.0
     return track

@@ -16,8 +16,9 @@ from audioplane.expression.generator import FILE, ExpressionGenerator, resampled
 from audioplane.expression.of_voice import expression_of_voice
 from audioplane.methods.types import UPPER_FACE
 from audioplane.motion.natural import natural_expression
-from audioplane.motion.own_range import OwnRange, columns
+from audioplane.motion.own_range import OwnRange
 from audioplane.subject import blendshapes
+from audioplane.subject.blendshapes import columns
 from audioplane.synthetic.voice import load_voice
 from tests.motion.test_own_range import capture
 from tests.strategies import fewer, generators

@@ -8,8 +8,9 @@ import pytest
 from audioplane.methods.types import UPPER_FACE
 from audioplane.metrics.eyes import blink_statistics
 from audioplane.motion.natural import natural_expression
-from audioplane.motion.own_range import OwnRange, columns
+from audioplane.motion.own_range import OwnRange
 from audioplane.motion.timing import find_pauses, speech_timing, timing_of_sound
+from audioplane.subject.blendshapes import columns
 from tests.motion.test_own_range import capture
 
 RATE, SECONDS = 16_000, 120

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from audioplane.methods.types import UPPER_FACE
-from audioplane.motion.own_range import CONTROLS, OwnRange, columns, readings
+from audioplane.motion.own_range import CONTROLS, OwnRange, readings
 from audioplane.subject import blendshapes
+from audioplane.subject.blendshapes import columns
 
 BLINK, GAZE_X, GAZE_Y, BROWS = range(len(CONTROLS))
 

@@ -18,7 +18,16 @@ LOWER_FACE: tuple[str, ...] = (
 )  # fmt: skip
 """Blendshapes (ARKit's names) beside eyes and brows, without the jaw's, which the paper leaves out of f_e."""
 
-COEFFICIENTS = {"all": (*UPPER_FACE, *LOWER_FACE), "upper": UPPER_FACE, "none": ()}
+FLAME: tuple[str, ...] = (
+    "flameEyelidLeft",
+    "flameEyelidRight",
+    *(f"flameExpression{k:02}" for k in range(50)),
+)
+"""Coefficients of FLAME that a tracker gave (`subject.flame`), without the jaw's."""
+
+FLAME_JAW = "flameJawOpen"
+
+COEFFICIENTS = {"all": (*UPPER_FACE, *LOWER_FACE), "upper": UPPER_FACE, "flame": FLAME, "none": ()}
 """What f_e holds, by the setting `coefficients`."""
 
 
@@ -37,7 +46,8 @@ class DEGSTalkConfig(BranchesConfig):
     coefficients: str = paper(
         "Sec. II-B",
         "all",
-        "f_e: all blendshapes but the jaw's (for the paper's 3DMM coefficients), those of eyes and brows, or none",
+        "f_e: all blendshapes but the jaw's (for the paper's coefficients of FLAME), those of eyes and brows, FLAME's "
+        "expression and eyelids from files (`audioplane subject flame`), or none",
         *COEFFICIENTS,
     )
     jaw_weight: float = paper("Sec. III-A", 1e-3, "beta, weight of the jaw loss (Eq. 8)", high=1000)

@@ -22,7 +22,7 @@ from torch.nn import functional
 from audioplane.losses.terms import Perceptual
 from audioplane.methods.base import Branch
 from audioplane.methods.degstalk.branches import EMBEDDING, FaceBranch, HairBranch, MouthBranch
-from audioplane.methods.degstalk.config import COEFFICIENTS, DEGSTalkConfig
+from audioplane.methods.degstalk.config import COEFFICIENTS, FLAME_JAW, DEGSTalkConfig
 from audioplane.methods.talking_gaussian.model import TwoBranches, without
 from audioplane.methods.types import Losses, Sample, Stage, Start, Term
 from audioplane.splat.gaussians import Gaussians, Picture, layered
@@ -49,7 +49,8 @@ class DEGSTalkMethod(TwoBranches):
     @property
     def compared(self) -> Sequence[str]:
         """The jaw's opening, for Eq. 8."""
-        return (JAW,) if self.own.jaw_weight > 0 else ()
+        jaw = FLAME_JAW if self.own.coefficients == "flame" else JAW
+        return (jaw,) if self.own.jaw_weight > 0 else ()
 
     @classmethod
     def branch_names(cls, config: Config) -> Sequence[str]:
