@@ -159,7 +159,8 @@ class Stage:
         arrays: of the clouds, by their names in files, that learn; () for all.
         opening: share of the stage that is done -> lowest and highest quantile of the mouth's opening that the frames
             of an iteration have; None for all frames in turn.
-        foreign: whether some iterations see an expression that is not their frame's (`schedule.foreign_expression`).
+        foreign: whether it learns what an expression does: some iterations see one that is not their frame's
+            (`schedule.foreign_expression`), and some closed eyes (`schedule.closed_eyes`).
     """
 
     name: str

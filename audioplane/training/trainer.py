@@ -27,7 +27,7 @@ from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.losses.terms import perceptual_loss, perceptual_name
 from audioplane.methods.base import Method
-from audioplane.methods.types import Position, Sample, Start, Term
+from audioplane.methods.types import Position, Sample, Stage, Start, Term
 from audioplane.runtime import files, seeds, tensors
 from audioplane.runtime.device import kind
 from audioplane.splat.gaussians import Box, Gaussians, Picture, random_gaussians
@@ -297,36 +297,36 @@ class Trainer:
         return [(a, b) for a, b in itertools.pairwise(edges) if a < b]
 
     def _choose(self, start: int) -> Callable[[int], int] | None:
-        """The frame of each iteration of the stage that has iteration `start`, if it does not see all in turn."""
-        at = self.method.position(start)
+        """The frame of each iteration of the stage that has iteration `start`; None if it sees all in turn.
+
+        In `schedule.closed_eyes` of the iterations that an expression drives the eyes are closed; other frames have the
+        mouth openings that the stage asks for.
+        """
+        at, seed = self.method.position(start), self.config.seed
+        closed, share = self._closed_frames(at.stage), self.config.schedule.closed_eyes
         window, first = at.stage.opening, start - at.iteration
-        if window is None:
-            return self._often_closed() if at.stage.deforms else None
-        frames = by_opening(self.subject)
+        if window is None and not len(closed):
+            return None
+        frames = np.array(self.subject.train) if window is None else by_opening(self.subject)
         if not len(frames):
             return None
 
         def choose(iteration: int) -> int:
-            low, high = window((iteration - first) / at.stage.iterations)
-            lowest = int(low * (len(frames) - 1))
-            within = frames[lowest : max(lowest + 1, round(high * len(frames)))]
-            return int(within[seeds.draws(self.config.seed, seeds.FRAMES, iteration).integers(len(within))])
-
-        return choose
-
-    def _often_closed(self) -> Callable[[int], int] | None:
-        """Frames by chance, those with closed eyes in `schedule.closed_eyes` of the iterations; None where none has."""
-        closed, share = self.conditions.closed_frames(self.method), self.config.schedule.closed_eyes
-        if share == 0.0 or not len(closed):
-            return None
-        every = np.arange(self.subject.train.start, self.subject.train.stop)
-
-        def choose(iteration: int) -> int:
-            draws = seeds.draws(self.config.seed, seeds.FRAMES, iteration)
-            some = closed if draws.random() < share else every
+            draws, some = seeds.draws(seed, seeds.FRAMES, iteration), frames
+            if len(closed) and draws.random() < share:
+                some = closed
+            elif window is not None:
+                low, high = window((iteration - first) / at.stage.iterations)
+                lowest = int(low * (len(some) - 1))
+                some = some[lowest : max(lowest + 1, round(high * len(some)))]
             return int(some[draws.integers(len(some))])
 
         return choose
+
+    def _closed_frames(self, stage: Stage) -> np.ndarray:
+        """Training frames with closed eyes that a stage is to see often; none where it is not to."""
+        asked = self.config.schedule.closed_eyes > 0.0 and stage.deforms and stage.foreign
+        return self.conditions.closed_frames(self.method) if asked else np.arange(0)
 
     def save(self) -> None:
         """Writes the checkpoint.

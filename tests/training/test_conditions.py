@@ -99,6 +99,25 @@ def test_frames_with_closed_eyes_come_as_often_as_is_said(share: float) -> None:
         assert len(set(chosen)) == len(run.subject.train)
 
 
+def test_closed_eyes_come_beside_a_window_of_mouth_openings_where_an_expression_drives() -> None:
+    share, often, usual = (
+        0.4,
+        *(Trainer(tiny("talking_gaussian", f"schedule.closed_eyes={share}"), TinySubject()) for share in (0.4, 0.0)),
+    )
+    closed, shares, first = set(often.conditions.closed_frames(often.method).tolist()), {}, 0
+    for stage in often.method.stages():
+        pair = [run._choose(first) for run in (often, usual)]
+        if pair[0] is not None and pair[1] is not None:
+            shares[stage.name] = [
+                np.mean([choose(first + k) in closed for k in range(1000)]) for choose in pair if choose
+            ]
+        first += stage.iterations
+    more, before = shares["face motion"]
+    assert more == pytest.approx(share + (1 - share) * before, abs=0.05)
+    assert shares["mouth motion"][0] == shares["mouth motion"][1], "the inside of the mouth knows of no eyes"
+    assert set(shares) == {"face motion", "mouth static", "mouth motion"}
+
+
 def test_without_eyes_that_close_frames_come_in_turn() -> None:
     for settings in (("schedule.closed_eyes=0.5",), ("method.expression=true",)):
         run = trainer(*settings)

@@ -23,7 +23,7 @@ SPEC = MethodSpec(
     model="audioplane.methods.degstalk.model:DEGSTalkMethod",
     presets={
         "smoke": (*SMALL_LAYERS, *FOR_A_VOICE, "method.resolution=16", "method.levels=2"),
-        "demo": (*SMALL_LAYERS, *FOR_A_VOICE, "method.embedding_place=after"),
+        "demo": (*SMALL_LAYERS, *FOR_A_VOICE, "method.embedding_place=after", "schedule.closed_eyes=0.15"),
         "paper": (
             "schedule.coarse=6600",
             "schedule.fine=103400",
@@ -33,6 +33,11 @@ SPEC = MethodSpec(
         ),
     },
     tables="audioplane.methods.degstalk.paper.tables:TABLES",
-    in_tables=("method.coefficients=all", "method.embedding_place=before", "schedule.foreign_expression=0"),
+    in_tables=(
+        "method.coefficients=all",
+        "method.embedding_place=before",
+        "schedule.foreign_expression=0",
+        "schedule.closed_eyes=0",
+    ),
     numbers="audioplane.methods.degstalk.paper",
 )

@@ -13,7 +13,8 @@ SPEC = MethodSpec(
     model="audioplane.methods.gaussian_talker.model:GaussianTalkerMethod",
     presets={
         "smoke": ("method.resolution=16", "method.features=16"),
-        "demo": (),
+        "demo": ("schedule.closed_eyes=0.15",),
         "paper": ("loss.perceptual=lpips-alex",),
     },
+    in_tables=("schedule.closed_eyes=0",),
 )

@@ -14,9 +14,10 @@ SPEC = MethodSpec(
     model="audioplane.methods.synctalk_pp.model:SyncTalkMethod",
     presets={
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
-        "demo": ("method.bf16=true",),
+        "demo": ("method.bf16=true", "schedule.closed_eyes=0.15"),
         "paper": ("audio.features=av", "audio.window=8"),
     },
+    in_tables=("schedule.closed_eyes=0",),
     tables="audioplane.methods.synctalk_pp.paper.tables:TABLES",
     numbers="audioplane.methods.synctalk_pp.paper",
 )

@@ -16,7 +16,7 @@ SPEC = MethodSpec(
     model="audioplane.methods.talking_gaussian.model:TalkingGaussianMethod",
     presets={
         "smoke": (*SMALL_MOUTH, "method.resolution=16", "method.levels=2"),
-        "demo": SMALL_MOUTH,
+        "demo": (*SMALL_MOUTH, "schedule.closed_eyes=0.15"),
         "paper": (
             "schedule.coarse=6600",
             "schedule.fine=103400",
@@ -24,4 +24,5 @@ SPEC = MethodSpec(
             "loss.perceptual=lpips-alex",
         ),
     },
+    in_tables=("schedule.closed_eyes=0",),
 )
