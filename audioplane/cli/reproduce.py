@@ -330,6 +330,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
         content,
         timeout=None,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],  # else each kernel warns that its machine's own ports are not encrypted
         record_timing=False,  # times of day would change the file at each run
         resources={"metadata": {"path": str(notebook.parent)}},
         on_cell_start=lambda cell, cell_index: progress.show(_position(content, cell_index), cells),

@@ -6,7 +6,7 @@ import base64
 import io
 from typing import Any
 
-LIMIT = 340_000
+LIMIT = 270_000
 """Bytes of a notebook that pictures are made smaller for."""
 STEPS = ((1200, 68), (1200, 60), (1100, 52), (1000, 46), (900, 40), (800, 34), (700, 28))
 """Width in pixels and JPEG quality, from the best to the smallest."""

@@ -166,7 +166,7 @@ def draw(subject: Subject, head: TalkingHead, codes: Tensor, t: int) -> np.ndarr
     return head.render(codes[t], subject.viewmats[t], subject.without_head(t), expression=face)
 
 
-def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 27) -> Film:
+def film(name: str, frames: Iterable[np.ndarray], audio: np.ndarray, quality: int = 30) -> Film:
     """A video with sound that lives inside the notebook.
 
     Args:
