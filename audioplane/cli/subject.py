@@ -111,9 +111,12 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _flame(args: argparse.Namespace) -> int:
+    from audioplane.runtime import limits
     from audioplane.subject import Subject, flame
     from audioplane.subject.format import read_manifest
 
+    if args.first is not None:
+        limits.between("--first", args.first, 0, 10**9)
     frames = read_manifest(args.folder).num_frames
     found = flame.read(args.coefficients, frames, args.first)
     flame.add(args.folder, found, args.out)

@@ -8,6 +8,8 @@ from typing import Any
 
 LIMIT = 270_000
 """Bytes of a notebook that pictures are made smaller for."""
+LEAST = 80_000
+"""Bytes that the pictures may have beside films and texts that are as large by themselves."""
 STEPS = ((1200, 68), (1200, 60), (1100, 52), (1000, 46), (900, 40), (800, 34), (700, 28))
 """Width in pixels and JPEG quality, from the best to the smallest."""
 PICTURES = ("image/jpeg", "image/png")
@@ -26,8 +28,8 @@ def fit(content: Any, limit: int = LIMIT) -> None:
     held = [(bundle, kind) for bundle in _bundles(content) for kind in PICTURES if kind in bundle]
     originals = [_text(bundle[kind]) for bundle, kind in held]
     others = len(nbformat.writes(content).encode()) - sum(map(len, originals))
-    smaller = originals
-    for width, quality in STEPS if others < limit else STEPS[:1]:  # else no picture is small enough
+    smaller, limit = originals, max(limit, others + LEAST)
+    for width, quality in STEPS:
         smaller = [_smaller(text, width, quality) for text in originals]
         if others + sum(map(len, smaller)) <= limit:
             break

@@ -211,6 +211,8 @@ def _numbers(found: Mapping[str, np.ndarray], keys: Sequence[str], what: str, al
         return None
     values = np.asarray(arrays.check_numbers(found[key], f"{what}: {key}", arrays.Expected(None, "f", finite=False)))
     if alone:
+        if values.ndim == 0 or values.size != values.shape[-1]:
+            raise UserError(f"{what}: {key} has shape {values.shape}, expected the coefficients of one frame")
         return values.reshape(1, -1).astype(np.float32)
     if values.ndim == 3 and values.shape[1] == 1:
         values = values[:, 0]

@@ -112,6 +112,10 @@ def test_folders_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "b01.npz", **one)
     with pytest.raises(UserError, match="have the same frame number"):
         flame.read(tmp_path, 3)
+    save(tmp_path / "b01.npz", **tracked(3))
+    (tmp_path / "a1.npz").unlink()
+    with pytest.raises(UserError, match="expected the coefficients of one frame"):
+        flame.read(tmp_path, 3)
     (tmp_path / "b01.npz").rename(tmp_path / "last.npz")
     with pytest.raises(UserError, match="has no frame number"):
         flame.read(tmp_path, 3)
