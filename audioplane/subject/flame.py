@@ -9,7 +9,7 @@ A face model is not needed, and none is here: the numbers drive a head as they a
 
 from __future__ import annotations
 
-import io
+import hashlib
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,6 @@ from audioplane.errors import UserError
 from audioplane.runtime import arrays, files, limits
 from audioplane.subject import parts
 from audioplane.subject.format import MANIFEST, Part, read_manifest
-from audioplane.subject.pack import HashedFile
 
 EXPRESSIONS = 50  # components that are kept, as many as SMIRK gives; later ones matter less
 EYELIDS = ("flameEyelidLeft", "flameEyelidRight")
@@ -143,11 +142,10 @@ def add(folder: str | Path, found: Coefficients, out: str | Path) -> None:
             if name != "tracks.npz":
                 (draft / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(folder / name, draft / name)
-        data = io.BytesIO()
-        np.savez(data, **{**own, **found.tracks()})  # type: ignore[arg-type]
-        file = HashedFile(draft / "tracks.npz")
-        file.write(data.getvalue())
-        further = {**manifest.parts, "tracks.npz": Part(*file.close())}
+        files.write_arrays(draft / "tracks.npz", {**own, **found.tracks()})
+        written = (draft / "tracks.npz").read_bytes()
+        tracks = Part(hashlib.sha256(written).hexdigest(), len(written))
+        further = {**manifest.parts, "tracks.npz": tracks}
         files.write_text(draft / MANIFEST, replace(manifest, parts=further).to_json())
 
 

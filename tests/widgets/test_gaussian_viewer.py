@@ -346,7 +346,7 @@ def test_views_colours_and_questions(
         assert words in page.inner_text(".ap-details"), words
     number = int(page.locator(".ap-details caption").first.inner_text().split()[1])
     assert number == page.evaluate(f"{VIEWER}.model.get('picked')")
-    assert page.locator(".ap-overlay circle").count() == 1
+    page.wait_for_function("document.querySelectorAll('.ap-overlay circle').length === 1")  # in its next frame
 
 
 def test_what_it_cannot_do_is_said(tmp_path: Path, open_page: Callable[..., Page]) -> None:

@@ -141,8 +141,8 @@ TOLD = (
     Row("SyncTalk++", (), method="synctalk_pp"),
     Row("DEGSTalk", ("method.coefficients=upper", "schedule.foreign_expression=0.25"), method="degstalk"),
 )
-"""Other methods as they run here. All are told of eyes and brows, and so may be compared with `OURS` alone; what DEGSTalk
-is told of the mouth in its paper, others are not."""
+"""Other methods as they run here. All are told of eyes and brows, so that they compare with `OURS` alone, and none of
+the mouth, as DEGSTalk is in its paper."""
 
 
 def _table5() -> Table:
