@@ -115,8 +115,8 @@ class DeformationMLP(nn.Module):
         """
         hidden = functional.relu(functional.linear(static, weight).to(bias.dtype) + bias)
         first, second = hidden.split([self.hidden, hidden.shape[1] - self.hidden], dim=1)
-        hidden = functional.relu(_product(first.to(static.dtype), self.second)).to(static.dtype)
-        return _product(hidden, self.offset), torch.sigmoid(self.dynamism(second))
+        hidden = functional.relu(product(first.to(static.dtype), self.second)).to(static.dtype)
+        return product(hidden, self.offset), torch.sigmoid(self.dynamism(second))
 
     def fold(self, gain: Tensor | None, extra: Tensor | None) -> tuple[Tensor, Tensor]:
         """The first layer's weight (hidden, W) and bias with the audio in them."""
@@ -128,8 +128,15 @@ class DeformationMLP(nn.Module):
         return weight if gain is None else weight * gain, bias
 
 
-def _product(rows: Tensor, layer: nn.Linear) -> Tensor:
-    """A layer of rows (N, inputs): its matrix in their type, its bias in its own."""
+def product(rows: Tensor, layer: nn.Linear) -> Tensor:
+    """A layer of rows: its matrix in their type, its bias in its own.
+
+    Args:
+        rows: (N, inputs), of the layer's type or bfloat16. layer: whose product is asked for.
+
+    Returns:
+        (N, outputs), of the layer's type.
+    """
     if rows.dtype == layer.weight.dtype:
         return layer(rows)  # type: ignore[no-any-return]
     return functional.linear(rows, layer.weight.to(rows.dtype)).to(layer.bias.dtype) + layer.bias

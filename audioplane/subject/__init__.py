@@ -71,6 +71,7 @@ class Subject:
         self.path = path
         self.manifest = manifest
         self._packs = parts.open_packs(path, manifest)
+        self._last_label: tuple[int, np.ndarray] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Subject:
@@ -149,41 +150,48 @@ class Subject:
 
     # Masks, H x W bool
 
+    def _shown(self, t: int) -> np.ndarray:
+        """`label`, not to be written to; the last one is kept, since masks of one frame are asked for together."""
+        last = self._last_label
+        if last is None or last[0] != t:
+            last = self._last_label = (t, self.label(t))
+        return last[1]
+
     def head_mask(self, t: int) -> np.ndarray:
         """Hair, face and mouth of frame t: H x W bool."""
-        return self.label(t) >= HAIR
+        return self._shown(t) >= HAIR
 
     def hair_mask(self, t: int) -> np.ndarray:
         """Hair of frame t: H x W bool."""
-        return self.label(t) == HAIR
+        return self._shown(t) == HAIR
 
     def face_mask(self, t: int) -> np.ndarray:
         """Skin, ears, eyes, glasses and beard of frame t, without the mouth: H x W bool."""
-        return self.label(t) == FACE
+        return self._shown(t) == FACE
 
     def mouth_mask(self, t: int) -> np.ndarray:
         """Lips and everything between them in frame t: H x W bool."""
-        return self.label(t) == MOUTH
+        return self._shown(t) == MOUTH
 
     def inner_mouth_mask(self, t: int) -> np.ndarray:
         """What is seen between the lips in frame t (see `subject.masks.inner_mouth_mask`): H x W bool."""
-        return masks.inner_mouth_mask(self.label(t), self.landmarks[t])
+        return masks.inner_mouth_mask(self._shown(t), self.landmarks[t])
 
     def torso_mask(self, t: int) -> np.ndarray:
         """Neck, shoulders and clothes of frame t: H x W bool."""
-        return self.label(t) == TORSO
+        return self._shown(t) == TORSO
 
     def motion_mask(self, t: int) -> np.ndarray:
         """What speech moves in frame t (see `subject.masks.motion_mask`): H x W bool."""
-        return masks.motion_mask(self.label(t), self.landmarks[t], self._face_height)
+        return masks.motion_mask(self._shown(t), self.landmarks[t], self._face_height)
 
     def narrow_motion_mask(self, t: int) -> np.ndarray:
         """The mouth of frame t, slightly dilated (see `subject.masks.narrow_motion_mask`): H x W bool."""
-        return masks.narrow_motion_mask(self.label(t), self._face_height)
+        return masks.narrow_motion_mask(self._shown(t), self._face_height)
 
     def eyes_mask(self, t: int) -> np.ndarray:
         """Eyes and brows of frame t (see `subject.masks.eyes_mask`): H x W bool."""
-        return masks.eyes_mask(self.label(t), self.landmarks[t], self._face_height)
+        return masks.eyes_mask(self._shown(t), self.landmarks[t], self._face_height)
 
     @cached_property
     def _face_height(self) -> float:

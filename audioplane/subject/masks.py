@@ -81,7 +81,13 @@ def grow(mask: np.ndarray, radius: float) -> np.ndarray:
     """H x W bool: `mask` dilated by a disc of `radius` pixels."""
     if radius < 0.5 or not mask.any():
         return mask
-    return distance_to(mask) <= radius
+    near, grown = [], np.zeros_like(mask)
+    for axis in (0, 1):  # nothing farther away than the disc reaches can change
+        filled, reach = np.flatnonzero(mask.any(axis=1 - axis)), int(radius) + 1
+        near.append(slice(max(int(filled[0]) - reach, 0), int(filled[-1]) + reach + 1))
+    rows, columns = near
+    grown[rows, columns] = distance_to(mask[rows, columns]) <= radius
+    return grown
 
 
 def motion_mask(label: np.ndarray, landmarks: np.ndarray | None, height_of_face: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from audioplane.methods.base import Method
 from audioplane.methods.pose import pose_numbers
 from audioplane.methods.types import Condition
 from audioplane.motion.own_range import CONTROLS, OwnRange
-from audioplane.runtime import seeds
+from audioplane.runtime import seeds, threads
 from audioplane.subject.flame import are_flame
 from audioplane.training.kept_encoders import kept
 
@@ -85,7 +85,8 @@ class Conditions:
         def make() -> float:
             voice, frames = training_voice(subject), len(subject.train)
             copies = self.features.augmented_copies(voice, subject.fps, frames, self.config.seed)
-            return pretrain(method.encoder, windows, shapes, audio, generator, copies)
+            with threads.one_each():  # its matrices are so small that a second thread slows it
+                return pretrain(method.encoder, windows, shapes, audio, generator, copies)
 
         if encoders is None:
             return {"encoder_correlation": make()}

@@ -6,7 +6,9 @@ run needs no memory of a generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,6 +74,25 @@ class FrameCache:
             if len(self._kept) < self._room:
                 self._kept[t] = frame
         return frame
+
+    @contextlib.contextmanager
+    def ahead(self, frames: Iterable[int]) -> Iterator[None]:
+        """Meanwhile decodes `frames` on a thread of its own, while they fit; leaves what is not done by the end."""
+        ended = threading.Event()
+
+        def decode() -> None:
+            for t in frames:
+                if ended.is_set() or len(self._kept) >= self._room:
+                    return
+                self[t]
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as pool:
+            done = pool.submit(decode)
+            try:
+                yield
+            finally:
+                ended.set()
+        done.result()
 
     def cameras(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """`viewmats` (T, 4, 4) and `K` (3, 3) on a device, copied there once."""

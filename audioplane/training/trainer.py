@@ -38,7 +38,15 @@ from audioplane.surface.hold import Holder
 from audioplane.surface.start import first_cloud
 from audioplane.training import state
 from audioplane.training.conditions import Conditions
-from audioplane.training.dataset import FrameCache, head_box, landmark_points, points_in_box, points_inside, samples
+from audioplane.training.dataset import (
+    FrameCache,
+    head_box,
+    landmark_points,
+    order,
+    points_in_box,
+    points_inside,
+    samples,
+)
 from audioplane.training.densify import Densifier, is_dead, sort_in_space
 from audioplane.training.optimizers import Optimizers
 from audioplane.training.report import Report, Unread
@@ -103,7 +111,9 @@ class Trainer:
         self.untouched = {name: table.detach().clone() for name, table in self.method.tables().items()}
         if saved is None:
             generator = seeds.generator(self.config.seed, seeds.PRETRAINING)
-            self.facts |= self.conditions.pretrain(self.method, generator, encoders)
+            first = itertools.islice(order(subject.train, config.seed), self.method.iterations)
+            with self.cache.ahead(first):
+                self.facts |= self.conditions.pretrain(self.method, generator, encoders)
         self.method.to(self.device)
         self.hold, self.beside = None, None
         if self.surface is not None:

@@ -132,7 +132,7 @@ def test_the_nose_is_where_the_subjects_landmarks_have_it() -> None:
 
 def test_place_features_are_the_planes_side_by_side_or_multiplied() -> None:
     for fusion in ("concat", "multiply"):
-        _, branch = run(f"method.fusion={fusion}")
+        _, branch = run(f"method.fusion={fusion}", "method.bf16=false")
         at, own, expected = 2.0 * branch.points() - 1.0, branch.own, []
         for level in range(1, own.levels + 1):
             parts = []
@@ -156,6 +156,7 @@ def test_f_can_stands_in_for_attributes_until_deformation_begins(strategy: str) 
     free = {name: p.detach().clone() for name, p in branch.params.items()}
     static, dynamic = trainer.method.stages()
     trainer.method.begin(static)
+    trainer.render(trainer.subject.train.start, deforms=False)
     changed = [name for name, p in branch.params.items() if not torch.equal(p, free[name])]
     assert sorted(changed) == sorted(given[strategy])
     with torch.no_grad():

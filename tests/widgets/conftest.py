@@ -166,7 +166,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 def run_all(page: Page) -> None:
     """Runs every cell of the notebook that is open."""
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    page.wait_for_selector(
+        ".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached"
+    )  # a narrow toolbar hides it
     for _ in range(12):  # a kernel that is replaced while the page is loading forgets what it was asked
         page.wait_for_timeout(2000)
         page.click('.lm-MenuBar-itemLabel:text-is("Run")')

@@ -28,10 +28,15 @@ class Attention(nn.Module):
         nn.init.ones_(self.lip.bias)  # around 1, so that at the start the voice reaches every Gaussian
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """V of lips (N, A) and of expression (N, E) of Gaussians with features f_mu (N, W)."""
-        hidden = functional.relu(self.first(features))
-        lips = self.lip(hidden[:, : self.size])
-        return lips, lips[:, :0] if self.face is None else torch.sigmoid(self.face(hidden[:, self.size :]))
+        """V of lips (N, A) and of expression (N, E) of Gaussians with features f_mu (N, W), all of one type."""
+        hidden = functional.relu(_layer(features, self.first))
+        lips = _layer(hidden[:, : self.size], self.lip)
+        return lips, lips[:, :0] if self.face is None else torch.sigmoid(_layer(hidden[:, self.size :], self.face))
+
+
+def _layer(rows: Tensor, layer: nn.Linear) -> Tensor:
+    """A layer in the type of its rows: V joins features that may be bfloat16."""
+    return functional.linear(rows, layer.weight.to(rows), layer.bias.to(rows))
 
 
 def masked(lips: Tensor, face: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,6 +48,7 @@ def masked(lips: Tensor, face: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
         lips: V of lips, (N, A). face: V of expression, (N, E).
         below: M_lip, (N, 1), 1 below the tip of the nose, 0 above; M_exp is the rest.
     """
+    below = below.to(lips)
     return lips * below, face * (1.0 - below)
 
 

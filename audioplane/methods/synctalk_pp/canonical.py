@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioplane.deform.mlp import linear
+from audioplane.deform.mlp import linear, product
 from audioplane.splat.gaussians import Gaussians
 
 GIVEN: dict[str, tuple[str, ...]] = {
@@ -43,6 +43,6 @@ class CanonicalField(nn.Module):
 
         SyncTalk++, Eq. 18: F_can(f_mu) = {mu_c, r_c, s_c, alpha_c, SH_c}.
         """
-        out = self.last(functional.relu(self.first(features)))
+        out = self.last(functional.relu(product(features, self.first)))
         parts = out.split([shape.numel() for shape in self.shapes.values()], dim=1)
         return {name: part.reshape(-1, *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}

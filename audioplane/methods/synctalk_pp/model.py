@@ -41,7 +41,7 @@ from audioplane.methods.types import (
     Term,
     Wiring,
 )
-from audioplane.splat.gaussians import Box, Gaussians, Picture, from_parameters
+from audioplane.splat.gaussians import Box, Gaussians, Picture, from_parameters, splat
 
 if TYPE_CHECKING:
     from audioplane.config import Config
@@ -103,7 +103,7 @@ class SyncTalkBranch(Branch):
 
         SyncTalk++, Eq. 16 and 17.
         """
-        found = self.planes(self.points())
+        found = self.planes(self.points(), short=self.mlp.bf16)
         if self.own.fusion == "concat":
             return found
         sets = found.view(len(found), self.own.levels, 3, self.own.features)
@@ -127,8 +127,7 @@ class SyncTalkBranch(Branch):
         """S, (N, W + A + E): f_mu, V_lip, and V_exp times the weights of the blendshapes."""
         features = self.place_features()
         lips, face = self.attended(features)
-        found = torch.cat([features, lips, face if self.weights is None else face * self.weights], dim=1)
-        return found.bfloat16() if self.mlp.bf16 else found
+        return torch.cat([features, lips, face if self.weights is None else face * self.weights.to(face)], dim=1)
 
     # What a frame says
 
@@ -187,23 +186,40 @@ class SyncTalkBranch(Branch):
         given = self.canonical(self.place_features())
         return replace(own, **{name: value + _nothing(getattr(own, name)) for name, value in given.items()})
 
-    def begin(self, deforms: bool) -> None:
-        """Before an iteration: F_can's attributes take the place of the parameters; for good when deformation begins.
+    def draw(self, condition: Condition | None, viewmat: Tensor, K: Tensor, width: int, height: int) -> Picture:
+        """As of every branch; in the static stage F_can's attributes take the place of the parameters.
 
-        SyncTalk++, Table IV; as GaussianTalker's code does at every static step.
+        As GaussianTalker's code does at every static step.
         """
-        if self.canonical is None or (deforms and self.is_settled):
+        if condition is not None or self.canonical is None or self.is_settled:
+            return super().draw(condition, viewmat, K, width, height)
+        cloud = self.cloud
+        self._take(cloud)
+        return splat(cloud, viewmat, K, width, height)
+
+    def begin(self, deforms: bool) -> None:
+        """Before an iteration: when deformation begins, F_can's attributes become ordinary parameters, for good.
+
+        SyncTalk++, Table IV.
+        """
+        if self.canonical is None or deforms == self.is_settled:
             return
-        with torch.no_grad():
-            for name, value in self.canonical(self.place_features()).items():
-                if name == "sh":
-                    self.params["sh0"].copy_(value[:, :1])
-                    if "shN" in self.params:
-                        self.params["shN"].copy_(value[:, 1:])
-                else:
-                    self.params[name].copy_(value)
-            self.settled.fill_(deforms)
-            self._known_settled = deforms
+        if deforms:
+            self._take(self.cloud)
+        self.settled.fill_(deforms)
+        self._known_settled = deforms
+
+    @torch.no_grad()
+    def _take(self, cloud: Gaussians) -> None:
+        """Puts the attributes that F_can gives, as `cloud` has them, into the parameters."""
+        for name in GIVEN[self.own.initialisation]:
+            value = getattr(cloud, name)
+            if name == "sh":
+                self.params["sh0"].copy_(value[:, :1])
+                if "shN" in self.params:
+                    self.params["shN"].copy_(value[:, 1:])
+            else:
+                self.params[name].copy_(value)
 
     # For files
 
