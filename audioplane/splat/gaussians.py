@@ -198,6 +198,7 @@ def splat(
     dynamism: Tensor | None = None,
     offsets: Tensor | None = None,
     units: Tensor | None = None,
+    tile_size: int = 16,
 ) -> Picture:
     """Renders a cloud, moved by offsets, and with it the dynamism map in the same pass.
 
@@ -209,10 +210,21 @@ def splat(
         width, height: pixels.
         dynamism: d, (N, 1), splatted as a fourth channel with the Gaussians' own opacities over 0.
         offsets: Delta G, (N, P), in units of (P,) `units`.
+        tile_size: pixels a side; the picture is the same whatever it is.
     """
     means, quats, scales, opacities, colors = drawn(cloud, viewmat, dynamism, offsets, units)
     out, alpha, meta = rasterization(
-        means, quats, scales, opacities, colors, viewmat[None], K[None], width, height, packed=False
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        viewmat[None],
+        K[None],
+        width,
+        height,
+        packed=False,
+        tile_size=tile_size,
     )
     return Picture(out[0], alpha[0], meta, offsets)
 

@@ -89,6 +89,14 @@ def test_colours_are_the_rasterizers_own(degree: int) -> None:
     torch.testing.assert_close(got.alpha, alpha[0])
 
 
+@pytest.mark.parametrize("tile_size", [8, 24, 64, 512])
+def test_tiles_do_not_change_the_picture(tile_size: int) -> None:
+    made, view = cloud(degree=1), camera()
+    expected, got = splat(made, *view), splat(made, *view, tile_size=tile_size)
+    assert torch.equal(got.rgb, expected.rgb)
+    assert torch.equal(got.alpha, expected.alpha)
+
+
 def test_dynamism_map_is_a_weighted_mean_in_the_same_pass() -> None:
     made, view = cloud(), camera()
     plain, same = splat(made, *view), splat(made, *view, dynamism=torch.full((30, 1), 0.7))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -327,5 +328,28 @@ def test_threads_split_and_run():
     def broken(start: int, stop: int) -> None:
         raise RuntimeError(f"chunk {start}")
 
-    with pytest.raises(RuntimeError, match="chunk"):
-        threads.run(broken, threads.split(4, 4))
+    for _ in range(2):  # whoever helped can help again
+        with pytest.raises(RuntimeError, match="chunk"):
+            threads.run(broken, threads.split(4, 4))
+    threads.run(kernel, threads.split(100, 7), seen)
+    assert (seen == 2).all()
+
+
+def test_callers_side_by_side_do_not_wait_for_each_other():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    met = threading.Barrier(4)  # two callers and a helper of each
+
+    def meet(start: int, stop: int) -> None:
+        met.wait(60)
+
+    try:
+        callers = [threading.Thread(target=threads.run, args=(meet, threads.split(2, 2))) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(60)
+        assert not any(caller.is_alive() for caller in callers)
+        assert not met.broken
+    finally:
+        torch.set_num_threads(before)

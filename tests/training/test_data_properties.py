@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -345,3 +347,29 @@ def test_adam_goes_as_torchs_for_any_shape_and_rate(generator, shape, rate):
         mine.step()
         plain.step()
     torch.testing.assert_close(ours.double(), theirs, atol=1e-5 * (1 + rate), rtol=1e-4)
+
+
+def test_a_cache_fills_while_something_else_is_done():
+    subject = TinySubject(frames=20, size=160)
+    cache = FrameCache(subject, 0, 1)
+    with cache.ahead(iter([4, 7])):
+        deadline = time.monotonic() + 60
+        while len(cache._kept) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert sorted(cache._kept) == [4, 7]
+    np.testing.assert_array_equal(cache[7].image, FrameCache(subject, 0, 1)[7].image)
+    with cache.ahead(range(20)):  # more than fit
+        pass
+    assert len(cache._kept) <= 5
+
+
+def test_a_frame_that_cannot_be_read_ahead_is_said():
+    tried = threading.Event()
+
+    class Damaged(TinySubject):
+        def frame(self, t: int) -> np.ndarray:
+            tried.set()
+            raise UserError(f"picture {t} is damaged")
+
+    with pytest.raises(UserError, match="picture 3"), FrameCache(Damaged(frames=20), 0, 1).ahead([3]):
+        tried.wait(60)
