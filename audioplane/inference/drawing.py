@@ -86,9 +86,9 @@ def frame(
     condition = head.condition(audio_code, time, expression, view)
     view, K = view.to(head.device), K.to(head.device)
     try:
-        tile = {} if head.device.type != "cpu" else {"tile_size": TILE}
+        tile = TILE if head.device.type == "cpu" else 16  # gsplat's own
         clouds = head._deformed(condition)
-        layers = {name: splat(cloud, view, K, width, height, **tile) for name, cloud in clouds.items()}
+        layers = {name: splat(cloud, view, K, width, height, tile_size=tile) for name, cloud in clouds.items()}
         picture = _composed(head, layers)
     except ValueError as error:  # the rasterizer refuses NaN
         raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
