@@ -108,6 +108,7 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
     channels = len(unrolled) if len(unrolled) > 0 else colors.shape[1]
     stride = (tile_size + LANES - 1) // LANES * LANES
     area = stride * tile_size
+    check = max(CHECK, area // 64)
     buffer = np.empty((channels + 1) * area, np.float32)  # light left, then one plane a channel
     lanes, zero = ramp(), splat(_f(0.0))
     threshold, max_alpha, min_light = splat(LOG2_THRESHOLD), splat(MAX_ALPHA), splat(MIN_LIGHT)
@@ -128,7 +129,7 @@ def _composite(start, stop, offsets, flatten_ids, footprints, colors, background
             buffer[y * stride : y * stride + right - left] = 1.0
 
         for p in range(begin, end):
-            if (p - begin) % CHECK == CHECK - 1 and not _any_light(buffer, area):
+            if (p - begin) % check == check - 1 and not _any_light(buffer, area):
                 break
             _fetch(flatten_ids[min(p + AHEAD, end - 1)], footprints, colors)
             n = flatten_ids[p]
@@ -175,6 +176,7 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
     channels = len(unrolled) if len(unrolled) > 0 else colors.shape[1]
     stride = (tile_size + LANES - 1) // LANES * LANES
     area = stride * tile_size
+    check = max(CHECK, area // 64)
     buffer = np.empty((channels + 2) * area, np.float32)  # light left, Q, then v one plane a channel
     sums = np.empty(channels * LANES, np.float32)
     lanes, zero, one = ramp(), splat(_f(0.0)), splat(_f(1.0))
@@ -200,7 +202,7 @@ def _composite_backward(start, stop, offsets, flatten_ids, slots, footprints, co
                 buffer[at + area] = behind
 
         while p < end:
-            if (p - begin) % CHECK == CHECK - 1 and not _any_light(buffer, area):
+            if (p - begin) % check == check - 1 and not _any_light(buffer, area):
                 break
             _fetch(flatten_ids[min(p + AHEAD, end - 1)], footprints, colors)
             n = flatten_ids[p]
