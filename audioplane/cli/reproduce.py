@@ -1,9 +1,9 @@
-"""Runs everything there is to reproduce: every run of the tables, then the notebooks, in order and in place.
+"""Runs everything there is to reproduce: every run of the tables, then the notebooks, in place.
 
-Tables come first, several runs beside each other; the notebooks then find their records. Stopped at any moment and
-started again it goes on. Each notebook runs from top to bottom in a fresh kernel and is rewritten with its new outputs
-when it went through; one that fails keeps its old content, and the others still run. Widgets are kept as
-pictures.
+Tables come first, several runs beside each other; the notebooks then find their records, two beside each other (those
+of a folder that is named one by one, in order). Stopped at any moment and started again it goes on. Each notebook runs
+from top to bottom in a fresh kernel and is rewritten with its new outputs when it went through; one that fails keeps
+its old content, and the others still run. Widgets are kept as pictures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +67,9 @@ NOTEBOOKS = (
 KEEP = "keep-widget"
 """The tag of a cell whose widget is of use without a kernel: its notebook keeps the state of its widgets."""
 
+SIDE_BY_SIDE = 2
+"""Notebooks that run at once, one a processor; a head is trained by one of them, and the others wait for it."""
+
 VIEW, STATE = "application/vnd.jupyter.widget-view+json", "widgets"
 
 
@@ -76,6 +81,10 @@ class Outcome:
     cells: int
     seconds: float
     error: str = ""
+
+    def __str__(self) -> str:
+        state = "FAILED" if self.error else "done"
+        return f"{self.cells} cells, {self.seconds:.1f} s, {state}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,12 +163,9 @@ def run(args: argparse.Namespace) -> int:
     if part is not None:
         return run_shard(tables, args, part)
     status = make_tables(tables, args) if tables else 0
-    outcomes = []
-    for number, notebook in enumerate(notebooks, start=1):
-        progress = _Progress(f"[{number}/{len(notebooks)}] {notebook.name}")
-        outcomes.append(execute(notebook, progress))
-        progress.finish(outcomes[-1])
-    return max(status, summarize(outcomes) if notebooks else 0)
+    begin = time.monotonic()
+    outcomes = run_notebooks(notebooks, args.jobs if args.notebooks is None else 1)  # others' may need their order
+    return max(status, summarize(outcomes, time.monotonic() - begin) if notebooks else 0)
 
 
 def _sort_out(args: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -315,7 +321,47 @@ def choose(folder: Path | None, beginnings: list[str]) -> list[Path]:
     return chosen
 
 
-def execute(notebook: Path, progress: _Progress) -> Outcome:
+def run_notebooks(notebooks: Sequence[Path], jobs: int | None = None) -> list[Outcome]:
+    """Runs notebooks, two beside each other where there are processors for both.
+
+    Args:
+        notebooks: to run. jobs: how many may run at once; None: as many as processors.
+
+    Returns:
+        what became of each, as they ended.
+    """
+    from tqdm.auto import tqdm
+
+    from audioplane.experiments import workers
+
+    beside, outcomes = min(SIDE_BY_SIDE, jobs or workers.default_workers(), len(notebooks)), []
+    if beside < 2:
+        for number, notebook in enumerate(notebooks, start=1):
+            progress = _Progress(f"[{number}/{len(notebooks)}] {notebook.name}")
+            outcomes.append(execute(notebook, progress))
+            progress.finish(outcomes[-1])
+        return outcomes
+    pool = workers.Processes(beside)
+    with closing(pool), tqdm(total=len(notebooks), unit="notebook", disable=None, leave=False) as bar:
+        try:
+            for done in as_completed([pool.call(_execute_beside, path, beside) for path in notebooks]):
+                outcomes.append(done.result())
+                bar.update()
+                bar.write(f"[{len(outcomes)}/{len(notebooks)}] {outcomes[-1].notebook.name}  {outcomes[-1]}")
+                sys.stdout.flush()
+        except BaseException:
+            pool.stop()  # what their kernels train can be continued
+            raise
+    return outcomes
+
+
+def _execute_beside(notebook: Path, beside: int) -> Outcome:
+    """`execute` in a process of its own, whose kernel takes its share of the processors."""
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // beside))
+    return execute(notebook)
+
+
+def execute(notebook: Path, progress: _Progress | None = None) -> Outcome:
     """Runs one notebook in its own folder and rewrites it; on a failure its file stays as it was."""
     import nbformat
     from nbclient import NotebookClient
@@ -333,7 +379,7 @@ def execute(notebook: Path, progress: _Progress) -> Outcome:
         extra_arguments=["--log-level=ERROR"],  # else each kernel warns that its machine's own ports are not encrypted
         record_timing=False,  # times of day would change the file at each run
         resources={"metadata": {"path": str(notebook.parent)}},
-        on_cell_start=lambda cell, cell_index: progress.show(_position(content, cell_index), cells),
+        on_cell_start=lambda cell, cell_index: progress and progress.show(_position(content, cell_index), cells),
     )
     error = ""
     try:
@@ -397,16 +443,14 @@ class _Progress:
             print(f"\r{self.title}  cell {cell} of {cells} ", end="", flush=True)
 
     def finish(self, outcome: Outcome) -> None:
-        state = "FAILED" if outcome.error else "done"
         beginning = "\r" if self.live else ""
-        print(f"{beginning}{self.title}  {outcome.cells} cells, {outcome.seconds:.1f} s, {state}", flush=True)
+        print(f"{beginning}{self.title}  {outcome}", flush=True)
 
 
-def summarize(outcomes: list[Outcome]) -> int:
+def summarize(outcomes: list[Outcome], seconds: float) -> int:
     """Prints what failed and why, and one closing line; returns the exit status."""
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed:
         print(f"\n{outcome.notebook} failed:\n{outcome.error}", file=sys.stderr)
-    seconds = sum(outcome.seconds for outcome in outcomes)
     print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} notebooks reproduced in {seconds:.0f} s.")
     return 1 if failed else 0

@@ -108,6 +108,10 @@ class Processes:
         """Queues a training that nobody judges; its folder comes back."""
         return self._pool.submit(_train, subject, config)
 
+    def call(self, function: Callable[..., T], *given: Any) -> Future[T]:
+        """Queues anything else; it must be known to a new process by its name."""
+        return self._pool.submit(function, *given)
+
     def stop(self) -> None:
         for process in list((self._pool._processes or {}).values()):
             process.terminate()

@@ -16,7 +16,7 @@ from audioplane.inference import arguments, compositing
 from audioplane.inference.poses import back_and_forth
 from audioplane.media.marks import mark_stamp, put_mark
 from audioplane.runtime.threads import in_parallel
-from audioplane.splat.gaussians import Picture, splat, splat_batch
+from audioplane.splat.gaussians import Picture, layered, splat_batch, splat_layers
 
 if TYPE_CHECKING:
     from audioplane.inference.portrait import Portrait
@@ -87,19 +87,13 @@ def frame(
     view, K = view.to(head.device), K.to(head.device)
     try:
         tile = max(16, TILE // torch.get_num_threads()) if head.device.type == "cpu" else 16  # gsplat's own
-        clouds = head._deformed(condition)
-        layers = {name: splat(cloud, view, K, width, height, tile_size=tile) for name, cloud in clouds.items()}
-        picture = _composed(head, layers)
+        picture = splat_layers(head._deformed(condition), view, K, width, height, tile)
     except ValueError as error:  # the rasterizer refuses NaN
         raise UserError(f"the head has numbers that give no picture ({error}); train it again") from error
     if behind is None:
         behind = torso(head, 0, width, height)
     composited = _composited(picture, arguments.picture(behind, (height, width, 3), "behind"))
     return composited if restorer is None else restorer(host(composited), picture.alpha.cpu().numpy())
-
-
-def _composed(head: TalkingHead, layers: dict[str, Picture]) -> Picture:
-    return next(iter(layers.values())) if len(layers) == 1 else head.method.compose(layers)
 
 
 def _composited(picture: Picture, behind: np.ndarray) -> np.ndarray | Tensor:
@@ -120,7 +114,7 @@ def batch(head: TalkingHead, shots: Sequence[Shot], size: int, restorer: Restore
             name: splat_batch([cloud[name] for cloud in clouds], views, K.to(head.device), width, height)
             for name in clouds[0]
         }
-        picture = _composed(head, layers)
+        picture = layered(layers)
         behind = torch.from_numpy(np.stack([shot.behind for shot in shots]))
         behind = behind.pin_memory() if picture.alpha.is_cuda else behind
         behind = behind.to(picture.alpha.device, non_blocking=True)

@@ -253,10 +253,6 @@ class Method(nn.Module):
             return 0.0, 0.0
         return own.mouth_weight, own.eyes_weight if self.expression else 0.0
 
-    def compose(self, layers: Mapping[str, Picture]) -> Picture:
-        """The picture that those of several branches make: by default on each other, the first in front."""
-        return layered(layers)
-
     def render(
         self,
         condition: Condition | None,
@@ -266,7 +262,7 @@ class Method(nn.Module):
         height: int,
         branches: Sequence[str] = (),
     ) -> Picture:
-        """The picture of a frame as training sees it, or of the static head for None.
+        """The picture of a frame as training sees it, or of the static head for None; branches lie on each other.
 
         Args:
             condition: of the frame. viewmat: (4, 4) camera-from-head. K: (3, 3) pixels. width, height: pixels.
@@ -274,7 +270,7 @@ class Method(nn.Module):
         """
         chosen = branches or tuple(self.branches)
         layers = {name: self.branch(name).draw(condition, viewmat, K, width, height) for name in chosen}
-        return layers[chosen[0]] if len(chosen) == 1 else self.compose(layers)
+        return layered(layers)
 
     # What follows from it
 

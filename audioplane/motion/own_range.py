@@ -151,8 +151,8 @@ def _controls(change: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.
             part = np.maximum(sign * reading, 0)
             far = float(np.percentile(part, FULL))
             reach[c, side] = far
-            if far > 1e-6:
-                away = part - part.mean()
+            away = part - part.mean()
+            if far > 1e-6 and away @ part > 1e-12:  # what never changes says nothing of what goes with it
                 ends[c] = far * (away @ rest) / (away @ part)
         shares = np.stack([np.maximum(reading, 0), np.maximum(-reading, 0)], axis=1) / np.maximum(reach[c], 1e-6)
         if c == 0:

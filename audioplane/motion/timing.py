@@ -90,6 +90,7 @@ def timing_of_sound(audio: np.ndarray, seconds: float, rate: int = 16_000) -> Ti
     Args:
         audio: (n,) mono. seconds: length of the timing. rate: samples a second.
     """
+    audio = audio[: round(seconds * rate)]
     loudness = _loudness(audio, round(seconds * TRACK_RATE) + 1, rate)
     top = float(np.percentile(loudness, 95)) if len(audio) else 0.0
     voiced = loudness > max(0.05 * top, 1e-4)

@@ -18,6 +18,7 @@ from audioplane.splat.simd import LANES, load, splat, total
 from audioplane.splat.tiles import Pairs, intersect
 
 MAX_CHANNELS = 64
+LAYER_BITS = 42  # a layer's depths are so many powers of 2 beyond those of the last: from .01 to 1e10 it is 40
 # Arguments that only gsplat's CUDA kernels know, with the values that ask for nothing.
 _CUDA_ONLY: dict[str, Any] = {
     "sparse_grad": False,
@@ -139,8 +140,13 @@ def _check(a: dict[str, Any]) -> None:
         raise ValueError("quats: a quaternion of length zero is no rotation; expected every row to be non-zero")
 
 
-def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """Draws CPU tensors; see `audioplane.splat.rasterization` for the arguments and results."""
+def rasterize(layers: Tensor | None = None, **a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Draws CPU tensors; see `audioplane.splat.rasterization` for the arguments and results.
+
+    Args:
+        layers: (N,) 0, 1 or 2: a Gaussian of a lower one lies in front of one of a higher, whatever their depths.
+        a: the arguments of `rasterization`, all of them.
+    """
     _check(a)
     means, viewmats, opacities, colors = a["means"], a["viewmats"], a["opacities"], a["colors"]
     width, height = int(a["width"]), int(a["height"])
@@ -183,7 +189,8 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     if backgrounds is None:
         backgrounds = means.new_zeros(c, colors.shape[-1])
 
-    pairs = intersect(means2d, conics, opacities, radii, depths, images, width, height, tile_size, c)
+    order = depths if layers is None else _layered_depths(depths, layers)
+    pairs = intersect(means2d, conics, opacities, radii, order, images, width, height, tile_size, c)
     render, alphas = composite(
         means2d, conics, colors, opacities, backgrounds, pairs, width, height, tile_size, a["absgrad"]
     )
@@ -206,6 +213,11 @@ def rasterize(**a: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
         "n_cameras": c,
     }
     return render, alphas, meta
+
+
+def _layered_depths(depths: Tensor, layers: Tensor) -> Tensor:
+    """Depths (C, N) times a power of two a layer, which is exact: whatever is drawn of a layer lies behind the last."""
+    return torch.ldexp(depths, LAYER_BITS * layers)
 
 
 def _tile_meta(pairs: Pairs, depths: Tensor, width: int, height: int, tile_size: int, cameras: int) -> dict[str, Any]:

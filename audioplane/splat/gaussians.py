@@ -6,6 +6,7 @@ and joined into rows (`pack`) where a field moves them all at once.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from audioplane.splat import rasterization
 
 SH0 = 0.28209479177387814  # the constant harmonic
+MOST_LAYERS = 3  # that are drawn in one pass
+_SIGNATURE = inspect.signature(rasterization)
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,8 @@ def layered(layers: Mapping[str, Picture]) -> Picture:
     Args:
         layers: name -> picture, of one size.
     """
+    if len(layers) == 1:
+        return next(iter(layers.values()))
     rgb, alpha = None, None
     for layer in layers.values():
         if rgb is None or alpha is None:
@@ -227,6 +232,38 @@ def splat(
         tile_size=tile_size,
     )
     return Picture(out[0], alpha[0], meta, offsets)
+
+
+def splat_layers(
+    clouds: Mapping[str, Gaussians], viewmat: Tensor, K: Tensor, width: int, height: int, tile_size: int = 16
+) -> Picture:
+    """Renders clouds that lie on each other, the first in front (DEGSTalk, Eq. 7).
+
+    It is `layered` of each one's picture; up to three on the CPU in one pass, in which what is hidden is not drawn.
+    There gsplat's rule holds over all of them (a pixel ends before the Gaussian that would leave at most 1e-4 of its
+    light): of an 8-bit picture one number in some thousands differs, by up to three.
+
+    Args:
+        clouds: name -> Gaussians, of one degree. viewmat, K, width, height, tile_size: as for `splat`.
+
+    Raises:
+        ValueError: there are none.
+    """
+    several = list(clouds.values())
+    if not 1 < len(several) <= MOST_LAYERS or several[0].means.device.type != "cpu":
+        return layered({name: splat(cloud, viewmat, K, width, height, tile_size=tile_size)
+                        for name, cloud in clouds.items()})  # fmt: skip
+    from audioplane.splat.cpu import rasterize
+
+    layers = torch.repeat_interleave(torch.tensor([len(cloud.means) for cloud in several]))
+    means, quats, scales, opacities, colors = drawn(Gaussians.joined(several), viewmat)
+    asked = _SIGNATURE.bind(
+        means, quats, scales, opacities, colors, viewmat[None], K[None], width, height,
+        packed=False, tile_size=tile_size,
+    )  # fmt: skip
+    asked.apply_defaults()
+    out, alpha, _ = rasterize(layers, **asked.arguments)
+    return Picture(out[0], alpha[0], {})
 
 
 def splat_batch(clouds: Sequence[Gaussians], viewmats: Tensor, K: Tensor, width: int, height: int) -> Picture:

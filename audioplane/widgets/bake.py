@@ -24,7 +24,6 @@ from audioplane.evaluation.resized import at_size_of
 from audioplane.inference import drawing
 from audioplane.inference.folding import FoldedBranch
 from audioplane.inference.poses import BEYOND, BEYOND_CLOUD, filmed_range, typical
-from audioplane.methods.base import Method
 from audioplane.methods.types import Condition, Modulation, Wiring
 from audioplane.motion.own_range import CONTROLS, TITLES
 from audioplane.widgets.page import jpeg
@@ -41,7 +40,6 @@ TRUTH_QUALITY = 82  # of JPEG
 Mark = tuple[float, float, str]
 """A sound: seconds from the start of the voice, to, and its name."""
 NOT_FOLDED = "speak in the browser: what moves its Gaussians cannot be folded into one small matrix a frame"
-OWN_WAY = "speak in the browser: it puts its clouds together in a way of its own"
 BOUNDED = "speak in the browser: its offsets pass a tanh, which the page does not know"
 
 
@@ -165,8 +163,6 @@ def _places(head: TalkingHead) -> list[NDArray]:
 
 def why_not(head: TalkingHead) -> str:
     """Why a head cannot speak in the browser; "" where it can."""
-    if type(head.method).compose is not Method.compose:
-        return OWN_WAY
     if not all(branch.branch.is_plain for branch in head.branches.values()):
         return BOUNDED
     return "" if head.is_folded else NOT_FOLDED

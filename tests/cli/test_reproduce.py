@@ -46,6 +46,30 @@ def test_all_run_in_order_and_a_failure_is_told(folder, capsys):
     assert "ZeroDivisionError" in captured.err
 
 
+MEETING = """
+import pathlib, time
+pathlib.Path("{0} is here").touch()
+begin = time.monotonic()
+while not pathlib.Path("{1} is here").exists():
+    assert time.monotonic() - begin < 120, "the other never came"
+    time.sleep(0.1)
+"""
+
+
+def test_two_run_beside_each_other(folder, capsys):
+    """Each waits for the other; one that fails is told, and the rest still run."""
+    pair = [folder / "04_one.ipynb", folder / "05_two.ipynb"]
+    for path, names in zip(pair, (("one", "two"), ("two", "one")), strict=True):
+        _write(path, MEETING.format(*names), "'met'")
+    outcomes = reproduce.run_notebooks([*pair, folder / "02_fails.ipynb", folder / "03_last.ipynb"], jobs=2)
+    assert [_results(path) for path in pair] == [["'met'"], ["'met'"]]
+    assert _results(folder / "03_last.ipynb") == ["2"]
+    assert {one.notebook.name for one in outcomes if one.error} == {"02_fails.ipynb"}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:6] for line in lines] == ["[1/4] ", "[2/4] ", "[3/4] ", "[4/4] "]
+    assert sum("FAILED" in line for line in lines) == 1
+
+
 def test_a_chosen_one_alone_and_again_the_same_bytes(folder, capsys):
     arguments = ["reproduce", "--notebooks", str(folder), "03"]
     assert cli.main(arguments) == 0

@@ -109,19 +109,19 @@ def test_a_bump_rises_holds_and_falls(start, rise, hold, fall):
     times = np.linspace(-1, 6, 701)
     got = bump(times, start, rise, hold, fall)
     end = start + rise + hold + fall
-    assert (got[(times <= start) | (times >= end)] == 0).all()
+    np.testing.assert_allclose(got[(times <= start) | (times >= end)], 0.0, atol=1e-9)
     held = (times >= start + rise) & (times <= start + rise + hold)
     np.testing.assert_allclose(got[held], 1.0)
-    assert 0 <= got.min() <= got.max() <= 1
+    assert -1e-9 <= got.min() <= got.max() <= 1 + 1e-9
     going_up = times <= start + rise
-    assert (np.diff(got[going_up]) >= 0).all()
-    assert (np.diff(got[times >= start + rise + hold]) <= 0).all()
+    assert (np.diff(got[going_up]) >= -1e-9).all()
+    assert (np.diff(got[times >= start + rise + hold]) <= 1e-9).all()
 
 
 @fewer
 @given(seeds, st.sampled_from([0.05, 0.2, 0.5]))
 def test_smooth_noise_has_unit_variance_and_its_time_scale(seed, scale):
-    noise = smooth_noise(round(400 * scale * TRACK_RATE), scale, np.random.default_rng(seed))
+    noise = smooth_noise(round(4000 * scale * TRACK_RATE), scale, np.random.default_rng(seed))
     assert noise.std() == pytest.approx(1.0, abs=0.2)
     lag = round(scale * TRACK_RATE)
     # A Gaussian of deviation s convolved with itself: correlation exp(-t^2 / 4 s^2), .78 after one time scale.

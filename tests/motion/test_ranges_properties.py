@@ -100,7 +100,8 @@ def test_natural_eyes_are_seeded_within_range_and_as_many_as_asked(generator, se
 @few
 @given(generators, st.floats(0.3, 3), st.floats(0.05, 2), st.sampled_from([8000, 16_000, 48_000]))
 def test_a_sounds_timing_knows_neither_level_nor_what_comes_after_its_end(generator, seconds, gain, rate):
-    sound = 0.3 * generator.standard_normal(int(seconds * rate)) * (generator.random(int(seconds * rate)) < 0.5)
+    count = round(seconds * rate)
+    sound = 0.3 * generator.standard_normal(count) * (generator.random(count) < 0.5)
     sound[len(sound) // 3 : len(sound) // 2] = 0
     timing = in_any_layout(lambda x: timing_of_sound(x, seconds, rate), sound)
     louder = timing_of_sound(gain * sound, seconds, rate)

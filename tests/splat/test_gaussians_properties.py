@@ -26,6 +26,7 @@ from audioplane.splat.gaussians import (
     random_gaussians,
     splat,
     splat_batch,
+    splat_layers,
 )
 from audioplane.splat.harmonics import evaluate
 from audioplane.splat.ply import upright
@@ -178,6 +179,41 @@ def test_layers_lie_on_each_other_whatever_is_behind(generator, count):
         expected = layer.over(expected)
     torch.testing.assert_close(whole.over(behind), expected)
     torch.testing.assert_close(1 - whole.alpha, (1 - alphas).prod(dim=0))
+
+
+@few
+@given(torch_generators, st.lists(counts, min_size=1, max_size=4), degrees)
+def test_layers_drawn_in_one_pass_are_those_drawn_alone(generator, sizes, degree):
+    """Values and gradients, though depths of the layers overlap. None is so opaque that it would end a pixel."""
+    clouds = {str(k): cloud(generator, size, degree) for k, size in enumerate(sizes)}
+    weights = torch.rand(18, 20, 4, generator=generator)
+
+    def outcome(draw):
+        leaves = {name: Gaussians(**{key: t.clone().requires_grad_() for key, t in made.items()})
+                  for name, made in clouds.items()}  # fmt: skip
+        picture = draw(leaves)
+        both = torch.cat([picture.rgb, picture.alpha], dim=-1)
+        (both * weights).sum().backward()
+        return both.detach(), [t.grad for made in leaves.values() for _, t in made.items()]
+
+    once, gradients = outcome(lambda leaves: splat_layers(leaves, *CAMERA))
+    alone, expected = outcome(lambda leaves: layered({name: splat(made, *CAMERA) for name, made in leaves.items()}))
+    torch.testing.assert_close(once, alone, atol=2e-4, rtol=0)
+    for own, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(own, other, atol=5e-3 * float(other.abs().max()) + 1e-4, rtol=0)
+
+
+def test_a_near_layer_lies_behind_a_far_one():
+    """The order of the layers counts, not that of the depths."""
+    made = cloud(torch.Generator().manual_seed(0), 2, 0)
+    made.opacities[:], made.scales[:], made.means[:, :2] = 9.0, -1.0, 0.0
+    made.sh[0], made.sh[1] = 1.0, -1.0
+    near, far = (Gaussians(**{key: t[k : k + 1].clone() for key, t in made.items()}) for k in (0, 1))
+    near.means[:, 2], far.means[:, 2] = -0.1, 0.1
+    middle = splat_layers({"far": far, "near": near}, *CAMERA).rgb[9, 10]
+    torch.testing.assert_close(middle, splat(far, *CAMERA).rgb[9, 10], atol=2e-3, rtol=0)
+    with pytest.raises(ValueError, match="layers: expected a picture or more"):
+        splat_layers({}, *CAMERA)
 
 
 # Colour

@@ -11,7 +11,7 @@ rendered as the others are, so that a head speaks where there is no true frame; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from audioplane.methods.degstalk.branches import EMBEDDING, FaceBranch, HairBran
 from audioplane.methods.degstalk.config import COEFFICIENTS, FLAME_JAW, DEGSTalkConfig
 from audioplane.methods.talking_gaussian.model import TwoBranches, without
 from audioplane.methods.types import Losses, Sample, Stage, Start, Term
-from audioplane.splat.gaussians import Gaussians, Picture, layered
+from audioplane.splat.gaussians import Gaussians, Picture
 
 if TYPE_CHECKING:
     from audioplane.config import Config
@@ -91,10 +91,6 @@ class DEGSTalkMethod(TwoBranches):
 
     def static_shares(self) -> dict[str, float]:
         return {**super().static_shares(), "hair": self.own.hair_static}
-
-    def compose(self, layers: Mapping[str, Picture]) -> Picture:
-        """C of hair, face and mouth, each premultiplied by its opacity (DEGSTalk, Eq. 7)."""
-        return layered(layers)
 
     def losses(self, picture: Picture, sample: Sample, stage: Stage, perceptual: Perceptual | None) -> Losses:
         """L1, D-SSIM and, where the face learns to move, the jaw's; LPIPS at the end.
