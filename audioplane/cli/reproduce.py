@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -356,9 +356,14 @@ def run_notebooks(notebooks: Sequence[Path], jobs: int | None = None) -> list[Ou
 
 
 def _execute_beside(notebook: Path, beside: int) -> Outcome:
-    """`execute` in a process of its own, whose kernel takes its share of the processors."""
+    """`execute` in a process of its own, whose kernel takes its share of the processors.
+
+    It runs in a thread: in the main one nbclient would handle the signal that ends this process, with a page of errors.
+    The kernel ends by itself when this process has.
+    """
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // beside))
-    return execute(notebook)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(execute, notebook).result()
 
 
 def execute(notebook: Path, progress: _Progress | None = None) -> Outcome:
