@@ -147,8 +147,8 @@ def cut_face(picture: NDArray[np.uint8], box: NDArray) -> NDArray[np.uint8]:
     x, y, half = box
     height, width = picture.shape[:2]
     reach = 1.4 * half, half, 1.8 * half  # aside, up, down
-    # A face that has left the picture wholly is grey however far away it is.
-    x, y = np.clip(x, -reach[0], width + reach[0]), np.clip(y, -reach[2], height + reach[1])
+    # A face that has left the picture wholly, here by a pixel, is grey however far away it is.
+    x, y = np.clip(x, -reach[0] - 1, width + reach[0] + 1), np.clip(y, -reach[2] - 1, height + reach[1] + 1)
     outside = max(reach[0] - x, x + reach[0] - width, reach[1] - y, y + reach[2] - height)
     pad = int(max(1.8 * half, outside)) + 1
     wide = np.pad(picture, ((pad, pad), (pad, pad), (0, 0)), constant_values=110)
