@@ -93,12 +93,21 @@ class AudioConfig:
     pretrain_steps: int = ours(
         1600, "encoder steps on the training frames' lip shapes; 0 leaves it to the field", high=1000000
     )
+    calibration_steps: int = ours(
+        0,
+        "steps of three further encoders, each without a part of the training frames, that tell how much too little "
+        "lips would open for unseen speech; 0 leaves codes as they are; not in use with fine_rate",
+        high=1000000,
+    )
     pretrain_batch: int = ours(64, "frames in one such step", low=1, high=65536)
     pretrain_rate: float = ours(5e-3, "its Adam learning rate")
     lip_components: int = ours(6, "principal components of the lip landmarks that are its targets", low=1, high=40)
     dropout: float = ours(0.4, "share of the encoder's numbers dropped while pre-training; 0.2 suits mel", high=0.9)
     augment: float = ours(
         0.3, "strength of the data augmentation (voices, rooms, noise) in pre-training; 0.6 suits mel", high=4.0
+    )
+    longest_pause: float = ours(
+        0.8, "seconds of silence between words in which lips still move; they rest in longer ones", low=0.8, high=10.0
     )
     fine_rate: float = ours(0.0, "learning rate of the encoder in the fine stage; 0 keeps it as pre-trained")
 
@@ -444,6 +453,8 @@ SHARED: dict[str, tuple[str, ...]] = {
         "schedule.cache_mib=4000",
     ),
     "demo": (
+        "audio.calibration_steps=300",
+        "audio.longest_pause=2",
         "schedule.coarse=700",
         "schedule.fine=2600",
         "schedule.size=256",
@@ -456,6 +467,7 @@ SHARED["smoke"] = (
     *SHARED["demo"],
     "gaussians.surface=true",  # so that all that uses it is run
     "audio.pretrain_steps=40",
+    "audio.calibration_steps=20",
     "audio.channels=16",
     "gaussians.initial=300",
     "gaussians.cap=600",

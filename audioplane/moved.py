@@ -29,6 +29,7 @@ MOVED = {
     "fields.planes": "deform.planes",
     "figures": "plots",
     "head": "inference.talking_head",
+    "inference.codes": "audio.codes",
     "hearing": "evaluation.audio_probe",
     "model": "methods.audio_plane.model",
     "moment": "plots.frame_panel",

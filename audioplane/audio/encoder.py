@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioplane.audio.front_ends import LIVE
+from audioplane.audio.opening import OpeningMap
 from audioplane.config import AudioConfig
 from audioplane.deform.mlp import linear
 
@@ -65,6 +66,7 @@ class AudioEncoder(nn.Module):
     Attributes:
         neighbours: frames that the temporal filter sees, each frame itself among them.
         before: how many of them lie before the frame; of a live voice all others.
+        opening: what codes of unseen speech lack, see `OpeningMap`; not part of `forward`.
     """
 
     shift: Tensor
@@ -90,6 +92,7 @@ class AudioEncoder(nn.Module):
         self.place = nn.Parameter(-0.5 * places.float() ** 2)
         self.register_buffer("shift", torch.zeros(config.code))
         self.register_buffer("spread", torch.ones(config.code))
+        self.opening = OpeningMap(config.code)
 
     def forward(self, windows: Tensor) -> Tensor:
         """a of every frame that has all its neighbours.

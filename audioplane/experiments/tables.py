@@ -22,8 +22,9 @@ LENGTHS = {"smoke": (10.0, 64, 3.0), "demo": (40.0, 192, 8.0), "paper": (100.0, 
 clip are learnt; the paper's split, 80 s to learn, is that of `paper`."""
 
 
-BASE = ("gaussians.surface=false",)
-"""Settings of all tables on top of a preset: the clouds of these papers start at random."""
+BASE = ("gaussians.surface=false", "audio.calibration_steps=0", "audio.longest_pause=0.8")
+"""Settings of all tables on top of a preset: the clouds of these papers start at random, and their codes stay as their
+encoders make them."""
 
 
 @dataclass(frozen=True)

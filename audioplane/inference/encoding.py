@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from audioplane.audio.activity import speech_frames
+from audioplane.audio.codes import close_lips, spoken_codes
 from audioplane.audio.features import SAMPLE_RATE, count_frames, voice_digest
 from audioplane.errors import UserError
 from audioplane.inference import arguments
-from audioplane.inference.codes import close_lips, match_training_statistics
 from audioplane.inference.live import LiveCodes
 from audioplane.runtime import large_arrays
 from audioplane.runtime.memory import give_back
@@ -50,9 +50,9 @@ def codes_of(head: TalkingHead, audio: np.ndarray, features: str, sample: np.nda
     codes = head.method.encoder.all_codes(windows).cpu()
     del windows
     give_back()  # before what comes next needs as much again, for hours of sound
-    own, speech = head.config.audio, speech_frames(audio, head.fps, len(codes))
-    if own.normalise == "voice":
-        codes = match_training_statistics(codes, speech, head.extras.get("code_statistics"), own.emphasis)
+    own = head.config.audio
+    speech = speech_frames(audio, head.fps, len(codes), own.longest_pause)
+    codes = spoken_codes(codes, own, head.opening, speech, head.extras.get("code_statistics"))
     return close_lips(codes, speech, head.extras.get("rest"))[before:]
 
 

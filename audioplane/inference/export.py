@@ -14,12 +14,12 @@ from msgspec import Meta
 from torch import Tensor
 
 from audioplane import registry
+from audioplane.audio.codes import code_statistics
 from audioplane.audio.features import statistics_size, voice_digest
 from audioplane.audio.pretrain import lip_shapes
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.inference import poses
-from audioplane.inference.codes import code_statistics
 from audioplane.inference.torso import still_torso
 from audioplane.methods.base import Method
 from audioplane.runtime import documents, pictures, tensors
@@ -150,11 +150,15 @@ def rebuild(found: dict[str, Tensor], about: dict[str, Any], what: str) -> Metho
         if f"rows/{name}" in found:
             rows = found[f"rows/{name}"]
             state[name] = checkpoint.fill_rows(torch.zeros_like(table), rows, state[name], f"{what}: {name}")
+    for name, plain in method.encoder.opening.state_dict().items():  # heads from before there was one
+        state.setdefault(f"encoder.opening.{name}", plain)
     method.load_state_dict(state)
     if method.expression:
         track = tensors.check(found, "expression", (None, len(method.expression)), what, checkpoint.ADVICE)
         if not len(track):
             raise UserError(f"{what} has no expression of its training; {checkpoint.ADVICE}")
+    if not bool((method.encoder.opening.knots[0].diff() > 0).all()):
+        raise UserError(f"{what}: the openings of its encoder do not ascend; {checkpoint.ADVICE}")
     lost = next((name for name, t in state.items() if not bool(torch.isfinite(t.double()).all())), None)
     if lost is not None:
         raise UserError(f"{what}: {lost} has NaN or infinite numbers; {checkpoint.ADVICE}")

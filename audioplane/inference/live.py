@@ -87,7 +87,7 @@ class LiveCodes:
         last, steps = last_steps(frames, self.fps), np.concatenate(self.steps)
         places = np.clip(last[:, None] + np.arange(1 - self.window, 1), 0, self.heard - 1) - self.first
         windows = torch.from_numpy(steps[places]).to(self.encoder.shift.device)
-        codes = self.encoder(windows).cpu()
+        codes = self.encoder.opening(self.encoder(windows)).cpu()
         if self.rest is not None:
             codes = torch.lerp(self.rest, codes, torch.tensor(self._opened(ready))[:, None])
         coming = max(0, ready - self.encoder.before)

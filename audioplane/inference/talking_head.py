@@ -8,6 +8,7 @@ Inference is folded (`inference.folding`); `sparse=False` moves all Gaussians, e
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -80,6 +81,7 @@ class TalkingHead:
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
+        self.opening = copy.deepcopy(method.encoder.opening).cpu()  # codes are finished on the host
         method = method.to(self.device)
         self.method, self.about, self.extras = method.eval().requires_grad_(False), about, extras
         self.config, self.fps = method.config, float(about["fps"])

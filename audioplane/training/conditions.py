@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audioplane.audio.activity import speech_frames
 from audioplane.audio.features import Features, samples_of
-from audioplane.audio.pretrain import lip_shapes, pretrain
+from audioplane.audio.pretrain import ENOUGH, lip_shapes, pretrain
 from audioplane.config import Config
 from audioplane.errors import UserError
 from audioplane.methods.base import Method
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from audioplane.subject import Subject
 
 CLOSED = 0.4  # of the way from rest to as far as the person closes the eyes
-ENOUGH = 50  # training frames with landmarks, below which lip shapes teach an encoder nothing
 
 
 class Conditions:
@@ -85,8 +85,9 @@ class Conditions:
         def make() -> float:
             voice, frames = training_voice(subject), len(subject.train)
             copies = self.features.augmented_copies(voice, subject.fps, frames, self.config.seed)
+            speech = speech_frames(voice, subject.fps, frames, audio.longest_pause)
             with threads.one_each():  # its matrices are so small that a second thread slows it
-                return pretrain(method.encoder, windows, shapes, audio, generator, copies)
+                return pretrain(method.encoder, windows, shapes, audio, generator, copies, speech)
 
         if encoders is None:
             return {"encoder_correlation": make()}

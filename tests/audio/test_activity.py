@@ -20,6 +20,19 @@ def test_short_pauses_belong_to_speech_and_long_ones_do_not(level: float) -> Non
     assert (found != expected).sum() <= 2
 
 
+def test_pauses_for_breath_belong_to_speech_up_to_a_length() -> None:
+    samples = bursts(12.0, (2.0, 3.0), (4.5, 5.0), (8.0, 9.0))
+    times = np.arange(601) * 0.02
+    for longest, gaps in ((0.0, []), (1.0, []), (2.0, [(3.0, 4.5)]), (4.0, [(3.0, 4.5), (5.0, 8.0)])):
+        found = speech_steps(samples, 601, longest_pause=longest)
+        expected = np.zeros(601, bool)
+        for start, end in ((2.0, 3.0), (4.5, 5.0), (8.0, 9.0)):
+            expected |= (times >= start - PAUSE * 0.02) & (times <= end + PAUSE * 0.02)
+        for start, end in gaps:
+            expected |= (times >= start) & (times <= end)
+        assert (found != expected).sum() <= 4
+
+
 def test_silence_and_faint_noise_are_no_speech() -> None:
     assert not speech_steps(np.zeros(16_000, np.float32), 50).any()
     assert not speech_steps(bursts(2.0, (0.0, 2.0), level=1e-4), 100).any()

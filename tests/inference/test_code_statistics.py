@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from audioplane.audio.codes import FAMILIAR, code_statistics, match_training_statistics, spoken_codes
 from audioplane.audio.features import SAMPLE_RATE, voice_digest
+from audioplane.audio.opening import OpeningMap
+from audioplane.config import AudioConfig
 from audioplane.errors import UserError
 from audioplane.evaluation.heads import SHIFT, codes_late
-from audioplane.inference.codes import FAMILIAR, code_statistics, match_training_statistics
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.training.trainer import Trainer
 from tests.tiny_run import TINY, tiny
@@ -64,6 +66,20 @@ def test_matching_in_the_training_codes_units_is_matching_standardised_ones() ->
     own = 400 / (400 + FAMILIAR)
     shrunk = ((1 - own) + own * 0.36) ** 0.5
     torch.testing.assert_close(twice.std(0), trained[1] * 0.6 / shrunk, rtol=0.1, atol=0)
+
+
+def test_spoken_codes_are_matched_and_then_given_what_their_opening_lacks() -> None:
+    generator = torch.Generator().manual_seed(0)
+    codes, speech = 0.6 * torch.randn(400, 5, generator=generator) + 0.4, np.arange(400) < 300
+    opening = OpeningMap(5)
+    found = spoken_codes(codes.clone(), AudioConfig(emphasis=1.15), opening, speech)
+    assert torch.equal(found, match_training_statistics(codes, speech, emphasis=1.15))
+    for as_they_are in (AudioConfig(normalise="subject"), AudioConfig(features="live")):
+        assert torch.equal(spoken_codes(codes.clone(), as_they_are, opening, speech), codes)
+    opening.reader[1:, 0] = 1.0
+    opening.knots[1] = 0.5
+    more = spoken_codes(codes.clone(), AudioConfig(emphasis=1.15), opening, speech)
+    torch.testing.assert_close(more - found, 1.15 * 0.5 * torch.eye(5)[:1].expand(400, 5))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from audioplane.audio.codes import code_statistics, match_training_statistics
 from audioplane.errors import UserError
-from audioplane.inference.codes import code_statistics, match_training_statistics
 from audioplane.inference.compositing import composite, composite_plain
 from audioplane.inference.drawing import host
 from audioplane.inference.export import rest_code

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from audioplane.inference.codes import FAMILIAR, close_lips, match_training_statistics
+from audioplane.audio.codes import FAMILIAR, close_lips, match_training_statistics
 from audioplane.inference.compositing import composite
 from audioplane.inference.poses import back_and_forth, natural_poses, typical, yaw_and_pitch
 from audioplane.subject.parts import crooked

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from audioplane.audio.codes import match_training_statistics
 from audioplane.errors import UserError
-from audioplane.inference.codes import match_training_statistics
 from audioplane.inference.export import rest_code
 from audioplane.inference.talking_head import TalkingHead
 from audioplane.splat.ply import load_ply, save_ply

@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from audioplane.audio.activity import speech_frames
+from audioplane.audio.codes import spoken_codes
 from audioplane.audio.encoder import AudioEncoder
 from audioplane.audio.features import Features, samples_of
 from audioplane.audio.pretrain import lip_shapes, pretrain
 from audioplane.config import Config, preset
 from audioplane.evaluation.audio_probe import LinearProbe, reference_performance
-from audioplane.inference.codes import match_training_statistics
 from audioplane.metrics.mouth import correlation
 from audioplane.runtime import clone, files, seeds
 
@@ -131,7 +131,8 @@ class LipPredictor:
         self.encoder = AudioEncoder(own, windows.shape[-1], seeds.generator(config.seed, seeds.WEIGHTS))
         copies = self.features.augmented_copies(voice, person.fps, len(person.train), config.seed)
         generator = seeds.generator(config.seed, seeds.PRETRAINING)
-        pretrain(self.encoder, windows[train], shapes, own, generator, copies)
+        speech = speech_frames(voice, person.fps, len(person.train), own.longest_pause)
+        pretrain(self.encoder, windows[train], shapes, own, generator, copies, speech)
         learnt = self.codes(person.audio)[: len(person.opening)]
         known = np.isfinite(person.opening)
         known[person.train.stop :] = False
@@ -141,11 +142,8 @@ class LipPredictor:
         """Codes of a voice, as `TalkingHead.encode` gives them before it closes lips in silence: (T, code)."""
         with torch.no_grad():
             codes = self.encoder.all_codes(torch.from_numpy(self.features(audio, self.fps)))
-        own = self.config
-        if self.features.is_live:
-            return codes
-        speech = speech_frames(audio, self.fps, len(codes))
-        return own.emphasis * match_training_statistics(codes, speech) if own.normalise == "voice" else codes
+        speech = speech_frames(audio, self.fps, len(codes), self.config.longest_pause)
+        return spoken_codes(codes, self.config, self.encoder.opening, speech)
 
     def __call__(self, audio: NDArray[np.float32]) -> NDArray:
         """The opening of the lips predicted from a voice: (T,)."""

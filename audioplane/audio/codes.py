@@ -7,9 +7,32 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
+from audioplane.audio.front_ends import LIVE
+from audioplane.audio.opening import OpeningMap
+from audioplane.config import AudioConfig
+
 FADE = 9  # frames in which lips close where speech ends
 SMALLEST = 1e-6  # spread of a code's number that never changes
 FAMILIAR = 100  # frames that the training voice counts for, where another voice's codes are standardised
+
+
+def matches_statistics(config: AudioConfig) -> bool:
+    """Whether codes of a voice are brought to the training voice's statistics: not while it is spoken."""
+    return config.normalise == "voice" and config.features != LIVE
+
+
+def spoken_codes(
+    codes: Tensor, config: AudioConfig, opening: OpeningMap, speech: np.ndarray, trained: Tensor | None = None
+) -> Tensor:
+    """Codes (T, code) of a voice as a head speaks with them, before its lips close in silence.
+
+    Args:
+        codes: of every frame, as the encoder gives them. config: of the encoder. opening: the encoder's, on the host.
+        speech, trained: see `match_training_statistics`.
+    """
+    if not matches_statistics(config):
+        return opening(codes)
+    return opening(match_training_statistics(codes, speech, trained, config.emphasis), config.emphasis)
 
 
 def match_training_statistics(
