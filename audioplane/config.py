@@ -258,6 +258,11 @@ class ScheduleConfig:
         "blinks lids learn to close half way",
         high=1.0,
     )
+    wide_lips: float = ours(
+        0.0,
+        "share of the iterations that deform which see a frame with widely open lips: of few, lips learn to open half",
+        high=1.0,
+    )
     cache_mib: int = ours(600, "memory for decoded frames, MiB", high=10000000)
 
 

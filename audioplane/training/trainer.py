@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "state.safetensors"
 HOLD_EVERY = 4  # iterations of stages that deform, in which Gaussians hardly stray, between holds of the surface
+WIDE = 0.15  # share of the training frames that count as those with widely open lips
 CHECK_EVERY = 100  # iterations between looks at whether the clouds are alive
 
 
@@ -309,23 +310,21 @@ class Trainer:
     def _choose(self, start: int) -> Callable[[int], int] | None:
         """The frame of each iteration of the stage that has iteration `start`; None if it sees all in turn.
 
-        In `schedule.closed_eyes` of the iterations that an expression drives the eyes are closed; other frames have the
-        mouth openings that the stage asks for.
+        Some see frames of which a clip has few (`_often`); others have the mouth openings that the stage asks for.
         """
         at, seed = self.method.position(start), self.config.seed
-        closed, share = self._closed_frames(at.stage), self.config.schedule.closed_eyes
         window, first = at.stage.opening, start - at.iteration
-        if window is None and not len(closed):
+        often = self._often(at.stage)
+        if window is None and not often:
             return None
         frames = np.array(self.subject.train) if window is None else by_opening(self.subject)
         if not len(frames):
             return None
 
         def choose(iteration: int) -> int:
-            draws, some = seeds.draws(seed, seeds.FRAMES, iteration), frames
-            if len(closed) and draws.random() < share:
-                some = closed
-            elif window is not None:
+            draws = seeds.draws(seed, seeds.FRAMES, iteration)
+            some = next((few for share, few in often if draws.random() < share), frames)
+            if some is frames and window is not None:
                 low, high = window((iteration - first) / at.stage.iterations)
                 lowest = int(low * (len(some) - 1))
                 some = some[lowest : max(lowest + 1, round(high * len(some)))]
@@ -333,10 +332,15 @@ class Trainer:
 
         return choose
 
-    def _closed_frames(self, stage: Stage) -> np.ndarray:
-        """Training frames with closed eyes that a stage is to see often; none where it is not to."""
-        asked = self.config.schedule.closed_eyes > 0.0 and stage.deforms and stage.foreign
-        return self.conditions.closed_frames(self.method) if asked else np.arange(0)
+    def _often(self, stage: Stage) -> list[tuple[float, np.ndarray]]:
+        """Training frames that a stage is to see often, each kind with its share of the iterations that are left."""
+        own, found = self.config.schedule, []
+        if own.closed_eyes and stage.deforms and stage.foreign:
+            found.append((own.closed_eyes, self.conditions.closed_frames(self.method)))
+        if own.wide_lips and stage.deforms and stage.opening is None:
+            ranked = by_opening(self.subject)
+            found.append((own.wide_lips, ranked[int((1.0 - WIDE) * len(ranked)) :]))
+        return [(share, few) for share, few in found if len(few)]
 
     def save(self) -> None:
         """Writes the checkpoint.

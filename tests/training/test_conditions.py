@@ -8,6 +8,7 @@ import torch
 
 from audioplane.methods.types import UPPER_FACE
 from audioplane.subject import blendshapes
+from audioplane.subject.masks import mouth_opening
 from audioplane.training.conditions import expression_track
 from audioplane.training.dataset import samples
 from audioplane.training.trainer import Trainer
@@ -97,6 +98,41 @@ def test_frames_with_closed_eyes_come_as_often_as_is_said(share: float) -> None:
     assert set(chosen) <= set(run.subject.train)
     if share < 1.0:
         assert len(set(chosen)) == len(run.subject.train)
+
+
+def test_frames_with_wide_lips_come_as_often_as_is_said_and_beside_closed_eyes() -> None:
+    wide, closed = 0.3, 0.4
+    run = trainer("method.expression=true", f"schedule.closed_eyes={closed}", f"schedule.wide_lips={wide}")
+    coarse, train = run.config.schedule.coarse, run.subject.train
+    assert run._choose(0) is None, "the static stage sees all frames in turn"
+    choose = run._choose(coarse)
+    assert choose is not None
+    chosen = np.array([choose(iteration) for iteration in range(coarse, coarse + 2000)])
+    opening = mouth_opening(run.subject.landmarks[train.start : train.stop])
+    widest = np.argsort(opening)[-round(0.15 * len(train)) :] + train.start
+    blinks = run.conditions.closed_frames(run.method)
+    usual = np.mean([t in widest for t in train])
+    among_blinks = np.mean([t in widest for t in blinks])
+    expected = closed * among_blinks + (1 - closed) * (wide + (1 - wide) * usual)
+    assert np.isin(chosen, widest).mean() == pytest.approx(expected, abs=0.05)
+    assert len(set(chosen.tolist())) == len(train)
+
+
+def test_wide_lips_are_not_asked_for_where_a_stage_has_its_own_openings_or_no_landmarks() -> None:
+    runs = [
+        Trainer(tiny("talking_gaussian", "schedule.closed_eyes=0", f"schedule.wide_lips={share}"), TinySubject())
+        for share in (0.5, 0.0)
+    ]
+    first = 0
+    for stage in runs[0].method.stages():
+        often, usual = (run._choose(first) for run in runs)
+        if stage.opening is not None and often is not None and usual is not None:
+            assert [often(first + k) for k in range(50)] == [usual(first + k) for k in range(50)]
+        first += stage.iterations
+    faceless = TinySubject()
+    faceless.landmarks[:] = np.nan
+    run = Trainer(tiny("audio_plane", "schedule.wide_lips=0.5"), faceless)
+    assert run._choose(run.config.schedule.coarse) is None
 
 
 def test_closed_eyes_come_beside_a_window_of_mouth_openings_where_an_expression_drives() -> None:

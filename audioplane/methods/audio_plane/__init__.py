@@ -14,7 +14,7 @@ SPEC = MethodSpec(
     model="audioplane.methods.audio_plane.model:AudioPlaneMethod",
     presets={
         "smoke": ("method.bf16=true", "method.resolution=16", "method.levels=2"),
-        "demo": ("method.bf16=true", "method.expression=true", "schedule.closed_eyes=0.15"),
+        "demo": ("method.bf16=true", "method.expression=true", "schedule.closed_eyes=0.15", "schedule.wide_lips=0.35"),
         "paper": (
             "method.query=code",
             "audio.emphasis=1",
@@ -28,7 +28,7 @@ SPEC = MethodSpec(
         ),
     },
     tables="audioplane.methods.audio_plane.paper.tables:ALL",
-    in_tables=("method.expression=false", "schedule.closed_eyes=0"),
+    in_tables=("method.expression=false", "schedule.closed_eyes=0", "schedule.wide_lips=0"),
     computed={"table1": "audioplane.methods.audio_plane.paper.inspection:memory_table"},
     figures="audioplane.methods.audio_plane.paper.figures:FIGURES",
     numbers="audioplane.methods.audio_plane.paper",

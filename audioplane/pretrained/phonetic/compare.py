@@ -299,8 +299,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         people,
         lambda line: print(line, file=sys.stderr),
     )
-    lines = ",\n".join(json.dumps(row) for row in rows.round(4).to_dict("records"))
-    files.write_text(args.out, f"[\n{lines}\n]\n")
+    columns = rows.round(4).to_dict("list")
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(values)}" for name, values in columns.items())
+    files.write_text(args.out, f"{{\n{lines}\n}}\n")
     print(summary(rows).round(3).to_string())
 
 

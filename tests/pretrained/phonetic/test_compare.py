@@ -38,10 +38,10 @@ def test_the_command_keeps_a_row_for_every_voice(
     monkeypatch.setattr(Subject, "open", classmethod(lambda cls, path: people[Path(path).name]))
     out = tmp_path / "phonetic.json"
     compare.main(["--out", str(out), "--seeds", "2", "--speakers", "--subject", "one", "--subject", "two"])
-    rows = json.loads(out.read_text())
+    rows = pd.DataFrame(json.loads(out.read_text()))
     assert len(rows) == 2 * 2 * 2 * 2  # people, kinds, seeds, voices
-    assert {row["kind"] for row in rows} == {"own, held out", "another person"}
-    assert all(-1 <= row["r"] <= row["best r"] <= 1 for row in rows)
+    assert set(rows["kind"]) == {"own, held out", "another person"}
+    assert ((rows["r"] >= -1) & (rows["r"] <= rows["best r"]) & (rows["best r"] <= 1)).all()
     assert [path.name for path in tmp_path.iterdir()] == ["phonetic.json"]
     assert "own, held out" in capsys.readouterr().out
     monkeypatch.setattr(compare.clone, "folder", lambda *parts: out)
