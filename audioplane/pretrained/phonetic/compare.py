@@ -9,6 +9,7 @@ true opening, for the person's own voice and for others.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -276,7 +277,7 @@ def committed_rows() -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame(json.loads(clone.folder("records", "phonetic.json").read_text(encoding="utf-8")))
+    return pd.DataFrame(json.loads(gzip.decompress(clone.folder("records", "phonetic.json.gz").read_bytes())))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -284,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from audioplane.subject import Subject
 
     parser = argparse.ArgumentParser(prog="python -m audioplane.pretrained.phonetic.compare")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the rows, as JSON that gzip compresses")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--speakers", nargs="*", default=["adam", "beth"])
     parser.add_argument("--features", nargs="*", default=list(FEATURE_KINDS), choices=list(FEATURE_KINDS))
@@ -301,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     columns = rows.round(4).to_dict("list")
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(values)}" for name, values in columns.items())
-    files.write_text(args.out, f"{{\n{lines}\n}}\n")
+    files.write_bytes(args.out, gzip.compress(f"{{\n{lines}\n}}\n".encode(), mtime=0))
     print(summary(rows).round(3).to_string())
 
 

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -36,13 +37,13 @@ def test_the_command_keeps_a_row_for_every_voice(
         monkeypatch.setattr(person, "name", name, raising=False)
     monkeypatch.setattr(compare, "FEATURE_KINDS", kinds)
     monkeypatch.setattr(Subject, "open", classmethod(lambda cls, path: people[Path(path).name]))
-    out = tmp_path / "phonetic.json"
+    out = tmp_path / "phonetic.json.gz"
     compare.main(["--out", str(out), "--seeds", "2", "--speakers", "--subject", "one", "--subject", "two"])
-    rows = pd.DataFrame(json.loads(out.read_text()))
+    rows = pd.DataFrame(json.loads(gzip.decompress(out.read_bytes())))
     assert len(rows) == 2 * 2 * 2 * 2  # people, kinds, seeds, voices
     assert set(rows["kind"]) == {"own, held out", "another person"}
     assert ((rows["r"] >= -1) & (rows["r"] <= rows["best r"]) & (rows["best r"] <= 1)).all()
-    assert [path.name for path in tmp_path.iterdir()] == ["phonetic.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["phonetic.json.gz"]
     assert "own, held out" in capsys.readouterr().out
     monkeypatch.setattr(compare.clone, "folder", lambda *parts: out)
     assert len(compare.summary(compare.committed_rows())) == 4
