@@ -87,7 +87,8 @@ class AudioConfig:
     normalise: str = ours("voice", "whose statistics features and codes are standardised by", "subject", "voice")
     emphasis: float = ours(
         1.15,
-        "factor on the codes when speaking, if normalise=voice: makes up for their smaller spread on unseen speech",
+        "factor on the codes when speaking, if normalise=voice: makes up for their smaller spread on unseen speech; "
+        "not in use with calibration_steps",
         high=4.0,
     )
     pretrain_steps: int = ours(

@@ -32,7 +32,8 @@ def spoken_codes(
     """
     if not matches_statistics(config):
         return opening(codes)
-    return opening(match_training_statistics(codes, speech, trained, config.emphasis), config.emphasis)
+    emphasis = 1.0 if opening.is_fitted else config.emphasis
+    return opening(match_training_statistics(codes, speech, trained, emphasis))
 
 
 def match_training_statistics(

@@ -75,19 +75,23 @@ class OpeningMap(nn.Module):
         self.reader.copy_(torch.from_numpy(np.stack([reader.mean, reader.weights, reader.direction])))
         self.knots.copy_(torch.from_numpy(np.stack([read, wanted - read])))
 
-    def forward(self, codes: Tensor, emphasis: float = 1.0) -> Tensor:
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it changes anything; waits for a GPU if it lies there."""
+        return bool(self.reader.any())
+
+    def forward(self, codes: Tensor) -> Tensor:
         """Gives codes what they lack, in place: those of hours of sound are large.
 
         Args:
             codes: (T, code), brought to the statistics of the training voice.
-            emphasis: factor that their spread has on top.
 
         Returns:
             the same tensor.
         """
         mean, weights, direction = self.reader
         read, lack = self.knots
-        opening = (codes @ weights - mean @ weights).div_(max(emphasis, 1e-6)).clamp_(read[0], read[-1])
+        opening = (codes @ weights - mean @ weights).clamp_(read[0], read[-1])
         right = torch.searchsorted(read, opening).clamp_(1, KNOTS - 1)
         share = (opening - read[right - 1]) / (read[right] - read[right - 1])
-        return codes.addr_(torch.lerp(lack[right - 1], lack[right], share), direction, alpha=emphasis)
+        return codes.addr_(torch.lerp(lack[right - 1], lack[right], share), direction)
