@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audioplane.audio.opening import OpeningReader
 from audioplane.metrics.mouth import correlation
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from audioplane.audio.phonetic import PhoneticOutput
     from audioplane.synthetic.performance import Performance
-
-STRENGTH = 0.01  # of the ridge penalty, as a share of the frames
 
 
 class LinearProbe:
@@ -32,15 +31,11 @@ class LinearProbe:
     """
 
     def __init__(self, codes: Tensor, opening: NDArray) -> None:
-        known = codes.numpy().astype(np.float64)
-        self._mean, self._level = known.mean(0), float(opening.mean())
-        centred = known - self._mean
-        penalty = STRENGTH * len(known) * np.eye(known.shape[1])
-        self._weights = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (opening - self._level))
+        self._reader, self._level = OpeningReader.fit(codes.numpy(), opening), float(opening.mean())
 
     def __call__(self, codes: Tensor) -> NDArray:
         """The predicted opening for codes (T, code): (T,) millimetres."""
-        return (codes.numpy() - self._mean) @ self._weights + self._level
+        return self._reader(codes.numpy()) + self._level
 
 
 def reference_performance(speaker: str, seconds: float, voice: str = "") -> Performance:
