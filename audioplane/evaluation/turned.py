@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from audioplane.errors import UserError
 from audioplane.evaluation import shape
@@ -113,21 +114,49 @@ def _sized(view: View, subject: Subject) -> View:
 def was_seen(view: View, subject: Subject) -> NDArray[np.bool_]:
     """Which pixels of the head some training frame shows: (H, W)."""
     rows, columns = np.nonzero(view.label >= HAIR)
-    K = subject.K.astype(np.float64)
-    rays = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))], 1) @ np.linalg.inv(K).T
-    places = (rays * view.depth[rows, columns, None] - view.viewmat[:3, 3]) @ view.viewmat[:3, :3]
-    found = np.zeros(len(rows), bool)
+    places, found = _places(view, subject, rows, columns), np.zeros(len(rows), bool)
     for t in _witnesses(subject):
-        pose, depth = subject.viewmats[t].astype(np.float64), subject.depth(t)
-        assert depth is not None
-        seen = places @ pose[:3, :3].T + pose[:3, 3]
-        column, row = np.floor((seen @ K.T)[:, :2] / seen[:, 2:]).astype(int).T
-        within = (row >= 0) & (column >= 0) & (row < depth.shape[0]) & (column < depth.shape[1])
-        at = depth[np.clip(row, 0, depth.shape[0] - 1), np.clip(column, 0, depth.shape[1] - 1)]
-        found |= within & (at > 0) & (np.abs(at - seen[:, 2]) < SAME)
+        found |= _shown(places, subject, t)[1]
     mask = np.zeros(view.label.shape, bool)
     mask[rows[found], columns[found]] = True
     return mask
+
+
+def carried(view: View, subject: Subject) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The moment's own frame, carried over to a view by the true depth.
+
+    So a head would look that has every point in its place, and of each the colour that it has from the front.
+
+    Returns:
+        the picture, (H, W, 3); which pixels of the head the frame shows, (H, W).
+    """
+    rows, columns = np.nonzero(view.label >= HAIR)
+    pixels, found = _shown(_places(view, subject, rows, columns), subject, view.t)
+    at, frame = (pixels[found] - 0.5).T[::-1], subject.frame(view.t).astype(np.float32)
+    picture, mask = view.without_head.copy(), np.zeros(view.label.shape, bool)
+    mask[rows[found], columns[found]] = True
+    colours = [map_coordinates(frame[..., c], at, order=1, mode="nearest") for c in range(3)]
+    picture[mask] = np.round(np.stack(colours, 1)).astype(np.uint8)
+    return picture, mask
+
+
+def _places(view: View, subject: Subject, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
+    """Where pixels of a view lie: (N, 3) metres, head coordinates."""
+    rays = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))], 1) @ np.linalg.inv(subject.K.astype(np.float64)).T
+    places: NDArray[np.float64] = (rays * view.depth[rows, columns, None] - view.viewmat[:3, 3]) @ view.viewmat[:3, :3]
+    return places
+
+
+def _shown(places: NDArray, subject: Subject, t: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Pixels (N, 2) of places (N, 3) in frame t, and whether it is these that the frame shows there."""
+    pose, depth = subject.viewmats[t].astype(np.float64), subject.depth(t)
+    assert depth is not None
+    seen = places @ pose[:3, :3].T + pose[:3, 3]
+    pixels = (seen @ subject.K.astype(np.float64).T)[:, :2] / seen[:, 2:]
+    column, row = np.floor(pixels).astype(int).T
+    within = (row >= 0) & (column >= 0) & (row < depth.shape[0]) & (column < depth.shape[1])
+    at = depth[np.clip(row, 0, depth.shape[0] - 1), np.clip(column, 0, depth.shape[1] - 1)]
+    return pixels, within & (at > 0) & (np.abs(at - seen[:, 2]) < SAME)
 
 
 def _witnesses(subject: Subject) -> list[int]:
@@ -174,6 +203,27 @@ def of_head(head: TalkingHead, subject: Subject, beyond: Sequence[float]) -> dic
             **shape.summary(np.concatenate(errors[degrees]), np.concatenate(angles[degrees])),
         }
     return found
+
+
+def of_frames(subject: Subject, beyond: Sequence[float]) -> dict[str, dict[str, float]]:
+    """What a head of the right shape would reach that has its colours from the front (`carried`).
+
+    Highlights, above all those of hair, move over a head that turns; no frame tells how.
+
+    Args:
+        subject: an embedded speaker. beyond: degrees.
+
+    Returns:
+        for each of `beyond`, under "N degrees": PSNR (dB) over what the moment's own frame shows, and its share of the
+            head.
+    """
+    rows: dict[float, list[tuple[float, float]]] = {degrees: [] for degrees in beyond}
+    for view in views(subject, beyond):
+        picture, shown = carried(view, subject)
+        error = squared_error(picture, view.picture)[shown].mean()
+        rows[view.beyond].append((decibel(float(error)), shown.sum() / (view.label >= HAIR).sum()))
+    means = {degrees: np.mean(own, axis=0) for degrees, own in rows.items()}
+    return {f"{degrees:g} degrees": {"seen_psnr": float(a), "seen_share": float(b)} for degrees, (a, b) in means.items()}
 
 
 def pictures(

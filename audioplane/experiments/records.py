@@ -2,19 +2,18 @@
 
 `identity` names the question (what was learnt, how, and on what it was judged); `key` names the answer: the question
 and the version of the code that answered it. Live records lie in the user's cache, those of larger runs in the clone's
-`records/` folder, there compressed by gzip (`zcat` shows one).
+`records/` folder, there as one archive a folder: a record a line, compressed (`xzcat` shows them).
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
+import lzma
 import math
 import platform
 import time
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +25,8 @@ from audioplane.errors import UserError
 from audioplane.runtime import documents, files, limits
 
 DIGITS = 5  # significant, of what is kept a frame
-ENDING, PACKED = ".json", ".json.gz"
+ENDING, ARCHIVE = ".json", "records.jsonl.xz"
+UNPACKING = 64 * 2**20  # bytes that unpacking may take beside what it unpacks; `pack` asks for 9 MiB
 
 
 @dataclass(frozen=True)
@@ -104,38 +104,45 @@ class Record:
     measures: dict[str, Any]
     series: dict[str, list[float | None]]
 
-    def save(self, folder: Path, packed: bool = False) -> Path:
-        """Writes `KEY.json`, or `KEY.json.gz` where `packed`; there is never half of one."""
+    def save(self, folder: Path) -> Path:
+        """Writes `KEY.json`; there is never half of one."""
         whole = asdict(self)
         series = whole.pop("series")
         lines = [f"  {json.dumps(name)}: {json.dumps(v, separators=(',', ':'))}" for name, v in series.items()]
         head = [f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in whole.items()]
         text = "{\n" + "".join(head) + ' "series": {\n' + ",\n".join(lines) + "\n }\n}\n"
-        path = files.make_folder(folder) / (self.key + (PACKED if packed else ENDING))
-        if packed:
-            files.write_bytes(path, gzip.compress(text.encode(), mtime=0))
-        else:
-            files.write_text(path, text)
+        path = files.make_folder(folder) / (self.key + ENDING)
+        files.write_text(path, text)
         return path
 
     @staticmethod
     def load(path: Path) -> Record:
-        """Reads a record, compressed if the file's name says so.
+        """Reads a record.
 
         Raises:
             ValueError: the file is no record of this version.
         """
         try:
-            data = documents.read_bytes(path)
-            text = _unpacked(data, path) if path.name.endswith(PACKED) else data
-            values = documents.parse(text, dict[str, Any], str(path), "remove it: it is made again")
-            unknown = values.keys() - Record.__dataclass_fields__.keys()
-            if unknown:
-                raise UserError(f"{path} holds {sorted(unknown)[0][:60]!r}, which no record has")
-            record = documents.convert(values, Record, str(path), "remove it: it is made again")
-            documents.convert(values, _Needed, str(path), "remove it: it is made again")
+            return Record.parse(documents.read_bytes(path), path)
         except UserError as error:
             raise ValueError(f"{path} is no record of this version: {error}") from error
+
+    @staticmethod
+    def parse(text: bytes, path: Path) -> Record:
+        """The record that a JSON text holds.
+
+        Args:
+            text: of one record. path: the file that it is from, for errors.
+
+        Raises:
+            UserError: it is no record of this version.
+        """
+        values = documents.parse(text, dict[str, Any], str(path), "remove it: it is made again")
+        unknown = values.keys() - Record.__dataclass_fields__.keys()
+        if unknown:
+            raise UserError(f"{path} holds {sorted(unknown)[0][:60]!r}, which no record has")
+        record = documents.convert(values, Record, str(path), "remove it: it is made again")
+        documents.convert(values, _Needed, str(path), "remove it: it is made again")
         return record
 
     @property
@@ -153,35 +160,59 @@ def identity(config: Config, clip: dict[str, Any], driven: dict[str, Any] | None
     return name(json.loads(config.to_json()), clip, driven)
 
 
-def _unpacked(data: bytes, path: Path) -> bytes:
-    """What gzip has compressed, up to the size that a JSON file may have."""
+def pack(records: Iterable[Record], folder: Path) -> Path:
+    """Writes records as the one archive of a folder, in the place of the one that is there; there is never half of one.
+
+    The same records give the same bytes. Those on one clip lie next to each other: they have much in common.
+    """
+    ordered = sorted(records, key=lambda one: (json.dumps([one.driven or one.clip, one.clip], sort_keys=True), one.key))
+    text = "".join(json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in ordered)
+    path = files.make_folder(folder) / ARCHIVE
+    files.write_bytes(path, lzma.compress(text.encode(), preset=6 | lzma.PRESET_EXTREME))
+    return path
+
+
+def _unpacked(path: Path) -> Iterator[Record]:
+    """The records of an archive; those of other versions are passed over.
+
+    Raises:
+        UserError: the archive is damaged, or larger than a JSON file may be.
+    """
     largest = limits.count("json_bytes")
-    unpacking = zlib.decompressobj(wbits=31)  # with gzip's own header
+    unpacking = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=UNPACKING)
     try:
-        text = unpacking.decompress(data, largest)
-    except zlib.error as error:
-        raise UserError(f"{path} is damaged ({error})") from error
-    if unpacking.unconsumed_tail:
-        raise limits.exceeded(f"{path} unpacks to more than {largest} bytes", "json_bytes")
+        text = unpacking.decompress(documents.read_bytes(path), largest)
+    except lzma.LZMAError as error:
+        raise UserError(f"{path} is damaged ({error}); get it again, such as by git checkout") from error
     if not unpacking.eof:
-        raise UserError(f"{path} is damaged (its end is missing)")
-    return text
+        if len(text) >= largest:
+            raise limits.exceeded(f"{path} unpacks to more than {largest} bytes", "json_bytes")
+        raise UserError(f"{path} is damaged (its end is missing); get it again, such as by git checkout")
+    for line in text.splitlines():
+        try:
+            yield Record.parse(line, path)
+        except UserError:
+            continue
 
 
 def read_all(folder: Path) -> dict[str, Record]:
-    """The records of a folder by identity; files of other versions are passed over.
+    """The records of a folder by identity; those of other versions are passed over.
 
-    A setting that was added since has its default in an older record: the question stays the same.
+    A setting that was added since has its default in an older record: the question stays the same. What lies in a file
+    of its own goes before what the archive has.
+
+    Raises:
+        UserError: the archive is damaged.
     """
-    found: dict[str, Record] = {}
-    for path in sorted([*folder.glob(f"*{ENDING}"), *folder.glob(f"*{PACKED}")]):
+    archive = folder / ARCHIVE
+    records = list(_unpacked(archive)) if archive.is_file() else []
+    for path in sorted(folder.glob(f"*{ENDING}")):
         try:
-            record = Record.load(path)
+            records.append(Record.load(path))
         except ValueError:
             continue
-        record = replace(record, identity=_identity_today(record))
-        found[record.identity] = record
-    return found
+    today = [replace(record, identity=_identity_today(record)) for record in records]
+    return {record.identity: record for record in today}
 
 
 def _identity_today(record: Record) -> str:

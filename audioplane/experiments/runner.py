@@ -82,13 +82,19 @@ def committed(name: str, preset: str = "demo", most_seeds: int = 10, subject: Cl
 def committed_people(name: str, preset: str = "demo", most_seeds: int = 10) -> dict[str, Result]:
     """`committed` for everybody who was filmed, by name: of a table whose runs on their videos lie in the clone.
 
+    Of a video that was prepared more than once, the preparation with the most runs: those of two have no mean.
+
     Raises:
         UserError: see `committed`.
     """
     known = recording.read_all(shelf(preset, find_table(name).method)).values()
     clips = {Clip(**record.clip) for record in known if record.clip["digest"]}
-    found = {clip.speaker: committed(name, preset, most_seeds, clip) for clip in sorted(clips, key=lambda c: c.digest)}
-    return {speaker: result for speaker, result in sorted(found.items()) if result.records}
+    found: dict[str, Result] = {}
+    for clip in sorted(clips, key=lambda clip: (clip.speaker, clip.digest)):
+        result = committed(name, preset, most_seeds, clip)
+        if len(result.records) > (len(found[clip.speaker].records) if clip.speaker in found else 0):
+            found[clip.speaker] = result
+    return found
 
 
 def shelf(preset: str, method: str = registry.DEFAULT) -> Path:
@@ -273,14 +279,14 @@ class _Progress:
 
 
 def keep(results: Iterable[Result], folder: Path) -> int:
-    """Packs the records behind some tables into a folder, such as the clone's `records/demo`; returns how many."""
+    """Packs the records behind some tables into a folder, such as the clone's `records/demo`; returns how many.
+
+    What the folder has is kept, but for older answers to the same questions.
+    """
     kept = {record.key: record for result in results for record in result.records}
     known = recording.read_all(folder) if folder.is_dir() else {}
+    recording.pack((known | {record.identity: record for record in kept.values()}).values(), folder)
     for record in kept.values():
-        older = known.get(record.identity)
-        kept_as = record.save(folder, packed=True)
-        for key in {record.key, older.key} if older is not None else ():
-            for path in (folder / f"{key}{recording.ENDING}", folder / f"{key}{recording.PACKED}"):
-                if path != kept_as:
-                    path.unlink(missing_ok=True)
+        for key in {record.key, known.get(record.identity, record).key}:
+            (folder / f"{key}{recording.ENDING}").unlink(missing_ok=True)  # the archive has it, or a newer answer
     return len(kept)

@@ -111,6 +111,21 @@ def test_the_truth_from_other_cameras(adam: Subject) -> None:
     assert means == sorted(means, reverse=True)
 
 
+def test_a_frame_is_carried_over_by_the_true_depth(adam: Subject) -> None:
+    """From its own camera it is the frame itself; the farther the camera, the less of it is shown, and the less right."""
+    t = adam.test[1]
+    depth, label, behind = adam.depth(t), adam.label(t), adam.without_head(t)
+    assert depth is not None
+    own = turned.View(t, 0.0, adam.viewmats[t], adam.frame(t), behind, label, depth)
+    picture, shown = turned.carried(own, adam)
+    assert shown.sum() == (label >= HAIR).sum()
+    assert np.array_equal(picture[shown], adam.frame(t)[shown])
+    assert np.array_equal(picture[~shown], behind[~shown])
+    near, far = turned.of_frames(adam, (5.0, 30.0)).values()
+    assert near["seen_psnr"] > far["seen_psnr"] + 2.0
+    assert 1.0 > near["seen_share"] > far["seen_share"] > 0.5
+
+
 def test_a_head_is_measured_from_beyond(head: TalkingHead, adam: Subject) -> None:
     found = turned.of_head(head, adam, (10.0,))
     assert list(found) == ["10 degrees"]

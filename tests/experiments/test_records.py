@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import lzma
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from audioplane.errors import UserError
+from audioplane.experiments import records
 from audioplane.experiments.records import Record, read_all
 from tests.reliability.inputs import record
 
@@ -46,38 +49,42 @@ def test_a_record_comes_back(whole: dict[str, Any], tmp_path: Path) -> None:
     assert found.seed == 0
     found.save(tmp_path / "again")
     assert Record.load(tmp_path / "again" / f"{found.key}.json") == found
-    packed = found.save(tmp_path / "again", packed=True)
-    assert packed.name == f"{found.key}.json.gz"
-    assert Record.load(packed) == found
-    assert packed.stat().st_size < (tmp_path / "again" / f"{found.key}.json").stat().st_size
-    before = packed.read_bytes()
-    assert found.save(tmp_path / "again", packed=True).read_bytes() == before, "no time or name is in it"
 
 
-def test_damaged_packed_records_are_passed_over(
-    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "bad"
-    folder.mkdir()
-    good = gzip.compress(json.dumps(whole).encode())
-    texts = {
-        "no gzip": b"{}",
-        "empty": b"",
-        "half": good[: len(good) // 2],
-        "no end": good[:-4],
-        "JSON": good[:-1] + b"x",
-    }
-    for name, data in texts.items():
-        path = folder / f"{name}.json.gz"
-        path.write_bytes(data)
-        with pytest.raises(ValueError, match="no record of this version"):
-            Record.load(path)
-    assert read_all(folder) == {}
-    (folder / "large.json.gz").write_bytes(gzip.compress(b" " * 200_000 + json.dumps(whole).encode()))
-    assert len(read_all(folder)) == 1
+def test_an_archive_comes_back(whole: dict[str, Any], tmp_path: Path) -> None:
+    first = Record.load(tmp_path / "whole.json")
+    second = replace(first, key="b" * 12, config=first.config | {"seed": 1})
+    archive = records.pack([second, first], tmp_path / "kept")
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [records.ARCHIVE]
+    assert sorted(one.seed for one in read_all(tmp_path / "kept").values()) == [0, 1]
+    before = archive.read_bytes()
+    assert records.pack([first, second], tmp_path / "kept").read_bytes() == before, "no time, name or order is in it"
+    newer = replace(first, made="2100-01-01")
+    newer.save(tmp_path / "kept")
+    assert {one.made for one in read_all(tmp_path / "kept").values()} == {"2100-01-01", first.made}
+    assert len(read_all(tmp_path / "kept")) == 2, "a file of its own goes before"
+
+
+def test_a_damaged_archive_is_said(whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = records.pack([Record.load(tmp_path / "whole.json")], tmp_path / "kept").read_bytes()
+    for data in (b"", b"{}", good[: len(good) // 2], good[:-4], good[:40] + b"x" + good[41:]):
+        (tmp_path / "kept" / records.ARCHIVE).write_bytes(data)
+        with pytest.raises(UserError, match=r"records\.jsonl\.xz is damaged .*git checkout"):
+            read_all(tmp_path / "kept")
+    text = json.dumps(whole)
+    large = lzma.compress("\n".join([" " * 200_000, "{}", text]).encode())
+    (tmp_path / "kept" / records.ARCHIVE).write_bytes(large)
+    assert [one.key for one in read_all(tmp_path / "kept").values()] == [whole["key"]], "others are passed over"
     monkeypatch.setenv("AUDIOPLANE_LIMITS", "json_bytes=100000")
-    with pytest.raises(ValueError, match=r"unpacks to more than 100000 bytes.*AUDIOPLANE_LIMITS"):
-        Record.load(folder / "large.json.gz")
+    with pytest.raises(UserError, match=r"unpacks to more than 100000 bytes.*AUDIOPLANE_LIMITS"):
+        read_all(tmp_path / "kept")
+
+
+def test_an_archive_that_wants_much_memory_is_refused(tmp_path: Path) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}]
+    (tmp_path / records.ARCHIVE).write_bytes(lzma.compress(b"{}", filters=filters))
+    with pytest.raises(UserError, match="damaged"):
+        read_all(tmp_path)
 
 
 def test_damaged_records_are_passed_over(whole: dict[str, Any], tmp_path: Path) -> None:
@@ -94,8 +101,10 @@ def test_damaged_records_are_passed_over(whole: dict[str, Any], tmp_path: Path) 
 
 
 def test_the_committed_records_are_all_read(repository: Path) -> None:
-    folder = repository / "records" / "demo"
-    files = list(folder.rglob("*.json.gz"))
-    if not files:
+    archives = list((repository / "records" / "demo").rglob(records.ARCHIVE))
+    if not archives:
         pytest.skip("the records are not here, as in a source distribution")
-    assert len({Record.load(path).key for path in files}) == len(files)
+    for archive in archives:
+        lines = lzma.decompress(archive.read_bytes()).splitlines()
+        assert len({Record.parse(line, archive).key for line in lines}) == len(lines)
+        assert len(read_all(archive.parent)) == len(lines)

@@ -209,7 +209,11 @@ def test_kept_records_are_found_by_their_question(folder, tmp_path, monkeypatch)
     assert records.read_all(tmp_path / "kept") == {job.identity: record}, "the newer answer takes the older one's place"
     record.save(tmp_path / "kept")
     assert runner.keep([result], tmp_path / "kept") == 1
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == [f"{record.key}.json.gz"]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [records.ARCHIVE]
+    other = replace(record, key="1" * 12, config=json.loads(job.config.replace(seed=7).to_json()))
+    other.save(tmp_path / "kept")
+    assert runner.keep([result], tmp_path / "kept") == 1
+    assert {one.key for one in records.read_all(tmp_path / "kept").values()} == {record.key, other.key}
 
 
 def test_a_film_of_the_truth_is_the_best_method(folder, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from audioplane import registry
+from audioplane.experiments import records
 from tests.media.films import encode, scene
 from tests.subject.test_ad_nerf import make_folder
 from tests.subject_cases import make_case, write_case
@@ -62,8 +62,9 @@ def make(folder: Path) -> Path:
     rating = {"participant": "p", "identity": "adam", "position": 0, "rating": 3}
     rows = [rating | {"method": m, "criterion": c} for m in ("a", "b") for c in user_study.CRITERIA]
     user_study.append(folder / "ratings.csv", rows)
-    record(folder / "record.json")
-    (folder / "record.json.gz").write_bytes(gzip.compress((folder / "record.json").read_bytes(), mtime=0))
+    (folder / "records").mkdir()
+    record(folder / "records" / "record.json")
+    records.pack([records.Record.load(folder / "records" / "record.json")], folder / "records")
     models(folder)
     return folder
 

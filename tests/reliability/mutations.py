@@ -158,9 +158,6 @@ def read_cloud(folder: Path) -> None:
 def read_record(folder: Path) -> None:
     from audioplane.experiments.records import read_all
 
-    (folder / "records").mkdir(exist_ok=True)
-    for name in ("record.json", "record.json.gz"):
-        (folder / "records" / name).write_bytes((folder / name).read_bytes())
     read_all(folder / "records")
 
 
@@ -249,7 +246,7 @@ READERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...
     "head": (read_head, ("run",), ("run/head.safetensors",), 1200),
     "checkpoint": (read_state, ("run", "subject"), ("run/state.safetensors", "run/config.json"), 400),
     "ply": (read_cloud, ("cloud.ply",), ("cloud.ply",), 1000),
-    "record": (read_record, ("record.json", "record.json.gz"), ("record.json", "record.json.gz"), 1000),
+    "record": (read_record, ("records",), ("records/record.json", "records/records.jsonl.xz"), 1000),
     "ratings": (read_ratings, ("ratings.csv",), ("ratings.csv",), 600),
     "other layouts": (read_layout, ("nerf",), tuple(f"nerf/{name}" for name in NERF), 500),
     "sound": (read_sound, ("voice.wav",), ("voice.wav",), 600),

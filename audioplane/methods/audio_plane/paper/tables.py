@@ -155,7 +155,11 @@ def _table5() -> Table:
         *TOLD,
         *(Row(method, None, method) for method in names),
     )
-    columns = (Column("test set A", "adam", paper="A"), Column("test set B", "beth", paper="B"))
+    columns = (
+        Column("test set A", "adam", paper="A"),
+        Column("test set B", "beth", paper="B"),
+        Column("test set C", "elise"),
+    )
     claims = tuple(
         claim
         for column in columns
@@ -182,6 +186,8 @@ def _table6() -> Table:
     columns = (
         Column("test audio A", "adam", "english_drive", "A"),
         Column("test audio B", "adam", "german_drive", "B"),
+        Column("test audio A, beth", "beth", "english_drive"),
+        Column("test audio A, elise", "elise", "english_drive"),
     )
     claims = tuple(
         claim

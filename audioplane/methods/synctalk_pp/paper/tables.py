@@ -54,7 +54,7 @@ def _table1() -> Table:
         Row("tri-plane + audio", ("method.field=tri_plane", "method.saliency=false"), method="audio_plane"),
         *(Row(name, None, name) for name in printed),
     )
-    columns = (Column("test set A", "adam"), Column("test set B", "beth"))
+    columns = (Column("test set A", "adam"), Column("test set B", "beth"), Column("test set C", "elise"))
     claims = tuple(
         claim
         for column in columns
