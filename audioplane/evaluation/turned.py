@@ -223,7 +223,9 @@ def of_frames(subject: Subject, beyond: Sequence[float]) -> dict[str, dict[str, 
         error = squared_error(picture, view.picture)[shown].mean()
         rows[view.beyond].append((decibel(float(error)), shown.sum() / (view.label >= HAIR).sum()))
     means = {degrees: np.mean(own, axis=0) for degrees, own in rows.items()}
-    return {f"{degrees:g} degrees": {"seen_psnr": float(a), "seen_share": float(b)} for degrees, (a, b) in means.items()}
+    return {
+        f"{degrees:g} degrees": {"seen_psnr": float(a), "seen_share": float(b)} for degrees, (a, b) in means.items()
+    }
 
 
 def pictures(

@@ -69,7 +69,6 @@ class Sources:
                     "clip": r.clip,
                     "driven": r.driven,
                     "device": r.device,
-                    "versions": r.versions,
                 }
                 for r in self.records
             ],
@@ -228,8 +227,15 @@ def keep(figure: Figure, sources: Sources, name: str, preset: str, folder: Path,
         "sha256": {path.name: _digest(path) for path in paths},
     }
     path = folder / f"{name}.json"
-    files.write_text(path, json.dumps(about, indent=1) + "\n")
+    files.write_text(path, _as_json(about))
     return [*paths, path]
+
+
+def _as_json(about: dict[str, Any]) -> str:
+    """A JSON object, each of its records on a line of its own: a table is drawn from a hundred."""
+    rest = json.dumps({key: value for key, value in about.items() if key != "records"}, indent=1)
+    lines = ",\n".join(f"  {json.dumps(record)}" for record in about["records"])
+    return rest.removesuffix("\n}") + f',\n "records": [\n{lines}\n ]\n}}\n'
 
 
 def _with_a_palette(path: Path) -> None:
