@@ -112,7 +112,7 @@ def test_the_truth_from_other_cameras(adam: Subject) -> None:
 
 
 def test_a_frame_is_carried_over_by_the_true_depth(adam: Subject) -> None:
-    """From its own camera it is the frame itself; the farther the camera, the less of it is shown, and the less right."""
+    """From its own camera it is the frame itself; from farther away less of it is shown, and less right."""
     t = adam.test[1]
     depth, label, behind = adam.depth(t), adam.label(t), adam.without_head(t)
     assert depth is not None
