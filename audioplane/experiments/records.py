@@ -26,7 +26,7 @@ from audioplane.runtime import documents, files, limits
 
 DIGITS = 5  # significant, of what is kept a frame
 ENDING, ARCHIVE = ".json", "records.jsonl.xz"
-UNPACKING = 64 * 2**20  # bytes that unpacking may take beside what it unpacks; `pack` asks for 9 MiB
+UNPACKING = 32 * 2**20  # bytes that unpacking may take beside what it unpacks; `pack` asks for 9 MiB
 
 
 @dataclass(frozen=True)
