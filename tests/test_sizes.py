@@ -14,6 +14,7 @@ LARGER = {
     "audioplane/inference/heads/adam.safetensors": 1_500_000,
     "audioplane/metrics/syncnet/weights.safetensors": 1_200_000,
     "notebooks/20_user_study.ipynb": 600_000,  # three films are the widget's state
+    "records/demo/records.jsonl.xz": 1_800_000,  # every run of a paper's tables, in one archive
 }
 """What may be larger, and how large."""
 
