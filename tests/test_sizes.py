@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILE, NOTEBOOK, TREE = 500_000, 400_000, 26_000_000  # bytes; half of the tree are weights and voices
+FILE, NOTEBOOK, TREE = 500_000, 400_000, 26_400_000  # bytes; half of the tree are weights and voices
 LARGER = {
     "audioplane/audio/whisper.safetensors": 4_300_000,
     "audioplane/audio/av_encoder.safetensors": 600_000,
@@ -14,7 +14,7 @@ LARGER = {
     "audioplane/inference/heads/adam.safetensors": 1_500_000,
     "audioplane/metrics/syncnet/weights.safetensors": 1_200_000,
     "notebooks/20_user_study.ipynb": 600_000,  # three films are the widget's state
-    "records/demo/records.jsonl.xz": 1_800_000,  # every run of a paper's tables, in one archive
+    "records/demo/records.jsonl.xz": 1_900_000,  # every run of a paper's tables, in one archive
 }
 """What may be larger, and how large."""
 

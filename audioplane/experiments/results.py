@@ -251,7 +251,7 @@ class Result:
         if not records:
             return f"{self.table.label}: no run"
         one = records[0]
-        clips = sorted({f"{r.clip['speaker']} ({r.clip['seconds']:g} s, {r.clip['size']} px)" for r in records})
+        clips = sorted({f"{r.clip['speaker']} ({r.clip['seconds']:g} s, {_size(r)} px)" for r in records})
         scorers = {str(r.measures.get("sync")) for r in records}
         losses = sorted({str(r.facts.get("perceptual", r.config["loss"]["perceptual"])) for r in records})
         devices = sorted({r.device for r in records})
@@ -309,6 +309,11 @@ def _best(lines: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
             if sign and len(known) > 1:
                 found |= {(kind, measure, row) for row, value in known.items() if value == max(known.values())}
     return found
+
+
+def _size(record: Record) -> int:
+    """Pixels of a side of what was learnt and compared: a film may be larger."""
+    return min(record.clip["size"], record.config["schedule"]["size"])
 
 
 def _value(record: Record, measure: str) -> Any:

@@ -176,6 +176,17 @@ def test_people_who_were_filmed_have_a_table_of_their_own():
         assert {record.clip["speaker"] for record in result.records} == {speaker}
         eyes = {row: np.mean(result.values(row, speaker, "eyes_psnr")) for row, _ in result.cells}
         assert eyes["with expression (ours)"] > eyes["voice alone"] + 1.0
+        assert "256 px" in result.caption()  # of a film of 512
+
+
+@pytest.mark.parametrize("name", ["table5", "table6"])
+def test_every_method_learnt_a_filmed_person_from_three_seeds(name):
+    if clone.find() is None:
+        pytest.skip("not in a clone")
+    result = runner.committed_people(name)["dfrf_cnn2"]
+    clip = Clip(**result.records[0].clip)
+    asked = set(jobs(find(name, clip), "demo", 3, clip))
+    assert {(*cell, record.seed) for cell, records in result.cells.items() for record in records} == asked
 
 
 def test_a_film_is_not_learned_larger_than_it_is():
